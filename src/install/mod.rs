@@ -1,0 +1,1 @@
+//! The installation: its phases, in order.

@@ -1,0 +1,25 @@
+//! Install your own NixOS configuration on a machine that has no network.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! settings → source → check → place → build → copy → activate → keep
+//! ```
+//!
+//! A folder imports only what stands above it in this list.
+
+pub mod interrupt;
+
+pub mod report;
+
+pub mod settings;
+
+pub mod nix;
+
+pub mod store;
+
+pub mod tree;
+
+pub mod install;
+
+pub mod cli;

@@ -1,0 +1,444 @@
+//! The one place that starts programs.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::report::Problem;
+
+/// A program with its arguments: what is to be run, as a value.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    program: OsString,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    stdin: Option<Vec<u8>>,
+    quiet: bool,
+}
+
+impl Invocation {
+    /// `program`, looked up in the runner's PATH.
+    pub fn new(program: impl Into<OsString>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            stdin: None,
+            quiet: false,
+        }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<I: Into<OsString>>(mut self, args: impl IntoIterator<Item = I>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable for this program alone.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Hands `bytes` to the program on its stdin. They are never logged: this is the way for secrets.
+    #[must_use]
+    pub fn stdin(mut self, bytes: Vec<u8>) -> Self {
+        self.stdin = Some(bytes);
+        self
+    }
+
+    /// Keeps stdout out of the log: it is data, and long.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+
+    /// The command line as a person would type it.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let words = std::iter::once(&self.program).chain(&self.args);
+        words.map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn shell_word(word: &OsStr) -> String {
+    let text = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// Which of a program's two outputs a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// What was run, as typed.
+    pub line: String,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// All of its stdout, byte for byte.
+    pub stdout: Vec<u8>,
+    /// Its last words on both outputs, in the order in which they arrived (at most [`TAIL_LINES`]).
+    pub tail: Vec<String>,
+}
+
+/// How many lines of a program's output are kept for an error.
+pub const TAIL_LINES: usize = 400;
+
+impl Finished {
+    /// The program's stdout as text without the final newline.
+    ///
+    /// # Errors
+    /// When it is not UTF-8.
+    pub fn text(&self) -> Result<&str> {
+        let text = std::str::from_utf8(&self.stdout)
+            .with_context(|| format!("`{}` printed something that is not UTF-8", self.line))?;
+        Ok(text.trim_end_matches('\n'))
+    }
+
+    /// The program itself when it succeeded; an error with its command line and last words when not.
+    ///
+    /// # Errors
+    /// A [`Problem`] `program-failed` when the exit code is not 0.
+    pub fn success(self) -> Result<Self> {
+        if self.status.success() {
+            return Ok(self);
+        }
+        let how = match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => format!("ended with exit code {code}"),
+            (None, Some(signal)) => format!("was ended by signal {signal}"),
+            (None, None) => "ended".to_owned(),
+        };
+        Err(Problem::error("program-failed", format!("`{}` {how}", self.line))
+            .raw(self.tail.join("\n"))
+            .into())
+    }
+}
+
+/// Starts programs: with one environment for all, each in a process group of its own, ended when the run is.
+pub struct Runner {
+    env: Vec<(OsString, OsString)>,
+    interrupt: Interrupt,
+    /// Given to each program as its stdin (it reads as empty), so that a lock on the file is held as long as any of
+    /// them lives, even when this process was killed.
+    stdin: Option<File>,
+}
+
+/// How long a program that was asked to end may take before it is killed.
+const GRACE: Duration = Duration::from_secs(10);
+
+enum Message {
+    Line(Stream, Vec<u8>),
+    Closed,
+}
+
+impl Runner {
+    /// A runner whose programs see `env` and nothing else, and end when `interrupt` is raised.
+    #[must_use]
+    pub fn new(env: Vec<(OsString, OsString)>, interrupt: Interrupt) -> Self {
+        Self {
+            env,
+            interrupt,
+            stdin: None,
+        }
+    }
+
+    /// Makes `file` the stdin of all programs that are not handed bytes.
+    pub fn share_lock(&mut self, file: File) {
+        self.stdin = Some(file);
+    }
+
+    /// The flag that ends programs.
+    #[must_use]
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    /// Runs `invocation` to its end and hands each line of its output to `on_line` as it comes.
+    ///
+    /// # Errors
+    /// When the program cannot be started (a [`Problem`] `program-missing` that names it where it does not exist), or
+    /// with [`Interrupted`] when the flag was raised meanwhile. A bad exit code is no error here:
+    /// see [`Finished::success`].
+    pub fn run(&self, invocation: &Invocation, on_line: &mut dyn FnMut(Stream, &str)) -> Result<Finished> {
+        self.interrupt.check()?;
+        let line = invocation.line();
+        log::debug!("$ {line}");
+        let began = Instant::now();
+        let mut child = self.spawn(invocation)?;
+        let (sender, receiver) = channel();
+        if let (Some(mut stdin), Some(bytes)) = (child.stdin.take(), invocation.stdin.clone()) {
+            // A program that does not read its input to the end has its reasons, and its exit code says them.
+            thread::spawn(move || drop(stdin.write_all(&bytes)));
+        }
+        read_lines(child.stdout.take(), Stream::Stdout, sender.clone());
+        read_lines(child.stderr.take(), Stream::Stderr, sender);
+        let mut finished = Finished {
+            line,
+            status: ExitStatus::default(),
+            stdout: Vec::new(),
+            tail: Vec::new(),
+        };
+        let outcome = self.follow(&receiver, invocation, &mut finished, on_line);
+        if outcome.is_err() {
+            end(&mut child);
+        }
+        finished.status = child.wait().context("Failed to wait for a program")?;
+        let seconds = began.elapsed().as_secs_f64();
+        log::debug!("  ended after {seconds:.3} s: {}", finished.status);
+        outcome?;
+        // A signal sent to the whole session ends the program before this process looks at its flag.
+        if !finished.status.success() {
+            self.interrupt.check()?;
+        }
+        Ok(finished)
+    }
+
+    /// Runs `invocation` and gives its stdout as text, without a final newline.
+    ///
+    /// # Errors
+    /// As [`Runner::run`] and [`Finished::success`].
+    pub fn output(&self, invocation: &Invocation) -> Result<String> {
+        let finished = self.run(invocation, &mut |_, _| {})?.success()?;
+        Ok(finished.text()?.to_owned())
+    }
+
+    fn spawn(&self, invocation: &Invocation) -> Result<Child> {
+        let stdin = match (&invocation.stdin, &self.stdin) {
+            (Some(_), _) => Stdio::piped(),
+            (None, Some(file)) => file.try_clone().context("Failed to share the lock")?.into(),
+            (None, None) => Stdio::null(),
+        };
+        let mut command = std::process::Command::new(self.find(&invocation.program));
+        command
+            .args(&invocation.args)
+            .env_clear()
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .envs(invocation.env.iter().map(|(name, value)| (name, value)))
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Its own group: Ctrl-C reaches this process alone, which then ends the whole group in order.
+            .process_group(0);
+        command.spawn().map_err(|error| {
+            let name = invocation.program.to_string_lossy();
+            let problem = if error.kind() == ErrorKind::NotFound {
+                Problem::error("program-missing", format!("The program `{name}` is not on this system"))
+                    .because(format!("It is needed for: {}", invocation.line()))
+                    .remedy("Run this on a NixOS live system, where it is part of the installation tools.")
+            } else {
+                Problem::error(
+                    "program-missing",
+                    format!("The program `{name}` cannot be started: {error}"),
+                )
+            };
+            problem.into()
+        })
+    }
+
+    /// Looks `program` up in the PATH that programs get, not in this process's own.
+    fn find(&self, program: &OsStr) -> PathBuf {
+        let path = self.env.iter().find(|(name, _)| name == "PATH");
+        let folders = path.map(|(_, value)| std::env::split_paths(value).collect::<Vec<_>>());
+        folders
+            .unwrap_or_default()
+            .into_iter()
+            .map(|folder| folder.join(program))
+            .find(|candidate| candidate.is_file())
+            .unwrap_or_else(|| PathBuf::from(program))
+    }
+
+    fn follow(
+        &self,
+        receiver: &Receiver<Message>,
+        invocation: &Invocation,
+        finished: &mut Finished,
+        on_line: &mut dyn FnMut(Stream, &str),
+    ) -> Result<()> {
+        let mut open = 2;
+        while open > 0 {
+            if self.interrupt.is_raised() {
+                return Err(Interrupted.into());
+            }
+            match receiver.recv_timeout(Duration::from_millis(100)) {
+                Ok(Message::Line(stream, bytes)) => {
+                    let text = String::from_utf8_lossy(&bytes);
+                    let text = text.trim_end_matches(['\n', '\r']);
+                    on_line(stream, text);
+                    if stream == Stream::Stdout {
+                        finished.stdout.extend_from_slice(&bytes);
+                    }
+                    if stream == Stream::Stderr || !invocation.quiet {
+                        log::debug!("  | {text}");
+                        keep_last(&mut finished.tail, text);
+                    }
+                }
+                Ok(Message::Closed) => open -= 1,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn keep_last(tail: &mut Vec<String>, text: &str) {
+    // Dropping a quarter at once keeps this linear.
+    if tail.len() >= TAIL_LINES {
+        tail.drain(..TAIL_LINES / 4);
+    }
+    tail.push(text.to_owned());
+}
+
+fn read_lines(source: Option<impl Read + Send + 'static>, stream: Stream, sender: Sender<Message>) {
+    thread::spawn(move || {
+        if let Some(source) = source {
+            let mut reader = BufReader::new(source);
+            loop {
+                let mut line = Vec::new();
+                // An error on a pipe is its end.
+                if reader.read_until(b'\n', &mut line).unwrap_or(0) == 0 {
+                    break;
+                }
+                if sender.send(Message::Line(stream, line)).is_err() {
+                    return;
+                }
+            }
+        }
+        drop(sender.send(Message::Closed));
+    });
+}
+
+/// Asks the child's process group to end, and kills it if it does not in time.
+fn end(child: &mut Child) {
+    let Ok(group) = i32::try_from(child.id()).map(Pid::from_raw) else {
+        return;
+    };
+    // Errors mean that it has ended already.
+    let _ = killpg(group, Signal::SIGTERM);
+    let asked = Instant::now();
+    while asked.elapsed() < GRACE {
+        if !matches!(child.try_wait(), Ok(None)) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let _ = killpg(group, Signal::SIGKILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runner() -> Runner {
+        Runner::new(vec![("PATH".into(), "/usr/bin:/bin".into())], Interrupt::default())
+    }
+
+    fn sh(script: &str) -> Invocation {
+        Invocation::new("sh").args(["-c", script])
+    }
+
+    #[test]
+    fn both_outputs_are_read_and_only_stdout_is_the_result() {
+        let mut lines = Vec::new();
+        let finished = runner()
+            .run(&sh("echo out; echo err >&2"), &mut |stream, line| {
+                lines.push((stream, line.to_owned()));
+            })
+            .unwrap();
+        assert_eq!(finished.text().unwrap(), "out");
+        assert!(lines.contains(&(Stream::Stderr, "err".to_owned())), "{lines:?}");
+    }
+
+    #[test]
+    fn a_failure_carries_the_command_line_and_the_last_words() {
+        let error = runner().output(&sh("echo 'it broke' >&2; exit 3")).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("`sh -c 'echo '\\''it broke") && text.contains("exit code 3"),
+            "{text}"
+        );
+        assert!(text.contains("| it broke"), "{text}");
+    }
+
+    #[test]
+    fn a_program_that_does_not_exist_is_named() {
+        let error = runner().output(&Invocation::new("nixos-install-nowhere")).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("`nixos-install-nowhere` is not on this system"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn programs_see_only_the_environment_of_the_runner() {
+        let text = runner()
+            .output(&sh("env | grep -v -e ^PWD= -e ^SHLVL= -e ^_= | sort"))
+            .unwrap();
+        assert_eq!(text, "PATH=/usr/bin:/bin");
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_program_and_its_children() {
+        let runner = runner();
+        let interrupt = runner.interrupt().clone();
+        let mut seen = Vec::new();
+        let error = runner
+            .run(&sh("sleep 60 & echo $!; wait"), &mut |_, line| {
+                seen.push(line.to_owned());
+                interrupt.raise();
+            })
+            .unwrap_err();
+        assert!(error.is::<Interrupted>(), "{error}");
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let child = PathBuf::from(format!("/proc/{}/cmdline", seen[0]));
+        while std::fs::read(&child).is_ok_and(|line| !line.is_empty()) {
+            assert!(
+                Instant::now() < deadline,
+                "the sleep of the interrupted program lives on"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    #[test]
+    fn bytes_on_stdin_are_neither_in_the_command_line_nor_lost() {
+        let invocation = Invocation::new("cat").stdin(b"secret".to_vec());
+        assert_eq!(invocation.line(), "cat");
+        assert_eq!(runner().output(&invocation).unwrap(), "secret");
+    }
+}

@@ -1,0 +1,278 @@
+//! The three faces of the event stream: a bar on a terminal, plain lines, JSON lines.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::event::{Event, Unit};
+use super::problem::Severity;
+
+/// Shows events.
+pub trait Face: Send {
+    /// Shows one event.
+    fn show(&mut self, event: &Event<'_>);
+}
+
+/// Which face the user asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Choice {
+    /// A bar when stderr is a terminal, plain lines otherwise
+    #[default]
+    Auto,
+    /// A bar with an estimate of the time left
+    Bar,
+    /// One line a change, for logs
+    Plain,
+    /// One JSON object a line on stdout; everything else goes to stderr
+    Json,
+}
+
+impl Choice {
+    /// Makes the face. Colours and the bar appear only where a terminal is.
+    #[must_use]
+    pub fn face(self) -> Box<dyn Face> {
+        match self {
+            Self::Json => Box::new(Json { out: io::stdout() }),
+            Self::Bar => Box::new(Bar::new()),
+            Self::Auto if io::stderr().is_terminal() => Box::new(Bar::new()),
+            Self::Auto | Self::Plain => Box::new(Plain {
+                out: io::stderr(),
+                last_percent: None,
+            }),
+        }
+    }
+}
+
+/// The version of the JSON form; raised when a field changes its meaning or goes away.
+const JSON_VERSION: u32 = 1;
+
+struct Json<W> {
+    out: W,
+}
+
+#[derive(Serialize)]
+struct Versioned<'a> {
+    version: u32,
+    #[serde(flatten)]
+    event: &'a Event<'a>,
+}
+
+impl<W: Write + Send> Face for Json<W> {
+    fn show(&mut self, event: &Event<'_>) {
+        let line = serde_json::to_string(&Versioned {
+            version: JSON_VERSION,
+            event,
+        });
+        match line {
+            // A reader that went away is noticed elsewhere; an event has nowhere else to go.
+            Ok(line) => drop(writeln!(self.out, "{line}").and_then(|()| self.out.flush())),
+            Err(error) => log::error!("Failed to write an event as JSON: {error}"),
+        }
+    }
+}
+
+struct Plain<W> {
+    out: W,
+    last_percent: Option<u64>,
+}
+
+impl<W: Write + Send> Face for Plain<W> {
+    fn show(&mut self, event: &Event<'_>) {
+        let line = match event {
+            Event::Phase { phase, fraction } => {
+                self.last_percent = None;
+                format!("[{:3}%] {}", percent(*fraction), phase.title())
+            }
+            Event::Progress { fraction, .. } => {
+                // A line a per cent is enough for a log.
+                let now = percent(*fraction);
+                if self.last_percent.is_some_and(|last| last >= now) {
+                    return;
+                }
+                self.last_percent = Some(now);
+                format!("[{now:3}%]   {}", detail(event))
+            }
+            Event::Log { text } => format!("       {text}"),
+            Event::Problem { problem } => format!("{}{problem}", heading(problem.severity)),
+            Event::Done { text, .. } => (*text).to_owned(),
+        };
+        drop(writeln!(self.out, "{line}"));
+    }
+}
+
+struct Bar {
+    bar: ProgressBar,
+    colours: bool,
+}
+
+/// The bar's resolution: it is drawn from a fraction.
+const TICKS: u32 = 10_000;
+
+impl Bar {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(Some(u64::from(TICKS)), ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{spinner} [{bar:30}] {percent:>3}% {wide_msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars("=> "));
+        // The spinner shows that the program lives while Nix evaluates and nothing can be counted.
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Self {
+            bar,
+            colours: io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colours {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn set(&self, fraction: f64) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 ≤ fraction ≤ 1.
+        self.bar.set_position((fraction * f64::from(TICKS)) as u64);
+    }
+}
+
+impl Face for Bar {
+    fn show(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Phase { phase, fraction } => {
+                self.set(*fraction);
+                self.bar.set_message(phase.title());
+                self.bar.println(self.paint("1", phase.title()));
+            }
+            Event::Progress { fraction, .. } => {
+                self.set(*fraction);
+                self.bar.set_message(detail(event));
+            }
+            Event::Log { text } => self.bar.println(format!("  {text}")),
+            Event::Problem { problem } => {
+                let colour = match problem.severity {
+                    Severity::Error => "1;31",
+                    Severity::Warning => "1;33",
+                };
+                let heading = self.paint(colour, heading(problem.severity).trim_end());
+                self.bar.println(format!("{heading} {problem}"));
+            }
+            Event::Done {
+                text,
+                fraction,
+                exit_code,
+            } => {
+                self.set(*fraction);
+                self.bar.finish_and_clear();
+                let colour = if *exit_code == 0 { "1;32" } else { "1;31" };
+                eprintln!("{}", self.paint(colour, text));
+            }
+        }
+    }
+}
+
+fn heading(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error: ",
+        Severity::Warning => "warning: ",
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 ≤ fraction ≤ 1.
+fn percent(fraction: f64) -> u64 {
+    (fraction * 100.0) as u64
+}
+
+/// What is being done, how far, and how long it will still take, as one line.
+fn detail(event: &Event<'_>) -> String {
+    let Event::Progress {
+        phase,
+        done,
+        total,
+        unit,
+        item,
+        eta_seconds,
+        ..
+    } = event
+    else {
+        return String::new();
+    };
+    let mut text = match unit {
+        Unit::Bytes => format!("{}: {} of {}", phase.title(), bytes(*done), bytes(*total)),
+        Unit::Derivations => format!("{}: {done} of {total} derivations", phase.title()),
+        Unit::Steps => phase.title().to_owned(),
+    };
+    if let Some(seconds) = eta_seconds {
+        let left = humantime::format_duration(Duration::from_secs(*seconds));
+        text += &format!(", about {left} left");
+    }
+    if !item.is_empty() {
+        text += &format!(" ({item})");
+    }
+    text
+}
+
+/// A size for people: decimal megabytes, as on a stick's label.
+#[must_use]
+#[allow(clippy::cast_precision_loss)] // One decimal is shown.
+pub fn bytes(count: u64) -> String {
+    match count {
+        0..1_000_000 => format!("{} kB", count.div_ceil(1000)),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
+        _ => format!("{:.2} GB", count as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Phase;
+    use super::super::problem::Problem;
+    use super::*;
+
+    fn progress(fraction: f64, done: u64) -> Event<'static> {
+        Event::Progress {
+            phase: Phase::Copy,
+            fraction,
+            done,
+            total: 2_000_000,
+            unit: Unit::Bytes,
+            item: "hello-2.10",
+            eta_seconds: Some(61),
+        }
+    }
+
+    #[test]
+    fn the_json_face_writes_one_versioned_object_a_line() {
+        let mut face = Json { out: Vec::new() };
+        face.show(&progress(0.5, 1_000_000));
+        face.show(&Event::Problem {
+            problem: &Problem::error("syntax", "two\nlines").at("a.nix", Some(1), None),
+        });
+        let text = String::from_utf8(face.out).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                r#"{"version":1,"event":"progress","phase":"copy","fraction":0.5,"done":1000000,"total":2000000,"unit":"bytes","item":"hello-2.10","eta_seconds":61}"#,
+                r#"{"version":1,"event":"problem","severity":"error","code":"syntax","what":"two\nlines","place":{"file":"a.nix","line":1},"why":"","remedy":"","raw":""}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn the_plain_face_writes_at_most_one_line_a_per_cent() {
+        let mut face = Plain {
+            out: Vec::new(),
+            last_percent: None,
+        };
+        for step in 0..100 {
+            face.show(&progress(0.5 + f64::from(step) / 10_000.0, 1_000_000));
+        }
+        assert_eq!(
+            String::from_utf8(face.out).unwrap(),
+            "[ 50%]   Copying the system: 1.0 MB of 2.0 MB, about 1m 1s left (hello-2.10)\n"
+        );
+    }
+}

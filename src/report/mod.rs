@@ -1,0 +1,115 @@
+//! What the user is told: one stream of events, shown by one of three faces and kept in the log.
+
+mod event;
+mod face;
+mod log_file;
+mod meter;
+mod problem;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+pub use event::{Event, Phase, Unit};
+pub use face::{Choice, Face, bytes};
+pub use log_file::{LogFile, init_logging};
+pub use problem::{Place, Problem, Problems, Severity};
+
+use meter::Meter;
+
+/// The one channel to the user. Shared by reference, from any thread.
+pub struct Report {
+    state: Mutex<State>,
+}
+
+struct State {
+    face: Box<dyn Face>,
+    meter: Meter,
+    last_progress: Option<Instant>,
+}
+
+/// Progress events closer together than this are dropped, so that no face drowns.
+const MIN_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
+
+impl Report {
+    /// A report that is shown by `face`.
+    #[must_use]
+    pub fn new(face: Box<dyn Face>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                face,
+                meter: Meter::new(Instant::now()),
+                last_progress: None,
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere must not silence the report: the state is always whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins `phase`. The part of the whole that is still left is shared out anew by the phases' costs.
+    pub fn phase(&self, phase: Phase) {
+        log::info!("phase: {}", phase.title());
+        let mut state = self.state();
+        state.meter.begin(phase, Instant::now());
+        state.last_progress = None;
+        let fraction = state.meter.fraction();
+        state.face.show(&Event::Phase { phase, fraction });
+    }
+
+    /// Says what `phase` is expected to cost, in seconds, once more is known than the built-in guess.
+    pub fn expect(&self, phase: Phase, seconds: f64) {
+        self.state().meter.expect(phase, seconds);
+    }
+
+    /// Says how far the current phase is: `done` of `total`, and what is being worked on.
+    pub fn progress(&self, done: u64, total: u64, unit: Unit, item: &str) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.meter.advance(done, total);
+        let finished = done >= total;
+        let early = state.last_progress.is_some_and(|last| now - last < MIN_INTERVAL);
+        if early && !finished {
+            return;
+        }
+        state.last_progress = Some(now);
+        let event = Event::Progress {
+            phase: state.meter.phase(),
+            fraction: state.meter.fraction(),
+            done,
+            total,
+            unit,
+            item,
+            eta_seconds: state.meter.eta(now),
+        };
+        state.face.show(&event);
+    }
+
+    /// Tells the user something in one plain line.
+    pub fn note(&self, text: &str) {
+        log::info!("{text}");
+        self.state().face.show(&Event::Log { text });
+    }
+
+    /// Shows a problem.
+    pub fn problem(&self, problem: &Problem) {
+        log::info!("{:?}: {problem}", problem.severity);
+        self.state().face.show(&Event::Problem { problem });
+    }
+
+    /// Says how it ended. `exit_code` is 0 on success; `text` is one line.
+    pub fn done(&self, exit_code: u8, text: &str) {
+        log::info!("done ({exit_code}): {text}");
+        let mut state = self.state();
+        if exit_code == 0 {
+            state.meter.finish();
+        }
+        let fraction = state.meter.fraction();
+        state.face.show(&Event::Done {
+            exit_code,
+            text,
+            fraction,
+        });
+    }
+}

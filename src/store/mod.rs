@@ -1,0 +1,1 @@
+//! The Nix store as files and records.
