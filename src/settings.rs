@@ -1,1 +1,169 @@
 //! The settings file `/etc/nix-cfg-install.yaml`. docs/settings.md documents every key.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::report::{Problem, Problems};
+
+/// Where the settings are looked for when no `--settings` is given. The file may be absent.
+pub const DEFAULT_PATH: &str = "/etc/nix-cfg-install.yaml";
+
+/// The settings as written; a flag wins over its key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Settings {
+    /// The folder to install from, before the two standard places.
+    pub source: Option<PathBuf>,
+    /// Which of a flake's `nixosConfigurations` to install.
+    pub host: Option<String>,
+    /// This machine's hardware-configuration.nix, relative to the tree.
+    pub hardware_config: Option<PathBuf>,
+    /// The nixpkgs of a channel configuration.
+    pub nixpkgs: Option<PathBuf>,
+    /// The mount point to install to.
+    pub target: Option<PathBuf>,
+    /// Whether substituters and the network may be used.
+    pub online: bool,
+    /// Whether to leave the boot loader alone.
+    pub no_bootloader: bool,
+}
+
+/// Every key, as it is written in the file.
+const KEYS: [&str; 7] = [
+    "source",
+    "host",
+    "hardware-config",
+    "nixpkgs",
+    "target",
+    "online",
+    "no-bootloader",
+];
+
+impl Settings {
+    /// Reads `explicit`, or [`DEFAULT_PATH`] where it exists.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not YAML, has a key that is not known (each is named with its line and the
+    /// nearest known one) or a value of the wrong type.
+    pub fn load(explicit: Option<&Path>) -> Result<Self> {
+        let path = explicit.unwrap_or(Path::new(DEFAULT_PATH));
+        match fs::read_to_string(path) {
+            Ok(text) => Self::parse(&text, path),
+            Err(error) if error.kind() == ErrorKind::NotFound && explicit.is_none() => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| format!("The settings file {} cannot be read", path.display())),
+        }
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self> {
+        if let Ok(serde_yaml::Value::Mapping(mapping)) = serde_yaml::from_str(text) {
+            let unknown: Vec<Problem> = mapping
+                .keys()
+                .map(|key| key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned))
+                .filter(|key| !KEYS.contains(&key.as_str()))
+                .map(|key| unknown_key(text, path, &key))
+                .collect();
+            if !unknown.is_empty() {
+                return Err(Problems(unknown).into());
+            }
+        }
+        let parsed: Option<Self> = serde_yaml::from_str(text).map_err(|error| {
+            let at = error.location();
+            let number = |value: usize| u32::try_from(value).ok();
+            Problem::error("settings", format!("The settings file is not valid: {error}"))
+                .at(
+                    path,
+                    at.as_ref().and_then(|at| number(at.line())),
+                    at.as_ref().and_then(|at| number(at.column())),
+                )
+                .remedy("Correct the value; docs/settings.md says what each key takes.")
+        })?;
+        // A file of comments alone is no mapping, and no mistake either.
+        Ok(parsed.unwrap_or_default())
+    }
+}
+
+fn unknown_key(text: &str, path: &Path, key: &str) -> Problem {
+    let line = text
+        .lines()
+        .position(|line| line.trim_start_matches(['"', '\'', ' ']).starts_with(key))
+        .and_then(|index| u32::try_from(index + 1).ok());
+    let nearest = KEYS
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(known, key), known))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len().div_ceil(2));
+    let remedy = match nearest {
+        Some((_, known)) => format!("Did you mean `{known}`?"),
+        None => format!("Known keys: {}.", KEYS.join(", ")),
+    };
+    Problem::error("settings", format!("`{key}` is not a setting"))
+        .at(path, line, None)
+        .remedy(remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings> {
+        Settings::parse(text, Path::new("s.yaml"))
+    }
+
+    #[test]
+    fn every_key_that_is_documented_is_understood() {
+        let settings = parse(
+            "source: /a\nhost: h\nhardware-config: hosts/h/hardware-configuration.nix\nnixpkgs: /n\ntarget: /t\n\
+             online: true\nno-bootloader: true\n",
+        )
+        .unwrap();
+        assert_eq!(
+            settings,
+            Settings {
+                source: Some("/a".into()),
+                host: Some("h".into()),
+                hardware_config: Some("hosts/h/hardware-configuration.nix".into()),
+                nixpkgs: Some("/n".into()),
+                target: Some("/t".into()),
+                online: true,
+                no_bootloader: true,
+            }
+        );
+        let documented = include_str!("../docs/settings.md");
+        for key in KEYS {
+            assert!(
+                documented.contains(&format!("`{key}`")),
+                "docs/settings.md does not say what `{key}` is"
+            );
+        }
+    }
+
+    #[test]
+    fn all_unknown_keys_are_named_with_their_line_and_the_nearest_known_one() {
+        let error = parse("host: a\nhardware_config: x\n\nzebra: 1\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("`hardware_config` is not a setting\n  where: s.yaml:2"),
+            "{error}"
+        );
+        assert!(error.contains("Did you mean `hardware-config`?"), "{error}");
+        assert!(error.contains("`zebra` is not a setting\n  where: s.yaml:4"), "{error}");
+        assert!(error.contains("Known keys: source, host"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_type_is_located() {
+        let error = parse("host: a\nonline: perhaps\n").unwrap_err().to_string();
+        assert!(error.contains("s.yaml:2"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        assert_eq!(parse("# nothing\n").unwrap(), Settings::default());
+        assert_eq!(parse("").unwrap(), Settings::default());
+    }
+}

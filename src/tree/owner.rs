@@ -1,0 +1,96 @@
+//! Whose files a program that runs as root may take a configuration from.
+
+use std::fs;
+use std::path::Path;
+
+/// What is known about the owner of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// Root, the user who started this program, or another person.
+    Trusted,
+    /// An account that no person uses: a service that was broken into could have made the file.
+    SystemAccount(String),
+    /// A number that has no account here, as on a stick that was written elsewhere.
+    Unknown(u32),
+}
+
+/// Judges owners by the accounts of the live system.
+pub struct Owners {
+    accounts: Vec<(u32, String, bool)>,
+    invoking: Vec<u32>,
+}
+
+/// Below are the accounts of the system itself (`UID_MIN` of shadow's login.defs, and NixOS).
+const FIRST_PERSON: u32 = 1000;
+/// The user that stands for nobody.
+const NOBODY: u32 = 65534;
+
+impl Owners {
+    /// Reads `passwd` (as `/etc/passwd`; absent means that no account is known) and who started this program through
+    /// sudo or pkexec. No NSS: a static binary must not load libraries at run time.
+    #[must_use]
+    pub fn of_live_system(passwd: &Path) -> Self {
+        let invoking = ["PKEXEC_UID", "SUDO_UID"]
+            .iter()
+            .filter_map(|name| std::env::var(name).ok()?.parse().ok())
+            .collect();
+        Self::new(&fs::read_to_string(passwd).unwrap_or_default(), invoking)
+    }
+
+    fn new(passwd: &str, invoking: Vec<u32>) -> Self {
+        let account = |line: &str| {
+            let fields: Vec<&str> = line.split(':').collect();
+            let [name, _, uid, .., shell] = fields.as_slice() else {
+                return None;
+            };
+            // The build users of Nix have numbers above 30000 and no shell.
+            let no_login = shell.ends_with("nologin") || shell.ends_with("/false");
+            Some((uid.parse().ok()?, (*name).to_owned(), no_login))
+        };
+        Self {
+            accounts: passwd.lines().filter_map(account).collect(),
+            invoking,
+        }
+    }
+
+    /// What the owner `uid` is.
+    #[must_use]
+    pub fn judge(&self, uid: u32) -> Owner {
+        if uid == 0 || self.invoking.contains(&uid) {
+            return Owner::Trusted;
+        }
+        match self.accounts.iter().find(|(account, ..)| *account == uid) {
+            None => Owner::Unknown(uid),
+            Some((_, name, no_login)) if uid < FIRST_PERSON || uid == NOBODY || *no_login => {
+                Owner::SystemAccount(name.clone())
+            }
+            Some(_) => Owner::Trusted,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_and_root_are_trusted_and_services_are_not() {
+        let owners = Owners::new(
+            "root:x:0:0::/root:/bin/sh\nsshd:x:77:77::/:/bin/sh\nnixos:x:1000:100::/home/nixos:/bin/sh\n\
+             nixbld1:x:30001:30000::/var/empty:/run/current-system/sw/bin/nologin\nnobody:x:65534:65534::/:/bin/sh\n\
+             broken line\n",
+            vec![88],
+        );
+        for (uid, expected) in [
+            (0, Owner::Trusted),
+            (1000, Owner::Trusted),
+            (88, Owner::Trusted),
+            (77, Owner::SystemAccount("sshd".into())),
+            (30001, Owner::SystemAccount("nixbld1".into())),
+            (65534, Owner::SystemAccount("nobody".into())),
+            (1001, Owner::Unknown(1001)),
+        ] {
+            assert_eq!(owners.judge(uid), expected, "uid {uid}");
+        }
+    }
+}
