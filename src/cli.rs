@@ -1,1 +1,85 @@
-//! The command line.
+//! The command line: clap's types are here and nowhere else.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValue;
+use clap::{Parser, ValueEnum};
+
+use crate::report::Choice;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    2  the command line or the settings are wrong
+    3  the configuration or the target was refused; nothing was written
+    4  placing the configuration failed
+    5  building the system failed
+    6  copying the system failed
+    7  activating the system or installing its boot loader failed
+    8  keeping the receipt failed
+  130  interrupted
+
+After every failure the same command goes on from where it stopped. The log is on the target, in
+/var/log/nix-cfg-install, and in the same place of the live system.";
+
+/// Install your own NixOS configuration on a machine that has no network.
+///
+/// Takes the configuration in /tmp/nix-cfg, or else the one that the ISO brought in /iso/nix-cfg, puts it into the
+/// target's /etc/nixos with this machine's hardware-configuration.nix, builds it offline from what is on the ISO, and
+/// installs it. In the ordinary case mount the target at /mnt and run `nix-cfg-install`.
+#[derive(Debug, Parser)]
+#[command(name = "nix-cfg-install", version, after_help = EXIT_CODES)]
+pub struct Args {
+    /// Mount point of the new root file system [default: /mnt]
+    #[arg(long, value_name = "DIR")]
+    pub target: Option<PathBuf>,
+    /// Install the configuration in DIR instead of the standard places
+    #[arg(long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
+    /// Which of a flake's nixosConfigurations to install
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// This machine's hardware-configuration.nix, relative to the top of the configuration
+    #[arg(long, value_name = "PATH-IN-TREE")]
+    pub hardware_config: Option<PathBuf>,
+    /// Settings file [default: /etc/nix-cfg-install.yaml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+    /// Say what would be installed, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Allow the network and substituters
+    #[arg(long)]
+    pub online: bool,
+    /// Leave the boot loader alone
+    #[arg(long)]
+    pub no_bootloader: bool,
+    /// Install to a folder that is no mount point
+    #[arg(long)]
+    pub not_mounted: bool,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub progress: Choice,
+    /// Say more; twice: everything
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Write the log to FILE as well
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+impl ValueEnum for Choice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Bar, Self::Plain, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Auto => ("auto", "A bar on a terminal, plain lines otherwise"),
+            Self::Bar => ("bar", "A bar with the time that is left"),
+            Self::Plain => ("plain", "One line a change, for logs"),
+            Self::Json => ("json", "One JSON object a line on stdout"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
+}

@@ -14,11 +14,11 @@ pub mod report;
 
 pub mod settings;
 
+pub mod tree;
+
 pub mod nix;
 
 pub mod store;
-
-pub mod tree;
 
 pub mod install;
 

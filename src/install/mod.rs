@@ -1,1 +1,108 @@
 //! The installation: its phases, in order.
+
+pub mod activate;
+pub mod build;
+pub mod check;
+pub mod copy;
+pub mod keep;
+pub mod lock;
+pub mod place;
+pub mod target;
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Result;
+
+use crate::nix::command::Runner;
+use crate::report::{LogFile, Phase, Report};
+use crate::tree::source::{self, STANDARD_PLACES, Source};
+use check::Checked;
+use place::Placed;
+use target::Target;
+
+/// One installation, as it was asked for.
+pub struct Job<'a> {
+    /// Where to.
+    pub target: Target,
+    /// The tree that was named, and by whom.
+    pub source: Option<(PathBuf, &'static str)>,
+    /// The host that was named.
+    pub host: Option<String>,
+    /// The hardware configuration's path in the tree that was named.
+    pub hardware_config: Option<PathBuf>,
+    /// Whether the target has to be a mount point.
+    pub must_be_mounted: bool,
+    /// Whether the boot loader is left alone.
+    pub no_bootloader: bool,
+    /// Names what this run leaves behind: its time, in UTC.
+    pub stamp: String,
+    /// Starts programs.
+    pub runner: &'a Runner,
+    /// Tells the user.
+    pub report: &'a Report,
+    /// The log.
+    pub log: &'a LogFile,
+}
+
+/// The time as it is used in names: `2026-11-23T16-04-05Z`.
+#[must_use]
+pub fn stamp(now: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(now).to_string().replace(':', "-")
+}
+
+/// Finds the configuration and proves it, without writing to the target; the plan is told on the way.
+///
+/// # Errors
+/// All problems that were found.
+pub fn prove(job: &Job<'_>) -> Result<(Source, Checked)> {
+    let report = job.report;
+    report.phase(Phase::Source);
+    let explicit = job.source.as_ref().map(|(path, named_by)| (path.as_path(), *named_by));
+    let source = source::choose(explicit, &STANDARD_PLACES.map(Path::new))?;
+    report.note(&source.reason);
+    report.phase(Phase::Check);
+    let checked = check::check(job, &source)?;
+    report.note(&format!(
+        "The system to install is {}.",
+        checked.evaluated.out.display()
+    ));
+    Ok((source, checked))
+}
+
+/// Installs. Every phase finds out what is already done: running it again is safe, and goes on where it stopped.
+///
+/// # Errors
+/// What the phase that failed says; [`Report::current_phase`] is that phase.
+pub fn install(job: &Job<'_>) -> Result<()> {
+    let report = job.report;
+    let (source, checked) = prove(job)?;
+
+    report.phase(Phase::Place);
+    job.log.also_to(&job.target.log(&job.stamp))?;
+    let interrupt = job.runner.interrupt();
+    match place::place(
+        &job.target,
+        checked.snapshot.path(),
+        &checked.hardware.path,
+        &job.stamp,
+        interrupt,
+    )? {
+        Placed::Same => report.note("The target already has this configuration."),
+        Placed::New(None) => {}
+        Placed::New(Some(kept)) => report.note(&format!("What was in etc/nixos before is kept in {}.", kept.display())),
+    }
+
+    report.phase(Phase::Build);
+    let system = build::build(job.runner, report, &checked.evaluated.drv)?;
+
+    report.phase(Phase::Copy);
+    copy::copy(job.runner, report, &job.target, &system)?;
+
+    report.phase(Phase::Activate);
+    activate::activate(job, source.kind, &system)?;
+
+    report.phase(Phase::Keep);
+    let finished = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    keep::keep(&job.target, &source.path, &checked, &system, &finished)
+}

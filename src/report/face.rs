@@ -16,16 +16,16 @@ pub trait Face: Send {
 }
 
 /// Which face the user asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Choice {
-    /// A bar when stderr is a terminal, plain lines otherwise
+    /// A bar when stderr is a terminal, plain lines otherwise.
     #[default]
     Auto,
-    /// A bar with an estimate of the time left
+    /// A bar with an estimate of the time left.
     Bar,
-    /// One line a change, for logs
+    /// One line a change, for logs.
     Plain,
-    /// One JSON object a line on stdout; everything else goes to stderr
+    /// One JSON object a line on stdout; everything else goes to stderr.
     Json,
 }
 
@@ -206,10 +206,10 @@ fn detail(event: &Event<'_>) -> String {
     };
     if let Some(seconds) = eta_seconds {
         let left = humantime::format_duration(Duration::from_secs(*seconds));
-        text += &format!(", about {left} left");
+        text.extend([", about ", &left.to_string(), " left"]);
     }
     if !item.is_empty() {
-        text += &format!(" ({item})");
+        text.extend([" (", item, ")"]);
     }
     text
 }

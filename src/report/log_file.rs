@@ -20,7 +20,7 @@ pub struct LogFile(Arc<Mutex<Sink>>);
 struct Sink {
     began: Instant,
     memory: Vec<u8>,
-    file: Option<(PathBuf, File)>,
+    files: Vec<(PathBuf, File)>,
 }
 
 impl Default for LogFile {
@@ -36,7 +36,7 @@ impl Default for LogFile {
         Self(Arc::new(Mutex::new(Sink {
             began: Instant::now(),
             memory,
-            file: None,
+            files: Vec::new(),
         })))
     }
 }
@@ -46,12 +46,12 @@ impl LogFile {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what was logged so far to `path` and goes on there; a file that was in use before keeps what it has.
-    /// The file is created with mode 0600, in folders made as needed.
+    /// Writes what was logged so far to `path` too, and goes on there. The file is created with mode 0600, in folders made
+    /// as needed.
     ///
     /// # Errors
     /// When the file cannot be created or written. The log then goes on where it was.
-    pub fn move_to(&self, path: &Path) -> Result<()> {
+    pub fn also_to(&self, path: &Path) -> Result<()> {
         let what = || format!("Failed to write the log to {}", path.display());
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(what)?;
@@ -64,14 +64,14 @@ impl LogFile {
             .with_context(what)?;
         let mut sink = self.sink();
         file.write_all(&sink.memory).with_context(what)?;
-        sink.file = Some((path.to_owned(), file));
+        sink.files.push((path.to_owned(), file));
         Ok(())
     }
 
-    /// The file in use, if any.
+    /// The file that was named last: after the check, the one on the target.
     #[must_use]
     pub fn path(&self) -> Option<PathBuf> {
-        self.sink().file.as_ref().map(|(path, _)| path.clone())
+        self.sink().files.last().map(|(path, _)| path.clone())
     }
 
     fn write(&self, text: &str) {
@@ -81,20 +81,18 @@ impl LogFile {
         if sink.memory.len() < MEMORY_LIMIT {
             sink.memory.extend_from_slice(line.as_bytes());
         }
-        let failed = match &mut sink.file {
-            Some((_, file)) => file.write_all(line.as_bytes()).err(),
-            None => None,
-        };
-        if let Some(error) = failed
-            && let Some((path, _)) = sink.file.take()
-        {
-            // Said once, on the terminal: the log cannot carry it any more.
-            drop(writeln!(
-                io::stderr(),
-                "The log {} cannot be written any more: {error}",
-                path.display()
-            ));
-        }
+        sink.files.retain_mut(|(path, file)| {
+            let written = file.write_all(line.as_bytes());
+            if let Err(error) = &written {
+                // Said once, on the terminal: the log cannot carry it any more.
+                drop(writeln!(
+                    io::stderr(),
+                    "The log {} cannot be written any more: {error}",
+                    path.display()
+                ));
+            }
+            written.is_ok()
+        });
     }
 }
 
@@ -151,7 +149,7 @@ mod tests {
         let log = LogFile::default();
         log.write("early");
         let path = folder.path().join("deep/run.log");
-        log.move_to(&path).unwrap();
+        log.also_to(&path).unwrap();
         log.write("late");
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();

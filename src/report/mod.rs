@@ -58,6 +58,12 @@ impl Report {
         state.face.show(&Event::Phase { phase, fraction });
     }
 
+    /// The phase that runs: what a failure is a failure of.
+    #[must_use]
+    pub fn current_phase(&self) -> Phase {
+        self.state().meter.phase()
+    }
+
     /// Says what `phase` is expected to cost, in seconds, once more is known than the built-in guess.
     pub fn expect(&self, phase: Phase, seconds: f64) {
         self.state().meter.expect(phase, seconds);

@@ -1,0 +1,128 @@
+//! Parses, sets up the log, runs, and gives the exit code.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use anyhow::Result;
+use clap::Parser;
+use nix_cfg_install::cli::Args;
+use nix_cfg_install::install::lock::Lock;
+use nix_cfg_install::install::target::Target;
+use nix_cfg_install::install::{self, Job};
+use nix_cfg_install::interrupt::{Interrupt, Interrupted};
+use nix_cfg_install::nix::command::Runner;
+use nix_cfg_install::nix::environment::{environment, find_nixpkgs};
+use nix_cfg_install::report::{LogFile, Phase, Problem, Problems, Report, init_logging};
+use nix_cfg_install::settings::Settings;
+
+const DEFAULT_TARGET: &str = "/mnt";
+const LIVE_LOGS: &str = "/var/log/nix-cfg-install";
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let log = LogFile::default();
+    let report = Report::new(args.progress.face());
+    match run(args, &log, &report) {
+        Ok(text) => {
+            report.done(0, &text);
+            ExitCode::SUCCESS
+        }
+        Err(error) => ExitCode::from(fail(&error, &log, &report)),
+    }
+}
+
+fn run(args: Args, log: &LogFile, report: &Report) -> Result<String> {
+    init_logging(args.verbose, log.clone())?;
+    log::debug!("command line: {:?}", std::env::args_os().collect::<Vec<_>>());
+    let stamp = install::stamp(SystemTime::now());
+    if let Some(path) = &args.log {
+        log.also_to(path)?;
+    }
+    report.phase(Phase::Settings);
+    let settings = Settings::load(args.settings.as_deref())?;
+    require_root()?;
+    if !args.dry_run
+        && let Err(error) = log.also_to(&Path::new(LIVE_LOGS).join(format!("{stamp}.log")))
+    {
+        // The target's log is the one that counts.
+        log::debug!("{error:#}");
+    }
+    let online = args.online || settings.online;
+    let nixpkgs = find_nixpkgs(settings.nixpkgs.as_deref());
+    let mut runner = Runner::new(environment(nixpkgs.as_deref(), online), Interrupt::on_signals()?);
+    let target = Target::new(args.target.or(settings.target).unwrap_or_else(|| DEFAULT_TARGET.into()));
+    let lock = if args.dry_run || !target.root().is_dir() {
+        None
+    } else {
+        Some(Lock::take(&target)?)
+    };
+    if let Some(lock) = &lock {
+        runner.share_lock(lock.file()?);
+    }
+    let named = |flag: Option<PathBuf>, setting: Option<PathBuf>| {
+        flag.map(|path| (path, "--source"))
+            .or(setting.map(|path| (path, "the settings")))
+    };
+    let job = Job {
+        target,
+        source: named(args.source, settings.source),
+        host: args.host.or(settings.host),
+        hardware_config: args.hardware_config.or(settings.hardware_config),
+        must_be_mounted: !args.not_mounted,
+        no_bootloader: args.no_bootloader || settings.no_bootloader,
+        stamp,
+        runner: &runner,
+        report,
+        log,
+    };
+    if args.dry_run {
+        install::prove(&job)?;
+        return Ok("This was a dry run: nothing was written to the target.".to_owned());
+    }
+    install::install(&job)?;
+    Ok(format!("Installed. The log is {}.", log_place(log)))
+}
+
+fn require_root() -> Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Problem::error("not-root", "Only root can install a system")
+        .remedy("Run the same command with sudo.")
+        .into())
+}
+
+fn log_place(log: &LogFile) -> String {
+    log.path()
+        .map_or_else(|| "not written".to_owned(), |path| path.display().to_string())
+}
+
+/// Tells what went wrong and gives the exit code.
+fn fail(error: &anyhow::Error, log: &LogFile, report: &Report) -> u8 {
+    let phase = report.current_phase();
+    log::debug!("failed in {phase:?}: {error:?}");
+    if error.is::<Interrupted>() {
+        report.done(130, &format!("Stopped: {error}."));
+        return 130;
+    }
+    if let Some(Problems(problems)) = error.downcast_ref() {
+        for problem in problems {
+            report.problem(problem);
+        }
+    } else if let Some(problem) = error.downcast_ref::<Problem>() {
+        report.problem(problem);
+    } else {
+        report.problem(&Problem::error("failed", format!("{error:#}")));
+    }
+    let code = phase.exit_code();
+    let next = match phase {
+        Phase::Settings | Phase::Source | Phase::Check => "Nothing was written to the target.",
+        _ => "When that is mended, the same command goes on from here.",
+    };
+    report.done(
+        code,
+        &format!("{} failed. {next} Log: {}", phase.title(), log_place(log)),
+    );
+    code
+}

@@ -1,0 +1,221 @@
+//! Everything that can be known before the target is written: all problems in one report.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::Job;
+use super::place::Placement;
+use super::target::Target;
+use crate::nix::command::{Invocation, Runner};
+use crate::nix::eval::{self, Configuration, Evaluated};
+use crate::report::{Problem, Problems, Severity};
+use crate::tree::hardware::{self, Hardware};
+use crate::tree::lint;
+use crate::tree::owner::Owners;
+use crate::tree::snapshot::Copier;
+use crate::tree::source::{Kind, Source};
+
+/// A configuration that can be installed.
+#[derive(Debug)]
+pub struct Checked {
+    /// The private copy of the tree, with this machine's hardware-configuration.nix in it.
+    pub snapshot: TempDir,
+    /// How it is to be evaluated.
+    pub configuration: Configuration,
+    /// Which file is the hardware configuration.
+    pub hardware: Hardware,
+    /// What Nix made of it.
+    pub evaluated: Evaluated,
+}
+
+/// Finds every problem, tells the warnings, and gives what the later phases need.
+///
+/// # Errors
+/// [`Problems`] with all errors that were found; interruption and failures of the live system itself.
+pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
+    let mut found = Found::default();
+    found.problems.extend(job.target.problems(job.must_be_mounted));
+    let snapshot = found.keep(take_snapshot(job, source))?;
+    let Some((snapshot, findings)) = snapshot else {
+        return Err(found.into_error());
+    };
+    found.problems.extend(findings);
+    found.tell_warnings(job);
+    let host = found.keep(choose_host(job, source.kind, snapshot.path()))?;
+    let hardware = match &host {
+        Some(host) => {
+            let named = job.hardware_config.as_deref();
+            found.keep(hardware::choose(snapshot.path(), source.kind, host.as_deref(), named))?
+        }
+        None => None,
+    };
+    let (Some(host), Some(hardware)) = (host, hardware) else {
+        return Err(found.into_error());
+    };
+    job.report.note(&format!(
+        "Hardware configuration: {}, because {}.",
+        hardware.path.display(),
+        hardware.reason
+    ));
+    if !hardware.imported {
+        found.problems.push(nothing_imports(&hardware.path));
+        found.tell_warnings(job);
+    }
+    // A target that is not there has no hardware of its own, and what would be evaluated is not what would be installed.
+    if found.has_errors() {
+        return Err(found.into_error());
+    }
+    found.keep(put_hardware(job, snapshot.path(), &hardware.path))?;
+    let configuration = Configuration {
+        root: snapshot.path().to_owned(),
+        kind: source.kind,
+        host,
+    };
+    let evaluated = found.keep(eval::evaluate(job.runner, &configuration))?;
+    match evaluated {
+        Some(evaluated) if !found.has_errors() => Ok(Checked {
+            snapshot,
+            configuration,
+            hardware,
+            evaluated,
+        }),
+        _ => Err(found.into_error()),
+    }
+}
+
+/// The problems so far.
+#[derive(Default)]
+struct Found {
+    problems: Vec<Problem>,
+}
+
+impl Found {
+    /// Keeps the problems of a step that failed with them, so that the others still run; other errors go up.
+    fn keep<T>(&mut self, outcome: Result<T>) -> Result<Option<T>> {
+        let error = match outcome {
+            Ok(value) => return Ok(Some(value)),
+            Err(error) => error,
+        };
+        match error.downcast::<Problem>() {
+            Ok(problem) => self.problems.push(problem),
+            Err(error) => self.problems.extend(error.downcast::<Problems>()?.0),
+        }
+        Ok(None)
+    }
+
+    fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    fn tell_warnings(&mut self, job: &Job<'_>) {
+        self.problems.retain(|problem| {
+            if problem.severity == Severity::Warning {
+                job.report.problem(problem);
+            }
+            problem.severity == Severity::Error
+        });
+    }
+
+    fn into_error(self) -> anyhow::Error {
+        Problems(self.problems).into()
+    }
+}
+
+/// Copies the tree to a folder that only root can reach, in the live system's memory.
+fn take_snapshot(job: &Job<'_>, source: &Source) -> Result<(TempDir, Vec<Problem>)> {
+    let folder = tempfile::Builder::new()
+        .prefix("nix-cfg-install.")
+        .tempdir()
+        .context("Failed to make a temporary folder in the live system")?;
+    let owners = Owners::of_live_system(Path::new("/etc/passwd"));
+    let copier = Copier {
+        owners: Some(&owners),
+        interrupt: job.runner.interrupt(),
+    };
+    let mut problems = copier.copy(&source.dir, folder.path())?.problems;
+    problems.extend(lint::links(folder.path()));
+    Ok((folder, problems))
+}
+
+/// `Some(None)`-like: a channel configuration has no host.
+fn choose_host(job: &Job<'_>, kind: Kind, root: &Path) -> Result<Option<String>> {
+    if kind == Kind::Channel {
+        return Ok(None);
+    }
+    let hosts = eval::hosts(job.runner, root)?;
+    let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let (host, reason) = eval::choose_host(&hosts, job.host.as_deref(), Some(machine.trim()))?;
+    job.report.note(&format!("Host: {host}, because {reason}."));
+    Ok(Some(host))
+}
+
+fn nothing_imports(path: &Path) -> Problem {
+    Problem::warning(
+        "hardware-not-imported",
+        format!("No file of the configuration names {}", path.display()),
+    )
+    .because(
+        "It is put there, but unless the configuration imports it in another way, the system has no root file system.",
+    )
+    .remedy("Add it to `imports`.")
+}
+
+/// Puts this machine's hardware configuration into the snapshot, byte for byte.
+fn put_hardware(job: &Job<'_>, snapshot: &Path, path: &Path) -> Result<()> {
+    let file = snapshot.join(path);
+    let what = || format!("Failed to put the hardware configuration to {}", path.display());
+    let folder = file.parent().unwrap_or(snapshot);
+    fs::create_dir_all(folder).with_context(what)?;
+    let real = fs::canonicalize(folder).with_context(what)?;
+    if !real.starts_with(fs::canonicalize(snapshot).with_context(what)?) {
+        return Err(Problem::error(
+            "hardware-path",
+            format!("{} leads out of the configuration", path.display()),
+        )
+        .because("One of its folders is a link to somewhere else.")
+        .remedy("Name another place with --hardware-config.")
+        .into());
+    }
+    // A link there is replaced, not followed.
+    if file.symlink_metadata().is_ok() {
+        fs::remove_file(&file).with_context(what)?;
+    }
+    match existing_hardware(&job.target) {
+        Some(existing) => {
+            fs::copy(&existing, &file).with_context(what)?;
+            let modified = fs::metadata(&existing)
+                .and_then(|meta| meta.modified())
+                .with_context(what)?;
+            fs::File::open(&file)
+                .and_then(|copy| copy.set_modified(modified))
+                .with_context(what)
+        }
+        None => {
+            job.report
+                .note("The target has no hardware configuration yet: asking nixos-generate-config.");
+            fs::write(&file, generate_hardware(job.runner, &job.target)?).with_context(what)
+        }
+    }
+}
+
+/// This machine's file where an earlier run of this program, or nixos-generate-config, put it.
+fn existing_hardware(target: &Target) -> Option<PathBuf> {
+    let placed = Placement::load(target).map(|placement| target.etc_nixos().join(placement.hardware));
+    placed
+        .into_iter()
+        .chain([target.generated_hardware()])
+        .find(|path| path.is_file())
+}
+
+fn generate_hardware(runner: &Runner, target: &Target) -> Result<String> {
+    let invocation = Invocation::new("nixos-generate-config")
+        .arg("--root")
+        .arg(target.root())
+        .arg("--show-hardware-config");
+    let mut text = runner.output(&invocation)?;
+    text.push('\n');
+    Ok(text)
+}

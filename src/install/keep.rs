@@ -1,0 +1,43 @@
+//! What stays on the target: the receipt. The log is written there all along.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::check::Checked;
+use super::place::write_whole;
+use super::target::Target;
+use crate::tree::source::Kind;
+
+#[derive(Serialize)]
+struct Receipt<'a> {
+    version: &'a str,
+    finished: &'a str,
+    source: &'a Path,
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    hardware: &'a Path,
+    system: &'a Path,
+}
+
+/// Writes what was installed, from where and when.
+///
+/// # Errors
+/// When the target cannot be written.
+pub fn keep(target: &Target, source: &Path, checked: &Checked, system: &Path, finished: &str) -> Result<()> {
+    let receipt = Receipt {
+        version: env!("CARGO_PKG_VERSION"),
+        finished,
+        source,
+        kind: match checked.configuration.kind {
+            Kind::Channel => "channel",
+            Kind::Flake => "flake",
+        },
+        host: checked.configuration.host.as_deref(),
+        hardware: &checked.hardware.path,
+        system,
+    };
+    write_whole(&target.receipt(), &serde_json::to_vec_pretty(&receipt)?)
+}

@@ -1,0 +1,206 @@
+//! The target: every path below its mount point, named once, and whether it can be installed to.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::statvfs::{FsFlags, statvfs};
+
+use crate::report::Problem;
+use crate::tree::hardware::FILE_NAME;
+
+/// The mount point of the new root file system.
+#[derive(Debug, Clone)]
+pub struct Target {
+    root: PathBuf,
+}
+
+impl Target {
+    /// The target mounted at `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The mount point.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the configuration is installed.
+    #[must_use]
+    pub fn etc_nixos(&self) -> PathBuf {
+        self.root.join("etc/nixos")
+    }
+
+    /// Where the new `etc/nixos` is made before it is swapped in: on the same file system.
+    #[must_use]
+    pub fn staging(&self) -> PathBuf {
+        self.root.join("etc/.nixos.nix-cfg-install")
+    }
+
+    /// What `etc/nixos` held before, kept under a name with the time of the run.
+    #[must_use]
+    pub fn etc_nixos_before(&self, stamp: &str) -> PathBuf {
+        self.root.join(format!("etc/nixos.before-{stamp}"))
+    }
+
+    /// The hardware-configuration.nix that nixos-generate-config wrote.
+    #[must_use]
+    pub fn generated_hardware(&self) -> PathBuf {
+        self.etc_nixos().join(FILE_NAME)
+    }
+
+    /// What a later run must know of an earlier one.
+    #[must_use]
+    pub fn placement(&self) -> PathBuf {
+        self.root.join("var/lib/nix-cfg-install/placement.json")
+    }
+
+    /// What was installed, written when all is done.
+    #[must_use]
+    pub fn receipt(&self) -> PathBuf {
+        self.root.join("var/lib/nix-cfg-install/receipt.json")
+    }
+
+    /// The log of a run.
+    #[must_use]
+    pub fn log(&self, stamp: &str) -> PathBuf {
+        self.root.join(format!("var/log/nix-cfg-install/{stamp}.log"))
+    }
+
+    /// Everything that would keep an installation from being written here. `must_be_mounted`: a folder that is no mount
+    /// point lies in the live system's memory and would fill it.
+    #[must_use]
+    pub fn problems(&self, must_be_mounted: bool) -> Vec<Problem> {
+        let root = &self.root;
+        let Ok(meta) = fs::metadata(root) else {
+            return vec![
+                Problem::error(
+                    "target-missing",
+                    format!("The target {} does not exist", root.display()),
+                )
+                .remedy(
+                    "Mount the new root file system first (mount /dev/… /mnt), or name its mount point with --target.",
+                ),
+            ];
+        };
+        if !meta.is_dir() {
+            return vec![Problem::error(
+                "target-no-folder",
+                format!("The target {} is not a folder", root.display()),
+            )];
+        }
+        if must_be_mounted && !is_mount_point(root) {
+            return vec![
+                Problem::error(
+                    "target-not-mounted",
+                    format!("Nothing is mounted at {}", root.display()),
+                )
+                .because("What is written there would fill the live system's memory and be gone after a restart.")
+                .remedy("Mount the new root file system there first. If it really is meant: --not-mounted"),
+            ];
+        }
+        let mut problems = Vec::new();
+        if statvfs(root).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY)) {
+            problems.push(
+                Problem::error(
+                    "target-read-only",
+                    format!("The file system at {} is mounted read-only", root.display()),
+                )
+                .because("A damaged file system is mounted so, too; `dmesg` says it.")
+                .remedy(format!("mount -o remount,rw {}", root.display())),
+            );
+        }
+        // nixos-install (nixpkgs 24.05) refuses both of these, after the build.
+        if (meta.uid(), meta.gid()) != (0, 0) {
+            problems.push(
+                Problem::error(
+                    "target-owner",
+                    format!("The target {} does not belong to root", root.display()),
+                )
+                .because("nixos-install refuses such a target.")
+                .remedy(format!("chown root:root {}", root.display())),
+            );
+        }
+        problems.extend(closed_folders(root));
+        problems
+    }
+}
+
+/// nixos-install wants the target and all folders above it readable and searchable for everybody.
+fn closed_folders(root: &Path) -> Vec<Problem> {
+    let real = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    real.ancestors()
+        .filter(|folder| *folder != Path::new("/"))
+        .filter_map(|folder| {
+            let mode = fs::metadata(folder).ok()?.permissions().mode();
+            (mode & 0o005 != 0o005).then(|| {
+                Problem::error(
+                    "target-mode",
+                    format!(
+                        "The folder {} has mode {:o} and is closed to other users",
+                        folder.display(),
+                        mode & 0o7777
+                    ),
+                )
+                .because("nixos-install refuses it: the system's users could not reach their own root folder.")
+                .remedy(format!("chmod o+rx {}", folder.display()))
+            })
+        })
+        .collect()
+}
+
+/// Whether something is mounted exactly at `path` (`/proc/self/mountinfo`, field 5; bind mounts count).
+fn is_mount_point(path: &Path) -> bool {
+    let Ok(real) = fs::canonicalize(path) else {
+        return false;
+    };
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let wanted = real.to_string_lossy();
+    mounts
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        // The kernel writes these four characters in octal.
+        .map(|at| {
+            at.replace("\\040", " ")
+                .replace("\\011", "\t")
+                .replace("\\012", "\n")
+                .replace("\\134", "\\")
+        })
+        .any(|at| at == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(root: &Path, must_be_mounted: bool) -> Vec<&'static str> {
+        let problems = Target::new(root).problems(must_be_mounted);
+        problems.iter().map(|problem| problem.code).collect()
+    }
+
+    #[test]
+    fn a_target_that_nixos_install_would_refuse_is_named_before() {
+        let folder = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempdir()
+            .unwrap();
+        let root = folder.path().join("mnt");
+        assert_eq!(codes(&root, false), ["target-missing"]);
+        fs::create_dir(&root).unwrap();
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(codes(&root, false), [""; 0]);
+        assert_eq!(codes(&root, true), ["target-not-mounted"]);
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(codes(&root, false), ["target-mode"]);
+        std::os::unix::fs::chown(&root, Some(1000), None).expect("the tests of ownership need root");
+        assert_eq!(codes(&root, false), ["target-owner", "target-mode"]);
+    }
+
+    #[test]
+    fn proc_is_a_mount_point_and_a_folder_in_it_is_not() {
+        assert!(is_mount_point(Path::new("/proc")));
+        assert!(!is_mount_point(Path::new("/proc/self")));
+    }
+}

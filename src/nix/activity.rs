@@ -1,0 +1,213 @@
+//! What Nix says while it works: the lines of `--log-format internal-json`.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Numbers from Nix's src/libutil/logging.hh, the same in 2.8, 2.26 and 2.34.
+mod kind {
+    pub const COPY_PATH: u64 = 100;
+    pub const BUILDS: u64 = 104;
+    pub const BUILD: u64 = 105;
+    pub const RESULT_BUILD_LOG_LINE: u64 = 101;
+    pub const RESULT_PROGRESS: u64 = 105;
+}
+
+/// How many lines of a failed builder's log are shown.
+const LOG_LINES: usize = 20;
+
+#[derive(Deserialize)]
+struct Line {
+    action: String,
+    #[serde(default)]
+    id: u64,
+    #[serde(default, rename = "type")]
+    kind: u64,
+    #[serde(default)]
+    level: u64,
+    #[serde(default)]
+    msg: String,
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    fields: Vec<Value>,
+}
+
+struct Running {
+    kind: u64,
+    done: u64,
+    log: Vec<String>,
+}
+
+/// Follows a program's internal-json lines and keeps the sums.
+#[derive(Default)]
+pub struct Tracker {
+    running: HashMap<u64, Running>,
+    /// Builds that ended, and how many Nix expects in all.
+    builds: (u64, u64),
+    /// Bytes of paths that were copied to the end.
+    copied: u64,
+    /// The last thing that was begun.
+    item: String,
+    messages: Vec<String>,
+    last_log: Vec<String>,
+}
+
+impl Tracker {
+    /// Takes one line of stderr. A line that is not internal-json is kept as a message.
+    pub fn take(&mut self, line: &str) {
+        let parsed = line.strip_prefix("@nix ").map(serde_json::from_str::<Line>);
+        match parsed {
+            Some(Ok(line)) => self.event(&line),
+            Some(Err(_)) | None => self.messages.push(plain(line)),
+        }
+    }
+
+    fn event(&mut self, line: &Line) {
+        match line.action.as_str() {
+            "start" => self.start(line),
+            "stop" => {
+                if let Some(ended) = self.running.remove(&line.id) {
+                    match ended.kind {
+                        kind::COPY_PATH => self.copied += ended.done,
+                        kind::BUILD => self.last_log = ended.log,
+                        _ => {}
+                    }
+                }
+            }
+            "result" => self.result(line),
+            // Level 0 is an error, 1 a warning, 3 the ordinary informational messages.
+            "msg" if line.level <= 3 => self.messages.push(plain(&line.msg)),
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, line: &Line) {
+        let item = line
+            .fields
+            .first()
+            .and_then(Value::as_str)
+            .map(store_name)
+            .unwrap_or_default();
+        if matches!(line.kind, kind::COPY_PATH | kind::BUILD) {
+            self.item = item;
+        }
+        if line.kind == 0 && !line.text.is_empty() {
+            self.messages.push(plain(&line.text));
+        }
+        let running = Running {
+            kind: line.kind,
+            done: 0,
+            log: Vec::new(),
+        };
+        self.running.insert(line.id, running);
+    }
+
+    fn result(&mut self, line: &Line) {
+        let Some(running) = self.running.get_mut(&line.id) else {
+            return;
+        };
+        let number = |index: usize| line.fields.get(index).and_then(Value::as_u64).unwrap_or(0);
+        match (line.kind, running.kind) {
+            (kind::RESULT_PROGRESS, kind::BUILDS) => self.builds = (number(0), number(1)),
+            (kind::RESULT_PROGRESS, kind::COPY_PATH) => running.done = number(0),
+            (kind::RESULT_BUILD_LOG_LINE, _) => {
+                if let Some(text) = line.fields.first().and_then(Value::as_str) {
+                    if running.log.len() == LOG_LINES {
+                        running.log.remove(0);
+                    }
+                    running.log.push(plain(text));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Derivations built and expected in all.
+    #[must_use]
+    pub fn builds(&self) -> (u64, u64) {
+        self.builds
+    }
+
+    /// Bytes copied so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let under_way = self.running.values().filter(|running| running.kind == kind::COPY_PATH);
+        self.copied + under_way.map(|running| running.done).sum::<u64>()
+    }
+
+    /// The name of what is being worked on: a store path without its hash.
+    #[must_use]
+    pub fn item(&self) -> &str {
+        &self.item
+    }
+
+    /// Everything that Nix said in words, and the last lines of the builder that ended last.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let mut text = self.messages.join("\n");
+        let said_in_error = self.last_log.iter().all(|line| text.contains(line.as_str()));
+        if !said_in_error {
+            text += "\nlast lines of the builder:\n";
+            text += &self.last_log.join("\n");
+        }
+        text
+    }
+}
+
+fn plain(text: &str) -> String {
+    console::strip_ansi_codes(text).replace('\r', "")
+}
+
+/// `hello-2.10` of `/nix/store/…-hello-2.10.drv`.
+#[must_use]
+pub fn store_name(path: &str) -> String {
+    let base = path.rsplit('/').next().unwrap_or(path);
+    let name = base.split_once('-').map_or(base, |(_, name)| name);
+    name.trim_end_matches(".drv").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines as Nix 2.26 writes them, shortened.
+    const BUILD: &str = r#"
+@nix {"action":"start","id":1,"level":5,"parent":0,"text":"","type":104}
+@nix {"action":"result","fields":[0,3,1,0],"id":1,"type":105}
+@nix {"action":"start","fields":["/nix/store/abc-etc-1.drv","",1,1],"id":2,"level":3,"parent":1,"text":"building '/nix/store/abc-etc-1.drv'","type":105}
+@nix {"action":"result","fields":["a \u001b[1mline"],"id":2,"type":101}
+@nix {"action":"result","fields":[1,3,0,0],"id":1,"type":105}
+@nix {"action":"stop","id":2}
+@nix {"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m it broke"}
+@nix {"action":"msg","level":5,"msg":"chatter"}
+plain words
+"#;
+
+    #[test]
+    fn builds_are_counted_and_errors_come_without_colours() {
+        let mut tracker = Tracker::default();
+        BUILD.trim().lines().for_each(|line| tracker.take(line));
+        assert_eq!(tracker.builds(), (1, 3));
+        assert_eq!(tracker.item(), "etc-1");
+        assert_eq!(
+            tracker.said(),
+            "error: it broke\nplain words\nlast lines of the builder:\na line"
+        );
+    }
+
+    #[test]
+    fn bytes_of_a_copy_under_way_count() {
+        let mut tracker = Tracker::default();
+        for line in [
+            r#"@nix {"action":"start","fields":["/nix/store/abc-hello-2.10","local","/mnt"],"id":7,"level":3,"parent":1,"text":"","type":100}"#,
+            r#"@nix {"action":"result","fields":[500,1000,0,0],"id":7,"type":105}"#,
+        ] {
+            tracker.take(line);
+        }
+        assert_eq!((tracker.bytes(), tracker.item()), (500, "hello-2.10"));
+        tracker.take(r#"@nix {"action":"stop","id":7}"#);
+        assert_eq!(tracker.bytes(), 500);
+    }
+}

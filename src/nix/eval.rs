@@ -1,0 +1,148 @@
+//! What Nix finds out about a configuration: its hosts, and the derivation of its toplevel.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::command::{Invocation, Runner};
+use super::explain;
+use crate::report::Problem;
+use crate::tree::source::{CONFIGURATION, Kind};
+
+/// A configuration that can be evaluated.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// The tree; the paths in errors are made relative to it.
+    pub root: PathBuf,
+    /// Channel or flake.
+    pub kind: Kind,
+    /// Which of a flake's configurations.
+    pub host: Option<String>,
+}
+
+/// What one evaluation tells.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Evaluated {
+    /// The .drv of the toplevel, in the live system's store.
+    pub drv: PathBuf,
+    /// Its output.
+    pub out: PathBuf,
+}
+
+/// From a NixOS evaluation (what `<nixpkgs/nixos>` and `lib.nixosSystem` give alike) to [`Evaluated`]. The string context
+/// is dropped so that printing builds nothing.
+const FACTS: &str = "\
+os: let
+  inherit (os.config.system.build) toplevel;
+  plain = builtins.unsafeDiscardStringContext;
+in {
+  drv = plain toplevel.drvPath;
+  out = plain toplevel.outPath;
+}";
+
+/// The names of a flake's `nixosConfigurations`, sorted.
+///
+/// # Errors
+/// An explained [`Problem`] when Nix cannot evaluate the flake.
+pub fn hosts(runner: &Runner, root: &Path) -> Result<Vec<String>> {
+    let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", "builtins.attrNames"]);
+    let text = run(runner, &invocation, root)?;
+    serde_json::from_str(&text).context("Nix printed host names that are not JSON")
+}
+
+/// Evaluates the configuration to its toplevel. Writes .drv files into the live system's store, and nothing else.
+///
+/// # Errors
+/// An explained [`Problem`] when the evaluation fails.
+pub fn evaluate(runner: &Runner, configuration: &Configuration) -> Result<Evaluated> {
+    let root = &configuration.root;
+    let invocation = match (configuration.kind, &configuration.host) {
+        (Kind::Channel, _) => Invocation::new("nix-instantiate")
+            // `--eval` alone would not write the .drv files.
+            .args(["--eval", "--strict", "--json", "--read-write-mode", "-I"])
+            .arg(format!("nixos-config={}", root.join(CONFIGURATION).display()))
+            .args(["--expr", &format!("({FACTS}) (import <nixpkgs/nixos> {{ }})")]),
+        (Kind::Flake, Some(host)) => {
+            nix_eval(root, &format!("nixosConfigurations.\"{host}\"")).args(["--apply", FACTS])
+        }
+        (Kind::Flake, None) => anyhow::bail!("A flake is evaluated for a host, and none was chosen"),
+    };
+    let text = run(runner, &invocation, root)?;
+    serde_json::from_str(&text).context("Nix printed an evaluation that is not the JSON that was asked for")
+}
+
+/// `path:` and never the bare folder: a folder with `.git` would be read through git, which hides untracked files. The
+/// lock is used as it is.
+fn nix_eval(root: &Path, attribute: &str) -> Invocation {
+    Invocation::new("nix")
+        .args(["eval", "--json", "--no-write-lock-file"])
+        .arg(format!("path:{}#{attribute}", root.display()))
+}
+
+fn run(runner: &Runner, invocation: &Invocation, root: &Path) -> Result<String> {
+    let finished = runner.run(invocation, &mut |_, _| {})?;
+    if finished.status.success() {
+        return Ok(finished.text()?.to_owned());
+    }
+    let said = console::strip_ansi_codes(&finished.tail.join("\n")).into_owned();
+    Err(explain::explain(&said, Some(root)).into())
+}
+
+/// The host to install: `wanted` (from a flag or the settings), the only one, or the one named like the machine.
+///
+/// # Errors
+/// A [`Problem`] that lists the hosts when `wanted` is not among them or nothing decides.
+pub fn choose_host(hosts: &[String], wanted: Option<&str>, machine: Option<&str>) -> Result<(String, String)> {
+    let list = || format!("The flake has: {}.", hosts.join(", "));
+    if hosts.is_empty() {
+        return Err(Problem::error("host-none", "The flake has no nixosConfigurations")
+            .because("Without one there is no system to install.")
+            .remedy("Add `nixosConfigurations.NAME = nixpkgs.lib.nixosSystem { … };` to its outputs.")
+            .into());
+    }
+    if let Some(host) = wanted {
+        if hosts.iter().any(|known| known == host) {
+            return Ok((host.to_owned(), "it was asked for".to_owned()));
+        }
+        return Err(
+            Problem::error("host-unknown", format!("The flake has no host `{host}`"))
+                .because(list())
+                .remedy("Name one of these with --host.")
+                .into(),
+        );
+    }
+    match (hosts, machine) {
+        ([only], _) => Ok((only.clone(), "it is the only one".to_owned())),
+        (all, Some(machine)) if all.iter().any(|host| host == machine) => {
+            Ok((machine.to_owned(), "this machine has that name".to_owned()))
+        }
+        _ => Err(Problem::error(
+            "host-ambiguous",
+            "The flake has several hosts, and nothing says which one this machine is",
+        )
+        .because(list())
+        .remedy("Name one with --host NAME, or `host: NAME` in the settings.")
+        .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_the_named_one_the_only_one_or_the_machines_own() {
+        let both = ["alpha".to_owned(), "beta".to_owned()];
+        assert_eq!(choose_host(&both, Some("beta"), Some("alpha")).unwrap().0, "beta");
+        assert_eq!(choose_host(&both[..1], None, Some("nixos")).unwrap().0, "alpha");
+        assert_eq!(choose_host(&both, None, Some("alpha")).unwrap().0, "alpha");
+        for error in [
+            choose_host(&both, Some("gamma"), None).unwrap_err(),
+            choose_host(&both, None, Some("nixos")).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("alpha, beta"), "{error}");
+        }
+        choose_host(&[], None, None).unwrap_err();
+    }
+}
