@@ -1,0 +1,76 @@
+let
+  lib = builtins // {
+    types = import ./types.nix lib;
+    inherit (import ./modules.nix lib)
+      discharge
+      evalModules
+      highest
+      mergeDefinitions
+      mkDefault
+      mkForce
+      mkIf
+      mkMerge
+      mkOption
+      mkOverride
+      ;
+    mkEnableOption =
+      what:
+      lib.mkOption {
+        type = lib.types.bool;
+        default = false;
+        description = "Whether to enable ${what}.";
+      };
+    version = builtins.readFile ../.version;
+    optional = condition: value: if condition then [ value ] else [ ];
+    optionals = condition: list: if condition then list else [ ];
+    optionalString = condition: text: if condition then text else "";
+    concatStrings = builtins.concatStringsSep "";
+    concatMapStrings = f: list: builtins.concatStringsSep "" (map f list);
+    mapAttrsToList = f: set: map (name: f name set.${name}) (builtins.attrNames set);
+    filterAttrs =
+      keep: set:
+      builtins.listToAttrs (
+        builtins.concatMap (
+          name:
+          if keep name set.${name} then
+            [
+              {
+                inherit name;
+                value = set.${name};
+              }
+            ]
+          else
+            [ ]
+        ) (builtins.attrNames set)
+      );
+    unique = builtins.foldl' (seen: x: if builtins.elem x seen then seen else seen ++ [ x ]) [ ];
+    getName = pkg: pkg.pname or (builtins.parseDrvName pkg.name).name;
+    # A value as an error shows it.
+    show =
+      value:
+      if builtins.isString value then
+        builtins.toJSON (builtins.unsafeDiscardStringContext value)
+      else if builtins.isBool value then
+        (if value then "true" else "false")
+      else if value == null then
+        "null"
+      else if builtins.isList value then
+        "[ ${builtins.concatStringsSep " " (map lib.show value)} ]"
+      else if builtins.isPath value then
+        toString value
+      else if builtins.isFunction value then
+        "<function>"
+      else if builtins.isAttrs value then
+        (
+          if value ? type && value.type == "derivation" then
+            "<derivation ${value.name}>"
+          else
+            "{ ${
+              builtins.concatStringsSep " " (lib.mapAttrsToList (name: inner: "${name} = ${lib.show inner};") value)
+            } }"
+        )
+      else
+        toString value;
+  };
+in
+lib

@@ -1,0 +1,74 @@
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  etc = config.environment.etc;
+in
+{
+  options = {
+    environment = {
+      systemPackages = mkOption {
+        type = types.listOf types.package;
+        default = [ ];
+      };
+      etc = mkOption {
+        default = { };
+        type = types.attrsOf (
+          types.submodule (
+            { name, config, ... }:
+            {
+              options = {
+                text = mkOption {
+                  type = types.nullOr types.lines;
+                  default = null;
+                };
+                source = mkOption {
+                  type = types.path;
+                  default = pkgs.writeText "etc-${builtins.replaceStrings [ "/" ] [ "-" ] name}" config.text;
+                  apply = toString;
+                };
+                mode = mkOption {
+                  type = types.str;
+                  default = "symlink";
+                };
+              };
+            }
+          )
+        );
+      };
+    };
+    system.path = mkOption { type = types.package; };
+    system.build.etc = mkOption { type = types.package; };
+  };
+
+  config = {
+    environment.systemPackages = [
+      pkgs.mount
+      pkgs.bash
+      pkgs.busybox
+    ];
+    system.path = pkgs.glue "system-path" { paths = config.environment.systemPackages; } ''
+      mkdir -p $out/bin
+      for path in $paths; do
+        for program in $path/bin/*; do
+          name=$(basename $program)
+          [ -e $out/bin/$name ] || ln -s $program $out/bin/$name
+        done
+      done
+    '';
+    system.build.etc = pkgs.glue "etc" { } (
+      "mkdir -p $out/etc\n"
+      + lib.concatStrings (
+        lib.mapAttrsToList (name: entry: ''
+          mkdir -p $out/etc/$(dirname ${name})
+          ln -s ${entry.source} $out/etc/${name}
+          ${lib.optionalString (entry.mode != "symlink") "echo ${entry.mode} > $out/etc/${name}.mode"}
+        '') etc
+      )
+    );
+  };
+}

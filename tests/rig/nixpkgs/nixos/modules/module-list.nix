@@ -1,0 +1,10 @@
+[
+  ./boot.nix
+  ./environment.nix
+  ./file-systems.nix
+  ./misc.nix
+  ./nixpkgs.nix
+  ./services.nix
+  ./toplevel.nix
+  ./users.nix
+]

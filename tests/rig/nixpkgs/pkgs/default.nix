@@ -1,0 +1,196 @@
+# The packages. Two static programs build everything: the rig puts them into ./bootstrap/bin.
+{ config, system }:
+let
+  lib = import ../lib;
+  bootstrap = builtins.path {
+    path = ../bootstrap;
+    name = "bootstrap-tools";
+  };
+
+  # Runs `script` in busybox's shell. What is not written to $out does not exist.
+  run =
+    name: attrs: script:
+    derivation (
+      {
+        inherit name system;
+        builder = "${bootstrap}/bin/busybox";
+        args = [
+          "sh"
+          "-euc"
+          ''
+            export PATH=${bootstrap}/bin
+            if [ ! -e "$PATH/mkdir" ]; then
+              busybox mkdir tools && busybox --install -s tools && export PATH=$PWD/tools:$PATH
+            fi
+            ${script}
+          ''
+        ];
+      }
+      // attrs
+    );
+
+  compiler = run "gcc-wrapper-13.2.0" { src = fetchurl "gcc-13.2.0.tar" "the source of a compiler\n"; } ''
+    mkdir -p $out/bin && cp $src $out/bin/gcc
+  '';
+  mkStdenv =
+    tools:
+    run "stdenv-linux" { defaultNativeBuildInputs = tools; } ''
+      mkdir -p $out && echo "$defaultNativeBuildInputs" > $out/setup
+    '';
+  stdenv = mkStdenv [
+    bootstrap
+    compiler
+  ];
+  stdenvNoCC = mkStdenv [ bootstrap ];
+
+  # A source that is on the network, where nobody can reach it. `text` is what it would be; only its hash is used.
+  fetchurl =
+    name: text:
+    derivation {
+      inherit name system;
+      builder = "builtin:fetchurl";
+      url = "https://example.invalid/${name}";
+      urls = [ "https://example.invalid/${name}" ];
+      outputHashMode = "flat";
+      outputHashAlgo = "sha256";
+      outputHash = builtins.hashString "sha256" text;
+      preferLocalBuild = true;
+      unpack = false;
+      executable = false;
+    }
+    // {
+      sourceText = text;
+    };
+
+  refuse =
+    name: position:
+    throw ''
+      Package ‘${name}’ in ${position} has an unfree license (‘unfree’), refusing to evaluate.
+
+      a) To temporarily allow unfree packages, you can use an environment variable
+         for a single invocation of the nix tools.'';
+
+  # A package that is compiled from a source.
+  package =
+    name:
+    {
+      inputs ? [ ],
+      unfree ? false,
+      script ? "",
+    }:
+    let
+      drv =
+        run name
+          {
+            inherit stdenv inputs;
+            src = fetchurl "${name}.tar" "the source of ${name}\n";
+          }
+          ''
+            mkdir -p $out/bin $out/share/${name}
+            cp $src $out/share/${name}/source
+            echo "$inputs" > $out/share/${name}/inputs
+            program=$out/bin/${(builtins.parseDrvName name).name}
+            printf '#!%s/bin/bash\necho %s\n' ${bootstrap} ${name} > $program && chmod +x $program
+            ${script}
+          '';
+      position = "${toString ./default.nix}:1";
+    in
+    (
+      if unfree && !(config.allowUnfree or false) then
+        drv
+        // {
+          outPath = refuse name position;
+          drvPath = refuse name position;
+        }
+      else
+        drv
+    )
+    // {
+      pname = (builtins.parseDrvName name).name;
+      meta.license.free = !unfree;
+    };
+
+  # Text that configures something: no source, no compiler, seconds to make.
+  glue =
+    name: attrs: script:
+    run name (
+      {
+        stdenv = stdenvNoCC;
+        preferLocalBuild = true;
+        allowSubstitutes = false;
+      }
+      // attrs
+    ) script;
+in
+rec {
+  inherit
+    bootstrap
+    config
+    fetchurl
+    glue
+    lib
+    package
+    run
+    stdenv
+    stdenvNoCC
+    system
+    ;
+
+  writeText = name: text: glue name { inherit text; passAsFile = [ "text" ]; } "cp $textPath $out";
+
+  busybox = run "busybox-1.36.1" { stdenv = stdenvNoCC; } ''
+    mkdir -p $out/bin && cp ${bootstrap}/bin/busybox $out/bin/busybox
+    $out/bin/busybox --install -s $out/bin
+    rm -f $out/bin/bash
+  '';
+  bash = run "bash-5.2" { stdenv = stdenvNoCC; } ''
+    mkdir -p $out/bin && cp ${bootstrap}/bin/bash $out/bin/bash
+  '';
+  # busybox has no `mount --mkdir`, which nixos-install's boot loader step asks for.
+  mount = run "util-linux-mount-2.39" { stdenv = stdenvNoCC; } ''
+    mkdir -p $out/bin
+    printf '#!%s/bin/bash\nset -e\nargs=()\nfor arg; do [ "$arg" = --mkdir ] && made=1 || args+=("$arg"); done\n[ -z "$made" ] || %s/bin/mkdir -p "''${args[-1]}"\nexec %s/bin/busybox mount "''${args[@]}"\n' ${bash} ${busybox} ${busybox} > $out/bin/mount
+    printf '#!%s/bin/bash\nset -e\n[ "$1" = -R ] || exec %s/bin/busybox umount "$@"\n%s/bin/tac /proc/mounts | while read -r _ at _; do case "$at" in "$2"|"$2"/*) %s/bin/busybox umount -l "$at";; esac; done\n' ${bash} ${busybox} ${busybox} ${busybox} > $out/bin/umount
+    chmod +x $out/bin/*
+  '';
+
+  libtiny = package "libtiny-1.0" { };
+  libsmall = package "libsmall-1.1" { inputs = [ libtiny ]; };
+  hello = package "hello-2.12" { inputs = [ libsmall ]; };
+  htop = package "htop-3.3.0" { inputs = [ libsmall ]; };
+  cowsay = package "cowsay-3.8" { };
+  broken = package "broken-1.0" {
+    script = ''
+      for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do echo "building part $i"; done
+      echo "this part cannot be built" >&2
+      exit 7
+    '';
+  };
+  unfree-game = package "unfree-game-1.0" { unfree = true; };
+  systemd = package "systemd-255" { inputs = [ libtiny ]; };
+  grub2 = package "grub-2.12" { };
+  efibootmgr = package "efibootmgr-18" { };
+  microcode-intel = package "microcode-intel-20240531" { };
+  microcode-amd = package "microcode-amd-20240116" { };
+  # Large enough that copying it takes a while: many files of different sizes.
+  firmware = package "linux-firmware-20240513" {
+    script = ''
+      mkdir -p $out/lib/firmware
+      yes "firmware for devices that nobody has any more" | head -c 8000000 > blob
+      i=0
+      while [ $i -lt 300 ]; do
+        { echo "device $i"; head -c $(( (i % 40 + 1) * 10000 )) blob; } > $out/lib/firmware/device-$i.bin
+        i=$((i + 1))
+      done
+    '';
+  };
+  linux = package "linux-6.6.32" {
+    script = ''
+      echo "a kernel" > $out/bzImage
+      mkdir -p $out/lib/modules/6.6.32
+      for m in ext4 vfat xfs btrfs ahci nvme usb_storage sd_mod virtio_pci virtio_blk dm-crypt kvm-intel kvm-amd; do
+        echo "module $m" > $out/lib/modules/6.6.32/$m.ko
+      done
+    '';
+  };
+}

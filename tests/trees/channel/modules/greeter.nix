@@ -1,0 +1,1 @@
+{ services.greeter.enable = true; }
