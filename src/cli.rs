@@ -29,6 +29,7 @@ After every failure the same command goes on from where it stopped. The log is o
 /// installs it. In the ordinary case mount the target at /mnt and run `nix-cfg-install`.
 #[derive(Debug, Parser)]
 #[command(name = "nix-cfg-install", version, after_help = EXIT_CODES)]
+#[allow(clippy::struct_excessive_bools)] // Each is a switch of the command line.
 pub struct Args {
     /// Mount point of the new root file system [default: /mnt]
     #[arg(long, value_name = "DIR")]

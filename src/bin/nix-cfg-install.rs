@@ -70,6 +70,7 @@ fn run(args: Args, log: &LogFile, report: &Report) -> Result<String> {
         host: args.host.or(settings.host),
         hardware_config: args.hardware_config.or(settings.hardware_config),
         must_be_mounted: !args.not_mounted,
+        online,
         no_bootloader: args.no_bootloader || settings.no_bootloader,
         stamp,
         runner: &runner,

@@ -12,6 +12,7 @@ use super::target::Target;
 use crate::nix::command::{Invocation, Runner};
 use crate::nix::eval::{self, Configuration, Evaluated};
 use crate::report::{Problem, Problems, Severity};
+use crate::store::closure::{Graph, Missing, Work, nearest_option};
 use crate::tree::hardware::{self, Hardware};
 use crate::tree::lint;
 use crate::tree::owner::Owners;
@@ -29,6 +30,8 @@ pub struct Checked {
     pub hardware: Hardware,
     /// What Nix made of it.
     pub evaluated: Evaluated,
+    /// What is to be built.
+    pub work: Work,
 }
 
 /// Finds every problem, tells the warnings, and gives what the later phases need.
@@ -74,16 +77,68 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
         kind: source.kind,
         host,
     };
-    let evaluated = found.keep(eval::evaluate(job.runner, &configuration))?;
-    match evaluated {
-        Some(evaluated) if !found.has_errors() => Ok(Checked {
-            snapshot,
-            configuration,
-            hardware,
-            evaluated,
-        }),
-        _ => Err(found.into_error()),
+    let Some(evaluated) = found.keep(eval::evaluate(job.runner, &configuration))? else {
+        return Err(found.into_error());
+    };
+    let work = work(job, &evaluated)?;
+    if !job.online {
+        found.problems.extend(not_on_medium(&work.missing));
     }
+    if found.has_errors() {
+        return Err(found.into_error());
+    }
+    Ok(Checked {
+        snapshot,
+        configuration,
+        hardware,
+        evaluated,
+        work,
+    })
+}
+
+/// What is to be built and what is missing, read from the .drv files: a dry run of Nix never says "missing".
+fn work(job: &Job<'_>, evaluated: &Evaluated) -> Result<Work> {
+    let graph = Graph::load(&evaluated.drv)?;
+    let invalid = graph.invalid_outputs(job.runner)?;
+    log::debug!(
+        "{} derivations, {} outputs are not on the medium",
+        graph.len(),
+        invalid.len()
+    );
+    Ok(graph.work(&invalid))
+}
+
+/// How many sources of one package are named.
+const SOURCES_SHOWN: usize = 5;
+
+/// One problem for each package that cannot be had, with the sources that it lacks.
+fn not_on_medium(missing: &[Missing]) -> Vec<Problem> {
+    let mut packages: Vec<(String, Vec<&Missing>)> = Vec::new();
+    for source in missing {
+        let (option, package) = nearest_option(&source.wanted_by);
+        let package = package.unwrap_or(&source.name);
+        let name = option.map_or_else(|| package.to_owned(), |option| format!("{package} (from {option})"));
+        match packages.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sources)) => sources.push(source),
+            None => packages.push((name, vec![source])),
+        }
+    }
+    packages
+        .iter()
+        .map(|(package, sources)| {
+            let mut lines: Vec<String> = sources
+                .iter()
+                .take(SOURCES_SHOWN)
+                .map(|source| format!("{} {}", source.name, source.address.as_deref().unwrap_or("")).trim_end().to_owned())
+                .collect();
+            if let Some(more @ 1..) = sources.len().checked_sub(SOURCES_SHOWN) {
+                lines.push(format!("and {more} more"));
+            }
+            Problem::error("not-on-medium", format!("{package} is not on this medium"))
+                .because(format!("It would have to be built from what only a network has:\n{}", lines.join("\n")))
+                .remedy("Remove it from the configuration, or make the ISO from this configuration. With a network: --online.")
+        })
+        .collect()
 }
 
 /// The problems so far.
@@ -183,22 +238,18 @@ fn put_hardware(job: &Job<'_>, snapshot: &Path, path: &Path) -> Result<()> {
     if file.symlink_metadata().is_ok() {
         fs::remove_file(&file).with_context(what)?;
     }
-    match existing_hardware(&job.target) {
-        Some(existing) => {
-            fs::copy(&existing, &file).with_context(what)?;
-            let modified = fs::metadata(&existing)
-                .and_then(|meta| meta.modified())
-                .with_context(what)?;
-            fs::File::open(&file)
-                .and_then(|copy| copy.set_modified(modified))
-                .with_context(what)
-        }
-        None => {
-            job.report
-                .note("The target has no hardware configuration yet: asking nixos-generate-config.");
-            fs::write(&file, generate_hardware(job.runner, &job.target)?).with_context(what)
-        }
-    }
+    let Some(existing) = existing_hardware(&job.target) else {
+        job.report
+            .note("The target has no hardware configuration yet: asking nixos-generate-config.");
+        return fs::write(&file, generate_hardware(job.runner, &job.target)?).with_context(what);
+    };
+    fs::copy(&existing, &file).with_context(what)?;
+    let modified = fs::metadata(&existing)
+        .and_then(|meta| meta.modified())
+        .with_context(what)?;
+    fs::File::open(&file)
+        .and_then(|copy| copy.set_modified(modified))
+        .with_context(what)
 }
 
 /// This machine's file where an earlier run of this program, or nixos-generate-config, put it.

@@ -33,6 +33,8 @@ pub struct Job<'a> {
     pub hardware_config: Option<PathBuf>,
     /// Whether the target has to be a mount point.
     pub must_be_mounted: bool,
+    /// Whether the network may be used.
+    pub online: bool,
     /// Whether the boot loader is left alone.
     pub no_bootloader: bool,
     /// Names what this run leaves behind: its time, in UTC.
@@ -63,11 +65,21 @@ pub fn prove(job: &Job<'_>) -> Result<(Source, Checked)> {
     report.note(&source.reason);
     report.phase(Phase::Check);
     let checked = check::check(job, &source)?;
-    report.note(&format!(
-        "The system to install is {}.",
-        checked.evaluated.out.display()
-    ));
+    report.note(&format!("System: {}", checked.evaluated.out.display()));
+    report.note(&plan(&checked.work.build));
     Ok((source, checked))
+}
+
+/// How many names of derivations the plan shows.
+const NAMES_SHOWN: usize = 12;
+
+fn plan(build: &[String]) -> String {
+    if build.is_empty() {
+        return "To build: nothing, it is on the medium as it is.".to_owned();
+    }
+    let shown = build.iter().take(NAMES_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let more = if build.len() > NAMES_SHOWN { ", …" } else { "" };
+    format!("To build: {} derivations ({shown}{more})", build.len())
 }
 
 /// Installs. Every phase finds out what is already done: running it again is safe, and goes on where it stopped.

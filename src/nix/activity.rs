@@ -14,6 +14,10 @@ mod kind {
     pub const RESULT_PROGRESS: u64 = 105;
 }
 
+/// Levels of messages (`Verbosity` in the same file); those above are for people who work on Nix.
+const WARNING: u64 = 1;
+const INFO: u64 = 3;
+
 /// How many lines of a failed builder's log are shown.
 const LOG_LINES: usize = 20;
 
@@ -77,9 +81,18 @@ impl Tracker {
                 }
             }
             "result" => self.result(line),
-            // Level 0 is an error, 1 a warning, 3 the ordinary informational messages.
-            "msg" if line.level <= 3 => self.messages.push(plain(&line.msg)),
+            "msg" if line.level <= INFO => self.say(line.level, &line.msg),
             _ => {}
+        }
+    }
+
+    fn say(&mut self, level: u64, text: &str) {
+        let text = plain(text);
+        for line in text.lines() {
+            log::debug!("  | {line}");
+        }
+        if level <= WARNING {
+            self.messages.push(text);
         }
     }
 
@@ -93,8 +106,8 @@ impl Tracker {
         if matches!(line.kind, kind::COPY_PATH | kind::BUILD) {
             self.item = item;
         }
-        if line.kind == 0 && !line.text.is_empty() {
-            self.messages.push(plain(&line.text));
+        if line.level <= INFO && !line.text.is_empty() {
+            self.say(line.level, &line.text);
         }
         let running = Running {
             kind: line.kind,
@@ -117,7 +130,9 @@ impl Tracker {
                     if running.log.len() == LOG_LINES {
                         running.log.remove(0);
                     }
-                    running.log.push(plain(text));
+                    let text = plain(text);
+                    log::debug!("  > {text}");
+                    running.log.push(text);
                 }
             }
             _ => {}
@@ -143,7 +158,7 @@ impl Tracker {
         &self.item
     }
 
-    /// Everything that Nix said in words, and the last lines of the builder that ended last.
+    /// The errors and warnings in Nix's words, and the last lines of the builder that ended last.
     #[must_use]
     pub fn said(&self) -> String {
         let mut text = self.messages.join("\n");

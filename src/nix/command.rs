@@ -25,6 +25,7 @@ pub struct Invocation {
     env: Vec<(OsString, OsString)>,
     stdin: Option<Vec<u8>>,
     quiet: bool,
+    long: bool,
 }
 
 impl Invocation {
@@ -36,6 +37,7 @@ impl Invocation {
             env: Vec::new(),
             stdin: None,
             quiet: false,
+            long: false,
         }
     }
 
@@ -74,13 +76,28 @@ impl Invocation {
         self
     }
 
+    /// Shows only the first arguments in the log and in errors: the rest is thousands of store paths.
+    #[must_use]
+    pub fn long(mut self) -> Self {
+        self.long = true;
+        self
+    }
+
     /// The command line as a person would type it.
     #[must_use]
     pub fn line(&self) -> String {
-        let words = std::iter::once(&self.program).chain(&self.args);
-        words.map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
+        let shown = if self.long { SHOWN_OF_LONG } else { self.args.len() };
+        let words = std::iter::once(&self.program).chain(self.args.iter().take(shown));
+        let mut line = words.map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
+        if let Some(more @ 1..) = self.args.len().checked_sub(shown) {
+            line.extend([" … and ", &more.to_string(), " more"]);
+        }
+        line
     }
 }
+
+/// How much of a long command line is shown.
+const SHOWN_OF_LONG: usize = 6;
 
 fn shell_word(word: &OsStr) -> String {
     let text = word.to_string_lossy();
@@ -300,7 +317,10 @@ impl Runner {
                     if stream == Stream::Stdout {
                         finished.stdout.extend_from_slice(&bytes);
                     }
-                    if stream == Stream::Stderr || !invocation.quiet {
+                    if stream == Stream::Stderr && text.starts_with("@nix ") {
+                        // For programs; what it says in words is logged by who reads it.
+                        log::trace!("  | {text}");
+                    } else if stream == Stream::Stderr || !invocation.quiet {
                         log::debug!("  | {text}");
                         keep_last(&mut finished.tail, text);
                     }

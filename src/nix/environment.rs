@@ -60,7 +60,7 @@ pub fn environment(nixpkgs: Option<&Path>, online: bool) -> Vec<(OsString, OsStr
         ("PATH".into(), path),
         ("HOME".into(), "/root".into()),
         ("USER".into(), "root".into()),
-        ("LC_ALL".into(), "C.UTF-8".into()),
+        ("LC_ALL".into(), "C".into()),
         ("NIX_CONFIG".into(), config.into()),
     ];
     if let Some(nixpkgs) = nixpkgs {

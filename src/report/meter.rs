@@ -57,6 +57,8 @@ impl Meter {
     }
 
     pub(super) fn begin(&mut self, phase: Phase, now: Instant) {
+        // The phase before is over, whether or not its work could be counted.
+        self.within = 1.0;
         self.base = self.fraction();
         self.within = 0.0;
         self.phase = phase;

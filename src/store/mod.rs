@@ -1,1 +1,4 @@
 //! The Nix store as files and records.
+
+pub mod closure;
+pub mod derivation;
