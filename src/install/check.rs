@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::Job;
+use super::copy::closure_size;
 use super::place::Placement;
 use super::target::Target;
 use crate::nix::command::{Invocation, Runner};
@@ -32,6 +33,8 @@ pub struct Checked {
     pub evaluated: Evaluated,
     /// What is to be built.
     pub work: Work,
+    /// The bytes to copy, at most: what is used to build need not stay in the system.
+    pub bytes: u64,
 }
 
 /// Finds every problem, tells the warnings, and gives what the later phases need.
@@ -92,6 +95,7 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
         configuration,
         hardware,
         evaluated,
+        bytes: closure_size(job.runner, &work.uses.iter().map(String::as_str).collect::<Vec<_>>())?,
         work,
     })
 }

@@ -1,7 +1,7 @@
 //! The graph of derivations below a toplevel, and what it tells before anything is built.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -35,6 +35,8 @@ pub struct Work {
     pub build: Vec<String>,
     /// What cannot be had without a network.
     pub missing: Vec<Missing>,
+    /// The store paths that are there and that the toplevel, or what is to be built, uses directly.
+    pub uses: BTreeSet<String>,
 }
 
 /// A command line holds about two million bytes; a store path is some seventy.
@@ -104,10 +106,13 @@ impl Graph {
         let mut work = Work::default();
         let mut parents: HashMap<&str, &str> = HashMap::new();
         let mut queue = VecDeque::new();
-        if let Some((root, derivation)) = self.drvs.get_key_value(&self.root)
-            && derivation.outputs.iter().any(|output| invalid.contains(&output.path))
-        {
-            queue.push_back((root.as_str(), derivation));
+        if let Some((root, derivation)) = self.drvs.get_key_value(&self.root) {
+            if derivation.outputs.iter().any(|output| invalid.contains(&output.path)) {
+                queue.push_back((root.as_str(), derivation));
+            } else {
+                work.uses
+                    .extend(derivation.outputs.iter().map(|output| output.path.clone()));
+            }
         }
         while let Some((path, derivation)) = queue.pop_front() {
             if derivation.is_fixed_output() {
@@ -119,20 +124,30 @@ impl Graph {
                 continue;
             }
             work.build.push(store_name(path));
-            for (input, names) in &derivation.input_drvs {
-                let Some((input, needed)) = self.drvs.get_key_value(input) else {
-                    continue;
-                };
-                let absent = needed.outputs.iter().any(|output| {
-                    names.contains(&output.name) && (output.path.is_empty() || invalid.contains(&output.path))
-                });
-                if absent && input != &self.root && !parents.contains_key(input.as_str()) {
+            work.uses.extend(derivation.input_srcs.iter().cloned());
+            for (input, needed, names) in self.inputs(derivation) {
+                let used = needed.outputs.iter().filter(|output| names.contains(&output.name));
+                let (absent, there): (Vec<_>, Vec<_>) =
+                    used.partition(|output| output.path.is_empty() || invalid.contains(&output.path));
+                work.uses.extend(there.iter().map(|output| output.path.clone()));
+                if !absent.is_empty() && input != self.root && !parents.contains_key(input) {
                     parents.insert(input, path);
                     queue.push_back((input, needed));
                 }
             }
         }
         work
+    }
+
+    /// The derivations that `derivation` needs, with the names of the outputs that it uses.
+    fn inputs<'a>(
+        &'a self,
+        derivation: &'a Derivation,
+    ) -> impl Iterator<Item = (&'a str, &'a Derivation, &'a [String])> {
+        derivation.input_drvs.iter().filter_map(|(input, names)| {
+            let (input, needed) = self.drvs.get_key_value(input)?;
+            Some((input.as_str(), needed, names.as_slice()))
+        })
     }
 }
 
@@ -219,6 +234,7 @@ mod tests {
     fn a_source_below_something_that_is_there_is_not_missing() {
         let work = graph().work(&invalid(&["system", "etc", "hello.tar", "htop.tar", "ncurses.tar"]));
         assert_eq!(work.build, ["system", "etc"]);
+        assert_eq!(work.uses.iter().collect::<Vec<_>>(), ["/nix/store/h-system-path"]);
         assert_eq!(work.missing, []);
     }
 
@@ -231,7 +247,7 @@ mod tests {
             address: Some("https://e.example/htop.tar".into()),
             wanted_by: vec!["system".into(), "system-path".into(), "htop".into()],
         };
-        assert_eq!(work.missing, [missing.clone()]);
+        assert_eq!(work.missing, std::slice::from_ref(&missing));
         assert_eq!(
             nearest_option(&missing.wanted_by),
             (Some("environment.systemPackages".to_owned()), Some("htop"))
@@ -240,6 +256,8 @@ mod tests {
 
     #[test]
     fn nothing_is_to_be_done_when_the_toplevel_is_there() {
-        assert_eq!(graph().work(&invalid(&["htop", "htop.tar"])), Work::default());
+        let work = graph().work(&invalid(&["htop", "htop.tar"]));
+        assert_eq!((work.build.len(), work.missing.len()), (0, 0));
+        assert_eq!(work.uses.iter().collect::<Vec<_>>(), ["/nix/store/h-system"]);
     }
 }

@@ -1,0 +1,183 @@
+//! Live systems to install from: see tests/rig.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::missing_panics_doc, missing_docs)] // Each test file uses a part of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+pub const VERSIONS: [&str; 3] = ["2.8", "2.26", "2.34"];
+
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The static binary, as it is shipped.
+pub fn product() -> PathBuf {
+    let path = project().join("target/x86_64-unknown-linux-gnu/release/nix-cfg-install");
+    assert!(path.exists(), "{} does not exist: run `make test`", path.display());
+    path
+}
+
+/// One of the example trees as the rig made it, copied to be changed.
+pub fn tree(name: &str) -> TempDir {
+    let source = project().join("target/rig/trees").join(name);
+    assert!(source.exists(), "{} does not exist: run `make test`", source.display());
+    let folder = temporary();
+    run(
+        "cp",
+        &[
+            "-a",
+            &format!("{}/.", source.display()),
+            folder.path().to_str().unwrap(),
+        ],
+    );
+    folder
+}
+
+/// A folder on a disk (not in memory) that is closed to nobody, as nixos-install wants it.
+pub fn temporary() -> TempDir {
+    let base = project().join("target/rig-state");
+    fs::create_dir_all(&base).unwrap();
+    let folder = tempfile::tempdir_in(base).unwrap();
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    folder
+}
+
+pub fn run(program: &str, args: &[&str]) {
+    let status = Command::new(program).args(args).status().unwrap();
+    assert!(status.success(), "{program} {args:?}: {status}");
+}
+
+/// Adds to or replaces a file of a tree.
+pub fn write(tree: &TempDir, name: &str, text: &str) {
+    let path = tree.path().join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// Replaces `old`, which must be there, in a file of a tree.
+pub fn edit(tree: &TempDir, name: &str, old: &str, new: &str) {
+    let path = tree.path().join(name);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(old), "{name} has no {old}");
+    fs::write(path, text.replace(old, new)).unwrap();
+}
+
+/// What a command in a live system said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    /// It must have succeeded.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(
+            self.code, 0,
+            "exit code {}\n--- stdout\n{}\n--- stderr\n{}",
+            self.code, self.out, self.err
+        );
+        self
+    }
+
+    /// It must have failed with `code` and said all of `texts` on stderr.
+    #[track_caller]
+    pub fn fails(self, code: i32, texts: &[&str]) -> Self {
+        assert_eq!(self.code, code, "--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
+        for text in texts {
+            assert!(self.err.contains(text), "not said: {text}\n--- stderr\n{}", self.err);
+        }
+        self
+    }
+}
+
+/// A live system that keeps its state, and the disk at /mnt, between commands.
+pub struct Live {
+    pub state: TempDir,
+    args: Vec<String>,
+}
+
+impl Live {
+    pub fn new(nix: &str) -> Self {
+        let live = Self {
+            state: temporary(),
+            args: Vec::new(),
+        };
+        let product = format!("{}:/usr/local/sbin/nix-cfg-install", product().display());
+        live.with(&["--nix", nix, "--bind", &product])
+    }
+
+    /// With a disk of an ordinary size.
+    pub fn with_disk(nix: &str) -> Self {
+        Self::new(nix).with(&["--target-size", "600M"])
+    }
+
+    pub fn with(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|&arg| arg.to_owned()));
+        self
+    }
+
+    pub fn iso_tree(self, tree: &Path) -> Self {
+        self.with(&["--iso-tree", tree.to_str().unwrap()])
+    }
+
+    pub fn tmp_tree(self, tree: &Path) -> Self {
+        self.with(&["--tmp-tree", tree.to_str().unwrap()])
+    }
+
+    fn command(&self, script: &str) -> Command {
+        let mut command = Command::new(project().join("tests/rig/live"));
+        command
+            .arg("--state")
+            .arg(self.state.path().join("live"))
+            .args(&self.args)
+            .args(["--", "sh", "-c", script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn sh(&self, script: &str) -> Said {
+        let output = self.command(script).output().unwrap();
+        Said {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    pub fn start(&self, script: &str) -> Child {
+        self.command(script).spawn().unwrap()
+    }
+
+    /// Runs the installer with plain progress.
+    pub fn install(&self, args: &str) -> Said {
+        self.sh(&format!("nix-cfg-install --progress plain {args}"))
+    }
+
+    /// A file on the installed disk.
+    pub fn read(&self, path: &str) -> String {
+        self.sh(&format!("cat '{path}'")).ok().out
+    }
+
+    /// Everything on the disk that must not depend on how the installation went: kinds, modes, owners, links and contents,
+    /// without logs, times, locks and the database's bytes (its records instead).
+    pub fn fingerprint(&self) -> String {
+        let script = r"
+            cd /mnt
+            nix-store --store /mnt --verify --check-contents >&2 || exit 1
+            nix-store --store /mnt --dump-db $(nix-store --store /mnt -qR /mnt/nix/var/nix/profiles/system | sed s,^/mnt,,) | grep -v '^[0-9]*$'
+            find . -path ./nix/var/nix/db -prune -o -path ./var/log -prune -o -path ./var/lib/nix-cfg-install -prune \
+                -o -path ./lost+found -prune -o -path ./nix/var/nix/gc.lock -prune -o -path ./nix/var/nix/temproots -prune \
+                -o -type f -printf '%p %y %m %u:%g ' -exec sh -c 'sha256sum < $1' _ {} \; \
+                -o -printf '%p %y %m %u:%g %l\n' | sort";
+        self.sh(script).ok().out
+    }
+}

@@ -1,0 +1,127 @@
+//! Ctrl-C, kill -9, and two runs at once: nothing half-placed stays, and the same command goes on.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::time::Instant;
+
+use common::{Live, project};
+
+fn live() -> Live {
+    Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/flake"))
+}
+
+const INSTALL: &str = "nix-cfg-install --host alpha --progress plain";
+
+/// The disk's UUID is in the configuration, and so in the store paths: all disks of a comparison get the same.
+const SAME_UUID: &str =
+    "umount /mnt; tune2fs -U 01234567-89ab-cdef-0123-456789abcdef $DEVICE > /dev/null; mount $DEVICE /mnt";
+
+fn with_known_uuid() -> Live {
+    let live = live();
+    live.sh(&format!("DEVICE=$(findmnt -no SOURCE /mnt); {SAME_UUID}")).ok();
+    live
+}
+
+#[test]
+fn killed_at_any_moment_a_rerun_ends_in_the_same_tree_as_an_undisturbed_run() {
+    let calm = with_known_uuid();
+    let began = Instant::now();
+    calm.sh(INSTALL).ok();
+    let whole = began.elapsed().as_secs_f64();
+    let expected = calm.fingerprint();
+    let mut killed = 0;
+    for moment in 0..24 {
+        let live = with_known_uuid();
+        let after = whole * f64::from(moment + 1) / 25.0;
+        // Killed with all that it started (the live system ends), as a power cut of the machine's memory would.
+        let said = live.sh(&format!("timeout -s KILL {after:.3} {INSTALL}"));
+        killed += i32::from(said.code == 137);
+        let said = live.sh(INSTALL).ok();
+        let actual = live.fingerprint();
+        assert!(
+            actual == expected,
+            "killed after {after:.3} s: {}\n{}",
+            said.err,
+            difference(&expected, &actual)
+        );
+    }
+    assert!(killed >= 20, "only {killed} of the runs were killed before their end");
+}
+
+fn difference(expected: &str, actual: &str) -> String {
+    let missing = expected
+        .lines()
+        .filter(|line| !actual.contains(line))
+        .map(|line| format!("- {line}"));
+    let more = actual
+        .lines()
+        .filter(|line| !expected.contains(line))
+        .map(|line| format!("+ {line}"));
+    missing.chain(more).take(40).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_programs_of_a_killed_run_are_ended_by_the_next() {
+    let live = live();
+    let script = format!(
+        "{INSTALL} &
+         until pgrep -f 'nix-store --realise|nix copy' > /dev/null; do sleep 0.01; done
+         kill -KILL $!
+         pgrep -f 'nix-store --realise|nix copy' > /orphans
+         {INSTALL} || exit 1
+         for orphan in $(cat /orphans); do ! kill -0 $orphan 2> /dev/null || exit 2; done"
+    );
+    live.sh(&script).ok();
+}
+
+#[test]
+fn an_interrupt_ends_everything_and_the_same_command_goes_on() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let live = with_known_uuid();
+        let script = format!(
+            "{INSTALL} &
+             run=$!
+             until pgrep -f 'nix-store --realise|nix copy' > /dev/null; do sleep 0.01; done
+             kill -{signal} $run
+             wait $run; code=$?
+             pgrep -f nix- && exit 1
+             ls -d /tmp/nix-cfg-install.* && exit 2
+             ls -d /mnt/etc/.nixos* && exit 3
+             exit $code"
+        );
+        let said = live.sh(&script);
+        assert_eq!(said.code, 130, "{signal}: {said:?}");
+        assert!(
+            said.err.contains("running the same command again goes on from here"),
+            "{}",
+            said.err
+        );
+        live.sh(INSTALL).ok();
+    }
+}
+
+#[test]
+fn a_second_run_on_the_same_target_is_refused_while_the_first_is_at_work() {
+    let live = live();
+    let script = format!(
+        "{INSTALL} 2> /first.log &
+         run=$!
+         until [ -e /run/nix-cfg-install ] && [ -s /run/nix-cfg-install/target-* ]; do sleep 0.01; done
+         {INSTALL}; second=$?
+         wait $run && exit $second"
+    );
+    live.sh(&script).fails(3, &["Another run is at work on /mnt"]);
+}
+
+#[test]
+fn a_run_whose_reader_went_away_still_ends_in_order() {
+    let live = live();
+    let mut child = live.start("nix-cfg-install --host alpha --progress json");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    drop(lines);
+    assert!(child.wait().unwrap().success());
+}
