@@ -324,7 +324,8 @@ fn a_target_that_cannot_be_installed_to_is_named_before() {
 #[test]
 fn a_folder_that_is_no_mount_point_is_installed_to_when_that_is_meant() {
     let live = Live::new("2.26").iso_tree(&project().join("target/rig/trees/channel"));
-    live.sh("mkdir -p /mnt").ok();
+    live.sh("mkdir -p /mnt/etc/nixos && cp /iso/nix-cfg/hardware-configuration.nix /mnt/etc/nixos/")
+        .ok();
     live.install("--not-mounted").ok();
 }
 
@@ -345,7 +346,7 @@ fn a_disk_that_is_too_small_is_named_with_what_is_missing_and_a_larger_one_goes_
     );
     common::run(
         "e2fsck",
-        &["-fpy", live.state.path().join("live/target.img").to_str().unwrap()],
+        &["-fy", live.state.path().join("live/target.img").to_str().unwrap()],
     );
     common::run(
         "resize2fs",

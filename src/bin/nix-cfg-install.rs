@@ -52,6 +52,7 @@ fn run(args: Args, log: &LogFile, report: &Report) -> Result<String> {
     let nixpkgs = find_nixpkgs(settings.nixpkgs.as_deref());
     let mut runner = Runner::new(environment(nixpkgs.as_deref(), online), Interrupt::on_signals()?);
     let target = Target::new(args.target.or(settings.target).unwrap_or_else(|| DEFAULT_TARGET.into()));
+    report.phase(Phase::Source);
     let lock = if args.dry_run || !target.root().is_dir() {
         None
     } else {

@@ -74,7 +74,12 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     if found.has_errors() {
         return Err(found.into_error());
     }
-    found.keep(put_hardware(job, snapshot.path(), &hardware.path))?;
+    if found
+        .keep(put_hardware(job, snapshot.path(), &hardware.path))?
+        .is_none()
+    {
+        return Err(found.into_error());
+    }
     let configuration = Configuration {
         root: snapshot.path().to_owned(),
         kind: source.kind,

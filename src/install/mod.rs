@@ -58,14 +58,14 @@ pub fn stamp(now: SystemTime) -> String {
 const SECONDS_A_DERIVATION: f64 = 1.0;
 const COPIED_A_SECOND: f64 = 60e6;
 
-/// Finds the configuration and proves it, without writing to the target; the plan is told on the way.
+/// Finds the configuration and proves it, without writing to the target; the plan is told on the way. The caller has
+/// begun [`Phase::Source`].
 ///
 /// # Errors
 /// All problems that were found.
 #[allow(clippy::cast_precision_loss)] // Proportions.
 pub fn prove(job: &Job<'_>) -> Result<(Source, Checked)> {
     let report = job.report;
-    report.phase(Phase::Source);
     let explicit = job.source.as_ref().map(|(path, named_by)| (path.as_path(), *named_by));
     let source = source::choose(explicit, &STANDARD_PLACES.map(Path::new))?;
     report.note(&source.reason);

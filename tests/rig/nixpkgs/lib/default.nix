@@ -66,7 +66,9 @@ let
             "<derivation ${value.name}>"
           else
             "{ ${
-              builtins.concatStringsSep " " (lib.mapAttrsToList (name: inner: "${name} = ${lib.show inner};") value)
+              builtins.concatStringsSep " " (
+                lib.mapAttrsToList (name: inner: "${name} = ${lib.show inner};") value
+              )
             } }"
         )
       else

@@ -167,12 +167,12 @@ let
       load =
         parent: index: module:
         let
-          file = if isFile module then toString module else parent;
+          file = if isFile module then toString module else parent.file;
           value = call (if isFile module then import module else module);
           explicit = value ? config || value ? options;
         in
         {
-          key = if isFile module then file else "${parent}:anon-${toString index}";
+          key = if isFile module then file else "${parent.key}:anon-${toString index}";
           file = value._file or file;
           imports = value.imports or [ ];
           disabled = value.disabledModules or [ ];
@@ -196,9 +196,12 @@ let
           let
             module = load parent index (elemAt list index);
           in
-          [ module ] ++ collect module.file module.imports
+          [ module ] ++ collect module module.imports
         ) (genList (index: index) (length list));
-      all = collect "<unknown-file>" modules;
+      all = collect {
+        key = "";
+        file = "<unknown-file>";
+      } modules;
       disabled = map toString (concatMap (module: module.disabled) all);
       active =
         (foldl'

@@ -13,8 +13,7 @@ let
     tail
     ;
   named = loc: "`${builtins.concatStringsSep "." loc}'";
-  listing =
-    defs: lib.concatMapStrings (def: "\n- In `${def.file}': ${lib.show def.value}") defs;
+  listing = defs: lib.concatMapStrings (def: "\n- In `${def.file}': ${lib.show def.value}") defs;
   mergeEqual =
     loc: defs:
     if all (def: def.value == (head defs).value) (tail defs) then
@@ -37,7 +36,10 @@ in
   );
   package = simple "package" (value: isDerivation value || isString value);
   enum =
-    values: simple "one of ${builtins.concatStringsSep ", " (map lib.show values)}" (value: builtins.elem value values);
+    values:
+    simple "one of ${builtins.concatStringsSep ", " (map lib.show values)}" (
+      value: builtins.elem value values
+    );
   lines = {
     name = "strings concatenated with \"\\n\"";
     check = isString;
@@ -54,7 +56,11 @@ in
     name = "null or ${inner.name}";
     check = value: value == null || inner.check value;
     merge =
-      loc: defs: if all (def: def.value == null) defs then null else inner.merge loc (lib.filter (def: def.value != null) defs);
+      loc: defs:
+      if all (def: def.value == null) defs then
+        null
+      else
+        inner.merge loc (lib.filter (def: def.value != null) defs);
   };
   listOf = inner: {
     name = "list of ${inner.name}";
@@ -68,9 +74,9 @@ in
           if inner.check value then
             inner.merge loc [ (def // { inherit value; }) ]
           else
-            throw "A definition for option ${named (loc ++ [ "[definition 1-entry 1]" ])} is not of type `${inner.name}'. Definition values:${
-              listing [ (def // { inherit value; }) ]
-            }"
+            throw "A definition for option ${
+              named (loc ++ [ "[definition 1-entry 1]" ])
+            } is not of type `${inner.name}'. Definition values:${listing [ (def // { inherit value; }) ]}"
         ) def.value
       ) defs;
   };
@@ -84,8 +90,7 @@ in
         held = builtins.mapAttrs (
           name: _value:
           builtins.concatMap (
-            def:
-            if def.value ? ${name} then lib.discharge (def // { value = def.value.${name}; }) else [ ]
+            def: if def.value ? ${name} then lib.discharge (def // { value = def.value.${name}; }) else [ ]
           ) defs
         ) (builtins.foldl' (all: def: all // def.value) { } defs);
       in

@@ -29,9 +29,11 @@ let
       // attrs
     );
 
-  compiler = run "gcc-wrapper-13.2.0" { src = fetchurl "gcc-13.2.0.tar" "the source of a compiler\n"; } ''
-    mkdir -p $out/bin && cp $src $out/bin/gcc
-  '';
+  compiler =
+    run "gcc-wrapper-13.2.0" { src = fetchurl "gcc-13.2.0.tar" "the source of a compiler\n"; }
+      ''
+        mkdir -p $out/bin && cp $src $out/bin/gcc
+      '';
   mkStdenv =
     tools:
     run "stdenv-linux" { defaultNativeBuildInputs = tools; } ''
@@ -136,7 +138,12 @@ rec {
     system
     ;
 
-  writeText = name: text: glue name { inherit text; passAsFile = [ "text" ]; } "cp $textPath $out";
+  writeText =
+    name: text:
+    glue name {
+      inherit text;
+      passAsFile = [ "text" ];
+    } "cp $textPath $out";
 
   busybox = run "busybox-1.36.1" { stdenv = stdenvNoCC; } ''
     mkdir -p $out/bin && cp ${bootstrap}/bin/busybox $out/bin/busybox

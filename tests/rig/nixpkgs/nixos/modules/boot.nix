@@ -71,7 +71,8 @@ in
 
   config.assertions = [
     {
-      assertion = !(cfg.loader.grub.enable && cfg.loader.grub.device == "" && cfg.loader.grub.devices == [ ]);
+      assertion =
+        !(cfg.loader.grub.enable && cfg.loader.grub.device == "" && cfg.loader.grub.devices == [ ]);
       message = "You must set the option ‘boot.loader.grub.devices’ or 'boot.loader.grub.mirroredBoots' to make the system bootable.";
     }
     {

@@ -15,7 +15,11 @@ in
     };
     hostPlatform = mkOption {
       type = types.str;
-      default = if config.nixpkgs.system == null then throw "Neither nixpkgs.hostPlatform nor nixpkgs.system is set" else config.nixpkgs.system;
+      default =
+        if config.nixpkgs.system == null then
+          throw "Neither nixpkgs.hostPlatform nor nixpkgs.system is set"
+        else
+          config.nixpkgs.system;
     };
     system = mkOption {
       type = types.nullOr types.str;

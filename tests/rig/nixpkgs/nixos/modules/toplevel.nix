@@ -18,7 +18,9 @@ let
   '';
   stage1 = pkgs.glue "stage-1-init.sh" { src = ./stage-1.sh; } ''
     { cat $src; echo "root=${config.fileSystems."/".device or ""}"; ${
-      lib.concatStrings (lib.mapAttrsToList (name: luks: "echo 'luks ${name} ${luks.device}';") cfg.initrd.luks.devices)
+      lib.concatStrings (
+        lib.mapAttrsToList (name: luks: "echo 'luks ${name} ${luks.device}';") cfg.initrd.luks.devices
+      )
     } } > $out
   '';
   microcode =

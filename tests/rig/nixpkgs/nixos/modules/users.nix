@@ -79,7 +79,9 @@ in
       let
         hash = if user.hashedPassword != null then user.hashedPassword else user.initialHashedPassword;
       in
-      "${user.name}:${toString user.uid}:${user.group}:${user.home}:${if hash == null then "!" else hash}\n"
+      "${user.name}:${toString user.uid}:${user.group}:${user.home}:${
+        if hash == null then "!" else hash
+      }\n"
     ) users;
   };
 }

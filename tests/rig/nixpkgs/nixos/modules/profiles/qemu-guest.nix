@@ -1,1 +1,6 @@
-{ ... }: { boot.initrd.availableKernelModules = [ "virtio_pci" "virtio_blk" ]; }
+{ ... }: {
+  boot.initrd.availableKernelModules = [
+    "virtio_pci"
+    "virtio_blk"
+  ];
+}

@@ -1,0 +1,46 @@
+# `make demo` shows the main job; `make test` proves all of it. Both install what they need and keep it under target/.
+
+TARGET := x86_64-unknown-linux-gnu
+STATIC := target/$(TARGET)/release
+export RUST_BACKTRACE ?= 0
+
+.PHONY: help demo test check lint tools rig static docs bench clean
+
+help:
+	@echo "make demo    install a channel configuration and a flake, offline, into a disk image, and show the result"
+	@echo "make test    all tests and all gates"
+	@echo "make check   only the quick ones: gates and unit tests"
+	@echo "make static  the binary as it is shipped"
+	@echo "make docs    man page and shell completions, into target/docs"
+	@echo "make bench   size, start-up time, and the share of the helper's own work; into target/bench.json"
+
+demo: static rig
+	tests/rig/demo
+
+test: check static rig
+	cargo test --tests
+
+check: lint
+	cargo test --lib --bins --examples
+
+lint: tools
+	.ci/lint
+
+static:
+	RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target $(TARGET)
+
+# Real Nix in offline live systems; see tests/rig/README.md.
+rig:
+	tests/rig/setup all
+
+tools:
+	.ci/tools
+
+docs:
+	cargo run --quiet --example package-docs -- target/docs
+
+bench: static rig
+	tests/bench
+
+clean:
+	cargo clean
