@@ -42,6 +42,11 @@ fn a_channel_configuration_from_the_iso_is_installed_by_every_nix() {
             said.err
         );
         check_installed(&live, "channel", "hardware-configuration.nix", "channel-demo");
+        let motd = live
+            .sh("chroot /mnt /nix/var/nix/profiles/system/sw/bin/cat /etc/motd")
+            .ok()
+            .out;
+        assert_eq!(motd, "Installed from your own configuration.\n");
         let receipt = live.read("/mnt/var/lib/nix-cfg-install/receipt.json");
         assert!(receipt.contains(r#""kind": "channel""#), "{receipt}");
     }
@@ -65,6 +70,22 @@ fn a_flake_in_tmp_goes_before_the_iso_and_is_installed_by_every_nix() {
             .out;
         assert_eq!(tools, "good morning from 24.05\n");
     }
+}
+
+#[test]
+fn what_is_checked_is_what_is_installed() {
+    let live = Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/channel"));
+    let system = |said: &str| {
+        said.lines()
+            .find(|line| line.contains("System: /nix/store/"))
+            .unwrap()
+            .to_owned()
+    };
+    let planned = system(&live.install("--dry-run").ok().err);
+    let installed = system(&live.install("").ok().err);
+    assert_eq!(planned, installed);
+    let profile = live.sh("readlink /mnt/nix/var/nix/profiles/system-1-link").ok().out;
+    assert!(installed.contains(profile.trim()), "{installed} {profile}");
 }
 
 #[test]

@@ -117,8 +117,9 @@ fn work(job: &Job<'_>, evaluated: &Evaluated) -> Result<Work> {
     Ok(graph.work(&invalid))
 }
 
-/// How many sources of one package are named.
+/// How many sources of one package, and how many packages, are named.
 const SOURCES_SHOWN: usize = 5;
+const PACKAGES_SHOWN: usize = 10;
 
 /// One problem for each package that cannot be had, with the sources that it lacks.
 fn not_on_medium(missing: &[Missing]) -> Vec<Problem> {
@@ -132,8 +133,12 @@ fn not_on_medium(missing: &[Missing]) -> Vec<Problem> {
             None => packages.push((name, vec![source])),
         }
     }
-    packages
+    // Packages that the user chose by name come first; of a whole other system a few tell it.
+    packages.sort_by_key(|(name, _)| !name.contains(" (from "));
+    let more = packages.len().saturating_sub(PACKAGES_SHOWN);
+    let mut problems: Vec<Problem> = packages
         .iter()
+        .take(PACKAGES_SHOWN)
         .map(|(package, sources)| {
             let mut lines: Vec<String> = sources
                 .iter()
@@ -147,7 +152,15 @@ fn not_on_medium(missing: &[Missing]) -> Vec<Problem> {
                 .because(format!("It would have to be built from what only a network has:\n{}", lines.join("\n")))
                 .remedy("Remove it from the configuration, or make the ISO from this configuration. With a network: --online.")
         })
-        .collect()
+        .collect();
+    if more > 0 {
+        problems.push(
+            Problem::error("not-on-medium", format!("{more} more packages are not on this medium"))
+                .because("So many mean that the ISO was made from another configuration or another nixpkgs.")
+                .remedy("Make the ISO from this configuration."),
+        );
+    }
+    problems
 }
 
 /// The problems so far.

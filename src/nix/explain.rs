@@ -47,7 +47,7 @@ impl<'a> Said<'a> {
 type Rule = fn(&Said<'_>) -> Option<Problem>;
 
 /// In this order: the first that knows the text explains it.
-const RULES: [Rule; 20] = [
+const RULES: [Rule; 21] = [
     disk_full,
     read_only,
     lock_changed,
@@ -61,6 +61,7 @@ const RULES: [Rule; 20] = [
     option_type,
     option_unset,
     syntax,
+    defined_twice,
     undefined,
     attribute_missing,
     file_missing,
@@ -85,7 +86,19 @@ pub fn explain(raw: &str, root: Option<&Path>) -> Problem {
         said.at_place(Problem::error("nix-failed", format!("Nix stopped: {what}")))
             .remedy("The text below is Nix's own; the log has all of it.")
     });
-    problem.raw(text.clone())
+    problem.raw(if root.is_some() { last_error(&text) } else { &text })
+}
+
+/// Nix tells the way to an error before the error itself, which can be hundreds of lines of nixpkgs: the log has them.
+fn last_error(text: &str) -> &str {
+    let starts = text.match_indices("error:").map(|(at, _)| at);
+    let own_line = |at: &usize| {
+        text[..*at]
+            .rsplit('\n')
+            .next()
+            .is_some_and(|before| before.trim().is_empty())
+    };
+    starts.filter(own_line).last().map_or(text, |at| &text[at..])
 }
 
 /// The text with the tree's own paths made relative: `root` itself, and its copy in the store.
@@ -318,6 +331,18 @@ fn syntax(said: &Said<'_>) -> Option<Problem> {
         said.at_place(Problem::error("syntax", "A file of the configuration is not valid Nix"))
             .because(text)
             .remedy("Correct it at the place above, or just before it."),
+    )
+}
+
+fn defined_twice(said: &Said<'_>) -> Option<Problem> {
+    let [name, first] = said.find(r"attribute '([^']+)' already defined at ([^\s]+)")?;
+    Some(
+        said.at_place(Problem::error(
+            "defined-twice",
+            format!("`{name}` is there twice in one set"),
+        ))
+        .because(format!("The first is at {first}."))
+        .remedy("Make one of the two."),
     )
 }
 

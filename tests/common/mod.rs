@@ -181,3 +181,18 @@ impl Live {
         self.sh(script).ok().out
     }
 }
+
+/// Both fingerprints must be the same; else the lines that differ are shown.
+#[track_caller]
+pub fn same(expected: &str, actual: &str, what: &str) {
+    let missing = expected
+        .lines()
+        .filter(|line| !actual.contains(line))
+        .map(|line| format!("- {line}"));
+    let more = actual
+        .lines()
+        .filter(|line| !expected.contains(line))
+        .map(|line| format!("+ {line}"));
+    let difference: Vec<String> = missing.chain(more).take(40).collect();
+    assert!(expected == actual, "{what}\n{}", difference.join("\n"));
+}

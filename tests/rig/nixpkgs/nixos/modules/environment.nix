@@ -29,7 +29,6 @@ in
                 source = mkOption {
                   type = types.path;
                   default = pkgs.writeText "etc-${builtins.replaceStrings [ "/" ] [ "-" ] name}" config.text;
-                  apply = toString;
                 };
                 mode = mkOption {
                   type = types.str;

@@ -1,0 +1,137 @@
+//! With a real nixpkgs (`NIXPKGS`, a 24.05 tree) and the stock nixos-install script (`NIXOS_INSTALL`), where they are at hand.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use common::{Live, VERSIONS, project, same, temporary, write};
+
+/// The value of an environment variable that names a file or folder, or a loud word that the test did not run.
+fn at_hand(variable: &str, what: &str) -> Option<String> {
+    let value = std::env::var(variable)
+        .ok()
+        .filter(|value| std::path::Path::new(value).exists());
+    if value.is_none() {
+        eprintln!("\n*** SKIPPED: {what} needs {variable} in the environment. ***\n");
+    }
+    value
+}
+
+/// A live system whose channel is the real nixpkgs, with a server as its configuration and `more` in it.
+fn real(nix: &str, nixpkgs: &str, more: &str) -> (Live, tempfile::TempDir) {
+    let tree = temporary();
+    // A tree without a binary cache's large data files evaluates with these stubs.
+    let text = format!(
+        r#"{{ pkgs, lib, ... }}:
+{{
+  imports = [ ./hardware-configuration.nix ];
+  nixpkgs.overlays = [
+    (final: prev: {{
+      shellcheck = prev.hello;
+      shellcheck-minimal = prev.hello // {{ compiler = prev.hello; }};
+      pandoc = prev.hello;
+    }})
+  ];
+  boot.loader.systemd-boot.enable = true;
+  networking.hostName = "real";
+  system.stateVersion = "24.05";
+  {more}
+}}
+"#
+    );
+    write(&tree, "configuration.nix", &text);
+    let live = Live::with_disk(nix)
+        .iso_tree(tree.path())
+        .with(&["--bind", &format!("{nixpkgs}:/nixpkgs")]);
+    live.sh("echo 'nixpkgs: /nixpkgs' > /etc/nix-cfg-install.yaml").ok();
+    (live, tree)
+}
+
+#[test]
+fn a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_told() {
+    let Some(nixpkgs) = at_hand("NIXPKGS", "evaluating a real nixpkgs") else {
+        return;
+    };
+    for nix in VERSIONS {
+        let (live, _tree) = real(nix, &nixpkgs, "environment.systemPackages = [ pkgs.htop ];");
+        let said = live.install("").fails(
+            3,
+            &[
+                "(from environment.systemPackages) is not on this medium",
+                "more packages are not on this medium",
+                "the ISO was made from another configuration",
+            ],
+        );
+        let log = live.sh("cat /var/log/nix-cfg-install/*.log").ok().out;
+        assert!(log.contains(" derivations, "), "{}\n{log}", said.err);
+        assert_eq!(live.sh("ls -A /mnt").ok().out, "lost+found\n");
+    }
+}
+
+#[test]
+fn the_errors_of_a_real_nixpkgs_are_explained() {
+    let Some(nixpkgs) = at_hand("NIXPKGS", "explaining the errors of a real nixpkgs") else {
+        return;
+    };
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "services.opensh.enable = true;",
+            &["There is no option `services.opensh`", "where: configuration.nix"],
+        ),
+        (
+            "time.timeZone = 7;",
+            &[
+                "The option `time.timeZone` takes another kind of value",
+                "where: configuration.nix",
+            ],
+        ),
+        (
+            "environment.systemPackages = [ pkgs.htpo ];",
+            &["There is no `htpo`", "where: configuration.nix"],
+        ),
+        (
+            "environment.systemPackages = [ pkgs.unrar ];",
+            &["is not free software", "allowUnfree = true"],
+        ),
+        (
+            "boot.loader.grub.enable = lib.mkForce true;",
+            &["The configuration contradicts itself", "boot.loader.grub.devices"],
+        ),
+        (
+            "networking.networkmanager.enable = true; networking.wireless.enable = true;",
+            &["The configuration contradicts itself", "networking.wireless"],
+        ),
+        (
+            "imports = [ ./x.nix ];",
+            &["`imports` is there twice", "where: configuration.nix"],
+        ),
+    ];
+    for nix in VERSIONS {
+        for (more, texts) in cases {
+            let (live, _tree) = real(nix, &nixpkgs, more);
+            live.install("").fails(3, texts);
+        }
+    }
+}
+
+#[test]
+fn the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in() {
+    if at_hand("NIXOS_INSTALL", "installing with the stock nixos-install").is_none() {
+        return;
+    }
+    let uuid = ["--target-uuid", "01234567-89ab-cdef-0123-456789abcdef"];
+    for (tree, args) in [("channel", ""), ("flake", "--host alpha")] {
+        let live = || {
+            Live::with_disk("2.26")
+                .with(&uuid)
+                .iso_tree(&project().join("target/rig/trees").join(tree))
+        };
+        let stock = live();
+        stock.install(args).ok();
+        let tool = stock.sh("cat /usr/local/bin/nixos-install").ok().out;
+        assert!(!tool.contains("Stands in for"), "the stock script was not used");
+        let stand_in = live().with(&["--stand-ins"]);
+        stand_in.install(args).ok();
+        same(&stock.fingerprint(), &stand_in.fingerprint(), "the disks differ");
+    }
+}
