@@ -93,6 +93,22 @@ fn an_interrupt_ends_everything_and_the_same_command_goes_on() {
 }
 
 #[test]
+fn what_a_killed_nixos_install_left_is_removed_by_the_next_run_and_nothing_else() {
+    let live = live();
+    let script = format!(
+        "mkdir /mnt/tmp.0123456789
+         {INSTALL} &
+         until [ $(ls -d /mnt/tmp.* | wc -l) = 2 ]; do sleep 0.01; done
+         kill -KILL $!; pkill -KILL -f '[n]ixos-install'
+         [ $(ls -d /mnt/tmp.* | wc -l) = 2 ] || exit 1
+         {INSTALL} || exit 2
+         ls -d /mnt/tmp.*; ls /mnt/var/lib/nix-cfg-install"
+    );
+    let said = live.sh(&script).ok();
+    assert_eq!(said.out, "/mnt/tmp.0123456789\nplacement.json\nreceipt.json\n");
+}
+
+#[test]
 fn a_second_run_on_the_same_target_is_refused_while_the_first_is_at_work() {
     let live = live();
     let script = format!(

@@ -13,6 +13,7 @@ use nix_cfg_install::install::{self, Job};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
 use nix_cfg_install::nix::command::Runner;
 use nix_cfg_install::nix::environment::{environment, find_nixpkgs};
+use nix_cfg_install::nix::explain::explain;
 use nix_cfg_install::report::{LogFile, Phase, Problem, Problems, Report, init_logging};
 use nix_cfg_install::settings::Settings;
 
@@ -115,7 +116,8 @@ fn fail(error: &anyhow::Error, log: &LogFile, report: &Report) -> u8 {
     } else if let Some(problem) = error.downcast_ref::<Problem>() {
         report.problem(problem);
     } else {
-        report.problem(&Problem::error("failed", format!("{error:#}")));
+        // A full or read-only disk has an explanation, whichever program or call met it.
+        report.problem(&explain(&format!("error: {error:#}"), None));
     }
     let code = phase.exit_code();
     let next = match phase {

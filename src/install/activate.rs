@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::Job;
+use super::{Job, leftovers};
 use crate::nix::command::{Invocation, Stream};
-use crate::nix::explain::explain;
+use crate::nix::explain::{UNKNOWN, explain};
 use crate::report::{Problem, Unit};
 use crate::tree::source::Kind;
 
@@ -32,6 +32,7 @@ pub fn activate(job: &Job<'_>, kind: Kind, system: &Path) -> Result<()> {
         invocation = invocation.arg("--no-channel-copy");
     }
     let mut step = 0;
+    leftovers::begin(&job.target)?;
     let finished = job.runner.run(&invocation, &mut |stream, line| {
         if let Some(index) = STEPS.iter().position(|known| *known == line) {
             step = index as u64 + 1;
@@ -41,13 +42,15 @@ pub fn activate(job: &Job<'_>, kind: Kind, system: &Path) -> Result<()> {
             job.report.note(line);
         }
         job.report.progress(step, STEPS.len() as u64, Unit::Steps, "");
-    })?;
+    });
+    leftovers::finish(&job.target)?;
+    let finished = finished?;
     if finished.status.success() {
         return Ok(());
     }
     let said = finished.tail.join("\n");
     let explained = explain(&said, None);
-    let problem = if explained.code == "nix-failed" {
+    let problem = if explained.code == UNKNOWN {
         Problem::error("activation-failed", "nixos-install could not activate the system")
             .because(
                 "The system is copied to the target; its activation or its boot loader failed. What it said is below.",

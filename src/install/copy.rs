@@ -61,14 +61,17 @@ fn query(what: &[&str], paths: &[&str], target: Option<&Target>) -> Invocation {
         .long()
 }
 
-/// Says before the first byte is copied that the last would not fit.
-fn require_space(target: &Target, needed: u64) -> Result<()> {
+/// Says before the first byte is written that the last would not fit. `needed` is in bytes.
+///
+/// # Errors
+/// A [`Problem`] `disk-full` with what is missing.
+pub(super) fn require_space(target: &Target, needed: u64) -> Result<()> {
     let fs = statvfs(target.root()).context("Failed to look at the target's file system")?;
     let free = fs.blocks_available() * fs.fragment_size();
     if needed <= free {
         return Ok(());
     }
-    Err(Problem::error("disk-full", "The target is too small for this system")
+    Err(Problem::error("disk-full", "The target is too small")
         .because(format!(
             "It needs {}, and {} are free: {} more are needed.",
             bytes(needed),

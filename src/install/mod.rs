@@ -5,6 +5,7 @@ pub mod build;
 pub mod check;
 pub mod copy;
 pub mod keep;
+mod leftovers;
 pub mod lock;
 pub mod place;
 pub mod target;

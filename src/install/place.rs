@@ -11,6 +11,7 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
+use super::copy::require_space;
 use super::target::Target;
 use crate::interrupt::Interrupt;
 use crate::tree::snapshot::Copier;
@@ -77,6 +78,7 @@ fn stage_and_swap(
 ) -> Result<Placed> {
     let staging = target.staging();
     let what = || format!("Failed to make {}", staging.display());
+    require_space(target, fs_extra::dir::get_size(snapshot)?)?;
     fs::create_dir_all(&staging).with_context(what)?;
     let copier = Copier {
         owners: None,

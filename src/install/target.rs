@@ -57,6 +57,12 @@ impl Target {
         self.root.join("var/lib/nix-cfg-install/placement.json")
     }
 
+    /// Which temporary folders were there before nixos-install was started; there only while it runs.
+    #[must_use]
+    pub fn activating(&self) -> PathBuf {
+        self.root.join("var/lib/nix-cfg-install/activating.json")
+    }
+
     /// What was installed, written when all is done.
     #[must_use]
     pub fn receipt(&self) -> PathBuf {

@@ -71,6 +71,9 @@ const RULES: [Rule; 21] = [
     special_file,
 ];
 
+/// The code of a problem that no rule knows.
+pub const UNKNOWN: &str = "unknown";
+
 /// Explains `raw`, what a Nix program said when it failed. `root` is the tree that was evaluated; its path is taken out
 /// of the text, so that places are told as the user knows them.
 #[must_use]
@@ -80,11 +83,11 @@ pub fn explain(raw: &str, root: Option<&Path>) -> Problem {
     let known = RULES.iter().find_map(|rule| rule(&said));
     let problem = known.unwrap_or_else(|| {
         let first = text.lines().find(|line| line.trim_start().starts_with("error:"));
-        let what = first.map_or("Nix failed", |line| {
+        let what = first.map_or("A program failed", |line| {
             line.trim_start().trim_start_matches("error:").trim()
         });
-        said.at_place(Problem::error("nix-failed", format!("Nix stopped: {what}")))
-            .remedy("The text below is Nix's own; the log has all of it.")
+        said.at_place(Problem::error(UNKNOWN, what))
+            .remedy("The log has everything that led to it.")
     });
     problem.raw(if root.is_some() { last_error(&text) } else { &text })
 }
