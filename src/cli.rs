@@ -49,6 +49,9 @@ pub struct Args {
     /// Say what would be installed, and write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Read everything that the installation needs from the medium, to see whether it is damaged; write nothing
+    #[arg(long, conflicts_with = "dry_run")]
+    pub verify_store: bool,
     /// Allow the network and substituters
     #[arg(long)]
     pub online: bool,

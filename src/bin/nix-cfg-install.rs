@@ -83,6 +83,10 @@ fn run(args: Args, log: &LogFile, report: &Report) -> Result<String> {
         install::prove(&job)?;
         return Ok("This was a dry run: nothing was written to the target.".to_owned());
     }
+    if args.verify_store {
+        install::verify_store(&job)?;
+        return Ok("The medium has what the installation needs, and it is undamaged.".to_owned());
+    }
     install::install(&job)?;
     Ok(format!("Installed. The log is {}.", log_place(log)))
 }

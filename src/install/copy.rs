@@ -1,64 +1,259 @@
-//! The closure into the target's store.
+//! The closure into the target's store: each file read once, hashed and written from the same buffer, each path published
+//! under its name only when its NAR hash is the database's, all of it registered at once.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use nix::sys::statvfs::statvfs;
 
 use super::build::track;
 use super::target::Target;
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::nix::activity::store_name;
 use crate::nix::command::{Invocation, Runner};
 use crate::report::{Problem, Report, Unit, bytes};
+use crate::store::database::{self, Record};
+use crate::store::nar::Archive;
 
-/// Copies the closure of `root` into the target's store. What is already there is not copied again.
+/// More readers than this gain nothing: the squashfs that they read from has one decompressor a core at best.
+const MAX_WORKERS: usize = 4;
+
+/// Copies the closures of `roots` into the target's store. What is valid there is not copied again; what is there and not
+/// valid (an earlier run was cut off) is hashed, and kept if it is right.
 ///
 /// # Errors
-/// A [`Problem`]: the target is too small, or, explained, what kept Nix from copying.
-pub fn copy(runner: &Runner, report: &Report, target: &Target, root: &Path) -> Result<()> {
-    let root = root.to_str().context("The path of the system is not UTF-8")?;
-    let total = closure_size(runner, &[root])?;
-    let present = runner.output(&query(&["--query", "--requisites"], &[root], Some(target)));
-    require_space(target, if present.is_ok() { 0 } else { total })?;
-    let invocation = Invocation::new("nix")
-        .args(["copy", "--no-check-sigs", "--log-format", "internal-json", "--to"])
-        .arg(target.root())
-        .arg(root);
-    track(runner, &invocation, &mut |tracker| {
-        report.progress(tracker.bytes(), total, Unit::Bytes, tracker.item());
-    })?;
-    report.progress(total, total, Unit::Bytes, "");
-    Ok(())
+/// A [`Problem`]: the target is too small, or the medium is damaged; what Nix says, explained; interruption.
+pub fn copy(runner: &Runner, report: &Report, target: &Target, roots: &[&str]) -> Result<()> {
+    let records = records(runner, roots)?;
+    let invalid = invalid(runner, target, &records)?;
+    let records: Vec<&Record> = records.iter().filter(|record| invalid.contains(&record.path)).collect();
+    require_space(target, records.iter().map(|record| record.nar_size).sum())?;
+    let by_nix = content_addressed(runner, &records)?;
+    if !by_nix.is_empty() {
+        copy_with_nix(runner, target, &by_nix)?;
+    }
+    let mut own: Vec<&Record> = records
+        .into_iter()
+        .filter(|record| !by_nix.contains(&record.path.as_str()))
+        .collect();
+    // The largest first: the last worker then has little left to do.
+    own.sort_by_key(|record| std::cmp::Reverse(record.nar_size));
+    let staging = target.store_staging();
+    remove(&staging)?;
+    fs::create_dir_all(&staging).with_context(|| format!("Failed to make {}", staging.display()))?;
+    let job = |record: &Record, archive: &mut Archive<'_>| publish(target, record, archive);
+    work(report, runner.interrupt(), &own, &job).map_err(|error| explain_full(target, error))?;
+    remove(&staging)?;
+    register(runner, target, &own)
 }
 
-/// The bytes of the closure of `paths` in the live system's store.
+/// Hashes the closures of `roots` in the live system's store, to find out whether the medium can be read.
+///
+/// # Errors
+/// A [`Problem`] `medium-damaged` for the first path that is not as it should be; interruption.
+pub fn verify(runner: &Runner, report: &Report, roots: &[&str]) -> Result<()> {
+    let records = records(runner, roots)?;
+    let check = |record: &Record, archive: &mut Archive<'_>| {
+        read_verified(record, || archive.hash(Path::new(&record.path), None))
+    };
+    work(report, runner.interrupt(), &records.iter().collect::<Vec<_>>(), &check)
+}
+
+/// The bytes of the closures of `roots` in the live system's store.
 ///
 /// # Errors
 /// When Nix does not tell.
-pub fn closure_size(runner: &Runner, paths: &[&str]) -> Result<u64> {
-    if paths.is_empty() {
-        return Ok(0);
-    }
-    let closure = runner.output(&query(&["--query", "--requisites"], paths, None))?;
-    let closure: Vec<&str> = closure.lines().collect();
-    let sizes = runner.output(&query(&["--query", "--size"], &closure, None))?;
-    sizes
-        .lines()
-        .map(|line| {
-            line.parse::<u64>()
-                .with_context(|| format!("nix-store told a size that is no number: {line}"))
-        })
-        .sum()
+pub fn closure_size(runner: &Runner, roots: &[&str]) -> Result<u64> {
+    Ok(records(runner, roots)?.iter().map(|record| record.nar_size).sum())
 }
 
-fn query(what: &[&str], paths: &[&str], target: Option<&Target>) -> Invocation {
-    let mut ask = Invocation::new("nix-store");
-    if let Some(target) = target {
-        ask = ask.arg("--store").arg(target.root());
+fn records(runner: &Runner, roots: &[&str]) -> Result<Vec<Record>> {
+    if roots.is_empty() {
+        return Ok(Vec::new());
     }
-    ask.args(what.iter().copied())
+    let closure = runner.output(&ask("nix-store", &["--query", "--requisites"], roots))?;
+    let closure: Vec<&str> = closure.lines().collect();
+    database::parse(&runner.output(&ask("nix-store", &["--dump-db"], &closure))?)
+}
+
+fn ask(program: &str, what: &[&str], paths: &[&str]) -> Invocation {
+    Invocation::new(program)
+        .args(what.iter().copied())
         .args(paths.iter().copied())
         .quiet()
         .long()
+}
+
+/// Those that are not valid in the target's store. Asking makes its folders and database, too.
+fn invalid(runner: &Runner, target: &Target, records: &[Record]) -> Result<BTreeSet<String>> {
+    let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
+    let what = ["--check-validity", "--print-invalid", "--store"];
+    let root = target.root().to_str().context("The target's path is not UTF-8")?;
+    let answer = runner.output(&ask("nix-store", &[&what[..], &[root]].concat(), &paths))?;
+    Ok(answer.lines().map(str::to_owned).collect())
+}
+
+/// The paths whose record has more than [`Record`] can carry: a content address or signatures. On an ISO that are only
+/// those that were added since it was booted; Nix copies them.
+fn content_addressed<'a>(runner: &Runner, records: &[&'a Record]) -> Result<Vec<&'a str>> {
+    if records.is_empty() {
+        return Ok(Vec::new());
+    }
+    let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
+    let told = runner.output(&ask("nix", &["path-info", "--sigs"], &paths))?;
+    let plain: BTreeSet<&str> = told
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let path = words.next()?;
+            words.all(|word| word == "ultimate").then_some(path)
+        })
+        .collect();
+    Ok(paths.into_iter().filter(|path| !plain.contains(path)).collect())
+}
+
+fn copy_with_nix(runner: &Runner, target: &Target, paths: &[&str]) -> Result<()> {
+    let invocation = Invocation::new("nix")
+        .args(["copy", "--no-check-sigs", "--log-format", "internal-json", "--to"])
+        .arg(target.root())
+        .args(paths.iter().copied())
+        .long();
+    track(runner, &invocation, &mut |_| {})?;
+    Ok(())
+}
+
+/// Does `job` for all records, on several threads, and tells the progress. The first error ends it.
+fn work(
+    report: &Report,
+    interrupt: &Interrupt,
+    records: &[&Record],
+    job: &(dyn Fn(&Record, &mut Archive<'_>) -> Result<()> + Sync),
+) -> Result<()> {
+    let total = records.iter().map(|record| record.nar_size).sum();
+    let (next, done, failed) = (
+        AtomicUsize::new(0),
+        AtomicU64::new(0),
+        Mutex::new(None::<anyhow::Error>),
+    );
+    let failure = || failed.lock().unwrap_or_else(PoisonError::into_inner);
+    let worker = || {
+        while let Some(record) = records.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let item = store_name(&record.path);
+            let told = AtomicU64::new(0);
+            let count = |read: u64| {
+                interrupt.check()?;
+                if failure().is_some() {
+                    return Err(Interrupted.into());
+                }
+                // Read a second time, its bytes do not count again.
+                let read = read.min(record.nar_size.saturating_sub(told.fetch_add(read, Ordering::Relaxed)));
+                report.progress(
+                    done.fetch_add(read, Ordering::Relaxed) + read,
+                    total,
+                    Unit::Bytes,
+                    &item,
+                );
+                Ok(())
+            };
+            let outcome = job(record, &mut Archive::new(&count)).and_then(|()| interrupt.check());
+            let counted = told.into_inner().min(record.nar_size);
+            // Names, links and headers are part of the NAR and not of the files.
+            done.fetch_add(record.nar_size - counted, Ordering::Relaxed);
+            if let Err(error) = outcome {
+                failure().get_or_insert(error);
+                return;
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS) {
+            scope.spawn(worker);
+        }
+    });
+    report.progress(done.into_inner(), total, Unit::Bytes, "");
+    failed
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+        .map_or(Ok(()), Err)
+}
+
+/// Makes one path in the staging folder and moves it to its place.
+fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>) -> Result<()> {
+    let place = target.inside(&record.path);
+    if place.symlink_metadata().is_ok() {
+        // A power cut can leave files empty under their final names: only the hash tells.
+        if archive.hash(&place, None).is_ok_and(|hash| hash == record.nar_hash) {
+            return Ok(());
+        }
+        remove(&place)?;
+    }
+    let name = place.file_name().context("A store path has no name")?;
+    let staged = target.store_staging().join(name);
+    read_verified(record, || {
+        remove(&staged)?;
+        archive.hash(Path::new(&record.path), Some(&staged))
+    })?;
+    fs::rename(&staged, &place).with_context(|| format!("Failed to put {} in its place", place.display()))
+}
+
+/// Reads once, and once more if the hash is not the database's: a stick that stumbles is no damaged one.
+fn read_verified(record: &Record, mut read: impl FnMut() -> Result<String>) -> Result<()> {
+    for _ in 0..2 {
+        match read() {
+            Ok(hash) if hash == record.nar_hash => return Ok(()),
+            Ok(hash) => log::debug!(
+                "{} has the hash {hash} and should have {}",
+                record.path,
+                record.nar_hash
+            ),
+            // The kernel says so when a block of the squashfs cannot be decompressed.
+            Err(error) if has_errno(&error, Errno::EIO) => log::debug!("{}: {error:#}", record.path),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Problem::error("medium-damaged", "The installation medium is damaged")
+        .because(format!(
+            "{} was read twice and is not what it was when the ISO was made.",
+            record.path
+        ))
+        .remedy(
+            "Compare the check sum of the stick with the ISO's, write it again or use another stick, and run the same \
+             command again. `nix-cfg-install --verify-store` checks all that an installation needs.",
+        )
+        .into())
+}
+
+fn has_errno(error: &anyhow::Error, errno: Errno) -> bool {
+    error.chain().any(|cause| {
+        let io = cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::raw_os_error);
+        io == Some(errno as i32) || cause.downcast_ref() == Some(&errno)
+    })
+}
+
+/// Writes everything to the disk, and only then tells the target's database about it: after a power cut a path is whole
+/// or not valid.
+fn register(runner: &Runner, target: &Target, records: &[&Record]) -> Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let store = target.store();
+    let what = || format!("Failed to write {} to the disk", store.display());
+    nix::unistd::syncfs(&File::open(&store).with_context(what)?).with_context(what)?;
+    let load = Invocation::new("nix-store")
+        .args(["--load-db", "--store"])
+        .arg(target.root())
+        .stdin(database::print(records.iter().copied()).into_bytes());
+    runner.output(&load)?;
+    Ok(())
 }
 
 /// Says before the first byte is written that the last would not fit. `needed` is in bytes.
@@ -66,18 +261,54 @@ fn query(what: &[&str], paths: &[&str], target: Option<&Target>) -> Invocation {
 /// # Errors
 /// A [`Problem`] `disk-full` with what is missing.
 pub(super) fn require_space(target: &Target, needed: u64) -> Result<()> {
-    let fs = statvfs(target.root()).context("Failed to look at the target's file system")?;
-    let free = fs.blocks_available() * fs.fragment_size();
+    let free = free_bytes(target)?;
     if needed <= free {
         return Ok(());
     }
-    Err(Problem::error("disk-full", "The target is too small")
-        .because(format!(
-            "It needs {}, and {} are free: {} more are needed.",
-            bytes(needed),
-            bytes(free),
-            bytes(needed - free)
-        ))
-        .remedy("Use a larger disk or partition, or a smaller configuration, and run the same command again.")
-        .into())
+    let (needed, free, more) = (bytes(needed), bytes(free), bytes(needed - free));
+    Err(disk_full(format!(
+        "It needs {needed}, and {free} are free: {more} more are needed."
+    ))
+    .into())
+}
+
+fn free_bytes(target: &Target) -> Result<u64> {
+    let fs = statvfs(target.root()).context("Failed to look at the target's file system")?;
+    Ok(fs.blocks_available() * fs.fragment_size())
+}
+
+fn disk_full(why: String) -> Problem {
+    Problem::error("disk-full", "The target is too small")
+        .because(why)
+        .remedy("Use a larger disk or partition, or a smaller configuration, and run the same command again: it goes on from here.")
+}
+
+/// A disk that filled up although there was room for the bytes: many small files need more blocks, or inodes.
+fn explain_full(target: &Target, error: anyhow::Error) -> anyhow::Error {
+    if !has_errno(&error, Errno::ENOSPC) {
+        return error;
+    }
+    let left = free_bytes(target).map_or_else(|_| "nothing".to_owned(), bytes);
+    let inodes = statvfs(target.root()).is_ok_and(|fs| fs.files() > 0 && fs.files_free() == 0);
+    let why = if inodes {
+        "The file system has no room for more files (no inodes are left).".to_owned()
+    } else {
+        format!("{left} are free, which is not enough for the next file.")
+    };
+    disk_full(why).raw(format!("{error:#}")).into()
+}
+
+/// Removes a file or a folder of a store, whose folders have no write bit.
+fn remove(path: &PathBuf) -> Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("Failed to remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }

@@ -51,6 +51,24 @@ impl Target {
         self.etc_nixos().join(FILE_NAME)
     }
 
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.root.join("nix/store")
+    }
+
+    /// Where store paths are made before they are published: beside them. Nix does not look at it.
+    #[must_use]
+    pub fn store_staging(&self) -> PathBuf {
+        self.store().join(".nix-cfg-install-tmp")
+    }
+
+    /// Where an absolute path of the installed system is now.
+    #[must_use]
+    pub fn inside(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
     /// What a later run must know of an earlier one.
     #[must_use]
     pub fn placement(&self) -> PathBuf {

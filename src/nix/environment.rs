@@ -103,3 +103,11 @@ pub fn find_nixpkgs(named: Option<&Path>) -> Option<PathBuf> {
         .chain([channels.join("nixos"), channels.join("nixpkgs")])
         .find(|path| path.join("nixos/default.nix").exists())
 }
+
+/// The store path of the live system's `nixos` channel: what nixos-install copies to the target as its channel.
+#[must_use]
+pub fn channel() -> Option<PathBuf> {
+    let real = Path::new(CHANNELS).join("nixos").canonicalize().ok()?;
+    let name = real.strip_prefix("/nix/store").ok()?.components().next()?;
+    Some(Path::new("/nix/store").join(name))
+}

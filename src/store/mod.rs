@@ -1,4 +1,6 @@
 //! The Nix store as files and records.
 
 pub mod closure;
+pub mod database;
 pub mod derivation;
+pub mod nar;
