@@ -27,7 +27,7 @@ lint: tools
 	.ci/lint
 
 static:
-	RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target $(TARGET)
+	RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target $(TARGET) --bins --example copy-closure
 
 # Real Nix in offline live systems; see tests/rig/README.md.
 rig:

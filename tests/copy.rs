@@ -76,7 +76,12 @@ fn content_addresses_are_kept() {
         let said = live
             .sh("nix --extra-experimental-features nix-command path-info --sigs --store /mnt $(echo /mnt/nix/store/*-motd | sed s,^/mnt,,)")
             .ok();
-        assert!(said.out.contains("ca:fixed:r:sha256:"), "{nix}: {}{}", said.out, said.err);
+        assert!(
+            said.out.contains("ca:fixed:r:sha256:"),
+            "{nix}: {}{}",
+            said.out,
+            said.err
+        );
     }
 }
 

@@ -12,6 +12,7 @@ use std::thread;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::statvfs::statvfs;
+use walkdir::WalkDir;
 
 use super::build::track;
 use super::target::Target;
@@ -20,7 +21,7 @@ use crate::nix::activity::store_name;
 use crate::nix::command::{Invocation, Runner};
 use crate::report::{Problem, Report, Unit, bytes};
 use crate::store::database::{self, Record};
-use crate::store::nar::Archive;
+use crate::store::nar::{Archive, Unreadable};
 
 /// More readers than this gain nothing: the squashfs that they read from has one decompressor a core at best.
 const MAX_WORKERS: usize = 4;
@@ -35,6 +36,7 @@ pub fn copy(runner: &Runner, report: &Report, target: &Target, roots: &[&str]) -
     let invalid = invalid(runner, target, &records)?;
     let records: Vec<&Record> = records.iter().filter(|record| invalid.contains(&record.path)).collect();
     require_space(target, records.iter().map(|record| record.nar_size).sum())?;
+    require_inodes(target, &records)?;
     let by_nix = content_addressed(runner, &records)?;
     if !by_nix.is_empty() {
         copy_with_nix(runner, target, &by_nix)?;
@@ -49,9 +51,10 @@ pub fn copy(runner: &Runner, report: &Report, target: &Target, roots: &[&str]) -
     remove(&staging)?;
     fs::create_dir_all(&staging).with_context(|| format!("Failed to make {}", staging.display()))?;
     let job = |record: &Record, archive: &mut Archive<'_>| publish(target, record, archive);
-    work(report, runner.interrupt(), &own, &job).map_err(|error| explain_full(target, error))?;
-    remove(&staging)?;
-    register(runner, target, &own)
+    work(report, runner.interrupt(), &own, &job)
+        .and_then(|()| remove(&staging))
+        .and_then(|()| register(runner, target, &own))
+        .map_err(|error| explain(target, error))
 }
 
 /// Hashes the closures of `roots` in the live system's store, to find out whether the medium can be read.
@@ -213,8 +216,8 @@ fn read_verified(record: &Record, mut read: impl FnMut() -> Result<String>) -> R
                 record.path,
                 record.nar_hash
             ),
-            // The kernel says so when a block of the squashfs cannot be decompressed.
-            Err(error) if has_errno(&error, Errno::EIO) => log::debug!("{}: {error:#}", record.path),
+            // The kernel gives EIO when a block of the squashfs cannot be decompressed, and other errors for its folders.
+            Err(error) if error.is::<Unreadable>() => log::debug!("{}: {error:#}", record.path),
             Err(error) => return Err(error),
         }
     }
@@ -272,6 +275,24 @@ pub(super) fn require_space(target: &Target, needed: u64) -> Result<()> {
     .into())
 }
 
+/// The same for files, on a file system that has a fixed number of them.
+fn require_inodes(target: &Target, records: &[&Record]) -> Result<()> {
+    let fs = statvfs(target.root()).context("Failed to look at the target's file system")?;
+    if fs.files() == 0 {
+        return Ok(());
+    }
+    let entries = |record: &&Record| WalkDir::new(&record.path).into_iter().count() as u64;
+    let needed: u64 = records.iter().map(entries).sum();
+    if needed <= fs.files_free() {
+        return Ok(());
+    }
+    Err(disk_full(format!(
+        "The system has {needed} files and folders, and the file system has room for {} more (inodes).",
+        fs.files_free()
+    ))
+    .into())
+}
+
 fn free_bytes(target: &Target) -> Result<u64> {
     let fs = statvfs(target.root()).context("Failed to look at the target's file system")?;
     Ok(fs.blocks_available() * fs.fragment_size())
@@ -283,19 +304,21 @@ fn disk_full(why: String) -> Problem {
         .remedy("Use a larger disk or partition, or a smaller configuration, and run the same command again: it goes on from here.")
 }
 
-/// A disk that filled up although there was room for the bytes: many small files need more blocks, or inodes.
-fn explain_full(target: &Target, error: anyhow::Error) -> anyhow::Error {
-    if !has_errno(&error, Errno::ENOSPC) {
-        return error;
+/// A disk that filled up although there was room for the bytes (many small files need more blocks), or that broke.
+fn explain(target: &Target, error: anyhow::Error) -> anyhow::Error {
+    if has_errno(&error, Errno::ENOSPC) {
+        let left = free_bytes(target).map_or_else(|_| "nothing".to_owned(), bytes);
+        let why = format!("{left} are free, which is not enough for the next file.");
+        return disk_full(why).raw(format!("{error:#}")).into();
     }
-    let left = free_bytes(target).map_or_else(|_| "nothing".to_owned(), bytes);
-    let inodes = statvfs(target.root()).is_ok_and(|fs| fs.files() > 0 && fs.files_free() == 0);
-    let why = if inodes {
-        "The file system has no room for more files (no inodes are left).".to_owned()
-    } else {
-        format!("{left} are free, which is not enough for the next file.")
-    };
-    disk_full(why).raw(format!("{error:#}")).into()
+    if has_errno(&error, Errno::EIO) {
+        return Problem::error("disk-failed", "The target's disk does not take what is written to it")
+            .because("The kernel gave an input or output error: the disk or its cable may be broken.")
+            .remedy("Look at `dmesg`. When the disk is sound, the same command goes on from here.")
+            .raw(format!("{error:#}"))
+            .into();
+    }
+    error
 }
 
 /// Removes a file or a folder of a store, whose folders have no write bit.

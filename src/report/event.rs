@@ -106,6 +106,9 @@ pub enum Event<'a> {
         unit: Unit,
         /// What is being worked on (a store path's name); may be empty.
         item: &'a str,
+        /// Done a second in this phase, in `unit`, once that is meaningful.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        per_second: Option<u64>,
         /// Seconds to the end of the whole run, once that is meaningful.
         #[serde(skip_serializing_if = "Option::is_none")]
         eta_seconds: Option<u64>,

@@ -193,6 +193,7 @@ fn detail(event: &Event<'_>) -> String {
         total,
         unit,
         item,
+        per_second,
         eta_seconds,
         ..
     } = event
@@ -204,6 +205,9 @@ fn detail(event: &Event<'_>) -> String {
         Unit::Derivations => format!("{}: {done} of {total} derivations", phase.title()),
         Unit::Steps => phase.title().to_owned(),
     };
+    if let (Unit::Bytes, Some(pace)) = (unit, per_second) {
+        text.extend([", ", &bytes(*pace), "/s"]);
+    }
     if let Some(seconds) = eta_seconds {
         let left = humantime::format_duration(Duration::from_secs(*seconds));
         text.extend([", about ", &left.to_string(), " left"]);
@@ -239,6 +243,7 @@ mod tests {
             total: 2_000_000,
             unit: Unit::Bytes,
             item: "hello-2.10",
+            per_second: Some(500_000),
             eta_seconds: Some(61),
         }
     }
@@ -255,7 +260,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                r#"{"version":1,"event":"progress","phase":"copy","fraction":0.5,"done":1000000,"total":2000000,"unit":"bytes","item":"hello-2.10","eta_seconds":61}"#,
+                r#"{"version":1,"event":"progress","phase":"copy","fraction":0.5,"done":1000000,"total":2000000,"unit":"bytes","item":"hello-2.10","per_second":500000,"eta_seconds":61}"#,
                 r#"{"version":1,"event":"problem","severity":"error","code":"syntax","what":"two\nlines","place":{"file":"a.nix","line":1},"why":"","remedy":"","raw":""}"#,
             ]
         );
@@ -272,7 +277,7 @@ mod tests {
         }
         assert_eq!(
             String::from_utf8(face.out).unwrap(),
-            "[ 50%]   Copying the system: 1.0 MB of 2.0 MB, about 1m 1s left (hello-2.10)\n"
+            "[ 50%]   Copying the system: 1.0 MB of 2.0 MB, 500 kB/s, about 1m 1s left (hello-2.10)\n"
         );
     }
 }

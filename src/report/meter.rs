@@ -83,6 +83,13 @@ impl Meter {
         self.share.mul_add(self.within, self.base).clamp(0.0, 1.0)
     }
 
+    /// What was done a second in this phase, once that is meaningful. `done` in any unit.
+    pub(super) fn pace(&self, done: u64, now: Instant) -> Option<u64> {
+        let elapsed = now - self.began;
+        let millis = u64::try_from(elapsed.as_millis()).ok()?;
+        (elapsed.as_secs_f64() >= MEANINGFUL_SECONDS).then(|| done.saturating_mul(1000) / millis)
+    }
+
     /// Seconds to the end of the run: the current phase at its measured pace, later ones at their expected cost.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Never negative, and a bound is applied.
     pub(super) fn eta(&self, now: Instant) -> Option<u64> {
@@ -133,5 +140,7 @@ mod tests {
         assert_eq!(meter.eta(start + Duration::from_secs(30)), None, "nothing is done yet");
         meter.advance(1, 4);
         assert_eq!(meter.eta(start + Duration::from_secs(10)), Some(36));
+        assert_eq!(meter.pace(1000, start + Duration::from_secs(10)), Some(100));
+        assert_eq!(meter.pace(1000, start + Duration::from_millis(10)), None);
     }
 }

@@ -87,6 +87,7 @@ impl Report {
             total,
             unit,
             item,
+            per_second: state.meter.pace(done, now),
             eta_seconds: state.meter.eta(now),
         };
         state.face.show(&event);

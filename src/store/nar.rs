@@ -1,7 +1,7 @@
 //! The NAR form of a store path (src/libutil/archive.cc of Nix 2.26): hashed while it is read, and written on the way.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -9,7 +9,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
@@ -19,6 +19,17 @@ use sha2::{Digest, Sha256};
 const CHUNK: usize = 256 << 10;
 /// All files of a store have this time, in seconds since 1970.
 const STORE_TIME: i64 = 1;
+
+/// The context of every error that came from reading the source, so that a damaged medium can be told from a target that
+/// does not take what is written.
+#[derive(Debug)]
+pub struct Unreadable(PathBuf);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Failed to read {}", self.0.display())
+    }
+}
 
 /// A folder that is under way: what is left of its entries, last first.
 struct Frame {
@@ -48,7 +59,8 @@ impl<'a> Archive<'a> {
     /// as it is hashed, in the form of a store: modes 0444 and 0555, time 1.
     ///
     /// # Errors
-    /// When something cannot be read or written, is neither a file nor a folder nor a link, or `on_bytes` stopped it.
+    /// [`Unreadable`] when something cannot be read, changes while it is read, or is neither a file nor a folder nor a
+    /// link; others when something cannot be written or `on_bytes` stopped it.
     pub fn hash(&mut self, source: &Path, dest: Option<&Path>) -> Result<String> {
         self.hash = Sha256::new();
         self.text(b"nix-archive-1");
@@ -91,7 +103,7 @@ impl<'a> Archive<'a> {
 
     /// One node: whole, or for a folder its beginning, with its entries left on the stack.
     fn node(&mut self, source: PathBuf, dest: Option<PathBuf>, stack: &mut Vec<Frame>) -> Result<()> {
-        let what = || format!("Failed to read {}", source.display());
+        let what = || Unreadable(source.clone());
         let meta = fs::symlink_metadata(&source).with_context(what)?;
         self.text(b"(");
         self.text(b"type");
@@ -128,14 +140,14 @@ impl<'a> Archive<'a> {
                 meta.permissions().mode() & 0o100 != 0,
             )?;
         } else {
-            bail!("{} is neither a file nor a folder nor a link", source.display());
+            return Err(anyhow!("it is neither a file nor a folder nor a link").context(what()));
         }
         self.text(b")");
         Ok(())
     }
 
     fn file(&mut self, source: &Path, dest: Option<&Path>, length: u64, executable: bool) -> Result<()> {
-        let what = || format!("Failed to read {}", source.display());
+        let what = || Unreadable(source.to_owned());
         self.text(b"regular");
         if executable {
             self.text(b"executable");
@@ -152,7 +164,7 @@ impl<'a> Archive<'a> {
         while left > 0 {
             let read = input.read(&mut self.buffer).with_context(what)?;
             if read == 0 || read as u64 > left {
-                bail!("{} changed its length while it was read", source.display());
+                return Err(anyhow!("its length changed while it was read").context(what()));
             }
             let bytes = &self.buffer[..read];
             self.hash.update(bytes);
@@ -203,6 +215,8 @@ fn finish(file: &File, path: &Path, mode: u32) -> Result<()> {
 mod tests {
     use std::os::unix::ffi::OsStringExt;
     use std::os::unix::fs::MetadataExt;
+
+    use anyhow::bail;
 
     use super::*;
 

@@ -137,7 +137,7 @@ impl Live {
             .arg("--state")
             .arg(self.state.path().join("live"))
             .args(&self.args)
-            .args(["--", "sh", "-c", script])
+            .args(["--", "bash", "-c", script])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

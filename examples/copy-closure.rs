@@ -1,0 +1,38 @@
+//! Copies closures into a target's store as the installer does, and nothing else: for tests and for `make bench`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use nix_cfg_install::install::copy::copy;
+use nix_cfg_install::install::target::Target;
+use nix_cfg_install::interrupt::Interrupt;
+use nix_cfg_install::nix::command::Runner;
+use nix_cfg_install::nix::environment::environment;
+use nix_cfg_install::report::{Choice, Phase, Report};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(Phase::Copy.exit_code())
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let mut args = std::env::args().skip(1);
+    let target = args.next().context("usage: copy-closure TARGET ROOT…")?;
+    let target = Target::new(PathBuf::from(target));
+    let roots: Vec<String> = args.collect();
+    let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
+    let report = Report::new(Choice::Json.face());
+    // Nothing comes after it, so the estimate is of the copy alone.
+    for phase in Phase::ALL {
+        report.expect(phase, 0.0);
+    }
+    report.phase(Phase::Copy);
+    let runner = Runner::new(environment(None, false), Interrupt::on_signals()?);
+    copy(&runner, &report, &target, &roots)
+}
