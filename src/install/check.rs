@@ -13,7 +13,8 @@ use super::target::Target;
 use crate::nix::command::{Invocation, Runner};
 use crate::nix::eval::{self, Configuration, Evaluated};
 use crate::report::{Problem, Problems, Severity};
-use crate::store::closure::{Graph, Missing, Work, nearest_option};
+use crate::store::closure::{Missing, Work, nearest_option};
+use crate::store::graph::Graph;
 use crate::tree::hardware::{self, Hardware};
 use crate::tree::lint;
 use crate::tree::owner::Owners;
@@ -107,7 +108,7 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
 
 /// What is to be built and what is missing, read from the .drv files: a dry run of Nix never says "missing".
 fn work(job: &Job<'_>, evaluated: &Evaluated) -> Result<Work> {
-    let graph = Graph::load(&evaluated.drv)?;
+    let graph = Graph::load(&[&evaluated.drv])?;
     let invalid = graph.invalid_outputs(job.runner)?;
     log::debug!(
         "{} derivations, {} outputs are not on the medium",

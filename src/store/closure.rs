@@ -1,21 +1,12 @@
-//! The graph of derivations below a toplevel, and what it tells before anything is built.
+//! What the graph of a toplevel tells before anything is built: what is there, what is to be built, what is missing.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
-use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::derivation::Derivation;
+use super::graph::{Graph, Id};
 use crate::nix::activity::store_name;
 use crate::nix::command::{Invocation, Runner};
-
-/// All derivations that a root needs, directly or not.
-#[derive(Debug, Default)]
-pub struct Graph {
-    drvs: HashMap<String, Derivation>,
-    root: String,
-}
 
 /// A source that would have to be downloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,49 +34,16 @@ pub struct Work {
 const PATHS_A_CALL: usize = 10_000;
 
 impl Graph {
-    /// Reads `root` and everything below it from the store.
-    ///
-    /// # Errors
-    /// When a .drv file cannot be read.
-    pub fn load(root: &Path) -> Result<Self> {
-        let root = root
-            .to_str()
-            .context("The path of the toplevel's derivation is not UTF-8")?
-            .to_owned();
-        let mut drvs = HashMap::new();
-        let mut queue = vec![root.clone()];
-        while let Some(path) = queue.pop() {
-            if let Entry::Vacant(entry) = drvs.entry(path) {
-                let derivation = Derivation::read(Path::new(entry.key()))?;
-                queue.extend(derivation.input_drvs.iter().map(|(input, _)| input.clone()));
-                entry.insert(derivation);
-            }
-        }
-        Ok(Self { drvs, root })
-    }
-
-    /// How many derivations there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.drvs.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.drvs.is_empty()
-    }
-
     /// The outputs of all derivations that are not in the live system's store.
     ///
     /// # Errors
     /// When Nix cannot tell.
     pub fn invalid_outputs(&self, runner: &Runner) -> Result<HashSet<String>> {
         let paths: Vec<&str> = self
-            .drvs
-            .values()
-            .flat_map(|derivation| &derivation.outputs)
-            .map(|output| output.path.as_str())
+            .nodes()
+            .iter()
+            .flat_map(|node| &node.outputs)
+            .map(|output| &*output.path)
             .filter(|path| !path.is_empty())
             .collect();
         let mut invalid = HashSet::new();
@@ -104,63 +62,61 @@ impl Graph {
     #[must_use]
     pub fn work(&self, invalid: &HashSet<String>) -> Work {
         let mut work = Work::default();
-        let mut parents: HashMap<&str, &str> = HashMap::new();
+        let absent = |path: &str| path.is_empty() || invalid.contains(path);
+        let mut parents: HashMap<Id, Option<Id>> = HashMap::new();
         let mut queue = VecDeque::new();
-        if let Some((root, derivation)) = self.drvs.get_key_value(&self.root) {
-            if derivation.outputs.iter().any(|output| invalid.contains(&output.path)) {
-                queue.push_back((root.as_str(), derivation));
+        for &root in self.roots() {
+            let outputs = &self.nodes()[root].outputs;
+            if outputs.iter().any(|output| absent(&output.path)) {
+                if parents.insert(root, None).is_none() {
+                    queue.push_back(root);
+                }
             } else {
-                work.uses
-                    .extend(derivation.outputs.iter().map(|output| output.path.clone()));
+                work.uses.extend(outputs.iter().map(|output| output.path.to_string()));
             }
         }
-        while let Some((path, derivation)) = queue.pop_front() {
-            if derivation.is_fixed_output() {
+        while let Some(id) = queue.pop_front() {
+            let node = &self.nodes()[id];
+            if node.fixed {
                 work.missing.push(Missing {
-                    name: store_name(path),
-                    address: derivation.address().map(str::to_owned),
-                    wanted_by: chain(&parents, path),
+                    name: store_name(&node.path),
+                    address: node.address.clone(),
+                    wanted_by: self.chain(&parents, id),
                 });
                 continue;
             }
-            work.build.push(store_name(path));
-            work.uses.extend(derivation.input_srcs.iter().cloned());
-            for (input, needed, names) in self.inputs(derivation) {
-                let used = needed.outputs.iter().filter(|output| names.contains(&output.name));
-                let (absent, there): (Vec<_>, Vec<_>) =
-                    used.partition(|output| output.path.is_empty() || invalid.contains(&output.path));
-                work.uses.extend(there.iter().map(|output| output.path.clone()));
-                if !absent.is_empty() && input != self.root && !parents.contains_key(input) {
-                    parents.insert(input, path);
-                    queue.push_back((input, needed));
+            work.build.push(store_name(&node.path));
+            work.uses.extend(node.sources.iter().map(ToString::to_string));
+            for (input, names) in &node.inputs {
+                let mut to_build = false;
+                let outputs = self.nodes()[*input].outputs.iter();
+                for output in outputs.filter(|output| names.contains(&output.name)) {
+                    if absent(&output.path) {
+                        to_build = true;
+                    } else {
+                        work.uses.insert(output.path.to_string());
+                    }
+                }
+                if to_build && !parents.contains_key(input) {
+                    parents.insert(*input, Some(id));
+                    queue.push_back(*input);
                 }
             }
         }
         work
     }
 
-    /// The derivations that `derivation` needs, with the names of the outputs that it uses.
-    fn inputs<'a>(
-        &'a self,
-        derivation: &'a Derivation,
-    ) -> impl Iterator<Item = (&'a str, &'a Derivation, &'a [String])> {
-        derivation.input_drvs.iter().filter_map(|(input, names)| {
-            let (input, needed) = self.drvs.get_key_value(input)?;
-            Some((input.as_str(), needed, names.as_slice()))
-        })
+    /// The names from the root to what needs `id`.
+    fn chain(&self, parents: &HashMap<Id, Option<Id>>, id: Id) -> Vec<String> {
+        let mut names = Vec::new();
+        let mut at = id;
+        while let Some(Some(parent)) = parents.get(&at) {
+            names.push(store_name(&self.nodes()[*parent].path));
+            at = *parent;
+        }
+        names.reverse();
+        names
     }
-}
-
-/// The names from the root to what needs `path`.
-fn chain(parents: &HashMap<&str, &str>, path: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut at = path;
-    while let Some(parent) = parents.get(at) {
-        names.push(store_name(parent));
-        at = parent;
-    }
-    names.reverse();
-    names
 }
 
 /// The option that put something into the system, as far as the names on the way from the toplevel tell
@@ -187,28 +143,13 @@ pub fn nearest_option(wanted_by: &[String]) -> (Option<String>, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::derivation::Output;
-
-    fn drv(name: &str, fixed: bool, inputs: &[&str]) -> (String, Derivation) {
-        let output = Output {
-            name: "out".into(),
-            path: format!("/nix/store/h-{name}"),
-            hash_algo: String::new(),
-            hash: if fixed { "00".into() } else { String::new() },
-        };
-        let derivation = Derivation {
-            outputs: vec![output],
-            input_drvs: inputs
-                .iter()
-                .map(|input| (format!("/nix/store/h-{input}.drv"), vec!["out".to_owned()]))
-                .collect(),
-            env: vec![("url".into(), format!("https://e.example/{name}"))],
-            ..Derivation::default()
-        };
-        (format!("/nix/store/h-{name}.drv"), derivation)
-    }
+    use crate::store::graph::tests::describe;
 
     fn graph() -> Graph {
+        let drv = |name, fixed, inputs: &[&str]| {
+            let url = vec![("url", format!("https://e.example/{name}"))];
+            (name, fixed, url, inputs.iter().map(ToString::to_string).collect())
+        };
         let drvs = [
             drv("system", false, &["system-path", "etc"]),
             drv("system-path", false, &["htop", "hello"]),
@@ -220,10 +161,7 @@ mod tests {
             drv("hello.tar", true, &[]),
             drv("ncurses.tar", true, &[]),
         ];
-        Graph {
-            drvs: drvs.into_iter().collect(),
-            root: "/nix/store/h-system.drv".into(),
-        }
+        describe(&drvs, &["system"])
     }
 
     fn invalid(names: &[&str]) -> HashSet<String> {
@@ -258,6 +196,9 @@ mod tests {
     fn nothing_is_to_be_done_when_the_toplevel_is_there() {
         let work = graph().work(&invalid(&["htop", "htop.tar"]));
         assert_eq!((work.build.len(), work.missing.len()), (0, 0));
-        assert_eq!(work.uses.iter().collect::<Vec<_>>(), ["/nix/store/h-system"]);
+        assert_eq!(
+            work.uses.iter().collect::<Vec<_>>(),
+            ["/nix/store/h-system", "/nix/store/h-system-dev"]
+        );
     }
 }

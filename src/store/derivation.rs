@@ -1,58 +1,50 @@
 //! A reader of .drv files: the `ATerm` form that Nix has written since 0.x (src/libstore/derivations.cc, `unparse`).
+//!
+//! It borrows from the bytes of the file: a graph of ten thousand derivations is read on every check.
 
-use std::fs;
-use std::path::Path;
+use std::borrow::Cow;
 
 use anyhow::{Context, Result, bail, ensure};
+use memchr::memchr2;
 
 /// One output of a derivation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
+pub struct Output<'a> {
     /// `out`, `dev`, …
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// Its store path; empty where it is known only after the build (floating content-addressed).
-    pub path: String,
+    pub path: Cow<'a, str>,
     /// `sha256`, `r:sha256`, … for an output whose content is fixed; empty otherwise.
-    pub hash_algo: String,
+    pub hash_algo: Cow<'a, str>,
     /// Its hash in base 16; empty unless it is fixed.
-    pub hash: String,
+    pub hash: Cow<'a, str>,
 }
 
-/// What a derivation is made of.
+/// What a derivation is made of. Bytes that are no UTF-8 are replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Derivation {
+pub struct Derivation<'a> {
     /// At least one.
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<Output<'a>>,
     /// The .drv files that are needed, each with the names of the outputs that are used.
-    pub input_drvs: Vec<(String, Vec<String>)>,
+    pub input_drvs: Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)>,
     /// The store paths that are needed as they are.
-    pub input_srcs: Vec<String>,
+    pub input_srcs: Vec<Cow<'a, str>>,
     /// `x86_64-linux`, `builtin`, …
-    pub system: String,
+    pub system: Cow<'a, str>,
     /// The program that builds.
-    pub builder: String,
+    pub builder: Cow<'a, str>,
     /// Its arguments.
-    pub args: Vec<String>,
-    /// Its environment, in the order of the file. Bytes that are no UTF-8 are replaced.
-    pub env: Vec<(String, String)>,
+    pub args: Vec<Cow<'a, str>>,
+    /// Its environment, in the order of the file.
+    pub env: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
-impl Derivation {
-    /// Reads the file at `path`.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is not a derivation (with the offset of the first wrong byte).
-    pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).with_context(|| format!("Failed to read {}", path.display()))?;
-        Self::parse(&bytes)
-            .with_context(|| format!("{} is not a derivation that this program can read", path.display()))
-    }
-
+impl<'a> Derivation<'a> {
     /// Reads a derivation from the bytes of its file.
     ///
     /// # Errors
-    /// As [`Derivation::read`].
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
+    /// When they are not a derivation, with the offset of the first wrong byte.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let mut parser = Parser { bytes, at: 0 };
         let derivation = parser
             .derivation()
@@ -71,20 +63,54 @@ impl Derivation {
         self.outputs.iter().any(|output| !output.hash.is_empty())
     }
 
-    /// The value of a variable of its environment.
+    /// The value of a variable of its environment as it stands in the file; [`Derivation::words`] knows structured
+    /// attributes as well.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&str> {
         let found = self.env.iter().find(|(key, _)| key == name)?;
         Some(&found.1)
     }
 
+    /// The words of an attribute: a list's elements, or a string split at white space, as nixpkgs passes lists to builders.
+    /// With structured attributes (`__structuredAttrs`) they stand in the JSON of `__json`. None when there is no such
+    /// attribute or it is empty.
+    #[must_use]
+    pub fn words(&self, name: &str) -> Vec<String> {
+        let split = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+        if let Some(text) = self.variable(name) {
+            return split(text);
+        }
+        match self.attribute(name) {
+            Some(serde_json::Value::String(text)) => split(&text),
+            Some(serde_json::Value::Array(items)) => {
+                let texts = items.iter().filter_map(serde_json::Value::as_str);
+                texts.map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether its outputs may be copied from another store (`allowSubstitutes`, true unless it says otherwise).
+    #[must_use]
+    pub fn is_substitutable(&self) -> bool {
+        // Nix's own spelling of false; in structured attributes it is JSON's.
+        match self.variable("allowSubstitutes") {
+            Some(value) => value == "1",
+            None => self.attribute("allowSubstitutes") != Some(serde_json::Value::Bool(false)),
+        }
+    }
+
+    /// A structured attribute.
+    fn attribute(&self, name: &str) -> Option<serde_json::Value> {
+        let mut all: serde_json::Value = serde_json::from_str(self.variable("__json")?).ok()?;
+        all.get_mut(name).map(serde_json::Value::take)
+    }
+
     /// Where a source comes from: the first of `urls`, or `url`.
     #[must_use]
-    pub fn address(&self) -> Option<&str> {
-        self.variable("urls")
-            .or(self.variable("url"))?
-            .split_whitespace()
-            .next()
+    pub fn address(&self) -> Option<String> {
+        let urls = self.words("urls");
+        urls.into_iter().chain(self.words("url")).next()
     }
 }
 
@@ -93,8 +119,8 @@ struct Parser<'a> {
     at: usize,
 }
 
-impl Parser<'_> {
-    fn derivation(&mut self) -> Result<Derivation> {
+impl<'a> Parser<'a> {
+    fn derivation(&mut self) -> Result<Derivation<'a>> {
         if self.bytes.starts_with(b"DrvWithVersion") {
             bail!("it is of a newer, experimental kind (dynamic derivations)");
         }
@@ -146,9 +172,9 @@ impl Parser<'_> {
         })
     }
 
-    fn tuple4(&mut self) -> Result<[String; 4]> {
+    fn tuple4(&mut self) -> Result<[Cow<'a, str>; 4]> {
         self.expect(b"(")?;
-        let mut values = [const { String::new() }; 4];
+        let mut values = [const { Cow::Borrowed("") }; 4];
         for (index, value) in values.iter_mut().enumerate() {
             if index > 0 {
                 self.expect(b",")?;
@@ -183,23 +209,28 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<String> {
+    fn string(&mut self) -> Result<Cow<'a, str>> {
         self.expect(b"\"")?;
-        let mut out = Vec::new();
+        // Only text with a backslash is copied.
+        let mut copied: Vec<u8> = Vec::new();
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(plain) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) else {
+            let Some(plain) = memchr2(b'"', b'\\', rest) else {
                 bail!("a string has no end");
             };
-            out.extend_from_slice(&rest[..plain]);
             self.at += plain + 1;
             if rest[plain] == b'"' {
-                return Ok(String::from_utf8_lossy(&out).into_owned());
+                if copied.is_empty() {
+                    return Ok(String::from_utf8_lossy(&rest[..plain]));
+                }
+                copied.extend_from_slice(&rest[..plain]);
+                return Ok(Cow::Owned(String::from_utf8_lossy(&copied).into_owned()));
             }
             let Some(&escaped) = rest.get(plain + 1) else {
                 bail!("a string has no end");
             };
-            out.push(match escaped {
+            copied.extend_from_slice(&rest[..plain]);
+            copied.push(match escaped {
                 b'n' => b'\n',
                 b'r' => b'\r',
                 b't' => b'\t',
@@ -224,7 +255,7 @@ mod tests {
         assert_eq!(derivation.outputs[1].path, "/nix/store/o");
         assert_eq!(
             derivation.input_drvs,
-            [("/nix/store/i.drv".to_owned(), vec!["dev".to_owned(), "out".to_owned()])]
+            [("/nix/store/i.drv".into(), vec!["dev".into(), "out".into()])]
         );
         assert_eq!(derivation.input_srcs, ["/nix/store/s"]);
         assert_eq!(derivation.args, ["-c", "echo \"a\\b\"\n\t"]);
@@ -236,7 +267,19 @@ mod tests {
     fn a_source_is_fixed_and_has_an_address() {
         let derivation = Derivation::parse(SOURCE.as_bytes()).unwrap();
         assert!(derivation.is_fixed_output());
-        assert_eq!(derivation.address(), Some("https://a.example/x.tar"));
+        assert_eq!(derivation.address().as_deref(), Some("https://a.example/x.tar"));
+    }
+
+    #[test]
+    fn words_are_the_same_with_and_without_structured_attributes() {
+        let plain = r#"Derive([("out","/o","","")],[],[],"","",[],[("src","/nix/store/a /nix/store/b"),("empty","")])"#;
+        let structured = r#"Derive([("out","/o","","")],[],[],"","",[],[("__json","{\"src\":[\"/nix/store/a\",\"/nix/store/b\"],\"empty\":[]}")])"#;
+        for text in [plain, structured] {
+            let derivation = Derivation::parse(text.as_bytes()).unwrap();
+            assert_eq!(derivation.words("src"), ["/nix/store/a", "/nix/store/b"]);
+            assert_eq!(derivation.words("empty"), [""; 0]);
+            assert_eq!(derivation.words("absent"), [""; 0]);
+        }
     }
 
     #[test]

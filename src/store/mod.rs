@@ -3,4 +3,6 @@
 pub mod closure;
 pub mod database;
 pub mod derivation;
+pub mod frontier;
+pub mod graph;
 pub mod nar;
