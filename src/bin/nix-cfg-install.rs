@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use anyhow::Result;
 use clap::Parser;
 use nix_cfg_install::cli::Args;
+use nix_cfg_install::install::choices::Choices;
 use nix_cfg_install::install::lock::Lock;
 use nix_cfg_install::install::target::Target;
 use nix_cfg_install::install::{self, Job};
@@ -67,6 +68,7 @@ fn run(args: Args, log: &LogFile, report: &Report) -> Result<String> {
             .or(setting.map(|path| (path, "the settings")))
     };
     let job = Job {
+        choices: Choices::of_machine(target.root()),
         target,
         source: named(args.source, settings.source),
         host: args.host.or(settings.host),

@@ -3,6 +3,7 @@
 pub mod activate;
 pub mod build;
 pub mod check;
+pub mod choices;
 pub mod copy;
 pub mod keep;
 mod leftovers;
@@ -20,6 +21,7 @@ use crate::nix::environment::channel;
 use crate::report::{LogFile, Phase, Report, bytes};
 use crate::tree::source::{self, Kind, STANDARD_PLACES, Source};
 use check::Checked;
+use choices::Choices;
 use place::Placed;
 use target::Target;
 
@@ -33,6 +35,8 @@ pub struct Job<'a> {
     pub host: Option<String>,
     /// The hardware configuration's path in the tree that was named.
     pub hardware_config: Option<PathBuf>,
+    /// What was decided outside the configuration.
+    pub choices: Choices,
     /// Whether the target has to be a mount point.
     pub must_be_mounted: bool,
     /// Whether the network may be used.

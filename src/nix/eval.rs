@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::command::{Invocation, Runner};
+use super::command::{Invocation, Runner, Stream};
 use super::explain;
+use super::facts::{EXPRESSION, Facts};
 use crate::report::Problem;
 use crate::tree::source::{CONFIGURATION, Kind};
 
@@ -22,6 +23,15 @@ pub struct Configuration {
 }
 
 /// What one evaluation tells.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// The values that the check looks at.
+    pub facts: Facts,
+    /// The toplevel, or why there is none.
+    pub toplevel: Result<Evaluated, Problem>,
+}
+
+/// The toplevel of a configuration.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Evaluated {
     /// The .drv of the toplevel, in the live system's store.
@@ -30,46 +40,41 @@ pub struct Evaluated {
     pub out: PathBuf,
 }
 
-/// From a NixOS evaluation (what `<nixpkgs/nixos>` and `lib.nixosSystem` give alike) to [`Evaluated`]. The string context
-/// is dropped so that printing builds nothing.
-const FACTS: &str = "\
-os: let
-  inherit (os.config.system.build) toplevel;
-  plain = builtins.unsafeDiscardStringContext;
-in {
-  drv = plain toplevel.drvPath;
-  out = plain toplevel.outPath;
-}";
-
 /// The names of a flake's `nixosConfigurations`, sorted.
 ///
 /// # Errors
 /// An explained [`Problem`] when Nix cannot evaluate the flake.
 pub fn hosts(runner: &Runner, root: &Path) -> Result<Vec<String>> {
     let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", "builtins.attrNames"]);
-    let text = run(runner, &invocation, root)?;
+    let text = run(runner, &invocation, root, &mut Facts::default())?;
     serde_json::from_str(&text).context("Nix printed host names that are not JSON")
 }
 
-/// Evaluates the configuration to its toplevel. Writes .drv files into the live system's store, and nothing else.
+/// Evaluates the configuration to its toplevel, once. Writes .drv files into the live system's store, and nothing else.
 ///
 /// # Errors
-/// An explained [`Problem`] when the evaluation fails.
-pub fn evaluate(runner: &Runner, configuration: &Configuration) -> Result<Evaluated> {
+/// When Nix cannot be run, or prints what was not asked for. That the configuration cannot be evaluated is in the result.
+pub fn evaluate(runner: &Runner, configuration: &Configuration) -> Result<Evaluation> {
     let root = &configuration.root;
     let invocation = match (configuration.kind, &configuration.host) {
         (Kind::Channel, _) => Invocation::new("nix-instantiate")
             // `--eval` alone would not write the .drv files.
             .args(["--eval", "--strict", "--json", "--read-write-mode", "-I"])
             .arg(format!("nixos-config={}", root.join(CONFIGURATION).display()))
-            .args(["--expr", &format!("({FACTS}) (import <nixpkgs/nixos> {{ }})")]),
+            .args(["--expr", &format!("({EXPRESSION}) (import <nixpkgs/nixos> {{ }})")]),
         (Kind::Flake, Some(host)) => {
-            nix_eval(root, &format!("nixosConfigurations.\"{host}\"")).args(["--apply", FACTS])
+            nix_eval(root, &format!("nixosConfigurations.\"{host}\"")).args(["--apply", EXPRESSION])
         }
         (Kind::Flake, None) => anyhow::bail!("A flake is evaluated for a host, and none was chosen"),
     };
-    let text = run(runner, &invocation, root)?;
-    serde_json::from_str(&text).context("Nix printed an evaluation that is not the JSON that was asked for")
+    let mut facts = Facts::default();
+    let toplevel =
+        match run(runner, &invocation, root, &mut facts) {
+            Ok(text) => Ok(serde_json::from_str(&text)
+                .context("Nix printed an evaluation that is not the JSON that was asked for")?),
+            Err(error) => Err(error.downcast::<Problem>()?),
+        };
+    Ok(Evaluation { facts, toplevel })
 }
 
 /// `path:` and never the bare folder: a folder with `.git` would be read through git, which hides untracked files. The
@@ -80,12 +85,18 @@ fn nix_eval(root: &Path, attribute: &str) -> Invocation {
         .arg(format!("path:{}#{attribute}", root.display()))
 }
 
-fn run(runner: &Runner, invocation: &Invocation, root: &Path) -> Result<String> {
-    let finished = runner.run(invocation, &mut |_, _| {})?;
+/// Runs Nix and gives its stdout; what it tells on stderr goes to `facts`.
+fn run(runner: &Runner, invocation: &Invocation, root: &Path, facts: &mut Facts) -> Result<String> {
+    let mut said = Vec::new();
+    let finished = runner.run(invocation, &mut |stream, line| {
+        if stream == Stream::Stderr && !facts.take(line) {
+            said.push(line.to_owned());
+        }
+    })?;
     if finished.status.success() {
         return Ok(finished.text()?.to_owned());
     }
-    let said = console::strip_ansi_codes(&finished.tail.join("\n")).into_owned();
+    let said = console::strip_ansi_codes(&said.join("\n")).into_owned();
     Err(explain::explain(&said, Some(root)).into())
 }
 

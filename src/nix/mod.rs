@@ -5,3 +5,4 @@ pub mod command;
 pub mod environment;
 pub mod eval;
 pub mod explain;
+pub mod facts;

@@ -107,7 +107,21 @@ in
       type = types.listOf types.package;
       default = [ ];
     };
-    build.toplevel = mkOption { type = types.package; };
+    build.toplevel = mkOption {
+      type = types.package;
+      # As nixpkgs does (nixos/modules/system/activation/top-level.nix): only who asks for the system is told.
+      apply =
+        system:
+        let
+          failed = builtins.filter (assertion: !assertion.assertion) config.assertions;
+        in
+        if failed != [ ] then
+          throw "\nFailed assertions:\n${
+            builtins.concatStringsSep "\n" (map (assertion: "- ${assertion.message}") failed)
+          }"
+        else
+          builtins.foldl' (told: text: builtins.trace "warning: ${text}" told) system config.warnings;
+    };
   };
 
   config.system.build.toplevel =

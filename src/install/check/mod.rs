@@ -1,5 +1,9 @@
 //! Everything that can be known before the target is written: all problems in one report.
 
+mod boot;
+mod medium;
+mod users;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,13 +11,15 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::Job;
+use super::choices::Choices;
 use super::copy::closure_size;
 use super::place::Placement;
 use super::target::Target;
 use crate::nix::command::{Invocation, Runner};
 use crate::nix::eval::{self, Configuration, Evaluated};
+use crate::nix::facts::Facts;
 use crate::report::{Problem, Problems, Severity};
-use crate::store::closure::{Missing, Work, nearest_option};
+use crate::store::closure::Work;
 use crate::store::graph::Graph;
 use crate::tree::hardware::{self, Hardware};
 use crate::tree::lint;
@@ -86,12 +92,19 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
         kind: source.kind,
         host,
     };
-    let Some(evaluated) = found.keep(eval::evaluate(job.runner, &configuration))? else {
-        return Err(found.into_error());
+    let evaluation = eval::evaluate(job.runner, &configuration)?;
+    found.problems.extend(judge(&evaluation.facts, &job.choices));
+    found.tell_warnings(job);
+    let evaluated = match evaluation.toplevel {
+        Ok(evaluated) => evaluated,
+        Err(problem) => {
+            found.problems.push(problem);
+            return Err(found.into_error());
+        }
     };
     let work = work(job, &evaluated)?;
     if !job.online {
-        found.problems.extend(not_on_medium(&work.missing));
+        found.problems.extend(medium::missing(&work.missing));
     }
     if found.has_errors() {
         return Err(found.into_error());
@@ -118,48 +131,17 @@ fn work(job: &Job<'_>, evaluated: &Evaluated) -> Result<Work> {
     Ok(graph.work(&invalid))
 }
 
-/// How many sources of one package, and how many packages, are named.
-const SOURCES_SHOWN: usize = 5;
-const PACKAGES_SHOWN: usize = 10;
-
-/// One problem for each package that cannot be had, with the sources that it lacks.
-fn not_on_medium(missing: &[Missing]) -> Vec<Problem> {
-    let mut packages: Vec<(String, Vec<&Missing>)> = Vec::new();
-    for source in missing {
-        let (option, package) = nearest_option(&source.wanted_by);
-        let package = package.unwrap_or(&source.name);
-        let name = option.map_or_else(|| package.to_owned(), |option| format!("{package} (from {option})"));
-        match packages.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, sources)) => sources.push(source),
-            None => packages.push((name, vec![source])),
-        }
+/// What the values of the configuration tell, beside what was decided outside it.
+fn judge(facts: &Facts, choices: &Choices) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if let Some(users) = &facts.users {
+        problems.extend(users::users(users, choices));
     }
-    // Packages that the user chose by name come first; of a whole other system a few tell it.
-    packages.sort_by_key(|(name, _)| !name.contains(" (from "));
-    let more = packages.len().saturating_sub(PACKAGES_SHOWN);
-    let mut problems: Vec<Problem> = packages
-        .iter()
-        .take(PACKAGES_SHOWN)
-        .map(|(package, sources)| {
-            let mut lines: Vec<String> = sources
-                .iter()
-                .take(SOURCES_SHOWN)
-                .map(|source| format!("{} {}", source.name, source.address.as_deref().unwrap_or("")).trim_end().to_owned())
-                .collect();
-            if let Some(more @ 1..) = sources.len().checked_sub(SOURCES_SHOWN) {
-                lines.push(format!("and {more} more"));
-            }
-            Problem::error("not-on-medium", format!("{package} is not on this medium"))
-                .because(format!("It would have to be built from what only a network has:\n{}", lines.join("\n")))
-                .remedy("Remove it from the configuration, or make the ISO from this configuration. With a network: --online.")
-        })
-        .collect();
-    if more > 0 {
-        problems.push(
-            Problem::error("not-on-medium", format!("{more} more packages are not on this medium"))
-                .because("So many mean that the ISO was made from another configuration or another nixpkgs.")
-                .remedy("Make the ISO from this configuration."),
-        );
+    if let Some(boot) = &facts.boot {
+        problems.extend(boot::boot(boot, choices));
+    }
+    if let Some(disks) = &facts.disks {
+        problems.extend(boot::keymap(disks, choices));
     }
     problems
 }

@@ -1,0 +1,147 @@
+//! Whether this machine can start what is installed: its firmware against the boot loader, the passphrase's keymap.
+
+use std::path::Path;
+
+use crate::install::choices::{Choices, Firmware};
+use crate::nix::facts::{Boot, Disks};
+use crate::report::Problem;
+
+/// GRUB's word for "on no disk".
+const NO_DEVICE: &str = "nodev";
+
+/// The problems of the boot loader.
+#[must_use]
+pub fn boot(boot: &Boot, choices: &Choices) -> Vec<Problem> {
+    if boot.container {
+        return Vec::new();
+    }
+    let has = |name: &str| boot.loaders.iter().any(|loader| loader == name);
+    if boot.loaders.is_empty() {
+        return vec![no_loader()];
+    }
+    let efi_only = ["systemd-boot", "lanzaboote", "refind"]
+        .into_iter()
+        .find(|&name| has(name));
+    match choices.firmware {
+        Firmware::Bios => match efi_only {
+            Some(loader) => vec![efi_loader_on_bios(loader, choices)],
+            None if has("grub") => grub_on_bios(boot, choices),
+            None => Vec::new(),
+        },
+        Firmware::Efi if efi_only.is_none() && has("grub") && !boot.grub_efi => vec![bios_grub_on_efi(boot)],
+        Firmware::Efi => touches_nothing(boot, has("grub")).into_iter().collect(),
+    }
+}
+
+/// The problems of an encrypted root with the keyboard.
+#[must_use]
+pub fn keymap(disks: &Disks, choices: &Choices) -> Option<Problem> {
+    let typed = choices.keymap.as_deref()?;
+    // A keymap of the configuration can be a file of its own.
+    let own = disks.keymap.as_str();
+    if !choices.root_encrypted || own.is_empty() || own.starts_with('/') || own == typed {
+        return None;
+    }
+    Some(
+        Problem::warning(
+            "keymap-differs",
+            format!("The passphrase of the disk will be typed with another keymap: `{own}`"),
+        )
+        .because(format!(
+            "Here it is `{typed}`. The installed system asks for the passphrase with the keymap of the configuration (`console.keyMap`), where keys can lie elsewhere."
+        ))
+        .remedy(format!("Set `console.keyMap = \"{typed}\";` in the configuration, or choose a passphrase that both keymaps type alike.")),
+    )
+}
+
+fn no_loader() -> Problem {
+    Problem::error("boot-loader-none", "The configuration has no boot loader")
+        .because("No boot loader is enabled below `boot.loader`: the machine could not start the system.")
+        .remedy("Enable `boot.loader.systemd-boot` (UEFI) or `boot.loader.grub` in the configuration.")
+}
+
+fn efi_loader_on_bios(loader: &str, choices: &Choices) -> Problem {
+    let disk = shown(choices.boot_disk.as_deref());
+    Problem::error(
+        "boot-firmware",
+        format!("This machine was started by a BIOS, and the configuration's boot loader ({loader}) needs UEFI"),
+    )
+    .because("The machine could not start the system.")
+    .remedy(format!(
+        "Start the installation medium in UEFI mode (a setting of the firmware; switch off \"CSM\" or \"legacy boot\"). Or use GRUB in the configuration: boot.loader.grub.device = \"{disk}\";"
+    ))
+}
+
+fn bios_grub_on_efi(boot: &Boot) -> Problem {
+    let why = if boot.grub_devices.iter().any(|device| device != NO_DEVICE) {
+        "GRUB would be installed for a BIOS. This machine was started by UEFI, which does not look at the disk's first sector."
+    } else {
+        "GRUB would be installed nowhere: without `efiSupport` it is for a BIOS."
+    };
+    Problem::error(
+        "boot-firmware",
+        "This machine was started by UEFI, and the configuration's GRUB is for a BIOS",
+    )
+    .because(why)
+    .remedy("In the configuration: boot.loader.systemd-boot.enable = true; or boot.loader.grub.efiSupport = true; boot.loader.grub.device = \"nodev\"; Or start the medium in BIOS mode.")
+}
+
+fn grub_on_bios(boot: &Boot, choices: &Choices) -> Vec<Problem> {
+    let disks: Vec<&str> = boot
+        .grub_devices
+        .iter()
+        .map(String::as_str)
+        .filter(|device| *device != NO_DEVICE)
+        .collect();
+    let wanted = shown(choices.boot_disk.as_deref());
+    if disks.is_empty() {
+        return vec![
+            Problem::error("grub-device-none", "GRUB would be installed on no disk")
+                .because("This machine was started by a BIOS, which starts what is in a disk's first sector; the configuration names none.")
+                .remedy(format!("Set `boot.loader.grub.device = \"{wanted}\";` in the configuration.")),
+        ];
+    }
+    let remedy = format!(
+        "Set `boot.loader.grub.device = \"{wanted}\";` in the configuration: the whole disk, not a partition. `lsblk` shows the disks."
+    );
+    let absent = disks.iter().filter(|device| !Path::new(device).exists()).map(|device| {
+        Problem::error(
+            "grub-device-missing",
+            format!("GRUB is to be installed on {device}, which this machine does not have"),
+        )
+        .because("Disks have other names on other machines.")
+        .remedy(&remedy)
+    });
+    let problems: Vec<Problem> = absent.collect();
+    if let (true, Some(chosen)) = (problems.is_empty(), &choices.boot_disk) {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        if !disks.iter().any(|device| real(Path::new(device)) == real(chosen)) {
+            return vec![
+                Problem::error(
+                    "grub-device-other",
+                    format!(
+                        "GRUB is to be installed on {}, and the chosen disk is {}",
+                        disks.join(", "),
+                        chosen.display()
+                    ),
+                )
+                .because("The boot loader of another disk would be overwritten, and the chosen one would not start.")
+                .remedy(remedy),
+            ];
+        }
+    }
+    problems
+}
+
+/// An UEFI loader that the firmware is not told of: many start it all the same, from its fallback place.
+fn touches_nothing(boot: &Boot, grub: bool) -> Option<Problem> {
+    (grub && !boot.touch_efi_variables && !boot.grub_removable).then(|| {
+        Problem::warning("boot-entry-none", "The firmware is not told of the new boot loader")
+            .because("With `canTouchEfiVariables = false`, and without `efiInstallAsRemovable`, GRUB makes no entry in the firmware's boot menu and is not where the firmware looks by itself.")
+            .remedy("Set `boot.loader.efi.canTouchEfiVariables = true;`, or `boot.loader.grub.efiInstallAsRemovable = true;`.")
+    })
+}
+
+fn shown(disk: Option<&Path>) -> String {
+    disk.map_or_else(|| "/dev/DISK".to_owned(), |disk| disk.display().to_string())
+}

@@ -1,0 +1,51 @@
+//! What the configuration needs and the medium does not have.
+
+use crate::report::Problem;
+use crate::store::closure::{Missing, nearest_option};
+
+/// How many sources of one package, and how many packages, are named.
+const SOURCES_SHOWN: usize = 5;
+const PACKAGES_SHOWN: usize = 10;
+
+/// One problem for each package that cannot be had, with the sources that it lacks.
+#[must_use]
+pub fn missing(sources: &[Missing]) -> Vec<Problem> {
+    let mut packages: Vec<(String, Vec<&Missing>)> = Vec::new();
+    for source in sources {
+        let (option, package) = nearest_option(&source.wanted_by);
+        let package = package.unwrap_or(&source.name);
+        let name = option.map_or_else(|| package.to_owned(), |option| format!("{package} (from {option})"));
+        match packages.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, sources)) => sources.push(source),
+            None => packages.push((name, vec![source])),
+        }
+    }
+    // Packages that the user chose by name come first; of a whole other system a few tell it.
+    packages.sort_by_key(|(name, _)| !name.contains(" (from "));
+    let more = packages.len().saturating_sub(PACKAGES_SHOWN);
+    let mut problems: Vec<Problem> = packages
+        .iter()
+        .take(PACKAGES_SHOWN)
+        .map(|(package, sources)| {
+            let mut lines: Vec<String> = sources
+                .iter()
+                .take(SOURCES_SHOWN)
+                .map(|source| format!("{} {}", source.name, source.address.as_deref().unwrap_or("")).trim_end().to_owned())
+                .collect();
+            if let Some(more @ 1..) = sources.len().checked_sub(SOURCES_SHOWN) {
+                lines.push(format!("and {more} more"));
+            }
+            Problem::error("not-on-medium", format!("{package} is not on this medium"))
+                .because(format!("It would have to be built from what only a network has:\n{}", lines.join("\n")))
+                .remedy("Remove it from the configuration, or make the ISO from this configuration. With a network: --online.")
+        })
+        .collect();
+    if more > 0 {
+        problems.push(
+            Problem::error("not-on-medium", format!("{more} more packages are not on this medium"))
+                .because("So many mean that the ISO was made from another configuration or another nixpkgs.")
+                .remedy("Make the ISO from this configuration."),
+        );
+    }
+    problems
+}

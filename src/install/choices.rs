@@ -1,0 +1,106 @@
+//! What was decided outside the configuration, by a person in the graphical installer or by the machine itself. The check
+//! compares it with what the configuration says.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::stat::{major, minor};
+
+/// How the machine starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Firmware {
+    /// UEFI.
+    #[default]
+    Efi,
+    /// BIOS, or UEFI in its compatibility mode.
+    Bios,
+}
+
+/// The decisions. `None` and `false`: not known, or nobody decided.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choices {
+    /// How this machine was started, and so how it will start the new system.
+    pub firmware: Firmware,
+    /// The login name that was typed.
+    pub login: Option<String>,
+    /// Whether a password for it was typed, to be set when the system is installed.
+    pub password_typed: bool,
+    /// Whether the root file system is encrypted.
+    pub root_encrypted: bool,
+    /// The console keymap with which passphrases are typed here.
+    pub keymap: Option<String>,
+    /// The size of the disk that was chosen, in bytes; absent when the target is mounted already.
+    pub disk_bytes: Option<u64>,
+    /// The disk that a BIOS starts from.
+    pub boot_disk: Option<PathBuf>,
+}
+
+impl Choices {
+    /// What the live system itself says, for a person at a shell who mounted the target at `target`.
+    #[must_use]
+    pub fn of_machine(target: &Path) -> Self {
+        Self::read(Path::new("/"), target)
+    }
+
+    /// As [`Choices::of_machine`], with the live system's `/sys` and `/etc` below `live`.
+    fn read(live: &Path, target: &Path) -> Self {
+        let firmware = if live.join("sys/firmware/efi").exists() {
+            Firmware::Efi
+        } else {
+            Firmware::Bios
+        };
+        let block = fs::metadata(target).ok().map(|meta| {
+            let (major, minor) = (major(meta.dev()), minor(meta.dev()));
+            live.join(format!("sys/dev/block/{major}:{minor}"))
+        });
+        let console = fs::read_to_string(live.join("etc/vconsole.conf")).unwrap_or_default();
+        let keymap = console.lines().find_map(|line| line.strip_prefix("KEYMAP="));
+        Self {
+            firmware,
+            root_encrypted: block.is_some_and(|block| is_encrypted(&block)),
+            keymap: keymap.map(|keymap| keymap.trim_matches('"').to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether the block device (a folder of sysfs), or one that it lies on, is a mapping of dm-crypt.
+fn is_encrypted(block: &Path) -> bool {
+    let uuid = fs::read_to_string(block.join("dm/uuid")).unwrap_or_default();
+    let mut below = fs::read_dir(block.join("slaves")).into_iter().flatten().flatten();
+    uuid.starts_with("CRYPT-") || below.any(|slave| is_encrypted(&slave.path()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_says_its_firmware_its_keymap_and_whether_the_root_is_encrypted() {
+        let live = tempfile::tempdir().unwrap();
+        let target = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = live.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        assert_eq!(
+            Choices::read(live.path(), target.path()),
+            Choices {
+                firmware: Firmware::Bios,
+                ..Choices::default()
+            }
+        );
+        write("sys/firmware/efi/fw_platform_size", "64");
+        write("etc/vconsole.conf", "FONT=x\nKEYMAP=\"de-latin1\"\n");
+        // A logical volume on an encrypted partition.
+        let dev = fs::metadata(target.path()).unwrap().dev();
+        let block = format!("sys/dev/block/{}:{}", major(dev), minor(dev));
+        write(&format!("{block}/dm/uuid"), "LVM-abc\n");
+        write(&format!("{block}/slaves/dm-0/dm/uuid"), "CRYPT-LUKS2-abc\n");
+        let read = Choices::read(live.path(), target.path());
+        assert_eq!((read.firmware, read.root_encrypted), (Firmware::Efi, true));
+        assert_eq!(read.keymap.as_deref(), Some("de-latin1"));
+    }
+}

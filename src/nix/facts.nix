@@ -1,0 +1,135 @@
+# From a NixOS evaluation (what `<nixpkgs/nixos>` and `lib.nixosSystem` give alike) to the derivation of its toplevel.
+# What the check wants to know besides is told on the way, one line each, so that it is known even when the toplevel
+# cannot be evaluated. Password hashes stay here: only whether there is one is told.
+os:
+let
+  inherit (os) config;
+  inherit (builtins)
+    attrNames
+    concatMap
+    elem
+    filter
+    map
+    substring
+    ;
+  plain = builtins.unsafeDiscardStringContext;
+
+  # A fact that throws is told as null. What tryEval cannot catch ends the evaluation, as it would without the fact.
+  tell =
+    facts:
+    builtins.foldl' (
+      rest: name:
+      let
+        told = builtins.tryEval (builtins.toJSON facts.${name});
+      in
+      builtins.trace "nix-cfg-install: ${name} ${if told.success then plain told.value else "null"}" rest
+    );
+
+  words = values: map toString (filter (value: value != null && value != "") values);
+
+  # How a user of the configuration gets in.
+  account =
+    name:
+    let
+      user = config.users.users.${name};
+      usable =
+        hash:
+        hash != null
+        && !(elem (substring 0 1 hash) [
+          "!"
+          "*"
+        ]);
+      ssh = user.openssh.authorizedKeys or { };
+    in
+    {
+      inherit name;
+      normal = user.isNormalUser;
+      wheel =
+        elem "wheel" (user.extraGroups ++ [ user.group ])
+        || elem name (config.users.groups.wheel.members or [ ]);
+      password =
+        usable (user.hashedPassword or null)
+        || usable (user.initialHashedPassword or null)
+        || user.password or null != null
+        || user.initialPassword or null != null;
+      password_file = toString (user.hashedPasswordFile or null);
+      key = ssh.keys or [ ] ++ ssh.keyFiles or [ ] != [ ];
+    };
+
+  loader = config.boot.loader;
+  grub = loader.grub;
+  # By name: options that nixpkgs renamed or removed throw when they are looked at.
+  enabled = filter (name: loader.${name}.enable or false) [
+    "systemd-boot"
+    "grub"
+    "generic-extlinux-compatible"
+    "external"
+    "initScript"
+    "limine"
+    "refind"
+  ];
+
+  facts = {
+    assertions = map (failed: failed.message) (
+      filter (assertion: !assertion.assertion) config.assertions
+    );
+    warnings = config.warnings;
+    platform = os.pkgs.stdenv.hostPlatform.system or os.pkgs.system;
+    users = {
+      mutable = config.users.mutableUsers;
+      no_password_login = config.users.allowNoPasswordLogin or false;
+      sshd = config.services.openssh.enable or false;
+      # Accounts that the configuration does not list.
+      elsewhere =
+        config.users.ldap.enable or false
+        || config.services.sssd.enable or false
+        || config.services.homed.enable or false;
+      autologin = words [
+        (config.services.getty.autologinUser or null)
+        (config.services.displayManager.autoLogin.user or null)
+      ];
+      accounts = map account (
+        filter (name: name == "root" || config.users.users.${name}.isNormalUser) (
+          attrNames config.users.users
+        )
+      );
+    };
+    boot = {
+      loaders = enabled ++ (if config.boot.lanzaboote.enable or false then [ "lanzaboote" ] else [ ]);
+      grub_devices = words (
+        [ grub.device ] ++ grub.devices ++ concatMap (boot: boot.devices) (grub.mirroredBoots or [ ])
+      );
+      grub_efi = grub.efiSupport;
+      grub_removable = grub.efiInstallAsRemovable;
+      touch_efi_variables = loader.efi.canTouchEfiVariables;
+      esp = toString loader.efi.efiSysMountPoint;
+      container = config.boot.isContainer or false;
+    };
+    disks = {
+      file_systems = map (at: {
+        inherit at;
+        device = toString config.fileSystems.${at}.device;
+        kind = config.fileSystems.${at}.fsType;
+      }) (attrNames config.fileSystems);
+      luks = map (name: toString config.boot.initrd.luks.devices.${name}.device) (
+        attrNames config.boot.initrd.luks.devices
+      );
+      keymap = toString config.console.keyMap;
+    };
+  };
+  toplevel = config.system.build.toplevel;
+in
+tell facts
+  {
+    drv = plain toplevel.drvPath;
+    out = plain toplevel.outPath;
+  }
+  [
+    # The last is told first.
+    "disks"
+    "boot"
+    "users"
+    "platform"
+    "warnings"
+    "assertions"
+  ]

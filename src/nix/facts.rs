@@ -1,0 +1,152 @@
+//! What an evaluation tells about a configuration besides its toplevel: the values that [`facts.nix`](EXPRESSION) asks for.
+
+#![allow(clippy::struct_excessive_bools)] // Each is an option of NixOS.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// The function from a NixOS evaluation to its toplevel that tells the facts on the way.
+pub const EXPRESSION: &str = include_str!("facts.nix");
+
+/// How a line that tells a fact begins: `builtins.trace` adds the first word (Nix 2.8, 2.26 and 2.34).
+const TOLD: &str = "trace: nix-cfg-install: ";
+
+/// What was told. A fact is absent when the evaluation ended before it, or when the configuration throws on it.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// The rules of NixOS modules that the configuration breaks, in their own words.
+    pub assertions: Option<Vec<String>>,
+    /// What NixOS modules warn of.
+    pub warnings: Option<Vec<String>>,
+    /// What the system is built for: `x86_64-linux`.
+    pub platform: Option<String>,
+    /// Who can log in.
+    pub users: Option<Users>,
+    /// How it boots.
+    pub boot: Option<Boot>,
+    /// What it is installed on.
+    pub disks: Option<Disks>,
+}
+
+/// The accounts of root and of people.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Users {
+    /// `users.mutableUsers`: whether a password that is set outside the configuration lasts.
+    pub mutable: bool,
+    /// `users.allowNoPasswordLogin`.
+    pub no_password_login: bool,
+    /// Whether the SSH server runs.
+    pub sshd: bool,
+    /// Whether accounts come from elsewhere too (LDAP, SSSD, homed).
+    pub elsewhere: bool,
+    /// Who is logged in without being asked.
+    pub autologin: Vec<String>,
+    /// Root and the normal users.
+    pub accounts: Vec<Account>,
+}
+
+/// One account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Account {
+    /// The login name.
+    pub name: String,
+    /// Whether it is a person's (`isNormalUser`).
+    pub normal: bool,
+    /// Whether it is in the group `wheel`.
+    pub wheel: bool,
+    /// Whether the configuration has a password for it that can be used.
+    pub password: bool,
+    /// `hashedPasswordFile`; empty when there is none.
+    pub password_file: String,
+    /// Whether it has an SSH key.
+    pub key: bool,
+}
+
+/// The boot loader.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Boot {
+    /// The enabled ones below `boot.loader`, and `lanzaboote`.
+    pub loaders: Vec<String>,
+    /// All disks that GRUB is installed on; `nodev` for none.
+    pub grub_devices: Vec<String>,
+    /// `boot.loader.grub.efiSupport`.
+    pub grub_efi: bool,
+    /// `boot.loader.grub.efiInstallAsRemovable`.
+    pub grub_removable: bool,
+    /// `boot.loader.efi.canTouchEfiVariables`.
+    pub touch_efi_variables: bool,
+    /// `boot.loader.efi.efiSysMountPoint`.
+    pub esp: String,
+    /// Whether it is a container, which has no boot loader.
+    pub container: bool,
+}
+
+/// File systems and encryption.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Disks {
+    /// `fileSystems`.
+    pub file_systems: Vec<FileSystem>,
+    /// The devices that the initrd asks a passphrase for.
+    pub luks: Vec<String>,
+    /// `console.keyMap`.
+    pub keymap: String,
+}
+
+/// One file system.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct FileSystem {
+    /// Its mount point.
+    pub at: String,
+    /// Its device; empty when it has none.
+    pub device: String,
+    /// `ext4`, `vfat`, …
+    pub kind: String,
+}
+
+impl Facts {
+    /// Takes a line of Nix's stderr; `true` when it told a fact.
+    pub fn take(&mut self, line: &str) -> bool {
+        let Some((name, json)) = line.strip_prefix(TOLD).and_then(|told| told.split_once(' ')) else {
+            return false;
+        };
+        match name {
+            "assertions" => self.assertions = read(name, json),
+            "warnings" => self.warnings = read(name, json),
+            "platform" => self.platform = read(name, json),
+            "users" => self.users = read(name, json),
+            "boot" => self.boot = read(name, json),
+            "disks" => self.disks = read(name, json),
+            _ => log::debug!("an unknown fact: {line}"),
+        }
+        true
+    }
+}
+
+fn read<T: DeserializeOwned>(name: &str, json: &str) -> Option<T> {
+    serde_json::from_str(json)
+        .inspect_err(|error| log::debug!("the fact {name} cannot be read: {error}"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_read_from_traces_and_a_fact_that_throws_is_absent() {
+        let mut facts = Facts::default();
+        assert!(facts.take(r#"trace: nix-cfg-install: platform "x86_64-linux""#));
+        assert!(facts.take("trace: nix-cfg-install: users null"));
+        assert!(facts.take(r#"trace: nix-cfg-install: boot {"loaders":["grub"],"grub_devices":["/dev/sda"]}"#));
+        assert!(!facts.take("trace: something of the user's own"));
+        assert!(!facts.take("warning: unknown setting"));
+        assert_eq!(facts.platform.as_deref(), Some("x86_64-linux"));
+        assert_eq!(facts.users, None);
+        assert_eq!(facts.boot.unwrap().grub_devices, ["/dev/sda"]);
+    }
+}
