@@ -1,4 +1,4 @@
-//! Writes the man page and the shell completions, for packages: `cargo run --example package-docs -- FOLDER`.
+//! Writes the man pages and the shell completions, for packages: `cargo run --example package-docs -- FOLDER`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,15 +6,19 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
-use nix_cfg_install::cli::Args;
+use nix_cfg_install::cli::{install, iso};
 
 fn main() -> Result<()> {
     let folder = PathBuf::from(std::env::args_os().nth(1).context("Say into which folder")?);
     fs::create_dir_all(&folder)?;
-    let mut command = Args::command();
-    clap_mangen::generate_to(command.clone(), &folder)?;
-    for shell in Shell::value_variants() {
-        clap_complete::generate_to(*shell, &mut command, "nix-cfg-install", &folder)?;
+    for (name, mut command) in [
+        ("nix-cfg-install", install::Args::command()),
+        ("nix-cfg-iso", iso::Args::command()),
+    ] {
+        clap_mangen::generate_to(command.clone(), &folder)?;
+        for shell in Shell::value_variants() {
+            clap_complete::generate_to(*shell, &mut command, name, &folder)?;
+        }
     }
     Ok(())
 }

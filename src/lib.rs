@@ -22,4 +22,6 @@ pub mod store;
 
 pub mod install;
 
+pub mod iso;
+
 pub mod cli;

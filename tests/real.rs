@@ -4,18 +4,7 @@
 
 mod common;
 
-use common::{Live, VERSIONS, project, same, temporary, write};
-
-/// The value of an environment variable that names a file or folder, or a loud word that the test did not run.
-fn at_hand(variable: &str, what: &str) -> Option<String> {
-    let value = std::env::var(variable)
-        .ok()
-        .filter(|value| std::path::Path::new(value).exists());
-    if value.is_none() {
-        eprintln!("\n*** SKIPPED: {what} needs {variable} in the environment. ***\n");
-    }
-    value
-}
+use common::{Live, VERSIONS, at_hand, project, same, temporary, write};
 
 /// A live system whose channel is the real nixpkgs, with a server as its configuration and `more` in it.
 fn real(nix: &str, nixpkgs: &str, more: &str) -> (Live, tempfile::TempDir) {

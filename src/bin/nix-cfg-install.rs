@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use clap::Parser;
-use nix_cfg_install::cli::Args;
+use nix_cfg_install::cli::install::Args;
 use nix_cfg_install::install::choices::Choices;
 use nix_cfg_install::install::lock::Lock;
 use nix_cfg_install::install::target::Target;

@@ -14,7 +14,7 @@ use walkdir::WalkDir;
 use super::copy::require_space;
 use super::target::Target;
 use crate::interrupt::Interrupt;
-use crate::tree::snapshot::Copier;
+use crate::tree::snapshot::{Copier, nothing};
 
 /// What a later run must know: written before the swap, so that it can be finished or undone after a power cut.
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,6 +83,7 @@ fn stage_and_swap(
     let copier = Copier {
         owners: None,
         interrupt,
+        leave_out: nothing,
     };
     copier.copy(&File::open(snapshot)?.into(), &staging)?;
     // The snapshot's own folder is private; etc/nixos is not.

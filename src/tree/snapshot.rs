@@ -58,6 +58,14 @@ pub struct Copier<'a> {
     pub owners: Option<&'a Owners>,
     /// Ends the copy.
     pub interrupt: &'a Interrupt,
+    /// Whether the entry with this path, relative to the tree, stays behind.
+    pub leave_out: fn(&Path) -> bool,
+}
+
+/// Everything is copied.
+#[must_use]
+pub fn nothing(_path: &Path) -> bool {
+    false
 }
 
 impl Copier<'_> {
@@ -79,6 +87,9 @@ impl Copier<'_> {
                 continue;
             };
             let path = frame.path.join(&name);
+            if (self.leave_out)(&path) {
+                continue;
+            }
             if let Some(inner) = self.copy_entry(frame, &name, path, dest, &mut findings)? {
                 stack.push(inner);
             }
@@ -251,6 +262,7 @@ mod tests {
         let copier = Copier {
             owners,
             interrupt: &interrupt,
+            leave_out: nothing,
         };
         let findings = copier.copy(&File::open(source).unwrap().into(), dest.path()).unwrap();
         (dest, findings)

@@ -14,9 +14,14 @@ pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The static binary, as it is shipped.
+/// The static binary that installs, as it is shipped.
 pub fn product() -> PathBuf {
-    let path = project().join("target/x86_64-unknown-linux-gnu/release/nix-cfg-install");
+    shipped("nix-cfg-install")
+}
+
+/// A static binary, as it is shipped.
+pub fn shipped(name: &str) -> PathBuf {
+    let path = project().join("target/x86_64-unknown-linux-gnu/release").join(name);
     assert!(path.exists(), "{} does not exist: run `make test`", path.display());
     path
 }
@@ -44,6 +49,17 @@ pub fn temporary() -> TempDir {
     let folder = tempfile::tempdir_in(base).unwrap();
     fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     folder
+}
+
+/// The value of an environment variable that names a file or folder, or a loud word that the test did not run.
+pub fn at_hand(variable: &str, what: &str) -> Option<String> {
+    let value = std::env::var(variable)
+        .ok()
+        .filter(|value| std::path::Path::new(value).exists());
+    if value.is_none() {
+        eprintln!("\n*** SKIPPED: {what} needs {variable} in the environment. ***\n");
+    }
+    value
 }
 
 pub fn run(program: &str, args: &[&str]) {

@@ -24,7 +24,7 @@ use crate::store::graph::Graph;
 use crate::tree::hardware::{self, Hardware};
 use crate::tree::lint;
 use crate::tree::owner::Owners;
-use crate::tree::snapshot::Copier;
+use crate::tree::snapshot::{Copier, nothing};
 use crate::tree::source::{Kind, Source};
 
 /// A configuration that can be installed.
@@ -194,6 +194,7 @@ fn take_snapshot(job: &Job<'_>, source: &Source) -> Result<(TempDir, Vec<Problem
     let copier = Copier {
         owners: Some(&owners),
         interrupt: job.runner.interrupt(),
+        leave_out: nothing,
     };
     let mut problems = copier.copy(&source.dir, folder.path())?.problems;
     problems.extend(lint::links(folder.path()));

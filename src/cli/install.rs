@@ -1,4 +1,4 @@
-//! The command line: clap's types are here and nowhere else.
+//! The command line of `nix-cfg-install`.
 
 use std::path::PathBuf;
 

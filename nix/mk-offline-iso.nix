@@ -1,0 +1,129 @@
+# An installer ISO for a NixOS configuration. The installed system and the live system are two evaluations of one nixpkgs.
+{ package }:
+{
+  # The folder that is installed: a channel configuration (configuration.nix) or a flake. It becomes /iso/nix-cfg.
+  configuration,
+  # For a channel configuration: the nixpkgs that it is evaluated with, here and on the target.
+  nixpkgs ? null,
+  # For a flake: the flake itself, as an input of the calling flake or its `self`.
+  flake ? null,
+  # For a flake: which of its nixosConfigurations travel. The first one's nixpkgs makes the live system.
+  hosts ? [ ],
+  # For a channel configuration: what it is built for. A flake's hosts say it themselves.
+  system ? "x86_64-linux",
+  # Which of nixpkgs' live systems with Calamares (gnome, plasma6, …); "none" is one without a desktop.
+  desktop ? "gnome",
+  # The settings file of nix-cfg-install.
+  settings ? null,
+  # More modules for the live system.
+  modules ? [ ],
+}:
+let
+  # What the installed system calls itself, as the flake of nixpkgs does it.
+  versionSuffix = ".${
+    builtins.substring 0 8 (nixpkgs.lastModifiedDate or "19700101")
+  }.${nixpkgs.shortRev or "dirty"}";
+  version = {
+    system.nixos = {
+      inherit versionSuffix;
+    }
+    // (if nixpkgs ? rev then { revision = nixpkgs.rev; } else { });
+  };
+
+  targets =
+    if flake == null then
+      [
+        # The way that <nixpkgs/nixos> goes on the target.
+        (import "${nixpkgs}/nixos/lib/eval-config.nix" {
+          inherit system;
+          modules = [
+            (configuration + "/configuration.nix")
+            version
+          ];
+        })
+      ]
+    else
+      map host hosts;
+  host =
+    name:
+    flake.nixosConfigurations.${name} or (throw ''
+      The flake has no nixosConfigurations.${name}.
+      It has: ${
+        builtins.concatStringsSep ", " (builtins.attrNames (flake.nixosConfigurations or { }))
+      }.'');
+
+  target = builtins.head targets;
+  source = if flake == null then "${nixpkgs}" else toString target.pkgs.path;
+  # A channel configuration is evaluated on the target with this: the same nixpkgs, by the same store path, with the same
+  # version, which a folder in the store cannot know by itself.
+  channel =
+    pkgs:
+    pkgs.writeTextDir "nixos/default.nix" ''
+      # The nixpkgs that this ISO was made with. Only nix-cfg-install uses this file.
+      { system ? builtins.currentSystem }:
+      let
+        evaluated = import ${source}/nixos/lib/eval-config.nix {
+          inherit system;
+          modules = [
+            <nixos-config>
+            (builtins.fromJSON ${builtins.toJSON (builtins.toJSON version)})
+          ];
+        };
+      in
+      {
+        inherit (evaluated) config options pkgs;
+        system = evaluated.config.system.build.toplevel;
+      }
+    '';
+
+  liveModule =
+    let
+      folder = "${source}/nixos/modules/installer/cd-dvd";
+      name = if desktop == "none" then "minimal" else "graphical-calamares-${desktop}";
+      module = "${folder}/installation-cd-${name}.nix";
+    in
+    if builtins.pathExists module then
+      module
+    else
+      throw "This nixpkgs has no live system `${desktop}`: there is no installation-cd-${name}.nix in ${folder}.";
+
+  live = import "${source}/nixos/lib/eval-config.nix" {
+    system = null;
+    modules = [
+      liveModule
+      ./offline-installer.nix
+      (
+        { pkgs, lib, ... }:
+        {
+          nixpkgs.hostPlatform = lib.mkDefault target.pkgs.stdenv.hostPlatform.system;
+          system.nixos = {
+            versionSuffix = lib.mkDefault target.config.system.nixos.versionSuffix;
+            revision = lib.mkDefault target.config.system.nixos.revision;
+          };
+          offlineInstaller = {
+            inherit configuration flake targets;
+            package = lib.mkDefault (package pkgs);
+            settingsFile = settings;
+            settings = lib.mkIf (flake == null) { nixpkgs = "${channel pkgs}"; };
+          };
+        }
+      )
+    ]
+    ++ modules;
+  };
+  image = live.config.system.build.isoImage;
+in
+if flake == null && nixpkgs == null then
+  throw "mkOfflineIso takes `nixpkgs` for a channel configuration, or `flake` and `hosts` for a flake."
+else if flake != null && hosts == [ ] then
+  throw ''
+    mkOfflineIso needs `hosts`: which of the flake's nixosConfigurations are installed from this ISO.
+    It has: ${builtins.concatStringsSep ", " (builtins.attrNames (flake.nixosConfigurations or { }))}.''
+else
+  image
+  // {
+    # The live system and what it installs, to look into: `nix eval .#iso.live.config.…`.
+    inherit live targets;
+    # The name that nix-offline-iso gave it.
+    "offline-installer-${target.pkgs.stdenv.hostPlatform.system}" = image;
+  }

@@ -1,0 +1,16 @@
+# The programs that the generator put into ./bin: static, so that nothing of the user's nixpkgs is needed to make them.
+{ runCommand, stdenv }:
+let
+  inherit (stdenv.hostPlatform) system;
+  programs = ./bin + "/${system}";
+in
+if !builtins.pathExists programs then
+  throw ''
+    There is no nix-cfg-install for ${system} in ${toString ./bin}.
+    Make the folder again with `nix-cfg-iso init … --system ${system}`, on a ${system} machine or with `--build-helper`.''
+else
+  runCommand "nix-cfg-install" { } ''
+    mkdir -p $out/bin
+    cp ${programs}/* $out/bin/
+    chmod 555 $out/bin/*
+  ''

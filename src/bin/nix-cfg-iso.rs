@@ -1,0 +1,67 @@
+//! Parses, runs, and gives the exit code.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use nix_cfg_install::cli::iso::{Args, Command, Init};
+use nix_cfg_install::iso::init::{self, Order};
+use nix_cfg_install::report::{Problem, Problems, Severity};
+
+fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            fail(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args) -> Result<()> {
+    match args.command {
+        Command::Init(args) => init(args),
+    }
+}
+
+fn init(args: Init) -> Result<()> {
+    let program = std::env::current_exe().context("Failed to find this program's own file")?;
+    let folder = program.parent().unwrap_or(Path::new("/"));
+    let order = Order {
+        dir: args.dir,
+        config: args.config,
+        hosts: args.hosts,
+        desktop: args.desktop,
+        nixpkgs: args.nixpkgs,
+        system: args.system,
+        hardware_config: args.hardware_config,
+        build_helper: args.build_helper,
+    };
+    let done = init::init(&order, folder, Path::new("/etc/os-release"))?;
+    for warning in &done.warnings {
+        tell(warning);
+    }
+    for note in &done.notes {
+        println!("{note}");
+    }
+    Ok(())
+}
+
+fn tell(problem: &Problem) {
+    let heading = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    eprintln!("{heading}: {problem}\n");
+}
+
+fn fail(error: &anyhow::Error) {
+    if let Some(Problems(problems)) = error.downcast_ref() {
+        problems.iter().for_each(tell);
+    } else if let Some(problem) = error.downcast_ref::<Problem>() {
+        tell(problem);
+    } else {
+        eprintln!("error: {error:#}");
+    }
+}

@@ -1,0 +1,51 @@
+//! The command line of `nix-cfg-iso`.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+/// Make an installer ISO of your own NixOS configuration, for machines that have no network.
+///
+/// `nix-cfg-iso init DIR --config TREE` writes a folder with a flake; `nix build path:DIR#iso` makes the image.
+#[derive(Debug, Parser)]
+#[command(name = "nix-cfg-iso", version)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `nix-cfg-iso` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a new folder with a flake that builds the ISO
+    Init(Init),
+}
+
+/// `nix-cfg-iso init`.
+#[derive(Debug, ClapArgs)]
+pub struct Init {
+    /// The folder to write; it must be empty or not exist
+    pub dir: PathBuf,
+    /// The configuration that is to be installed: a folder with configuration.nix or flake.nix
+    #[arg(long, value_name = "TREE")]
+    pub config: PathBuf,
+    /// Which of a flake's nixosConfigurations to install; may be given more than once [default: the only one]
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
+    /// The live system: gnome, plasma6 or another that nixpkgs has with Calamares; `none` is one without a desktop
+    #[arg(long, value_name = "NAME", default_value = "gnome")]
+    pub desktop: String,
+    /// The nixpkgs of a channel configuration [default: the release of the NixOS that this runs on]
+    #[arg(long, value_name = "FLAKEREF")]
+    pub nixpkgs: Option<String>,
+    /// What the ISO is for: x86_64-linux or aarch64-linux [default: the machine that this runs on]
+    #[arg(long, value_name = "SYSTEM")]
+    pub system: Option<String>,
+    /// This machine's hardware-configuration.nix, relative to the top of the configuration
+    #[arg(long, value_name = "PATH-IN-TREE")]
+    pub hardware_config: Option<PathBuf>,
+    /// Let the flake build nix-cfg-install from its source, instead of copying the one that this program came with
+    #[arg(long)]
+    pub build_helper: bool,
+}

@@ -1,0 +1,249 @@
+//! What the generator writes, as data: the same input gives the same bytes.
+
+use std::path::{Path, PathBuf};
+
+use crate::tree::source::Kind;
+
+/// The folder of the emitted flake that belongs to this program.
+pub const TOOL_FOLDER: &str = "installer";
+/// The configuration that is installed, in the emitted folder and on the ISO.
+pub const TREE_FOLDER: &str = "nix-cfg";
+/// The settings file of `nix-cfg-install`, in the emitted folder and in the live system's /etc.
+pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
+
+/// What of `nix/` the emitted flake stands on, by its name there.
+const MODULES: [(&str, &str); 5] = [
+    ("default.nix", include_str!("../../nix/default.nix")),
+    ("inputs-of.nix", include_str!("../../nix/inputs-of.nix")),
+    ("mk-offline-iso.nix", include_str!("../../nix/mk-offline-iso.nix")),
+    ("offline-installer.nix", include_str!("../../nix/offline-installer.nix")),
+    ("prebuilt.nix", include_str!("../../nix/prebuilt.nix")),
+];
+
+/// What was asked for, with every choice made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Channel or flake.
+    pub kind: Kind,
+    /// A flake's hosts, at least one; none for a channel configuration.
+    pub hosts: Vec<String>,
+    /// The live system's desktop, by nixpkgs' name.
+    pub desktop: String,
+    /// The flake reference of a channel configuration's nixpkgs; not used for a flake.
+    pub nixpkgs: String,
+    /// What the ISO is for (`x86_64-linux`).
+    pub system: String,
+    /// The hardware file, relative to the tree, where it is certain.
+    pub hardware_config: Option<PathBuf>,
+    /// Whether the flake builds the programs from their source.
+    pub build_helper: bool,
+}
+
+/// One file to write, relative to the emitted folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where.
+    pub path: PathBuf,
+    /// What.
+    pub contents: Vec<u8>,
+    /// Whether it is a program.
+    pub executable: bool,
+}
+
+impl File {
+    fn text(path: impl AsRef<Path>, text: impl Into<String>) -> Self {
+        Self {
+            path: path.as_ref().to_owned(),
+            contents: text.into().into_bytes(),
+            executable: false,
+        }
+    }
+}
+
+/// All files but the configuration itself. `helpers` are the programs to ship, by name.
+#[must_use]
+pub fn files(request: &Request, helpers: &[(&str, Vec<u8>)]) -> Vec<File> {
+    let tool = Path::new(TOOL_FOLDER);
+    let mut files = vec![
+        File::text("flake.nix", flake(request)),
+        File::text(SETTINGS_FILE, settings(request)),
+    ];
+    files.extend(MODULES.map(|(name, text)| File::text(tool.join(name), text)));
+    files.extend(helpers.iter().map(|(name, contents)| File {
+        path: tool.join("bin").join(&request.system).join(name),
+        contents: contents.clone(),
+        executable: true,
+    }));
+    files
+}
+
+/// The flake: what a person reads first and may edit.
+fn flake(request: &Request) -> String {
+    let inputs = match request.kind {
+        Kind::Channel => format!(
+            "  # The nixpkgs of the installed system, and of the live system that installs it.\n  \
+               inputs.nixpkgs.url = {};\n",
+            nix_string(&request.nixpkgs)
+        ),
+        Kind::Flake => format!(
+            "  # The flake that is installed: its inputs, by its own lock. After a change there: nix flake update config\n  \
+               inputs.config.url = \"path:./{TREE_FOLDER}\"; # Needs Nix 2.26 or newer.\n"
+        ),
+    };
+    let (helper, import) = if request.build_helper {
+        (
+            format!(
+                "  inputs.nix-cfg-install.url = {};\n",
+                nix_string(&format!(
+                    "github:{}/v{}",
+                    env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/"),
+                    env!("CARGO_PKG_VERSION")
+                ))
+            ),
+            format!(
+                "installer = import ./{TOOL_FOLDER} {{\n        \
+                   package = pkgs: inputs.nix-cfg-install.packages.${{pkgs.stdenv.hostPlatform.system}}.default;\n      }};"
+            ),
+        )
+    } else {
+        (String::new(), format!("installer = import ./{TOOL_FOLDER} {{ }};"))
+    };
+    let source = match request.kind {
+        Kind::Channel => format!(
+            "inherit (inputs) nixpkgs;\n        system = {};",
+            nix_string(&request.system)
+        ),
+        Kind::Flake => {
+            let hosts: Vec<String> = request.hosts.iter().map(|host| nix_string(host)).collect();
+            format!(
+                "flake = inputs.config;\n        hosts = [ {} ]; # The first one's nixpkgs makes the live system.",
+                hosts.join(" ")
+            )
+        }
+    };
+    let desktop = nix_string(&request.desktop);
+    format!(
+        "\
+{{
+  description = \"An offline installer for the NixOS configuration in {TREE_FOLDER}\";
+
+{inputs}{helper}
+  outputs =
+    inputs:
+    let
+      {import}
+    in
+    {{
+      # nix build path:.#iso
+      iso = installer.mkOfflineIso {{
+        configuration = ./{TREE_FOLDER};
+        {source}
+        # The live system: gnome, plasma6, … (with Calamares), or none for one without a desktop.
+        desktop = {desktop};
+        settings = ./{SETTINGS_FILE};
+        # More NixOS modules for the live system, not for the installed one.
+        modules = [ ];
+      }};
+    }};
+}}
+"
+    )
+}
+
+/// The settings with what is known, and where to read about the rest.
+fn settings(request: &Request) -> String {
+    let mut lines = vec![
+        "# Settings of nix-cfg-install on the live system; docs/settings.md of the project has all keys.".to_owned(),
+    ];
+    match request.hosts.as_slice() {
+        [] => {}
+        [host] => lines.push(format!("host: {}", json_string(host))),
+        several => lines.push(format!(
+            "# This ISO has several hosts: {}. Which one a machine becomes is asked there.",
+            several.join(", ")
+        )),
+    }
+    if let Some(path) = &request.hardware_config {
+        lines.push("# The file that the machine's own hardware configuration replaces.".to_owned());
+        lines.push(format!("hardware-config: {}", json_string(&path.to_string_lossy())));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// A string as JSON, which is YAML for every reader: a bare `no` would be false for some.
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A Nix string literal.
+fn nix_string(text: &str) -> String {
+    format!(
+        "\"{}\"",
+        text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(kind: Kind, hosts: &[&str]) -> Request {
+        Request {
+            kind,
+            hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+            desktop: "gnome".to_owned(),
+            nixpkgs: "github:NixOS/nixpkgs/nixos-24.05".to_owned(),
+            system: "x86_64-linux".to_owned(),
+            hardware_config: Some("hosts/a/hardware-configuration.nix".into()),
+            build_helper: false,
+        }
+    }
+
+    fn text(request: &Request, path: &str) -> String {
+        let files = files(request, &[]);
+        let file = files.iter().find(|file| file.path == Path::new(path)).unwrap();
+        String::from_utf8(file.contents.clone()).unwrap()
+    }
+
+    #[test]
+    fn every_variant_of_the_flake_is_valid_nix_and_short() {
+        for kind in [Kind::Channel, Kind::Flake] {
+            for build_helper in [false, true] {
+                let request = Request {
+                    build_helper,
+                    ..request(kind, &["a", "b\"${c}"])
+                };
+                let flake = text(&request, "flake.nix");
+                let parsed = rnix::Root::parse(&flake);
+                assert!(parsed.errors().is_empty(), "{:?}\n{flake}", parsed.errors());
+                assert!(flake.lines().count() <= 45, "{flake}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_modules_of_the_repository_are_emitted() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("nix");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(
+                name == "package.nix" || MODULES.iter().any(|(known, _)| *known == name),
+                "nix/{name} is not emitted"
+            );
+        }
+    }
+
+    #[test]
+    fn the_settings_name_the_only_host_and_are_read_by_the_installer() {
+        let one = text(&request(Kind::Flake, &["no"]), SETTINGS_FILE);
+        let read: crate::settings::Settings = serde_yaml::from_str(&one).unwrap();
+        assert_eq!(read.host.as_deref(), Some("no"));
+        assert_eq!(
+            read.hardware_config.as_deref(),
+            Some(Path::new("hosts/a/hardware-configuration.nix"))
+        );
+        let two = text(&request(Kind::Flake, &["a", "b"]), SETTINGS_FILE);
+        let read: crate::settings::Settings = serde_yaml::from_str(&two).unwrap();
+        assert_eq!(read.host, None);
+    }
+}

@@ -1,0 +1,283 @@
+//! `nix-cfg-iso init`: makes the choices, and writes the folder.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::emit::{self, File, Request, TREE_FOLDER};
+use super::{helpers, hosts};
+use crate::interrupt::Interrupt;
+use crate::report::{Problem, Problems, Severity};
+use crate::tree::snapshot::Copier;
+use crate::tree::source::{self, Kind, Source};
+use crate::tree::{hardware, lint};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub struct Order {
+    /// The folder to write.
+    pub dir: PathBuf,
+    /// The configuration.
+    pub config: PathBuf,
+    /// A flake's hosts.
+    pub hosts: Vec<String>,
+    /// The live system's desktop.
+    pub desktop: String,
+    /// A channel configuration's nixpkgs.
+    pub nixpkgs: Option<String>,
+    /// What the ISO is for.
+    pub system: Option<String>,
+    /// The hardware file, relative to the tree.
+    pub hardware_config: Option<PathBuf>,
+    /// Whether the flake builds the programs.
+    pub build_helper: bool,
+}
+
+/// What was done: notes for the user, and findings that do not block.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// One plain sentence each.
+    pub notes: Vec<String>,
+    /// Warnings.
+    pub warnings: Vec<Problem>,
+}
+
+/// The systems that NixOS makes ISOs for.
+const SYSTEMS: [&str; 2] = ["x86_64-linux", "aarch64-linux"];
+
+/// Writes the folder. `programs` is where the running program stands; `os_release` is the file of that name.
+///
+/// # Errors
+/// A [`Problem`] when something must be said first, or cannot be copied; nothing was written then. Also when the disk
+/// refuses; the folder is then incomplete, and says so by having no flake.nix.
+pub fn init(order: &Order, programs: &Path, os_release: &Path) -> Result<Done> {
+    require_new(&order.dir)?;
+    let source = source::choose(Some((&order.config, "--config")), &[])?;
+    let mut done = Done::default();
+    done.notes.push(source.reason.clone());
+    let request = request(order, &source, os_release, &mut done)?;
+    let helpers = if request.build_helper {
+        Vec::new()
+    } else {
+        helpers::load(programs, &request.system)?
+    };
+    let tree = order.dir.join(TREE_FOLDER);
+    fs::create_dir_all(&tree).with_context(|| format!("Failed to make {}", tree.display()))?;
+    copy_tree(&source, &tree, &mut done)?;
+    let mut files = emit::files(&request, &helpers);
+    // The flake comes last: with it the folder is complete.
+    files.reverse();
+    for file in &files {
+        write(&order.dir, file)?;
+    }
+    done.notes.push(format!(
+        "Wrote {dir}. Next: nix build path:{dir}#iso",
+        dir = order.dir.display()
+    ));
+    Ok(done)
+}
+
+/// What a person wrote is never overwritten: the folder must be new or empty.
+fn require_new(dir: &Path) -> Result<()> {
+    match fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be looked at", dir.display())),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(
+                Problem::error("folder-not-empty", format!("{} has something in it", dir.display()))
+                    .because("What is there is not overwritten.")
+                    .remedy("Name a new folder.")
+                    .into(),
+            ),
+        },
+    }
+}
+
+fn request(order: &Order, source: &Source, os_release: &Path, done: &mut Done) -> Result<Request> {
+    let hosts = match source.kind {
+        Kind::Channel if order.hosts.is_empty() => Vec::new(),
+        Kind::Channel => {
+            return Err(
+                Problem::error("host-channel", "A channel configuration has no hosts to choose from")
+                    .remedy("Leave --host away.")
+                    .into(),
+            );
+        }
+        Kind::Flake => hosts::choose(&source.path, &order.hosts)?,
+    };
+    let nixpkgs = match (source.kind, &order.nixpkgs) {
+        (Kind::Channel, Some(named)) => named.clone(),
+        (Kind::Channel, None) => default_nixpkgs(os_release, done)?,
+        (Kind::Flake, None) => String::new(),
+        (Kind::Flake, Some(_)) => {
+            return Err(
+                Problem::error("nixpkgs-flake", "A flake says itself which nixpkgs it is made from")
+                    .because("The live system uses the same one; two would double the ISO.")
+                    .remedy("Leave --nixpkgs away, or change the input in the flake.")
+                    .into(),
+            );
+        }
+    };
+    Ok(Request {
+        kind: source.kind,
+        hardware_config: hardware_config(order, source, &hosts)?,
+        hosts,
+        desktop: desktop(&order.desktop)?,
+        nixpkgs,
+        system: system(order.system.as_deref())?,
+        build_helper: order.build_helper,
+    })
+}
+
+/// The release of the NixOS that this runs on.
+fn default_nixpkgs(os_release: &Path, done: &mut Done) -> Result<String> {
+    let text = fs::read_to_string(os_release).unwrap_or_default();
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.map(|value| value.trim_matches('"').to_owned())
+    };
+    match (value("ID").as_deref(), value("VERSION_ID")) {
+        (Some("nixos"), Some(release)) => {
+            let reference = format!("github:NixOS/nixpkgs/nixos-{release}");
+            done.notes.push(format!(
+                "Using {reference}, as this machine does (--nixpkgs chooses another)."
+            ));
+            Ok(reference)
+        }
+        _ => Err(
+            Problem::error("nixpkgs-unknown", "Which nixpkgs is the configuration for?")
+                .because("This machine is no NixOS whose release could be taken.")
+                .remedy("Say it, for example --nixpkgs github:NixOS/nixpkgs/nixos-24.05")
+                .into(),
+        ),
+    }
+}
+
+fn desktop(name: &str) -> Result<String> {
+    if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return Ok(name.to_owned());
+    }
+    Err(
+        Problem::error("desktop", format!("`{name}` is no name of a live system"))
+            .remedy("Take gnome, plasma6 or none.")
+            .into(),
+    )
+}
+
+fn system(named: Option<&str>) -> Result<String> {
+    let own = format!("{}-linux", std::env::consts::ARCH);
+    let system = named.unwrap_or(&own);
+    if SYSTEMS.contains(&system) {
+        return Ok(system.to_owned());
+    }
+    Err(
+        Problem::error("system", format!("NixOS has no installer ISO for {system}"))
+            .remedy(format!("Take one of: {}.", SYSTEMS.join(", ")))
+            .into(),
+    )
+}
+
+/// The hardware file that the settings name: with several hosts each has its own, and the installer finds it.
+fn hardware_config(order: &Order, source: &Source, hosts: &[String]) -> Result<Option<PathBuf>> {
+    if hosts.len() > 1 && order.hardware_config.is_none() {
+        return Ok(None);
+    }
+    let host = hosts.first().map(String::as_str);
+    let chosen = hardware::choose(&source.path, source.kind, host, order.hardware_config.as_deref())?;
+    Ok(Some(chosen.path))
+}
+
+/// Git's database stays behind (a flake in `path:` needs none, and inside another repository it would be a submodule),
+/// and so do the links that `nix build` leaves.
+fn left_out(path: &Path) -> bool {
+    let name = path.as_os_str().to_string_lossy();
+    path.file_name().is_some_and(|name| name == ".git") || name == "result" || name.starts_with("result-")
+}
+
+fn copy_tree(source: &Source, dest: &Path, done: &mut Done) -> Result<()> {
+    let copier = Copier {
+        owners: None,
+        interrupt: &Interrupt::on_signals()?,
+        leave_out: left_out,
+    };
+    let mut problems = copier.copy(&source.dir, dest)?.problems;
+    problems.extend(lint::links(dest));
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Problems(problems).into());
+    }
+    done.warnings.extend(problems);
+    Ok(())
+}
+
+fn write(dir: &Path, file: &File) -> Result<()> {
+    let path = dir.join(&file.path);
+    let what = || format!("Failed to write {}", path.display());
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).with_context(what)?;
+    }
+    fs::write(&path, &file.contents).with_context(what)?;
+    let mode = if file.executable { 0o755 } else { 0o644 };
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).with_context(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(dir: &Path, config: &Path) -> Order {
+        Order {
+            dir: dir.join("iso"),
+            config: config.to_owned(),
+            hosts: Vec::new(),
+            desktop: "gnome".to_owned(),
+            nixpkgs: Some("github:NixOS/nixpkgs/nixos-24.05".to_owned()),
+            system: Some("x86_64-linux".to_owned()),
+            hardware_config: None,
+            build_helper: true,
+        }
+    }
+
+    fn tree() -> tempfile::TempDir {
+        let tree = tempfile::tempdir().unwrap();
+        fs::write(tree.path().join("configuration.nix"), "{ }").unwrap();
+        fs::create_dir(tree.path().join(".git")).unwrap();
+        fs::create_dir(tree.path().join("empty")).unwrap();
+        std::os::unix::fs::symlink("/nix/store/x", tree.path().join("result")).unwrap();
+        tree
+    }
+
+    #[test]
+    fn the_tree_is_copied_without_git_and_what_nix_build_left() {
+        let (tree, dir) = (tree(), tempfile::tempdir().unwrap());
+        let order = order(dir.path(), tree.path());
+        let done = init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap();
+        assert!(done.warnings.is_empty(), "{:?}", done.warnings);
+        let copy = order.dir.join(TREE_FOLDER);
+        assert!(copy.join("configuration.nix").exists() && copy.join("empty").is_dir());
+        assert!(!copy.join(".git").exists() && copy.join("result").symlink_metadata().is_err());
+        let error = init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
+        assert!(error.to_string().contains("not overwritten"), "{error}");
+    }
+
+    #[test]
+    fn the_release_of_this_nixos_is_the_default_nixpkgs() {
+        let (tree, dir) = (tree(), tempfile::tempdir().unwrap());
+        let order = Order {
+            nixpkgs: None,
+            ..order(dir.path(), tree.path())
+        };
+        let release = dir.path().join("os-release");
+        fs::write(&release, "NAME=NixOS\nID=nixos\nVERSION_ID=\"24.05\"\n").unwrap();
+        let other = dir.path().join("other");
+        fs::write(&other, "ID=debian\nVERSION_ID=\"12\"\n").unwrap();
+        let error = init(&order, Path::new("/nowhere"), &other).unwrap_err().to_string();
+        assert!(error.contains("Which nixpkgs"), "{error}");
+        init(&order, Path::new("/nowhere"), &release).unwrap();
+        let flake = fs::read_to_string(order.dir.join("flake.nix")).unwrap();
+        assert!(flake.contains("github:NixOS/nixpkgs/nixos-24.05"), "{flake}");
+    }
+}

@@ -1,0 +1,6 @@
+//! The generator: from a configuration to a folder with a flake that builds an installer ISO.
+
+pub mod emit;
+pub mod helpers;
+pub mod hosts;
+pub mod init;
