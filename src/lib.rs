@@ -22,6 +22,8 @@ pub mod store;
 
 pub mod install;
 
+pub mod calamares;
+
 pub mod iso;
 
 pub mod cli;

@@ -6,16 +6,20 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use clap::Parser;
-use nix_cfg_install::cli::install::Args;
+use nix_cfg_install::calamares::caller;
+use nix_cfg_install::calamares::dialog::dialog;
+use nix_cfg_install::calamares::globals::Globals;
+use nix_cfg_install::cli::install::{Args, Step};
 use nix_cfg_install::install::choices::Choices;
 use nix_cfg_install::install::lock::Lock;
+use nix_cfg_install::install::machine::Machine;
 use nix_cfg_install::install::target::Target;
 use nix_cfg_install::install::{self, Job};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
 use nix_cfg_install::nix::command::Runner;
 use nix_cfg_install::nix::environment::{environment, find_nixpkgs};
 use nix_cfg_install::nix::explain::explain;
-use nix_cfg_install::report::{LogFile, Phase, Problem, Problems, Report, init_logging};
+use nix_cfg_install::report::{Choice, LogFile, Phase, Problem, Problems, Report, init_logging};
 use nix_cfg_install::settings::Settings;
 
 const DEFAULT_TARGET: &str = "/mnt";
@@ -24,17 +28,36 @@ const LIVE_LOGS: &str = "/var/log/nix-cfg-install";
 fn main() -> ExitCode {
     let args = Args::parse();
     let log = LogFile::default();
-    let report = Report::new(args.progress.face());
-    match run(args, &log, &report) {
+    let asked_by_calamares = args.calamares.is_some();
+    let face = if asked_by_calamares {
+        Choice::Json
+    } else {
+        args.progress
+    };
+    let report = Report::new(face.face());
+    let mut globals = None;
+    match run(args, &mut globals, &log, &report) {
         Ok(text) => {
             report.done(0, &text);
             ExitCode::SUCCESS
         }
-        Err(error) => ExitCode::from(fail(&error, &log, &report)),
+        Err(error) => {
+            let (problems, code) = explained(&error, &report);
+            if asked_by_calamares && code != INTERRUPTED {
+                let target = globals.as_ref().and_then(Globals::target);
+                let dialog = dialog(report.current_phase(), &problems, target, log.path().as_deref());
+                report.failure(&dialog.title, &dialog.details);
+            }
+            ExitCode::from(fail(&error, code, &log, &report))
+        }
     }
 }
 
-fn run(args: Args, log: &LogFile, report: &Report) -> Result<String> {
+/// The exit code of a run that was interrupted.
+const INTERRUPTED: u8 = 130;
+
+/// `globals` is left behind for the words about a failure.
+fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report) -> Result<String> {
     init_logging(args.verbose, log.clone())?;
     log::debug!("command line: {:?}", std::env::args_os().collect::<Vec<_>>());
     let stamp = install::stamp(SystemTime::now());
@@ -42,6 +65,11 @@ fn run(args: Args, log: &LogFile, report: &Report) -> Result<String> {
         log.also_to(path)?;
     }
     report.phase(Phase::Settings);
+    let interrupt = Interrupt::on_signals()?;
+    if args.calamares.is_some() {
+        *globals = Some(caller::greet(&interrupt)?);
+    }
+    let globals = globals.as_ref();
     let settings = Settings::load(args.settings.as_deref())?;
     require_root()?;
     if !args.dry_run
@@ -52,10 +80,16 @@ fn run(args: Args, log: &LogFile, report: &Report) -> Result<String> {
     }
     let online = args.online || settings.online;
     let nixpkgs = find_nixpkgs(settings.nixpkgs.as_deref());
-    let mut runner = Runner::new(environment(nixpkgs.as_deref(), online), Interrupt::on_signals()?);
-    let target = Target::new(args.target.or(settings.target).unwrap_or_else(|| DEFAULT_TARGET.into()));
+    let mut runner = Runner::new(environment(nixpkgs.as_deref(), online), interrupt);
+    let (mounted, machine) = match (globals, args.calamares) {
+        (Some(globals), Some(Step::Install)) => (Some(globals.mounted()?.to_owned()), globals.machine()),
+        (Some(globals), _) => (None, globals.machine_before_partitioning()),
+        (None, _) => (None, Machine::default()),
+    };
+    let target = mounted.or(args.target).or(settings.target);
+    let target = Target::new(target.unwrap_or_else(|| DEFAULT_TARGET.into()));
     report.phase(Phase::Source);
-    let lock = if args.dry_run || !target.root().is_dir() {
+    let lock = if args.dry_run || machine.before_partitioning || !target.root().is_dir() {
         None
     } else {
         Some(Lock::take(&target)?)
@@ -68,11 +102,15 @@ fn run(args: Args, log: &LogFile, report: &Report) -> Result<String> {
             .or(setting.map(|path| (path, "the settings")))
     };
     let job = Job {
-        choices: Choices::of_machine(target.root()),
+        choices: globals.map_or_else(
+            || Choices::of_machine(target.root()),
+            |globals| globals.choices(target.root()),
+        ),
         target,
         source: named(args.source, settings.source),
         host: args.host.or(settings.host),
         hardware_config: args.hardware_config.or(settings.hardware_config),
+        machine,
         must_be_mounted: !args.not_mounted,
         online,
         no_bootloader: args.no_bootloader || settings.no_bootloader,
@@ -81,6 +119,10 @@ fn run(args: Args, log: &LogFile, report: &Report) -> Result<String> {
         report,
         log,
     };
+    if args.calamares == Some(Step::Check) {
+        install::check_only(&job)?;
+        return Ok("The configuration can be installed.".to_owned());
+    }
     if args.dry_run {
         install::prove(&job)?;
         return Ok("This was a dry run: nothing was written to the target.".to_owned());
@@ -107,32 +149,39 @@ fn log_place(log: &LogFile) -> String {
         .map_or_else(|| "not written".to_owned(), |path| path.display().to_string())
 }
 
-/// Tells what went wrong and gives the exit code.
-fn fail(error: &anyhow::Error, log: &LogFile, report: &Report) -> u8 {
+/// What went wrong, told to the user, and the exit code.
+fn explained(error: &anyhow::Error, report: &Report) -> (Vec<Problem>, u8) {
     let phase = report.current_phase();
     log::debug!("failed in {phase:?}: {error:?}");
     if error.is::<Interrupted>() {
-        report.done(130, &format!("Stopped: {error}."));
-        return 130;
+        return (Vec::new(), INTERRUPTED);
     }
-    if let Some(Problems(problems)) = error.downcast_ref() {
-        for problem in problems {
-            report.problem(problem);
-        }
+    let problems = if let Some(Problems(problems)) = error.downcast_ref() {
+        problems.clone()
     } else if let Some(problem) = error.downcast_ref::<Problem>() {
-        report.problem(problem);
+        vec![problem.clone()]
     } else {
         // A full or read-only disk has an explanation, whichever program or call met it.
-        report.problem(&explain(&format!("error: {error:#}"), None));
-    }
-    let code = phase.exit_code();
-    let next = match phase {
-        Phase::Settings | Phase::Source | Phase::Check => "Nothing was written to the target.",
-        _ => "When that is mended, the same command goes on from here.",
+        vec![explain(&format!("error: {error:#}"), None)]
     };
-    report.done(
-        code,
-        &format!("{} failed. {next} Log: {}", phase.title(), log_place(log)),
-    );
+    for problem in &problems {
+        report.problem(problem);
+    }
+    (problems, phase.exit_code())
+}
+
+/// Says how it ended.
+fn fail(error: &anyhow::Error, code: u8, log: &LogFile, report: &Report) -> u8 {
+    let phase = report.current_phase();
+    let text = if code == INTERRUPTED {
+        format!("Stopped: {error}.")
+    } else {
+        let next = match phase {
+            Phase::Settings | Phase::Source | Phase::Check => "Nothing was written to the target.",
+            _ => "When that is mended, the same command goes on from here.",
+        };
+        format!("{} failed. {next} Log: {}", phase.title(), log_place(log))
+    };
+    report.done(code, &text);
     code
 }

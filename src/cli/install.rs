@@ -61,6 +61,9 @@ pub struct Args {
     /// Install to a folder that is no mount point
     #[arg(long)]
     pub not_mounted: bool,
+    /// Work for Calamares: globalStorage as one line of JSON on stdin, events as JSON on stdout; the end of stdin ends it
+    #[arg(long, value_enum, value_name = "STEP", conflicts_with_all = ["target", "dry_run", "verify_store", "progress"])]
+    pub calamares: Option<Step>,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     pub progress: Choice,
@@ -70,6 +73,15 @@ pub struct Args {
     /// Write the log to FILE as well
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+}
+
+/// Which of its jobs Calamares asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// The check, before anything is partitioned
+    Check,
+    /// The installation, when the target is mounted
+    Install,
 }
 
 impl ValueEnum for Choice {

@@ -5,9 +5,11 @@ pub mod build;
 pub mod check;
 pub mod choices;
 pub mod copy;
+mod hardware_files;
 pub mod keep;
 mod leftovers;
 pub mod lock;
+pub mod machine;
 pub mod place;
 pub mod target;
 
@@ -22,6 +24,7 @@ use crate::report::{LogFile, Phase, Report, bytes};
 use crate::tree::source::{self, Kind, STANDARD_PLACES, Source};
 use check::Checked;
 use choices::Choices;
+use machine::Machine;
 use place::Placed;
 use target::Target;
 
@@ -37,6 +40,8 @@ pub struct Job<'a> {
     pub hardware_config: Option<PathBuf>,
     /// What was decided outside the configuration.
     pub choices: Choices,
+    /// What only the graphical installer knows of this machine.
+    pub machine: Machine,
     /// Whether the target has to be a mount point.
     pub must_be_mounted: bool,
     /// Whether the network may be used.
@@ -95,6 +100,17 @@ fn plan(build: &[String]) -> String {
     let shown = build.iter().take(NAMES_SHOWN).cloned().collect::<Vec<_>>().join(", ");
     let more = if build.len() > NAMES_SHOWN { ", …" } else { "" };
     format!("To build: {} derivations ({shown}{more})", build.len())
+}
+
+/// Proves the configuration before the disk is partitioned: no other phase follows.
+///
+/// # Errors
+/// All problems that were found.
+pub fn check_only(job: &Job<'_>) -> Result<()> {
+    for phase in [Phase::Place, Phase::Build, Phase::Copy, Phase::Activate, Phase::Keep] {
+        job.report.expect(phase, 0.0);
+    }
+    prove(job).map(drop)
 }
 
 /// Reads everything on the medium that the installation needs and compares it with the database. Writes nothing.

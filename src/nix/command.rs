@@ -99,7 +99,9 @@ impl Invocation {
 /// How much of a long command line is shown.
 const SHOWN_OF_LONG: usize = 6;
 
-fn shell_word(word: &OsStr) -> String {
+/// A word as a shell takes it.
+#[must_use]
+pub fn shell_word(word: &OsStr) -> String {
     let text = word.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

@@ -124,6 +124,13 @@ pub enum Event<'a> {
         #[serde(flatten)]
         problem: &'a Problem,
     },
+    /// What an error dialog shows; comes before [`Event::Done`], and only where a graphical installer listens.
+    Failure {
+        /// One line.
+        title: &'a str,
+        /// The cause first: about nine lines are visible.
+        details: &'a str,
+    },
     /// The end.
     Done {
         /// The exit code that follows.

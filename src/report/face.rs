@@ -57,6 +57,9 @@ struct Versioned<'a> {
     version: u32,
     #[serde(flatten)]
     event: &'a Event<'a>,
+    /// What a person reads, for events that have no text of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
 }
 
 impl<W: Write + Send> Face for Json<W> {
@@ -64,6 +67,12 @@ impl<W: Write + Send> Face for Json<W> {
         let line = serde_json::to_string(&Versioned {
             version: JSON_VERSION,
             event,
+            text: match event {
+                Event::Phase { phase, .. } => Some(phase.title().to_owned()),
+                Event::Progress { .. } => Some(amount(event)),
+                Event::Problem { problem } => Some(problem.to_string()),
+                Event::Log { .. } | Event::Failure { .. } | Event::Done { .. } => None,
+            },
         });
         match line {
             // A reader that went away is noticed elsewhere; an event has nowhere else to go.
@@ -96,6 +105,7 @@ impl<W: Write + Send> Face for Plain<W> {
             }
             Event::Log { text } => format!("       {text}"),
             Event::Problem { problem } => format!("{}{problem}", heading(problem.severity)),
+            Event::Failure { .. } => return,
             Event::Done { text, .. } => (*text).to_owned(),
         };
         drop(writeln!(self.out, "{line}"));
@@ -159,6 +169,7 @@ impl Face for Bar {
                 let heading = self.paint(colour, heading(problem.severity).trim_end());
                 self.bar.println(format!("{heading} {problem}"));
             }
+            Event::Failure { .. } => {}
             Event::Done {
                 text,
                 fraction,
@@ -187,12 +198,26 @@ fn percent(fraction: f64) -> u64 {
 
 /// What is being done, how far, and how long it will still take, as one line.
 fn detail(event: &Event<'_>) -> String {
+    let Event::Progress { phase, item, .. } = event else {
+        return String::new();
+    };
+    let mut text = phase.title().to_owned();
+    let amount = amount(event);
+    if !amount.is_empty() {
+        text.extend([": ", &amount]);
+    }
+    if !item.is_empty() {
+        text.extend([" (", item, ")"]);
+    }
+    text
+}
+
+/// How far a phase is, at which pace, and how long the whole will still take.
+fn amount(event: &Event<'_>) -> String {
     let Event::Progress {
-        phase,
         done,
         total,
         unit,
-        item,
         per_second,
         eta_seconds,
         ..
@@ -200,22 +225,20 @@ fn detail(event: &Event<'_>) -> String {
     else {
         return String::new();
     };
-    let mut text = match unit {
-        Unit::Bytes => format!("{}: {} of {}", phase.title(), bytes(*done), bytes(*total)),
-        Unit::Derivations => format!("{}: {done} of {total} derivations", phase.title()),
-        Unit::Steps => phase.title().to_owned(),
-    };
+    let mut parts = Vec::new();
+    match unit {
+        Unit::Bytes => parts.push(format!("{} of {}", bytes(*done), bytes(*total))),
+        Unit::Derivations => parts.push(format!("{done} of {total} derivations")),
+        Unit::Steps => {}
+    }
     if let (Unit::Bytes, Some(pace)) = (unit, per_second) {
-        text.extend([", ", &bytes(*pace), "/s"]);
+        parts.push(format!("{}/s", bytes(*pace)));
     }
     if let Some(seconds) = eta_seconds {
         let left = humantime::format_duration(Duration::from_secs(*seconds));
-        text.extend([", about ", &left.to_string(), " left"]);
+        parts.push(format!("about {left} left"));
     }
-    if !item.is_empty() {
-        text.extend([" (", item, ")"]);
-    }
-    text
+    parts.join(", ")
 }
 
 /// A size for people: decimal megabytes, as on a stick's label.
@@ -260,8 +283,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                r#"{"version":1,"event":"progress","phase":"copy","fraction":0.5,"done":1000000,"total":2000000,"unit":"bytes","item":"hello-2.10","per_second":500000,"eta_seconds":61}"#,
-                r#"{"version":1,"event":"problem","severity":"error","code":"syntax","what":"two\nlines","place":{"file":"a.nix","line":1},"why":"","remedy":"","raw":""}"#,
+                r#"{"version":1,"event":"progress","phase":"copy","fraction":0.5,"done":1000000,"total":2000000,"unit":"bytes","item":"hello-2.10","per_second":500000,"eta_seconds":61,"text":"1.0 MB of 2.0 MB, 500 kB/s, about 1m 1s left"}"#,
+                r#"{"version":1,"event":"problem","severity":"error","code":"syntax","what":"two\nlines","place":{"file":"a.nix","line":1},"why":"","remedy":"","raw":"","text":"two\nlines\n  where: a.nix:1"}"#,
             ]
         );
     }

@@ -105,6 +105,11 @@ impl Report {
         self.state().face.show(&Event::Problem { problem });
     }
 
+    /// Says what an error dialog shows.
+    pub fn failure(&self, title: &str, details: &str) {
+        self.state().face.show(&Event::Failure { title, details });
+    }
+
     /// Says how it ended. `exit_code` is 0 on success; `text` is one line.
     pub fn done(&self, exit_code: u8, text: &str) {
         log::info!("done ({exit_code}): {text}");

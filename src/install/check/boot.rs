@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::install::choices::{Choices, Firmware};
+use crate::install::machine::ANY_DISK;
 use crate::nix::facts::{Boot, Disks};
 use crate::report::Problem;
 
@@ -93,6 +94,9 @@ fn grub_on_bios(boot: &Boot, choices: &Choices) -> Vec<Problem> {
         .map(String::as_str)
         .filter(|device| *device != NO_DEVICE)
         .collect();
+    if disks == [ANY_DISK] {
+        return Vec::new();
+    }
     let wanted = shown(choices.boot_disk.as_deref());
     if disks.is_empty() {
         return vec![

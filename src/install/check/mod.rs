@@ -5,17 +5,14 @@ mod medium;
 mod users;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::Job;
 use super::choices::Choices;
 use super::copy::closure_size;
-use super::place::Placement;
-use super::target::Target;
-use crate::nix::command::{Invocation, Runner};
+use super::{Job, hardware_files};
 use crate::nix::eval::{self, Configuration, Evaluated};
 use crate::nix::facts::Facts;
 use crate::report::{Problem, Problems, Severity};
@@ -50,7 +47,9 @@ pub struct Checked {
 /// [`Problems`] with all errors that were found; interruption and failures of the live system itself.
 pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     let mut found = Found::default();
-    found.problems.extend(job.target.problems(job.must_be_mounted));
+    if !job.machine.before_partitioning {
+        found.problems.extend(job.target.problems(job.must_be_mounted));
+    }
     let snapshot = found.keep(take_snapshot(job, source))?;
     let Some((snapshot, findings)) = snapshot else {
         return Err(found.into_error());
@@ -82,7 +81,7 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
         return Err(found.into_error());
     }
     if found
-        .keep(put_hardware(job, snapshot.path(), &hardware.path))?
+        .keep(hardware_files::put(job, snapshot.path(), &hardware.path))?
         .is_none()
     {
         return Err(found.into_error());
@@ -222,57 +221,4 @@ fn nothing_imports(path: &Path) -> Problem {
         "It is put there, but unless the configuration imports it in another way, the system has no root file system.",
     )
     .remedy("Add it to `imports`.")
-}
-
-/// Puts this machine's hardware configuration into the snapshot, byte for byte.
-fn put_hardware(job: &Job<'_>, snapshot: &Path, path: &Path) -> Result<()> {
-    let file = snapshot.join(path);
-    let what = || format!("Failed to put the hardware configuration to {}", path.display());
-    let folder = file.parent().unwrap_or(snapshot);
-    fs::create_dir_all(folder).with_context(what)?;
-    let real = fs::canonicalize(folder).with_context(what)?;
-    if !real.starts_with(fs::canonicalize(snapshot).with_context(what)?) {
-        return Err(Problem::error(
-            "hardware-path",
-            format!("{} leads out of the configuration", path.display()),
-        )
-        .because("One of its folders is a link to somewhere else.")
-        .remedy("Name another place with --hardware-config.")
-        .into());
-    }
-    // A link there is replaced, not followed.
-    if file.symlink_metadata().is_ok() {
-        fs::remove_file(&file).with_context(what)?;
-    }
-    let Some(existing) = existing_hardware(&job.target) else {
-        job.report
-            .note("The target has no hardware configuration yet: asking nixos-generate-config.");
-        return fs::write(&file, generate_hardware(job.runner, &job.target)?).with_context(what);
-    };
-    fs::copy(&existing, &file).with_context(what)?;
-    let modified = fs::metadata(&existing)
-        .and_then(|meta| meta.modified())
-        .with_context(what)?;
-    fs::File::open(&file)
-        .and_then(|copy| copy.set_modified(modified))
-        .with_context(what)
-}
-
-/// This machine's file where an earlier run of this program, or nixos-generate-config, put it.
-fn existing_hardware(target: &Target) -> Option<PathBuf> {
-    let placed = Placement::load(target).map(|placement| target.etc_nixos().join(placement.hardware));
-    placed
-        .into_iter()
-        .chain([target.generated_hardware()])
-        .find(|path| path.is_file())
-}
-
-fn generate_hardware(runner: &Runner, target: &Target) -> Result<String> {
-    let invocation = Invocation::new("nixos-generate-config")
-        .arg("--root")
-        .arg(target.root())
-        .arg("--show-hardware-config");
-    let mut text = runner.output(&invocation)?;
-    text.push('\n');
-    Ok(text)
 }

@@ -161,6 +161,12 @@ rec {
     chmod +x $out/bin/*
   '';
 
+  shadow = run "shadow-4.14.6" { stdenv = stdenvNoCC; } ''
+    mkdir -p $out/bin
+    { echo "#!${bash}/bin/bash"; echo "PATH=${busybox}/bin"; cat ${./usermod.sh}; } > $out/bin/usermod
+    chmod +x $out/bin/usermod
+  '';
+
   libtiny = package "libtiny-1.0" { };
   libsmall = package "libsmall-1.1" { inputs = [ libtiny ]; };
   hello = package "hello-2.12" { inputs = [ libsmall ]; };

@@ -49,6 +49,7 @@ in
       pkgs.mount
       pkgs.bash
       pkgs.busybox
+      pkgs.shadow
     ];
     system.path = pkgs.glue "system-path" { paths = config.environment.systemPackages; } ''
       mkdir -p $out/bin

@@ -1,0 +1,295 @@
+//! globalStorage, as the pages and jobs of Calamares 3.3 and 3.4 fill it. Odd entries are the rule: the real partition job
+//! begins its list with an empty one, `bootLoader` is null on UEFI, booleans come as numbers.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::install::choices::{Choices, Firmware};
+use crate::install::machine::{ANY_DISK, Luks, Machine};
+use crate::report::Problem;
+
+/// What is used of it; the rest is ignored.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Globals {
+    /// Where the mount job mounted the target; empty before it.
+    #[serde(deserialize_with = "text")]
+    pub root_mount_point: String,
+    /// `efi` or `bios`.
+    #[serde(deserialize_with = "text")]
+    pub firmware_type: String,
+    /// The login name that was typed.
+    #[serde(deserialize_with = "text")]
+    pub username: String,
+    boot_loader: Option<BootLoader>,
+    #[serde(deserialize_with = "list")]
+    partitions: Vec<Partition>,
+    #[serde(rename = "keyboardVConsoleKeymap", deserialize_with = "text")]
+    console_keymap: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct BootLoader {
+    #[serde(deserialize_with = "text")]
+    install_path: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Partition {
+    #[serde(deserialize_with = "text")]
+    device: String,
+    #[serde(deserialize_with = "text")]
+    mount_point: String,
+    #[serde(deserialize_with = "text")]
+    fs: String,
+    #[serde(deserialize_with = "text")]
+    fs_name: String,
+    #[serde(deserialize_with = "text")]
+    uuid: String,
+    #[serde(deserialize_with = "truth")]
+    claimed: bool,
+    #[serde(deserialize_with = "text")]
+    luks_mapper_name: String,
+    #[serde(deserialize_with = "text")]
+    luks_uuid: String,
+    luks_passphrase: Option<SecretString>,
+}
+
+impl Partition {
+    fn is_encrypted(&self) -> bool {
+        self.claimed && matches!(self.fs_name.as_str(), "luks" | "luks2") && !self.luks_mapper_name.is_empty()
+    }
+
+    fn is_swap(&self) -> bool {
+        self.claimed && self.fs == "linuxswap" && !self.device.is_empty()
+    }
+
+    fn luks(&self) -> Luks {
+        let uuid = if self.luks_uuid.is_empty() {
+            &self.uuid
+        } else {
+            &self.luks_uuid
+        };
+        Luks {
+            name: self.luks_mapper_name.clone(),
+            uuid: uuid.clone(),
+            device: PathBuf::from(&self.device),
+            is_swap: self.fs == "linuxswap",
+        }
+    }
+}
+
+impl Globals {
+    /// The mount point, once the mount job has run.
+    #[must_use]
+    pub fn target(&self) -> Option<&Path> {
+        (!self.root_mount_point.is_empty()).then(|| Path::new(&self.root_mount_point))
+    }
+
+    /// The mount point, for the installation.
+    ///
+    /// # Errors
+    /// A [`Problem`] when there is none: the jobs are in the wrong order.
+    pub fn mounted(&self) -> Result<&Path> {
+        let problem = || {
+            Problem::error("calamares-order", "Calamares has not mounted the target yet")
+                .because("globalStorage has no rootMountPoint.")
+                .remedy("In settings.conf, the installation has to come after the job `mount`.")
+        };
+        self.target().ok_or_else(|| problem().into())
+    }
+
+    /// Whether the machine starts from a BIOS.
+    #[must_use]
+    pub fn is_bios(&self) -> bool {
+        self.firmware_type == "bios"
+    }
+
+    /// What the person decided, and the machine where it is not in globalStorage. `target` is where the disk is mounted, or
+    /// will be.
+    #[must_use]
+    pub fn choices(&self, target: &Path) -> Choices {
+        let of_machine = Choices::of_machine(target);
+        let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let machine = self.machine();
+        Choices {
+            firmware: match self.firmware_type.as_str() {
+                "efi" => Firmware::Efi,
+                "bios" => Firmware::Bios,
+                _ => of_machine.firmware,
+            },
+            login: known(&self.username),
+            // The page asks for one with every name.
+            password_typed: !self.username.is_empty(),
+            root_encrypted: self.mounted_at("/").is_some_and(Partition::is_encrypted),
+            keymap: machine.keymap.or(of_machine.keymap),
+            boot_disk: machine.grub_device.map(PathBuf::from),
+            ..of_machine
+        }
+    }
+
+    /// What the configuration cannot know of this machine, once its disk is partitioned.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        let chosen = |path: &str| (!path.is_empty()).then(|| path.to_owned());
+        let disk = self
+            .boot_loader
+            .as_ref()
+            .and_then(|loader| chosen(&loader.install_path));
+        Machine {
+            grub_device: disk.filter(|_| self.is_bios()),
+            luks: self
+                .partitions
+                .iter()
+                .filter(|partition| partition.is_encrypted() && !partition.device.is_empty())
+                .map(Partition::luks)
+                .collect(),
+            encrypted_boot: self.is_bios() && self.holder_of_boot().is_some_and(Partition::is_encrypted),
+            swap: self
+                .partitions
+                .iter()
+                .filter(|one| one.is_swap())
+                .map(swap_device)
+                .collect(),
+            keymap: chosen(self.console_keymap.trim()),
+            before_partitioning: false,
+        }
+    }
+
+    /// What can be said of it before: which disk and which partitions will be chosen is not in globalStorage yet.
+    #[must_use]
+    pub fn machine_before_partitioning(&self) -> Machine {
+        Machine {
+            grub_device: self.is_bios().then(|| ANY_DISK.to_owned()),
+            before_partitioning: true,
+            ..Machine::default()
+        }
+    }
+
+    /// The passphrases of the encrypted volumes, by partition.
+    #[must_use]
+    pub fn passphrases(&self) -> HashMap<PathBuf, SecretString> {
+        let encrypted = self.partitions.iter().filter(|partition| partition.is_encrypted());
+        encrypted
+            .filter_map(|partition| Some((PathBuf::from(&partition.device), partition.luks_passphrase.clone()?)))
+            .collect()
+    }
+
+    fn mounted_at(&self, place: &str) -> Option<&Partition> {
+        let mut claimed = self.partitions.iter().filter(|partition| partition.claimed);
+        claimed.find(|partition| partition.mount_point == place)
+    }
+
+    /// The file system with the kernels: /boot, or the root where there is none.
+    fn holder_of_boot(&self) -> Option<&Partition> {
+        self.mounted_at("/boot").or_else(|| self.mounted_at("/"))
+    }
+}
+
+fn swap_device(partition: &Partition) -> PathBuf {
+    if partition.is_encrypted() {
+        Path::new("/dev/mapper").join(&partition.luks_mapper_name)
+    } else {
+        PathBuf::from(&partition.device)
+    }
+}
+
+/// Any scalar as text; null is empty.
+fn text<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<String, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::String(text) => text,
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
+    })
+}
+
+/// A boolean, or a number as Python gives it.
+fn truth<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<bool, D::Error> {
+    Ok(match Value::deserialize(from)? {
+        Value::Bool(value) => value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        _ => false,
+    })
+}
+
+/// A list; null is empty.
+fn list<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<Partition>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn what_the_real_jobs_of_calamares_leave_is_understood() {
+        let globals: Globals = serde_json::from_str(
+            r#"{"firmwareType": "efi", "bootLoader": null, "rootMountPoint": "/tmp/calamares-root-x", "username": "alice",
+                "keyboardVConsoleKeymap": "de-latin1 ", "localeConf": {"LANG": "de_DE.UTF-8"}, "partitions": [
+                {"device": "", "mountPoint": "", "fs": "unknown", "fsName": "unknown", "uuid": "", "claimed": 0},
+                {"device": "/dev/sda1", "mountPoint": "/boot", "fs": "fat32", "fsName": "fat32", "uuid": "AB-CD", "claimed": 1},
+                {"device": "/dev/sda2", "mountPoint": "/", "fs": "ext4", "fsName": "luks2", "uuid": "u-2", "claimed": true,
+                 "luksMapperName": "luks-2", "luksUuid": "l-2", "luksPassphrase": "correct horse"},
+                {"device": "/dev/sda3", "mountPoint": null, "fs": "linuxswap", "fsName": "luks2", "uuid": "u-3", "claimed": true,
+                 "luksMapperName": "luks-3", "luksUuid": null, "luksPassphrase": "correct horse"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(globals.target(), Some(Path::new("/tmp/calamares-root-x")));
+        let luks = |n: u8, uuid: &str, is_swap| Luks {
+            name: format!("luks-{n}"),
+            uuid: uuid.to_owned(),
+            device: PathBuf::from(format!("/dev/sda{n}")),
+            is_swap,
+        };
+        assert_eq!(
+            globals.machine(),
+            Machine {
+                grub_device: None,
+                luks: vec![luks(2, "l-2", false), luks(3, "u-3", true)],
+                encrypted_boot: false,
+                swap: vec!["/dev/mapper/luks-3".into()],
+                keymap: Some("de-latin1".to_owned()),
+                before_partitioning: false,
+            }
+        );
+        let passphrases = globals.passphrases();
+        assert_eq!(passphrases[Path::new("/dev/sda2")].expose_secret(), "correct horse");
+        assert!(
+            !format!("{globals:?}").contains("correct"),
+            "a passphrase in a debug text"
+        );
+    }
+
+    #[test]
+    fn an_empty_global_storage_means_that_nothing_is_known() {
+        let globals: Globals = serde_json::from_str("{}").unwrap();
+        assert_eq!(globals.target(), None);
+        assert_eq!(globals.machine(), Machine::default());
+    }
+
+    #[test]
+    fn a_bios_starts_from_the_disk_that_was_chosen_and_a_separate_boot_needs_no_key() {
+        let machine = |boot: &str| {
+            let json = format!(
+                r#"{{"firmwareType": "bios", "bootLoader": {{"installPath": "/dev/sda"}}, "rootMountPoint": "/t", "partitions": [
+                    {{"device": "/dev/sda2", "mountPoint": "/", "fs": "ext4", "fsName": "luks", "claimed": true,
+                      "luksMapperName": "luks-2", "luksUuid": "l-2"}}{boot}]}}"#
+            );
+            serde_json::from_str::<Globals>(&json).unwrap().machine()
+        };
+        assert_eq!(machine("").grub_device.as_deref(), Some("/dev/sda"));
+        assert!(machine("").encrypted_boot);
+        let boot =
+            r#", {"device": "/dev/sda1", "mountPoint": "/boot", "fs": "ext4", "fsName": "ext4", "claimed": true}"#;
+        assert!(!machine(boot).encrypted_boot);
+    }
+}

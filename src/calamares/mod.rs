@@ -1,0 +1,6 @@
+//! The side of Calamares: what its job hands over, and what its error dialog shows. calamares-module/README.md describes the
+//! other side.
+
+pub mod caller;
+pub mod dialog;
+pub mod globals;

@@ -1,0 +1,127 @@
+//! This machine's hardware-configuration.nix, and what is beside it, in the snapshot.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::Job;
+use super::machine;
+use super::place::Placement;
+use super::target::Target;
+use crate::nix::command::Invocation;
+use crate::report::Problem;
+use crate::tree::import;
+
+/// Puts the target's hardware configuration to `path` in the snapshot: byte for byte, or with one marked line more where the
+/// machine needs a machine.nix, which is then put beside it.
+pub(super) fn put(job: &Job<'_>, snapshot: &Path, path: &Path) -> Result<()> {
+    let file = snapshot.join(path);
+    let what = || format!("Failed to put the hardware configuration to {}", path.display());
+    let folder = file.parent().unwrap_or(snapshot);
+    fs::create_dir_all(folder).with_context(what)?;
+    let real = fs::canonicalize(folder).with_context(what)?;
+    if !real.starts_with(fs::canonicalize(snapshot).with_context(what)?) {
+        return Err(Problem::error(
+            "hardware-path",
+            format!("{} leads out of the configuration", path.display()),
+        )
+        .because("One of its folders is a link to somewhere else.")
+        .remedy("Name another place with --hardware-config.")
+        .into());
+    }
+    // A link there is replaced, not followed.
+    remove(&file).with_context(what)?;
+    let existing = existing(job);
+    let text = match &existing {
+        Some(existing) => fs::read_to_string(existing).with_context(what)?,
+        None => generate(job)?,
+    };
+    let text = put_machine(job, folder, path, existing.as_deref(), text)?;
+    fs::write(&file, text).with_context(what)?;
+    let Some(existing) = existing else { return Ok(()) };
+    let meta = fs::metadata(&existing).with_context(what)?;
+    fs::set_permissions(&file, meta.permissions()).with_context(what)?;
+    fs::File::open(&file)
+        .and_then(|copy| copy.set_modified(meta.modified()?))
+        .with_context(what)
+}
+
+fn remove(file: &Path) -> std::io::Result<()> {
+    if file.symlink_metadata().is_ok() {
+        fs::remove_file(file)?;
+    }
+    Ok(())
+}
+
+/// This machine's file where an earlier run of this program, or nixos-generate-config, put it.
+fn existing(job: &Job<'_>) -> Option<PathBuf> {
+    if job.machine.before_partitioning {
+        return None;
+    }
+    let target: &Target = &job.target;
+    let placed = Placement::load(target).map(|placement| target.etc_nixos().join(placement.hardware));
+    placed
+        .into_iter()
+        .chain([target.generated_hardware()])
+        .find(|path| path.is_file())
+}
+
+fn generate(job: &Job<'_>) -> Result<String> {
+    let invocation = Invocation::new("nixos-generate-config").arg("--show-hardware-config");
+    let invocation = if job.machine.before_partitioning {
+        job.report
+            .note("The disk is not partitioned yet: asking nixos-generate-config for the rest of the hardware.");
+        invocation.arg("--no-filesystems")
+    } else {
+        job.report
+            .note("The target has no hardware configuration yet: asking nixos-generate-config.");
+        invocation.arg("--root").arg(job.target.root())
+    };
+    let mut text = job.runner.output(&invocation)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Puts machine.nix into `folder`: what the graphical installer knows now, or what an earlier run put beside `existing`.
+/// Gives the hardware configuration, which then imports it.
+fn put_machine(job: &Job<'_>, folder: &Path, path: &Path, existing: Option<&Path>, text: String) -> Result<String> {
+    let imported = import::added(&text).map(str::to_owned);
+    let module = match (job.machine.nix(), &imported, existing) {
+        (Some(module), _, _) => module,
+        (None, Some(name), Some(existing)) => {
+            let beside = existing.with_file_name(name);
+            fs::read_to_string(&beside).with_context(|| format!("Failed to read {}", beside.display()))?
+        }
+        (None, _, _) => return Ok(text),
+    };
+    let name = imported.as_deref().unwrap_or_else(|| free_name(folder));
+    let file = folder.join(name);
+    let what = || format!("Failed to write {}", path.with_file_name(name).display());
+    remove(&file).with_context(what)?;
+    fs::write(&file, module).with_context(what)?;
+    if imported.is_some() {
+        return Ok(text);
+    }
+    job.report.note(&format!(
+        "Beside it: {name}, with what only the graphical installer knows of this machine."
+    ));
+    import::add(&text, name).ok_or_else(|| {
+        Problem::error(
+            "hardware-shape",
+            format!("{} is no module that can import {name}", path.display()),
+        )
+        .because("It is not an attribute set, as nixos-generate-config writes it.")
+        .remedy("Remove it from the target; it is then generated anew.")
+        .into()
+    })
+}
+
+/// The user's own file of that name stays.
+fn free_name(folder: &Path) -> &'static str {
+    if folder.join(machine::FILE_NAME).symlink_metadata().is_ok() {
+        machine::OTHER_FILE_NAME
+    } else {
+        machine::FILE_NAME
+    }
+}

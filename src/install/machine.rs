@@ -1,0 +1,170 @@
+//! What the graphical installer knows of a machine and no configuration can: `machine.nix`, beside
+//! hardware-configuration.nix and imported by it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The usual name of the file.
+pub const FILE_NAME: &str = "machine.nix";
+
+/// Its name where the user has a machine.nix there.
+pub const OTHER_FILE_NAME: &str = "machine-from-installer.nix";
+
+/// Where the key of encrypted volumes lies in the installed system, in a folder that is root's alone…
+pub const KEY_FILE: &str = "/etc/secrets/initrd/luks.key";
+/// … and in its initrd.
+const KEY_FILE_IN_INITRD: &str = "/luks.key";
+
+/// Stands for the disk that a BIOS will start from, before one is chosen.
+pub const ANY_DISK: &str = "/dev/disk/by-id/not-yet";
+
+/// The facts. Nothing in it is secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The disk whose first sector starts the machine; only where the firmware is a BIOS.
+    pub grub_device: Option<String>,
+    /// The encrypted volumes that are opened when the machine starts.
+    pub luks: Vec<Luks>,
+    /// Whether a BIOS has to start from an encrypted /boot: GRUB opens it, and the initrd needs a key of its own.
+    pub encrypted_boot: bool,
+    /// The swap partitions as block devices, opened where they are encrypted.
+    pub swap: Vec<PathBuf>,
+    /// The console keymap with which passphrases are typed.
+    pub keymap: Option<String>,
+    /// Whether there is no disk yet: file systems that stand in for those to come.
+    pub before_partitioning: bool,
+}
+
+/// An encrypted volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Luks {
+    /// The name of the opened volume in /dev/mapper.
+    pub name: String,
+    /// The UUID of the LUKS header.
+    pub uuid: String,
+    /// The partition.
+    pub device: PathBuf,
+    /// Whether it holds swap: nixos-generate-config (24.05) sees mounted volumes, and swap without its volume.
+    pub is_swap: bool,
+}
+
+impl Machine {
+    /// The module, as nixfmt leaves it; `None` where the configuration needs nothing from here.
+    #[must_use]
+    pub fn nix(&self) -> Option<String> {
+        let mut body = Vec::new();
+        body.extend(self.grub());
+        body.extend(self.volumes());
+        body.extend(self.console());
+        if self.before_partitioning {
+            body.push(STAND_INS.to_owned());
+        }
+        if body.is_empty() {
+            return None;
+        }
+        let body = body.join("\n");
+        let arguments = if body.contains("lib.") {
+            "{ lib, ... }:"
+        } else {
+            "{ ... }:"
+        };
+        Some(format!("{HEADER}{arguments}\n{{\n{body}}}\n"))
+    }
+
+    fn grub(&self) -> Option<String> {
+        let device = string(self.grub_device.as_deref()?);
+        let mut text = format!(
+            "  # This machine starts from a BIOS: GRUB belongs on the disk that was chosen, whichever one the configuration\n  \
+             # names.\n  boot.loader.grub.devices = lib.mkForce [ {device} ];\n"
+        );
+        if self.encrypted_boot {
+            text.push_str(
+                "  # The kernel lies on an encrypted volume: GRUB asks for the passphrase (with the US keymap).\n  \
+                 boot.loader.grub.enableCryptodisk = true;\n",
+            );
+        }
+        Some(text)
+    }
+
+    fn volumes(&self) -> Vec<String> {
+        let mut parts = Vec::new();
+        if self.encrypted_boot {
+            parts.push(format!(
+                "  # The key that opens the volumes after GRUB has, so that nobody is asked twice. It lies in the initrd, on the\n  \
+                 # encrypted volume.\n  boot.initrd.secrets.{} = {};\n",
+                string(KEY_FILE_IN_INITRD),
+                string(KEY_FILE)
+            ));
+        }
+        for luks in self.luks.iter().filter(|luks| luks.is_swap || self.encrypted_boot) {
+            let (name, device) = (string(&luks.name), string(&format!("/dev/disk/by-uuid/{}", luks.uuid)));
+            let mut text = String::new();
+            if luks.is_swap {
+                text.push_str("  # Encrypted swap: opened before it is waited for.\n");
+            }
+            let key = if self.encrypted_boot {
+                format!("    keyFile = {};\n", string(KEY_FILE_IN_INITRD))
+            } else {
+                String::new()
+            };
+            text.extend([
+                format!("  boot.initrd.luks.devices.{name} = {{\n"),
+                format!("    device = {device};\n{key}  }};\n"),
+            ]);
+            parts.push(text);
+        }
+        parts
+    }
+
+    fn console(&self) -> Option<String> {
+        let keymap = self.keymap.as_deref().filter(|keymap| *keymap != "us")?;
+        if self.luks.is_empty() {
+            return None;
+        }
+        Some(format!(
+            "  # The keymap with which the passphrase was typed, unless the configuration says another.\n  \
+             console.keyMap = lib.mkDefault {};\n",
+            string(keymap)
+        ))
+    }
+}
+
+const HEADER: &str = "\
+# What only the graphical installer knew of this machine. hardware-configuration.nix beside it imports it.
+# Written by nix-cfg-install; from here on it is yours.
+";
+
+const STAND_INS: &str = "  # Only for the check: the disk is not partitioned yet.
+  fileSystems.\"/\" = {
+    device = \"/dev/disk/by-label/not-yet\";
+    fsType = \"ext4\";
+  };
+";
+
+/// A Nix string literal.
+fn string(text: &str) -> String {
+    let escaped = text.replace('\\', r"\\").replace('"', "\\\"").replace("${", r"\${");
+    format!("\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_needs_nothing_gets_no_file() {
+        assert_eq!(Machine::default().nix(), None);
+        let plain = Machine {
+            swap: vec!["/dev/sda3".into()],
+            keymap: Some("de".to_owned()),
+            ..Machine::default()
+        };
+        assert_eq!(plain.nix(), None);
+    }
+
+    #[test]
+    fn names_cannot_break_out_of_their_strings() {
+        assert_eq!(string("a\"${b}\\"), r#""a\"\${b}\\""#);
+    }
+}
