@@ -18,7 +18,12 @@ struct Gui {
     live: Live,
     /// Calamares' configuration folder.
     folder: TempDir,
+    /// What the pages leave in globalStorage, …
     storage: Value,
+    /// … and what the partition job does.
+    partitioned: Value,
+    /// A tree of the user's own, kept as long as it is used.
+    tree: Option<TempDir>,
 }
 
 impl Gui {
@@ -45,13 +50,21 @@ impl Gui {
             folder,
             storage: json!({
                 "firmwareType": "efi",
-                "bootLoader": null,
                 "username": "alice",
                 "fullname": "Alice",
                 "hostname": "anything",
                 "keyboardLayout": "us",
                 "keyboardVariant": "",
             }),
+            partitioned: json!({
+                "bootLoader": null,
+                "partitions": [
+                    // So the list of the real job begins.
+                    {"device": "", "mountPoint": "", "fs": "unknown", "fsName": "unknown", "uuid": "", "claimed": false},
+                    {"device": "@device@", "mountPoint": "/", "fs": "ext4", "fsName": "ext4", "uuid": "", "claimed": true},
+                ],
+            }),
+            tree: None,
         };
         gui.settings();
         gui
@@ -111,37 +124,35 @@ quit-at-end: true
         );
     }
 
-    /// The partitions that the fake partition job leaves, as the real one does: the first entry is empty.
-    fn partitions(&self, partitions: &Value) {
-        let mut all = vec![
-            json!({"device": "", "mountPoint": "", "fs": "unknown", "fsName": "unknown", "uuid": "", "claimed": false}),
-        ];
-        all.extend(partitions.as_array().unwrap().iter().cloned());
-        write(
-            &self.folder,
-            "modules/partition.conf",
-            &json!({ "name": "partition", "storage": { "partitions": all } }).to_string(),
-        );
+    /// With a tree of the user's own in /tmp/nix-cfg.
+    fn with_tree(mut self, tree: TempDir) -> Self {
+        self.live = self.live.tmp_tree(tree.path());
+        self.tree = Some(tree);
+        self
     }
 
     /// Runs Calamares to its end and gives its log.
     fn run(&self) -> Said {
-        self.run_with("")
+        self.run_between("", "")
     }
 
-    /// With a shell command beside it, which is started first.
-    fn run_with(&self, beside: &str) -> Said {
+    /// Between two pieces of shell: one that may start something beside it, and one in the same boot of the live system. The
+    /// log is /calamares.log.
+    fn run_between(&self, before: &str, after: &str) -> Said {
         write(&self.folder, "storage.json", &self.storage.to_string());
-        self.partitions(&json!([
-            {"device": "@device@", "mountPoint": "/", "fs": "ext4", "fsName": "ext4", "uuid": "", "claimed": true}
-        ]));
+        write(
+            &self.folder,
+            "modules/partition.conf",
+            &json!({ "name": "partition", "storage": self.partitioned }).to_string(),
+        );
         self.live.sh(&format!(
             "export QT_QPA_PLATFORM=offscreen QT_QUICK_BACKEND=software PYTHONDONTWRITEBYTECODE=1 XDG_RUNTIME_DIR=/run LC_ALL=C.UTF-8
              export PATH=$PATH:/run/current-system/sw/bin
              ln -sf /bin/true /usr/local/sbin/udevadm; ln -sf /bin/true /usr/local/sbin/sync
-             {beside}
+             {before}
              timeout 120 calamares -d -X -c /calamares -D8 > /calamares.log 2>&1; code=$?
              cat /calamares.log
+             {after}
              exit $code"
         ))
     }
@@ -171,13 +182,9 @@ fn dialog(said: &Said) -> String {
 
 #[test]
 fn a_configuration_that_cannot_be_installed_is_refused_before_the_disk_is_partitioned() {
-    let gui = Gui::new(CALAMARES, "channel");
     let tree = common::tree("channel");
     common::edit(&tree, "configuration.nix", "pkgs.cowsay", "pkgs.cowsay pkgs.htop");
-    let gui = Gui {
-        live: gui.live.tmp_tree(tree.path()),
-        ..gui
-    };
+    let gui = Gui::new(CALAMARES, "channel").with_tree(tree);
     let said = gui.run();
     let dialog = dialog(&said);
     assert!(
@@ -217,4 +224,153 @@ fn a_helper_that_is_missing_is_named() {
     );
     assert!(dialog.contains("Nothing was written to a disk"), "{dialog}");
     assert_eq!(gui.ran(), "", "the partition job ran");
+}
+
+#[test]
+fn an_installation_that_failed_midway_is_finished_by_the_command_that_the_dialog_shows() {
+    let tree = common::tree("channel");
+    let broken =
+        "environment.etc.broken.source = pkgs.glue \"broken\" { } \"echo this part cannot be built >&2; exit 7\";";
+    common::edit(
+        &tree,
+        "configuration.nix",
+        "system.stateVersion",
+        &format!("{broken}\n  system.stateVersion"),
+    );
+    let gui = Gui::new(CALAMARES, "channel").with_tree(tree);
+    // As a person does: mend the configuration, then type what the dialog says. The disk is unmounted by then.
+    let said = gui.run_between(
+        "",
+        "grep -q calamares-root /proc/self/mountinfo && exit 90
+         sed -i /broken/d /tmp/nix-cfg/configuration.nix
+         sed -n 's/^    sudo //p' /calamares.log > /by-hand
+         sed -i 's/passwd alice/usermod -p hash alice/' /by-hand
+         bash -ex /by-hand || exit 91",
+    );
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let dialog = dialog(&said);
+    assert!(dialog.contains("this part cannot be built"), "{dialog}");
+    assert!(
+        dialog.contains("is kept on the disk. To go on by hand, in a terminal:"),
+        "{dialog}"
+    );
+    assert!(
+        said.err.contains("Mounting the disk at /tmp/calamares-root-"),
+        "{}",
+        said.err
+    );
+    assert_eq!(gui.ran(), "partition\n");
+    assert!(gui.live.read("/mnt/etc/shadow").contains("alice:hash:"));
+    assert!(
+        gui.live
+            .read("/mnt/var/lib/nix-cfg-install/receipt.json")
+            .contains("nixos-system-channel-demo")
+    );
+}
+
+#[test]
+fn a_helper_that_is_killed_is_told_with_the_command_to_go_on() {
+    let gui = Gui::new(CALAMARES, "channel");
+    let said = gui.run_between(
+        "{ until [ -d /tmp/calamares-root-*/nix/store/.nix-cfg-install-tmp ]; do sleep 0.01; done; pkill -KILL -x nix-cfg-install; } &",
+        "sed -n 's/^    sudo //p' /calamares.log | bash -ex || exit 91",
+    );
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let dialog = dialog(&said);
+    assert!(dialog.contains("The installation stopped unexpectedly"), "{dialog}");
+    assert!(dialog.contains("was ended by signal 9"), "{dialog}");
+    assert!(
+        gui.live
+            .read("/mnt/var/lib/nix-cfg-install/receipt.json")
+            .contains("nixos-system-channel-demo")
+    );
+}
+
+#[test]
+fn when_calamares_is_gone_the_helper_ends_too() {
+    let gui = Gui::new(CALAMARES, "channel");
+    let said = gui.run_between(
+        "{ until [ -d /tmp/calamares-root-*/nix/store/.nix-cfg-install-tmp ]; do sleep 0.01; done; pkill -KILL -x calamares; } &",
+        "for i in $(seq 100); do pgrep -x nix-cfg-install > /dev/null || break; sleep 0.1; done
+         pgrep -x nix-cfg-install && exit 91
+         cat /var/log/nix-cfg-install/*.log >&2",
+    );
+    assert_eq!(said.code, 137, "{}\n{}", said.out, said.err);
+    assert!(said.err.contains("the job of Calamares is gone"), "{}", said.err);
+    assert!(said.err.contains("done (130)"), "{}", said.err);
+}
+
+/// Looks at all command lines, as often as it can, until Calamares has ended. The passphrase is made here, so that no command
+/// line of the test has it.
+const WATCH: &str = r#"
+    export RIG_PASSPHRASE=$(od -An -tx1 -N 16 /dev/urandom | tr -d ' \n')
+    echo "passphrase: $RIG_PASSPHRASE" >&2
+    python3 /calamares/watch.py & watch=$!"#;
+
+#[test]
+fn on_a_bios_with_everything_encrypted_the_key_is_made_and_the_passphrase_is_nowhere() {
+    let tree = common::tree("channel");
+    // Another disk, as on the machine on which the configuration was written.
+    common::edit(
+        &tree,
+        "configuration.nix",
+        "boot.loader.systemd-boot.enable = true;",
+        "boot.loader.grub.device = \"/dev/vdz\";",
+    );
+    let mut gui = Gui::new(CALAMARES, "channel").with_tree(tree);
+    gui.storage["firmwareType"] = json!("bios");
+    gui.storage["keyboardVConsoleKeymap"] = json!("de-latin1");
+    gui.partitioned = json!({
+        "bootLoader": {"installPath": "@device@"},
+        "partitions": [
+            {"device": "", "mountPoint": "", "fs": "unknown", "fsName": "unknown", "uuid": "", "claimed": false},
+            // The header is real; what is "in" it is the rig's disk, for want of a device mapper.
+            {"device": "/luks.img", "mountPoint": "/", "fs": "ext4", "fsName": "luks2", "uuid": "", "claimed": true,
+             "luksMapperName": "luks-root", "luksUuid": "01234567-89ab-cdef-0123-456789abcdef", "luksPassphrase": "@passphrase@"},
+        ],
+    });
+    let said = gui.run_between(
+        &format!(
+            "{WATCH}
+             truncate -s 32M /luks.img
+             printf %s $RIG_PASSPHRASE | cryptsetup -q luksFormat --type luks2 --pbkdf argon2id --pbkdf-memory 32768 --pbkdf-parallel 1 \
+               --pbkdf-force-iterations 4 /luks.img - || exit 90
+             mkdir -p /dev/mapper && ln -s $(findmnt -no SOURCE /mnt) /dev/mapper/luks-root"
+        ),
+        "wait $watch
+         cryptsetup luksDump /luks.img > /dump
+         cryptsetup open --test-passphrase --key-file /mnt/etc/secrets/initrd/luks.key /luks.img || exit 91
+         printf %s $RIG_PASSPHRASE | cryptsetup open --test-passphrase --key-file - /luks.img || exit 92
+         stat -c '%a %n' /mnt/etc/secrets/initrd /mnt/etc/secrets/initrd/luks.key > /modes
+         grep -raF -f <(printf %s $RIG_PASSPHRASE) /calamares.log /var /tmp /run /root /etc /mnt > /found",
+    );
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    assert!(!said.out.contains("Installation failed"), "{}", said.out);
+    let read = |file: &str| gui.live.read(file);
+    assert_eq!(
+        read("/modes"),
+        "700 /mnt/etc/secrets/initrd\n600 /mnt/etc/secrets/initrd/luks.key\n"
+    );
+    let dump = read("/dump");
+    assert_eq!(dump.matches("pbkdf2").count(), 3, "two slots and the digest\n{dump}");
+    assert!(!dump.contains("argon2"), "{dump}");
+    assert!(read("/seen").contains("luksAddKey"), "the watch saw nothing");
+    assert_eq!(read("/leaks") + &read("/found"), "");
+    let (_, passphrase) = said.err.split_once("passphrase: ").unwrap();
+    let passphrase = &passphrase[..32];
+    let disk = gui.live.state.path().join("live/target.img");
+    let mut grep = std::process::Command::new("grep");
+    let status = grep.args(["-qaF", passphrase]).arg(disk).status().unwrap();
+    assert_eq!(status.code(), Some(1), "the passphrase is on the disk");
+    let machine = read("/mnt/etc/nixos/machine.nix");
+    for text in [
+        "lib.mkForce [ \"/dev/loop",
+        "enableCryptodisk",
+        "\"luks-root\"",
+        "de-latin1",
+    ] {
+        assert!(machine.contains(text), "no {text} in\n{machine}");
+    }
+    let hardware = read("/mnt/etc/nixos/hardware-configuration.nix");
+    assert_eq!(hardware.matches("./machine.nix").count(), 1, "{hardware}");
 }

@@ -13,6 +13,7 @@ use nix_cfg_install::cli::install::{Args, Step};
 use nix_cfg_install::install::choices::Choices;
 use nix_cfg_install::install::lock::Lock;
 use nix_cfg_install::install::machine::Machine;
+use nix_cfg_install::install::memory;
 use nix_cfg_install::install::target::Target;
 use nix_cfg_install::install::{self, Job};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
@@ -44,8 +45,8 @@ fn main() -> ExitCode {
         Err(error) => {
             let (problems, code) = explained(&error, &report);
             if asked_by_calamares && code != INTERRUPTED {
-                let target = globals.as_ref().and_then(Globals::target);
-                let dialog = dialog(report.current_phase(), &problems, target, log.path().as_deref());
+                let next = globals.as_ref().and_then(Globals::next);
+                let dialog = dialog(report.current_phase(), &problems, next, log.live_path().as_deref());
                 report.failure(&dialog.title, &dialog.details);
             }
             ExitCode::from(fail(&error, code, &log, &report))
@@ -81,14 +82,9 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
     let online = args.online || settings.online;
     let nixpkgs = find_nixpkgs(settings.nixpkgs.as_deref());
     let mut runner = Runner::new(environment(nixpkgs.as_deref(), online), interrupt);
-    let (mounted, machine) = match (globals, args.calamares) {
-        (Some(globals), Some(Step::Install)) => (Some(globals.mounted()?.to_owned()), globals.machine()),
-        (Some(globals), _) => (None, globals.machine_before_partitioning()),
-        (None, _) => (None, Machine::default()),
-    };
-    let target = mounted.or(args.target).or(settings.target);
-    let target = Target::new(target.unwrap_or_else(|| DEFAULT_TARGET.into()));
     report.phase(Phase::Source);
+    let named = args.target.clone().or(settings.target.clone());
+    let (target, machine) = target_and_machine(args.calamares, globals, named, &runner, report)?;
     let lock = if args.dry_run || machine.before_partitioning || !target.root().is_dir() {
         None
     } else {
@@ -111,6 +107,7 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
         host: args.host.or(settings.host),
         hardware_config: args.hardware_config.or(settings.hardware_config),
         machine,
+        passphrases: globals.map(Globals::passphrases).unwrap_or_default(),
         must_be_mounted: !args.not_mounted,
         online,
         no_bootloader: args.no_bootloader || settings.no_bootloader,
@@ -133,6 +130,29 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
     }
     install::install(&job)?;
     Ok(format!("Installed. The log is {}.", log_place(log)))
+}
+
+/// Where to install, and what is known of the machine: from Calamares, or from what it began and a person finishes.
+fn target_and_machine(
+    step: Option<Step>,
+    globals: Option<&Globals>,
+    named: Option<PathBuf>,
+    runner: &Runner,
+    report: &Report,
+) -> Result<(Target, Machine)> {
+    let named = named.unwrap_or_else(|| DEFAULT_TARGET.into());
+    match (globals, step) {
+        (Some(globals), Some(Step::Install)) => {
+            let (target, machine) = (globals.mounted()?, globals.machine());
+            memory::keep(target, &machine)?;
+            Ok((Target::new(target), machine))
+        }
+        (Some(globals), _) => Ok((Target::new(named), globals.machine_before_partitioning())),
+        (None, _) => {
+            let machine = memory::recall(runner, report, &named)?.unwrap_or_default();
+            Ok((Target::new(named), machine))
+        }
+    }
 }
 
 fn require_root() -> Result<()> {

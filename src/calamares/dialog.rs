@@ -14,10 +14,19 @@ pub struct Dialog {
     pub details: String,
 }
 
-/// Words for a failure in `phase` with these problems. `target` is where the disk was mounted, if it was; `log` is where the
-/// whole story is.
+/// An installation that a person can finish.
+#[derive(Debug, Clone, Copy)]
+pub struct ByHand<'a> {
+    /// Where the disk is mounted.
+    pub target: &'a Path,
+    /// Whose password is still to be set; may be empty.
+    pub login: &'a str,
+}
+
+/// Words for a failure in `phase` with these problems. `by_hand` is absent before the disk was touched; `log` is where the whole
+/// story is.
 #[must_use]
-pub fn dialog(phase: Phase, problems: &[Problem], target: Option<&Path>, log: Option<&Path>) -> Dialog {
+pub fn dialog(phase: Phase, problems: &[Problem], by_hand: Option<ByHand<'_>>, log: Option<&Path>) -> Dialog {
     let title = match problems {
         [one] => one.what.clone(),
         [] => format!("{} failed", phase.title()),
@@ -32,7 +41,7 @@ pub fn dialog(phase: Phase, problems: &[Problem], target: Option<&Path>, log: Op
             .collect(),
     };
     parts.retain(|part| !part.is_empty());
-    parts.push(next(phase, target, log));
+    parts.push(next(phase, by_hand, log));
     parts.extend(
         problems
             .iter()
@@ -59,22 +68,23 @@ fn cause(problem: &Problem) -> String {
 }
 
 /// What is kept, how to go on, where the log is.
-fn next(phase: Phase, target: Option<&Path>, log: Option<&Path>) -> String {
+fn next(phase: Phase, by_hand: Option<ByHand<'_>>, log: Option<&Path>) -> String {
     let mut lines = Vec::new();
-    match target {
-        None => lines.push("Nothing was written to a disk. Correct it, and start the installation again.".to_owned()),
-        Some(target) => {
-            let kept = if phase <= Phase::Check {
-                "The disk is partitioned, and nothing is installed yet."
-            } else {
-                "What was installed so far is kept on the disk."
-            };
-            lines.push(format!("{kept} To go on by hand, in a terminal:"));
-            lines.push(format!(
-                "    sudo nix-cfg-install --target {}",
-                shell_word(target.as_os_str())
-            ));
+    if let Some(ByHand { target, login }) = by_hand {
+        let kept = if phase <= Phase::Check {
+            "The disk is partitioned, and nothing is installed yet."
+        } else {
+            "What was installed so far is kept on the disk."
+        };
+        let target = shell_word(target.as_os_str());
+        lines.push(format!("{kept} To go on by hand, in a terminal:"));
+        lines.push(format!("    sudo nix-cfg-install --target {target}"));
+        if !login.is_empty() {
+            let passwd = shell_word(format!("passwd {login}").as_ref());
+            lines.push(format!("    sudo nixos-enter --root {target} -c {passwd}"));
         }
+    } else {
+        lines.push("Nothing was written to a disk. Correct it, and start the installation again.".to_owned());
     }
     if let Some(log) = log {
         lines.push(format!("Log: {}", log.display()));
@@ -93,18 +103,22 @@ mod tests {
             .because("It was old.")
             .remedy("Mend it.")
             .raw("error: 42");
-        let target = Path::new("/tmp/calamares-root-x y");
+        let by_hand = ByHand {
+            target: Path::new("/tmp/calamares-root-x y"),
+            login: "alice",
+        };
         let shown = dialog(
             Phase::Copy,
             std::slice::from_ref(&problem),
-            Some(target),
+            Some(by_hand),
             Some(Path::new("/l")),
         );
         assert_eq!(shown.title, "It broke");
         assert_eq!(
             shown.details,
             "a.nix:3\nIt was old.\nWhat to do: Mend it.\n\nWhat was installed so far is kept on the disk. To go on by hand, \
-             in a terminal:\n    sudo nix-cfg-install --target '/tmp/calamares-root-x y'\nLog: /l\n\nerror: 42"
+             in a terminal:\n    sudo nix-cfg-install --target '/tmp/calamares-root-x y'\n    sudo nixos-enter --root '/tmp/calamares-root-x y' -c \
+             'passwd alice'\nLog: /l\n\nerror: 42"
         );
         let two = dialog(Phase::Check, &[problem.clone(), problem], None, None);
         assert_eq!(two.title, "2 problems: It broke");

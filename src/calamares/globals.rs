@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::dialog::ByHand;
 use crate::install::choices::{Choices, Firmware};
 use crate::install::machine::{ANY_DISK, Luks, Machine};
 use crate::report::Problem;
@@ -91,6 +92,15 @@ impl Globals {
     #[must_use]
     pub fn target(&self) -> Option<&Path> {
         (!self.root_mount_point.is_empty()).then(|| Path::new(&self.root_mount_point))
+    }
+
+    /// What is left to be done by hand when the installation fails.
+    #[must_use]
+    pub fn next(&self) -> Option<ByHand<'_>> {
+        Some(ByHand {
+            target: self.target()?,
+            login: &self.username,
+        })
     }
 
     /// The mount point, for the installation.

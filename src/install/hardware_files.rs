@@ -76,11 +76,37 @@ fn generate(job: &Job<'_>) -> Result<String> {
     } else {
         job.report
             .note("The target has no hardware configuration yet: asking nixos-generate-config.");
+        start_swap(job)?;
         invocation.arg("--root").arg(job.target.root())
     };
     let mut text = job.runner.output(&invocation)?;
     text.push('\n');
     Ok(text)
+}
+
+/// Starts the swap partitions: nixos-generate-config (24.05) writes those that are in use, and Calamares starts none.
+fn start_swap(job: &Job<'_>) -> Result<()> {
+    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    for device in &job.machine.swap {
+        let real = fs::canonicalize(device).unwrap_or_else(|_| device.clone());
+        if swaps.lines().any(|line| line.split(' ').next() == real.to_str()) {
+            continue;
+        }
+        let finished = job.runner.run(&Invocation::new("swapon").arg(device), &mut |_, _| {})?;
+        if let Err(error) = finished.success() {
+            let problem = Problem::warning(
+                "swap-off",
+                format!("The swap partition {} cannot be used", device.display()),
+            )
+            .because(
+                "The installed system will not use it: what nixos-generate-config does not see in use it leaves out.",
+            )
+            .remedy("Add it to `swapDevices` after the installation.")
+            .raw(format!("{error:#}"));
+            job.report.problem(&problem);
+        }
+    }
+    Ok(())
 }
 
 /// Puts machine.nix into `folder`: what the graphical installer knows now, or what an earlier run put beside `existing`.

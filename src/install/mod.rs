@@ -9,14 +9,19 @@ mod hardware_files;
 pub mod keep;
 mod leftovers;
 pub mod lock;
+mod luks;
 pub mod machine;
+pub mod memory;
+pub mod mounts;
 pub mod place;
 pub mod target;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Result;
+use secrecy::SecretString;
 
 use crate::nix::command::Runner;
 use crate::nix::environment::channel;
@@ -42,6 +47,8 @@ pub struct Job<'a> {
     pub choices: Choices,
     /// What only the graphical installer knows of this machine.
     pub machine: Machine,
+    /// The passphrases of its encrypted volumes, by partition, where they are known.
+    pub passphrases: HashMap<PathBuf, SecretString>,
     /// Whether the target has to be a mount point.
     pub must_be_mounted: bool,
     /// Whether the network may be used.
@@ -134,6 +141,7 @@ pub fn install(job: &Job<'_>) -> Result<()> {
 
     report.phase(Phase::Place);
     job.log.also_to(&job.target.log(&job.stamp))?;
+    luks::enroll(job)?;
     let interrupt = job.runner.interrupt();
     match place::place(
         &job.target,

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
+use super::machine::KEY_FILE;
+use super::mounts::is_mount_point;
 use crate::report::Problem;
 use crate::tree::hardware::FILE_NAME;
 
@@ -67,6 +69,12 @@ impl Target {
     #[must_use]
     pub fn inside(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// The key of encrypted volumes, in a folder that is root's alone.
+    #[must_use]
+    pub fn luks_key(&self) -> PathBuf {
+        self.inside(KEY_FILE)
     }
 
     /// What a later run must know of an earlier one.
@@ -175,26 +183,6 @@ fn closed_folders(root: &Path) -> Vec<Problem> {
         .collect()
 }
 
-/// Whether something is mounted exactly at `path` (`/proc/self/mountinfo`, field 5; bind mounts count).
-fn is_mount_point(path: &Path) -> bool {
-    let Ok(real) = fs::canonicalize(path) else {
-        return false;
-    };
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let wanted = real.to_string_lossy();
-    mounts
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        // The kernel writes these four characters in octal.
-        .map(|at| {
-            at.replace("\\040", " ")
-                .replace("\\011", "\t")
-                .replace("\\012", "\n")
-                .replace("\\134", "\\")
-        })
-        .any(|at| at == wanted)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,11 +208,5 @@ mod tests {
         assert_eq!(codes(&root, false), ["target-mode"]);
         std::os::unix::fs::chown(&root, Some(1000), None).expect("the tests of ownership need root");
         assert_eq!(codes(&root, false), ["target-owner", "target-mode"]);
-    }
-
-    #[test]
-    fn proc_is_a_mount_point_and_a_folder_in_it_is_not() {
-        assert!(is_mount_point(Path::new("/proc")));
-        assert!(!is_mount_point(Path::new("/proc/self")));
     }
 }

@@ -96,8 +96,9 @@ let
     };
     boot = {
       loaders = enabled ++ (if config.boot.lanzaboote.enable or false then [ "lanzaboote" ] else [ ]);
+      # `device` is one of `devices`, unless something stronger says which; they are in `mirroredBoots` (grub.nix, 24.05).
       grub_devices = words (
-        [ grub.device ] ++ grub.devices ++ concatMap (boot: boot.devices) (grub.mirroredBoots or [ ])
+        if grub ? mirroredBoots then concatMap (boot: boot.devices) grub.mirroredBoots else grub.devices
       );
       grub_efi = grub.efiSupport;
       grub_removable = grub.efiInstallAsRemovable;

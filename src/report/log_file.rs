@@ -74,6 +74,12 @@ impl LogFile {
         self.sink().files.last().map(|(path, _)| path.clone())
     }
 
+    /// The file that was named first: the live system's, which is there also when the target is unmounted.
+    #[must_use]
+    pub fn live_path(&self) -> Option<PathBuf> {
+        self.sink().files.first().map(|(path, _)| path.clone())
+    }
+
     fn write(&self, text: &str) {
         let mut sink = self.sink();
         let seconds = sink.began.elapsed().as_secs_f64();

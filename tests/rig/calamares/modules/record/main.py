@@ -1,7 +1,8 @@
 """Takes the place of a job that would change a disk: writes down that it ran, and fills in what that job would. @device@
-stands for the disk that the rig made."""
+stands for the disk that the rig made, @passphrase@ for $RIG_PASSPHRASE."""
 
 import json
+import os
 import subprocess
 
 import libcalamares
@@ -13,5 +14,6 @@ def run():
         file.write(configuration["name"] + "\n")
     device = subprocess.check_output(["findmnt", "-no", "SOURCE", "/mnt"], text=True).strip()
     storage = json.dumps(configuration.get("storage", {})).replace("@device@", device)
+    storage = storage.replace("@passphrase@", os.environ.get("RIG_PASSPHRASE", ""))
     for key, value in json.loads(storage).items():
         libcalamares.globalstorage.insert(key, value)

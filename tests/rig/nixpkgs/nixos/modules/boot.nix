@@ -69,10 +69,12 @@ in
     };
   };
 
+  config.boot.loader.grub.devices = lib.optional (
+    cfg.loader.grub.device != ""
+  ) cfg.loader.grub.device;
   config.assertions = [
     {
-      assertion =
-        !(cfg.loader.grub.enable && cfg.loader.grub.device == "" && cfg.loader.grub.devices == [ ]);
+      assertion = !(cfg.loader.grub.enable && cfg.loader.grub.devices == [ ]);
       message = "You must set the option ‘boot.loader.grub.devices’ or 'boot.loader.grub.mirroredBoots' to make the system bootable.";
     }
     {

@@ -44,7 +44,7 @@ let
       ''
         mkdir -p /boot/grub
         : "${pkgs.grub2}"
-        for device in ${cfg.loader.grub.device} ${toString cfg.loader.grub.devices}; do
+        for device in ${toString cfg.loader.grub.devices}; do
           echo "installing the GRUB 2 boot loader on $device..."
           if [ "$device" != nodev ] && [ ! -e "$device" ]; then
             echo "grub-install: error: cannot find a device for $device" >&2

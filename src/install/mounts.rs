@@ -1,0 +1,128 @@
+//! What is mounted below a folder, and mounting it again the same way.
+
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::nix::command::{Invocation, Runner};
+
+/// One line of `/proc/self/mountinfo` (proc(5)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// The device, or a word that stands for it.
+    pub source: PathBuf,
+    /// Which part of the file system: `/`, or a folder of it.
+    pub part: PathBuf,
+    /// Where.
+    pub at: PathBuf,
+    /// The file system's type.
+    pub kind: String,
+    /// The options of this mount (`rw,noatime`), and a subvolume.
+    pub options: String,
+}
+
+/// Everything that is mounted at `root` or below it, in the order in which it was mounted.
+#[must_use]
+pub fn below(root: &Path) -> Vec<Mount> {
+    let Ok(root) = fs::canonicalize(root) else {
+        return Vec::new();
+    };
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mounts = text.lines().filter_map(parse);
+    mounts.filter(|mount| mount.at.starts_with(&root)).collect()
+}
+
+/// Whether something is mounted exactly at `path`; bind mounts count.
+#[must_use]
+pub fn is_mount_point(path: &Path) -> bool {
+    let Ok(real) = fs::canonicalize(path) else {
+        return false;
+    };
+    below(&real).iter().any(|mount| mount.at == real)
+}
+
+/// Those of `mounts` that are disks: what the kernel provides is mounted by who needs it.
+#[must_use]
+pub fn disks(mounts: Vec<Mount>) -> Vec<Mount> {
+    let is_disk = |mount: &Mount| {
+        let device = fs::metadata(&mount.source).is_ok_and(|meta| meta.file_type().is_block_device());
+        device && (mount.part == Path::new("/") || mount.options.contains("subvol="))
+    };
+    mounts.into_iter().filter(is_disk).collect()
+}
+
+/// Mounts what [`disks`] gave.
+///
+/// # Errors
+/// What `mount` says.
+pub fn mount(runner: &Runner, mounts: &[Mount]) -> Result<()> {
+    for one in mounts {
+        let invocation = Invocation::new("mount")
+            .args(["--mkdir", "-t", &one.kind, "-o", &one.options])
+            .arg(&one.source)
+            .arg(&one.at);
+        runner.output(&invocation)?;
+    }
+    Ok(())
+}
+
+fn parse(line: &str) -> Option<Mount> {
+    let (first, second) = line.split_once(" - ")?;
+    let mut first = first.split(' ').skip(3);
+    let (part, at, options) = (first.next()?, first.next()?, first.next()?);
+    let mut second = second.split(' ');
+    let (kind, source) = (second.next()?, second.next()?);
+    let subvolume = second
+        .next()
+        .and_then(|options| options.split(',').find(|option| option.starts_with("subvol=")));
+    Some(Mount {
+        source: unescape(source),
+        part: unescape(part),
+        at: unescape(at),
+        kind: kind.to_owned(),
+        options: match subvolume {
+            Some(subvolume) => format!("{options},{subvolume}"),
+            None => options.to_owned(),
+        },
+    })
+}
+
+/// The kernel writes these four characters in octal.
+fn unescape(text: &str) -> PathBuf {
+    text.replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\012", "\n")
+        .replace("\\134", "\\")
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proc_is_a_mount_point_and_a_folder_in_it_is_not() {
+        assert!(is_mount_point(Path::new("/proc")));
+        assert!(!is_mount_point(Path::new("/proc/self")));
+        assert!(disks(below(Path::new("/proc"))).is_empty());
+    }
+
+    #[test]
+    fn a_subvolume_and_a_name_with_a_space_are_kept() {
+        let line = r"90 29 0:45 /@home /mnt/my\040home rw,noatime shared:1 - btrfs /dev/vda2 rw,space_cache,subvolid=257,subvol=/@home";
+        assert_eq!(
+            parse(line),
+            Some(Mount {
+                source: "/dev/vda2".into(),
+                part: "/@home".into(),
+                at: "/mnt/my home".into(),
+                kind: "btrfs".to_owned(),
+                options: "rw,noatime,subvol=/@home".to_owned(),
+            })
+        );
+        assert_eq!(parse("nonsense"), None);
+    }
+}

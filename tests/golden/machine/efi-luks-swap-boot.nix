@@ -1,0 +1,7 @@
+# What only the graphical installer knew of this machine. hardware-configuration.nix beside it imports it.
+# Written by nix-cfg-install; from here on it is yours.
+{ lib, ... }:
+{
+  # The keymap with which the passphrase was typed, unless the configuration says another.
+  console.keyMap = lib.mkDefault "de-latin1";
+}
