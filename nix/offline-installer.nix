@@ -18,6 +18,26 @@ let
 
   toplevels = map (target: target.config.system.build.toplevel) cfg.targets;
 
+  # What the targets need to be rebuilt for other machines; only looked at for `closure = "frontier"`.
+  closures = lib.zipListsWith (
+    target: elsewhere:
+    import ./closure.nix {
+      inherit target elsewhere;
+      inherit (cfg) variants locales;
+      list = cfg.closureList;
+      tool = "${cfg.package.static or "${cfg.package}/bin"}/nix-cfg-iso";
+      hardware = builtins.filter (file: baseNameOf file == "hardware-configuration.nix") (
+        lib.filesystem.listFilesRecursive tree
+      );
+    }
+  ) cfg.targets (cfg.elsewhere ++ lib.genList (_: null) (builtins.length cfg.targets));
+  # As its modules name it.
+  tree =
+    /.
+    + builtins.unsafeDiscardStringContext (
+      toString (if cfg.flake == null then cfg.configuration else cfg.flake.outPath)
+    );
+
   # The user's file goes first and wins: a key that it has is not written again.
   settingsText =
     let
@@ -80,18 +100,76 @@ in
     };
     closure = mkOption {
       type = types.enum [
+        "frontier"
         "full"
         "runtime"
       ];
-      default = "full";
+      default =
+        if lib.any (target: target.config.system.includeBuildDependencies) cfg.targets then
+          "full"
+        else
+          "frontier";
+      defaultText = literalExpression ''"full" if a target has system.includeBuildDependencies, else "frontier"'';
       description = ''
         What of the targets is in the ISO's store.
 
+        - `frontier`: what the systems need to run, and what is needed to rebuild them for any machine and for any choice
+          of the installer (the `variants`). No sources; a few hundred store paths more than `runtime`.
         - `full`: all that building them needs, sources and compilers included. Any change that does not ask for a new
           package can be built without a network. Tens of gigabytes.
         - `runtime`: only what the systems need to run. Small, and enough only for a machine whose hardware
           configuration is the very one in the tree.
       '';
+    };
+    variants = mkOption {
+      type = types.attrsOf types.raw;
+      default = { };
+      example = literalExpression ''
+        {
+          zfs = false;
+          parallels = false;
+          lab = {
+            reason = "the lab's machines have this card";
+            module = { config, ... }: { boot.extraModulePackages = [ config.boot.kernelPackages.rtl8821ce ]; };
+          };
+        }
+      '';
+      description = ''
+        Changes to the family of machines in variants.nix that `closure = "frontier"` is made for. `false` leaves one out:
+        the installer refuses such a machine and says why. A name of your own adds one.
+      '';
+    };
+    locales = mkOption {
+      type = types.listOf types.str;
+      default = [ "all" ];
+      example = [
+        "de_DE.UTF-8/UTF-8"
+        "en_US.UTF-8/UTF-8"
+      ];
+      description = ''
+        The locales that can be chosen on the target without compiling glibc's, as `i18n.supportedLocales` takes them.
+      '';
+    };
+    closureList = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      example = literalExpression "./closure.json";
+      description = ''
+        Where import from derivation is forbidden: the file that `nix-cfg-iso pin` wrote. It must be of this very
+        configuration and nixpkgs; otherwise the evaluation says so.
+      '';
+    };
+    elsewhere = mkOption {
+      type = types.listOf types.raw;
+      default = [ ];
+      internal = true;
+      description = "The targets again, from a copy of their tree at another store path.";
+    };
+    closures = mkOption {
+      type = types.listOf types.raw;
+      readOnly = true;
+      internal = true;
+      description = "What closure.nix found, one for each target.";
     };
     extraStorePaths = mkOption {
       type = types.listOf types.path;
@@ -102,6 +180,13 @@ in
   };
 
   config = {
+    offlineInstaller = {
+      inherit closures;
+      settings = mkIf (cfg.closure == "frontier") {
+        not-covered = lib.unique (lib.concatMap (closure: closure.refuse) closures);
+      };
+    };
+
     environment.systemPackages = [ cfg.package ];
     environment.etc."nix-cfg-install.yaml".text = settingsText;
 
@@ -118,7 +203,8 @@ in
       storeContents =
         toplevels
         ++ (if cfg.closure == "full" then map (toplevel: toplevel.drvPath) toplevels else [ ])
-        ++ (if cfg.flake == null then [ ] else (import ./inputs-of.nix cfg.flake).sources)
+        ++ (if cfg.closure == "frontier" then lib.concatMap (closure: closure.storePaths) closures else [ ])
+        ++ (if cfg.flake == null then [ ] else import ./inputs-of.nix cfg.flake)
         ++ cfg.extraStorePaths;
       # The boot loader finds the medium by this name, of at most 32 characters: another NixOS stick must not have it.
       volumeID = mkDefault (

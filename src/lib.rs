@@ -12,9 +12,9 @@ pub mod interrupt;
 
 pub mod report;
 
-pub mod settings;
-
 pub mod tree;
+
+pub mod settings;
 
 pub mod nix;
 

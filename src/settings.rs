@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::report::{Problem, Problems};
+use crate::tree::feature::NotCovered;
 
 /// Where the settings are looked for when no `--settings` is given. The file may be absent.
 pub const DEFAULT_PATH: &str = "/etc/nix-cfg-install.yaml";
@@ -30,10 +31,12 @@ pub struct Settings {
     pub online: bool,
     /// Whether to leave the boot loader alone.
     pub no_bootloader: bool,
+    /// What the medium was made without; written when the ISO is made.
+    pub not_covered: Vec<NotCovered>,
 }
 
 /// Every key, as it is written in the file.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 8] = [
     "source",
     "host",
     "hardware-config",
@@ -41,6 +44,7 @@ const KEYS: [&str; 7] = [
     "target",
     "online",
     "no-bootloader",
+    "not-covered",
 ];
 
 impl Settings {
@@ -108,6 +112,7 @@ fn unknown_key(text: &str, path: &Path, key: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::feature::{Feature, Kind};
 
     fn parse(text: &str) -> Result<Settings> {
         Settings::parse(text, Path::new("s.yaml"))
@@ -117,7 +122,7 @@ mod tests {
     fn every_key_that_is_documented_is_understood() {
         let settings = parse(
             "source: /a\nhost: h\nhardware-config: hosts/h/hardware-configuration.nix\nnixpkgs: /n\ntarget: /t\n\
-             online: true\nno-bootloader: true\n",
+             online: true\nno-bootloader: true\nnot-covered: [{\"kind\":\"filesystem\",\"name\":\"zfs\",\"reason\":\"no room\"}]\n",
         )
         .unwrap();
         assert_eq!(
@@ -130,6 +135,13 @@ mod tests {
                 target: Some("/t".into()),
                 online: true,
                 no_bootloader: true,
+                not_covered: vec![NotCovered {
+                    feature: Feature {
+                        kind: Kind::Filesystem,
+                        name: "zfs".into(),
+                    },
+                    reason: "no room".into(),
+                }],
             }
         );
         let documented = include_str!("../docs/settings.md");

@@ -1,11 +1,14 @@
 //! Parses, runs, and gives the exit code.
 
+use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use nix_cfg_install::cli::iso::{Args, Command, Init};
+use nix_cfg_install::cli::iso::{Args, Command, Frontier, Init};
+use nix_cfg_install::iso::closure::Closure;
+use nix_cfg_install::iso::emitted::emitted;
 use nix_cfg_install::iso::init::{self, Order};
 use nix_cfg_install::report::{Problem, Problems, Severity};
 
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Init(args) => init(args),
+        Command::Frontier(args) => frontier(&args),
     }
 }
 
@@ -46,6 +50,17 @@ fn init(args: Init) -> Result<()> {
         println!("{note}");
     }
     Ok(())
+}
+
+fn frontier(args: &Frontier) -> Result<()> {
+    let emits = match &args.generate_config {
+        Some(script) => {
+            emitted(&fs::read_to_string(script).with_context(|| format!("Failed to read {}", script.display()))?)?
+        }
+        None => Vec::new(),
+    };
+    let text = serde_json::to_string_pretty(&Closure::of(&args.roots, emits)?)? + "\n";
+    fs::write(&args.out, text).with_context(|| format!("Failed to write {}", args.out.display()))
 }
 
 fn tell(problem: &Problem) {

@@ -20,6 +20,8 @@ pub struct Args {
 pub enum Command {
     /// Write a new folder with a flake that builds the ISO
     Init(Init),
+    /// Find what an ISO must hold so that a system and its variants can be rebuilt on another machine (run by nix/closure.nix)
+    Frontier(Frontier),
 }
 
 /// `nix-cfg-iso init`.
@@ -48,4 +50,23 @@ pub struct Init {
     /// Let the flake build nix-cfg-install from its source, instead of copying the one that this program came with
     #[arg(long)]
     pub build_helper: bool,
+}
+
+/// `nix-cfg-iso frontier`.
+#[derive(Debug, ClapArgs)]
+pub struct Frontier {
+    /// The system (as `target`) and its variants, each as NAME=/nix/store/….drv; `elsewhere` is the system from another path
+    #[arg(required = true, value_name = "NAME=DRV", value_parser = root)]
+    pub roots: Vec<(String, PathBuf)>,
+    /// The source of nixos-generate-config, to say what it can write
+    #[arg(long, value_name = "FILE")]
+    pub generate_config: Option<PathBuf>,
+    /// Where to write the JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+fn root(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, drv) = text.split_once('=').ok_or("it has no `=`")?;
+    Ok((name.to_owned(), drv.into()))
 }

@@ -26,6 +26,7 @@ use secrecy::SecretString;
 use crate::nix::command::Runner;
 use crate::nix::environment::channel;
 use crate::report::{LogFile, Phase, Report, bytes};
+use crate::tree::feature::NotCovered;
 use crate::tree::source::{self, Kind, STANDARD_PLACES, Source};
 use check::Checked;
 use choices::Choices;
@@ -43,6 +44,8 @@ pub struct Job<'a> {
     pub host: Option<String>,
     /// The hardware configuration's path in the tree that was named.
     pub hardware_config: Option<PathBuf>,
+    /// What the medium was made without.
+    pub not_covered: Vec<NotCovered>,
     /// What was decided outside the configuration.
     pub choices: Choices,
     /// What only the graphical installer knows of this machine.

@@ -12,12 +12,15 @@ pub const TREE_FOLDER: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 5] = [
+const MODULES: [(&str, &str); 8] = [
+    ("closure.nix", include_str!("../../nix/closure.nix")),
     ("default.nix", include_str!("../../nix/default.nix")),
+    ("elsewhere.nix", include_str!("../../nix/elsewhere.nix")),
     ("inputs-of.nix", include_str!("../../nix/inputs-of.nix")),
     ("mk-offline-iso.nix", include_str!("../../nix/mk-offline-iso.nix")),
     ("offline-installer.nix", include_str!("../../nix/offline-installer.nix")),
     ("prebuilt.nix", include_str!("../../nix/prebuilt.nix")),
+    ("variants.nix", include_str!("../../nix/variants.nix")),
 ];
 
 /// What was asked for, with every choice made.

@@ -1,6 +1,8 @@
 //! The generator: from a configuration to a folder with a flake that builds an installer ISO.
 
+pub mod closure;
 pub mod emit;
+pub mod emitted;
 pub mod helpers;
 pub mod hosts;
 pub mod init;

@@ -7,11 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::graph::{Graph, Id};
 use crate::nix::activity::store_name;
 
 /// Why a derivation is not rebuilt, but carried. Measured on nixpkgs 24.05.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Leaf {
     /// A source: it comes from a network.
     FixedOutput,
@@ -101,14 +104,13 @@ fn is_stdenv(name: &str) -> bool {
     name.ends_with("stdenv-linux")
 }
 
-/// The frontier below the roots of `graph`. All glue counts, also what no machine changes: Nix does not copy derivations
+/// The frontier below `roots`; `kinds` are those of `graph`. All glue counts, also what no machine changes: Nix does not copy derivations
 /// that forbid substitution (`allowSubstitutes`) into another store, it builds them again.
 #[must_use]
-pub fn frontier(graph: &Graph) -> Frontier {
-    let kinds = Kinds::new(graph);
+pub fn frontier(graph: &Graph, kinds: &Kinds<'_>, roots: &[Id]) -> Frontier {
     let mut found = Frontier::default();
     let mut queue = VecDeque::new();
-    for &root in graph.roots() {
+    for &root in roots {
         if kinds.leaf(root).is_none() {
             found.glue.insert(root, None);
             queue.push_back(root);
@@ -179,7 +181,7 @@ mod tests {
 
     /// The names of the glue, and of the outputs of the frontier.
     fn found(graph: &Graph) -> (Vec<String>, Vec<String>) {
-        let found = frontier(graph);
+        let found = frontier(graph, &Kinds::new(graph), graph.roots());
         let name = |id: &Id| store_name(&graph.nodes()[*id].path);
         let mut glue: Vec<String> = found.glue.keys().map(name).collect();
         let outputs = found.outputs.iter();
@@ -362,8 +364,8 @@ mod tests {
             kinds in proptest::collection::vec((0_u8..12, proptest::collection::vec(any::<usize>(), 0..5)), 1..60)
         ) {
             let graph = generated(&kinds);
-            let found = frontier(&graph);
             let kinds = Kinds::new(&graph);
+            let found = frontier(&graph, &kinds, graph.roots());
             for id in found.outputs.keys() {
                 prop_assert!(kinds.leaf(*id).is_some(), "{} in the frontier is glue", graph.nodes()[*id].path);
                 prop_assert!(!found.glue.contains_key(id));

@@ -130,6 +130,24 @@ impl Graph {
         self.ids.get(path).copied()
     }
 
+    /// `root` and all that it needs, directly or not.
+    #[must_use]
+    pub fn below(&self, root: Id) -> Vec<Id> {
+        let mut seen = vec![false; self.len()];
+        let mut found = vec![root];
+        seen[root] = true;
+        let mut next = 0;
+        while let Some(&id) = found.get(next) {
+            next += 1;
+            for (input, _) in &self.nodes[id].inputs {
+                if !std::mem::replace(&mut seen[*input], true) {
+                    found.push(*input);
+                }
+            }
+        }
+        found
+    }
+
     /// How many derivations there are.
     #[must_use]
     pub fn len(&self) -> usize {

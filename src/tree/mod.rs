@@ -1,5 +1,6 @@
 //! The user's configuration tree: where it is, what kind it is, which file is this machine's hardware file.
 
+pub mod feature;
 pub mod hardware;
 pub mod import;
 pub mod lint;

@@ -121,17 +121,12 @@ pub struct Live {
 
 impl Live {
     pub fn new(nix: &str) -> Self {
-        let product = format!("{}:/usr/local/sbin/nix-cfg-install", product().display());
-        Self::bare(nix).with(&["--bind", &product])
-    }
-
-    /// Without the program that installs.
-    pub fn bare(nix: &str) -> Self {
         let live = Self {
             state: temporary(),
             args: Vec::new(),
         };
-        live.with(&["--nix", nix])
+        let product = format!("{}:/usr/local/sbin/nix-cfg-install", product().display());
+        live.with(&["--nix", nix, "--bind", &product])
     }
 
     /// With a disk of an ordinary size.

@@ -2,10 +2,35 @@
 
 use crate::report::Problem;
 use crate::store::closure::{Missing, nearest_option};
+use crate::tree::feature::NotCovered;
 
 /// How many sources of one package, and how many packages, are named.
 const SOURCES_SHOWN: usize = 5;
 const PACKAGES_SHOWN: usize = 10;
+
+/// One problem for each thing in this machine's hardware configuration that the medium was made without; `missing` packages
+/// come of them.
+#[must_use]
+pub fn not_covered(hardware: &str, features: &[NotCovered]) -> Vec<Problem> {
+    features
+        .iter()
+        .filter(|one| one.feature.is_in(hardware))
+        .map(|one| {
+            Problem::error(
+                "not-covered",
+                format!(
+                    "This medium was made without what this machine needs: {}",
+                    one.feature.name
+                ),
+            )
+            .because(format!(
+                "Its hardware configuration asks for it, and it is not there: {}.",
+                one.reason
+            ))
+            .remedy("Make the ISO with it (`variants` says how). With a network: --online.")
+        })
+        .collect()
+}
 
 /// One problem for each package that cannot be had, with the sources that it lacks.
 #[must_use]

@@ -103,6 +103,11 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     };
     let work = work(job, &evaluated)?;
     if !job.online {
+        if !work.missing.is_empty() {
+            let file = snapshot.path().join(&hardware.path);
+            let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
+            found.problems.extend(medium::not_covered(&text, &job.not_covered));
+        }
         found.problems.extend(medium::missing(&work.missing));
     }
     if found.has_errors() {

@@ -264,5 +264,4 @@ in
   };
   mkForce = mkOverride 50;
   mkDefault = mkOverride 1000;
-  mkImageMediaOverride = mkOverride 60;
 }

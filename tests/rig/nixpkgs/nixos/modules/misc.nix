@@ -57,7 +57,7 @@ in
       default = true;
     };
     nix.settings = mkOption {
-      type = types.attrsOf types.anything;
+      type = types.attrs;
       default = { };
     };
   };

@@ -7,5 +7,4 @@
   ./services.nix
   ./toplevel.nix
   ./users.nix
-  ./version.nix
 ]

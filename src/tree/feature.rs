@@ -1,0 +1,111 @@
+//! What can stand in a hardware-configuration.nix: read from the program that writes it (`iso::emitted`), and found in a file.
+
+use rnix::{Root, SyntaxKind};
+use serde::{Deserialize, Serialize};
+
+/// What one thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// An option that is switched on: `hardware.parallels.enable`.
+    Attribute,
+    /// A module below `modulesPath`: `/profiles/qemu-guest.nix`.
+    Import,
+    /// A package: `config.boot.kernelPackages.broadcom_sta`.
+    Package,
+    /// The type of a file system: `zfs`.
+    Filesystem,
+}
+
+/// One thing that can stand in a hardware-configuration.nix.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Feature {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+}
+
+/// Something that the image was made without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotCovered {
+    /// What.
+    #[serde(flatten)]
+    pub feature: Feature,
+    /// Why, to be read after a colon.
+    pub reason: String,
+}
+
+impl Feature {
+    /// Whether a hardware configuration asks for it, in the form in which nixos-generate-config (24.05) writes it. Comments
+    /// and options that are set to `false` do not count.
+    #[must_use]
+    pub fn is_in(&self, nix: &str) -> bool {
+        let tokens = Root::parse(nix).syntax().descendants_with_tokens();
+        let code: String = tokens
+            .filter_map(rnix::NodeOrToken::into_token)
+            .filter(|token| !matches!(token.kind(), SyntaxKind::TOKEN_COMMENT | SyntaxKind::TOKEN_WHITESPACE))
+            .map(|token| token.text().to_owned())
+            .collect();
+        let name = &self.name;
+        match self.kind {
+            Kind::Attribute => after(&code, &format!("{name}="))
+                .any(|value| !value.split(';').next().is_some_and(|value| value.ends_with("false"))),
+            Kind::Import => code.contains(&format!("\"{name}\"")),
+            // Not the beginning of a longer name.
+            Kind::Package => after(&code, name)
+                .any(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || "_-".contains(next))),
+            // The module `ext` is for ext2 and the others, `nfs` for nfs4.
+            Kind::Filesystem => code.contains(&format!("fsType=\"{name}")),
+        }
+    }
+}
+
+/// What follows each `needle` that is not the end of a longer name.
+fn after<'a>(code: &'a str, needle: &'a str) -> impl Iterator<Item = &'a str> {
+    code.match_indices(needle).filter_map(move |(at, _)| {
+        let before = code[..at].chars().next_back();
+        let part = before.is_some_and(|char| char.is_alphanumeric() || "_-.".contains(char));
+        (!part).then(|| &code[at + needle.len()..])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+{ config, lib, pkgs, modulesPath, ... }:
+{
+  imports = [ (modulesPath + "/profiles/qemu-guest.nix") ];
+  # hardware.parallels.enable = true;
+  boot.extraModulePackages = [ config.boot.kernelPackages.broadcom_sta ];
+  fileSystems."/" =
+    { device = "rpool/root";
+      fsType = "zfs";
+    };
+  virtualisation.virtualbox.guest.enable = false;
+  virtualisation.hypervGuest.enable = lib.mkDefault true;
+}
+"#;
+
+    #[test]
+    fn what_a_hardware_configuration_asks_for_is_found_and_comments_and_false_are_not() {
+        let is_in = |kind, name: &str| {
+            Feature {
+                kind,
+                name: name.into(),
+            }
+            .is_in(FILE)
+        };
+        assert!(is_in(Kind::Import, "/profiles/qemu-guest.nix"));
+        assert!(is_in(Kind::Package, "config.boot.kernelPackages.broadcom_sta"));
+        assert!(is_in(Kind::Filesystem, "zfs"));
+        assert!(is_in(Kind::Attribute, "virtualisation.hypervGuest.enable"));
+        assert!(!is_in(Kind::Attribute, "hardware.parallels.enable"));
+        assert!(!is_in(Kind::Attribute, "virtualisation.virtualbox.guest.enable"));
+        assert!(!is_in(Kind::Attribute, "hypervGuest.enable"));
+        assert!(!is_in(Kind::Package, "config.boot.kernelPackages.broadcom"));
+        assert!(!is_in(Kind::Filesystem, "btrfs"));
+    }
+}

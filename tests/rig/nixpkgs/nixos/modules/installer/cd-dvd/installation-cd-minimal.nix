@@ -1,7 +1,0 @@
-{
-  imports = [
-    ./iso-image.nix
-    ./channel.nix
-  ];
-  isoImage.edition = "minimal";
-}
