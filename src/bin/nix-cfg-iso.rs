@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use nix_cfg_install::cli::iso::{Args, Command, Frontier, Init};
+use nix_cfg_install::cli::iso::{Args, CalamaresConfig, Command, Frontier, Init};
+use nix_cfg_install::iso::calamares_config::{self, Known};
 use nix_cfg_install::iso::closure::Closure;
 use nix_cfg_install::iso::emitted::emitted;
 use nix_cfg_install::iso::init::{self, Order};
@@ -26,6 +27,7 @@ fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Init(args) => init(args),
         Command::Frontier(args) => frontier(&args),
+        Command::CalamaresConfig(args) => calamares_config(args),
     }
 }
 
@@ -61,6 +63,18 @@ fn frontier(args: &Frontier) -> Result<()> {
     };
     let text = serde_json::to_string_pretty(&Closure::of(&args.roots, emits)?)? + "\n";
     fs::write(&args.out, text).with_context(|| format!("Failed to write {}", args.out.display()))
+}
+
+fn calamares_config(args: CalamaresConfig) -> Result<()> {
+    let known = Known {
+        closure_bytes: args.closure_bytes,
+        users: (args.no_users || !args.users.is_empty()).then_some(args.users),
+        helper: args.helper,
+    };
+    for note in calamares_config::derive(&args.folder, &known)? {
+        println!("{note}");
+    }
+    Ok(())
 }
 
 fn tell(problem: &Problem) {

@@ -22,6 +22,8 @@ pub enum Command {
     Init(Init),
     /// Find what an ISO must hold so that a system and its variants can be rebuilt on another machine (run by nix/closure.nix)
     Frontier(Frontier),
+    /// Turn the configuration of Calamares into that of an offline installer (used while the ISO is built)
+    CalamaresConfig(CalamaresConfig),
 }
 
 /// `nix-cfg-iso init`.
@@ -69,4 +71,23 @@ pub struct Frontier {
 fn root(text: &str) -> Result<(String, PathBuf), String> {
     let (name, drv) = text.split_once('=').ok_or("it has no `=`")?;
     Ok((name.to_owned(), drv.into()))
+}
+
+/// `nix-cfg-iso calamares-config`.
+#[derive(Debug, ClapArgs)]
+pub struct CalamaresConfig {
+    /// The installed calamares-nixos-extensions, with share/calamares and lib/calamares; it is changed
+    pub folder: PathBuf,
+    /// How many bytes the largest system takes
+    #[arg(long, value_name = "BYTES")]
+    pub closure_bytes: u64,
+    /// A normal user of the configuration; may be given more than once
+    #[arg(long = "user", value_name = "NAME")]
+    pub users: Vec<String>,
+    /// The configuration has no normal user at all
+    #[arg(long, conflicts_with = "users")]
+    pub no_users: bool,
+    /// Where nix-cfg-install is [default: in PATH]
+    #[arg(long, value_name = "FILE")]
+    pub helper: Option<PathBuf>,
 }

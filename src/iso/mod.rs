@@ -1,5 +1,7 @@
 //! The generator: from a configuration to a folder with a flake that builds an installer ISO.
 
+pub mod calamares_config;
+mod calamares_files;
 pub mod closure;
 pub mod emit;
 pub mod emitted;

@@ -1,0 +1,205 @@
+//! Calamares' configuration for an offline installer, derived from upstream's (calamares-nixos-extensions 0.2.2 to 0.3.15):
+//! its YAML is read, changed where it has to be, and all else stays.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_yaml::{Mapping, Value};
+
+use super::calamares_files as files;
+use crate::report::Problem;
+
+/// What is known of the systems that the ISO installs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The bytes that the largest of them takes on the disk.
+    pub closure_bytes: u64,
+    /// The normal users that all of them have; `None` when that is not known.
+    pub users: Option<Vec<String>>,
+    /// Where nix-cfg-install is; absent: in PATH.
+    pub helper: Option<PathBuf>,
+}
+
+/// Pages whose answers a configuration has already given: the desktop, and unfree software.
+const DECIDED: [&str; 3] = ["packagechooser", "packagechooserq", "notesqml"];
+
+/// How the time is spent, for the bar. The jobs that are not named here count 1 each.
+const CHECK_WEIGHT: u64 = 8;
+const INSTALL_WEIGHT: u64 = 80;
+
+/// The instances of our module.
+const CHECK: &str = "nixos@check";
+const INSTALL: &str = "nixos@install";
+
+/// Changes the calamares-nixos-extensions installed in `folder` (`share/calamares` and `lib/calamares/modules` below it) to
+/// ours, and tells what was done.
+///
+/// # Errors
+/// A [`Problem`] when the folder is not what is known of upstream; reading and writing.
+pub fn derive(folder: &Path, known: &Known) -> Result<Vec<String>> {
+    let share = folder.join("share/calamares");
+    let modules = share.join("modules");
+    let mut notes = Vec::new();
+    edit(&share.join("settings.conf"), |text| settings(text, known, &mut notes))?;
+    edit(&modules.join("welcome.conf"), |text| {
+        welcome(text, known.closure_bytes, &mut notes);
+        Ok(())
+    })?;
+    edit(&modules.join("users.conf"), |text| {
+        users(text, known, &mut notes);
+        Ok(())
+    })?;
+    // Where the machine is cannot be asked without a network.
+    edit(&modules.join("locale.conf"), |text| {
+        text.remove("geoip");
+        Ok(())
+    })?;
+    for (step, name) in [
+        ("check", "Checking your NixOS configuration"),
+        ("install", "Installing your NixOS configuration"),
+    ] {
+        let helper = known.helper.as_deref().unwrap_or(Path::new("nix-cfg-install"));
+        let instance = serde_json::json!({ "step": step, "name": name, "helper": helper });
+        write(&modules.join(format!("nixos-{step}.conf")), &instance)?;
+    }
+    files::put_module(&folder.join("lib/calamares/modules/nixos"))?;
+    notes.extend(files::put_status(&share.join("branding/nixos"))?);
+    Ok(notes)
+}
+
+fn edit(path: &Path, change: impl FnOnce(&mut Mapping) -> Result<()>) -> Result<()> {
+    let text = fs::read_to_string(path).with_context(|| format!("Failed to read {}", path.display()))?;
+    let mut mapping: Mapping = serde_yaml::from_str(&text).map_err(|error| {
+        Problem::error(
+            "calamares-yaml",
+            format!("{} is not the YAML that was expected", path.display()),
+        )
+        .because(error.to_string())
+    })?;
+    change(&mut mapping).with_context(|| format!("In {}", path.display()))?;
+    write(path, &mapping)
+}
+
+/// As JSON: it is YAML of which no reader sees a country code as a boolean.
+fn write(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    let json = serde_json::to_string_pretty(value)?;
+    let text = format!("# Written by nix-cfg-iso calamares-config.\n---\n{json}\n");
+    fs::write(path, text).with_context(|| format!("Failed to write {}", path.display()))
+}
+
+fn settings(settings: &mut Mapping, known: &Known, notes: &mut Vec<String>) -> Result<()> {
+    let mut phases = list(settings, "sequence");
+    let nobody = known.users.as_ref().is_some_and(Vec::is_empty);
+    let mut found = false;
+    let mut dropped = Vec::new();
+    for phase in phases.iter_mut().filter_map(Value::as_mapping_mut) {
+        if let Some(Value::Sequence(pages)) = phase.get_mut("show") {
+            pages.retain(|page| {
+                let name = page.as_str().unwrap_or_default();
+                let decided = DECIDED.contains(&module(name)) || (nobody && module(name) == "users");
+                if decided {
+                    dropped.push(name.to_owned());
+                }
+                !decided
+            });
+        }
+        if let Some(Value::Sequence(jobs)) = phase.get_mut("exec") {
+            jobs.retain(|job| !(nobody && job == "users"));
+            let Some(at) = jobs.iter().position(|job| job == "nixos") else {
+                continue;
+            };
+            found = true;
+            jobs[at] = INSTALL.into();
+            jobs.insert(0, CHECK.into());
+        }
+    }
+    if !found {
+        return Err(Problem::error(
+            "calamares-sequence",
+            "No exec phase of Calamares has the job `nixos`",
+        )
+        .because("The installation takes the place of that job. All versions of calamares-nixos-extensions from 0.2.2 to 0.3.15 have it.")
+        .remedy("Tell the authors which version this is.")
+        .into());
+    }
+    settings.insert("sequence".into(), phases.into());
+    if !dropped.is_empty() {
+        notes.push(format!(
+            "Pages that the configuration has decided: {}",
+            dropped.join(", ")
+        ));
+    }
+    let mut instances = list(settings, "instances");
+    instances.retain(|instance| {
+        let module = instance.get("module").and_then(Value::as_str);
+        !module.is_some_and(|module| DECIDED.contains(&module))
+    });
+    for (id, weight) in [("check", CHECK_WEIGHT), ("install", INSTALL_WEIGHT)] {
+        let mut instance = Mapping::new();
+        instance.insert("id".into(), id.into());
+        instance.insert("module".into(), "nixos".into());
+        instance.insert("config".into(), format!("nixos-{id}.conf").into());
+        instance.insert("weight".into(), weight.into());
+        instances.push(instance.into());
+    }
+    settings.insert("instances".into(), instances.into());
+    // Calamares would end and leave the helper alone.
+    settings.insert("disable-cancel-during-exec".into(), true.into());
+    Ok(())
+}
+
+/// The module of `module` or `module@instance`.
+fn module(name: &str) -> &str {
+    name.split('@').next().unwrap_or(name)
+}
+
+/// The list at `key`; empty where it is absent or null.
+fn list(mapping: &Mapping, key: &str) -> Vec<Value> {
+    mapping
+        .get(key)
+        .and_then(Value::as_sequence)
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// What a file system takes for itself, and what the first start needs.
+const ROOM: f64 = 1.1;
+const FIRST_START_GIB: f64 = 1.0;
+
+#[allow(clippy::cast_precision_loss)] // One decimal is shown.
+fn welcome(welcome: &mut Mapping, closure_bytes: u64, notes: &mut Vec<String>) {
+    let Some(Value::Mapping(requirements)) = welcome.get_mut("requirements") else {
+        return;
+    };
+    let gib = (closure_bytes as f64 / f64::from(1 << 30)).mul_add(ROOM, FIRST_START_GIB);
+    let gib = (gib * 10.0).ceil() / 10.0;
+    requirements.insert("requiredStorage".into(), gib.into());
+    requirements.remove("internetCheckUrl");
+    for key in ["check", "required"] {
+        let mut words = list(requirements, key);
+        words.retain(|word| word != "internet");
+        if !words.iter().any(|word| word == "storage") {
+            words.insert(0, "storage".into());
+        }
+        requirements.insert(key.into(), words.into());
+    }
+    notes.push(format!("Required: {gib} GiB of disk, and no internet"));
+}
+
+fn users(users: &mut Mapping, known: &Known, notes: &mut Vec<String>) {
+    let Some([only]) = known.users.as_deref() else {
+        return;
+    };
+    let mut login = Mapping::new();
+    login.insert("value".into(), only.as_str().into());
+    login.insert("editable".into(), false.into());
+    let mut presets = users
+        .get("presets")
+        .and_then(Value::as_mapping)
+        .cloned()
+        .unwrap_or_default();
+    presets.insert("loginName".into(), login.into());
+    users.insert("presets".into(), presets.into());
+    notes.push(format!("Login name: {only}, the only user of the configuration"));
+}

@@ -1,0 +1,54 @@
+//! Our files in Calamares' folders: the module, and the live status in the slideshow.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// The module `nixos`, by file name.
+const MODULE: [(&str, &str); 3] = [
+    ("module.desc", include_str!("../../calamares-module/nixos/module.desc")),
+    ("main.py", include_str!("../../calamares-module/nixos/main.py")),
+    ("nixos.conf", include_str!("../../calamares-module/nixos/nixos.conf")),
+];
+
+/// The QML component, and how a slideshow uses it.
+const STATUS: (&str, &str) = (
+    "NixCfgStatus.qml",
+    include_str!("../../calamares-module/branding/NixCfgStatus.qml"),
+);
+const USE_OF_STATUS: &str = "\n    NixCfgStatus {}\n";
+
+/// Replaces the module in `folder`.
+pub(super) fn put_module(folder: &Path) -> Result<()> {
+    let what = || format!("Failed to write the module to {}", folder.display());
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(what)?;
+    }
+    fs::create_dir_all(folder).with_context(what)?;
+    for (name, text) in MODULE {
+        fs::write(folder.join(name), text).with_context(what)?;
+    }
+    Ok(())
+}
+
+/// Puts the live status into the slideshow of the branding in `folder`, and tells it where that cannot be done: an
+/// installation works without it.
+pub(super) fn put_status(folder: &Path) -> Result<Option<String>> {
+    let show = folder.join("show.qml");
+    let text = fs::read_to_string(&show).unwrap_or_default();
+    let Some(brace) = text
+        .find("Presentation")
+        .and_then(|at| Some(at + text[at..].find('{')?))
+    else {
+        return Ok(Some(format!(
+            "{} is no slideshow as it is known: without the live status",
+            show.display()
+        )));
+    };
+    let (before, after) = text.split_at(brace + 1);
+    let what = || format!("Failed to write to {}", folder.display());
+    fs::write(&show, format!("{before}{USE_OF_STATUS}{after}")).with_context(what)?;
+    fs::write(folder.join(STATUS.0), STATUS.1).with_context(what)?;
+    Ok(None)
+}

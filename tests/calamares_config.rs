@@ -1,0 +1,237 @@
+//! Upstream's configuration of Calamares becomes that of an offline installer: in the three structures that it had, and in
+//! every version of the real repository where that is at hand.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use common::{at_hand, project, run, temporary};
+use nix_cfg_install::iso::calamares_config::{Known, derive};
+use serde_yaml::Value;
+use tempfile::TempDir;
+
+/// 12 GB.
+const CLOSURE: u64 = 12_000_000_000;
+
+fn known(users: Option<&[&str]>) -> Known {
+    Known {
+        closure_bytes: CLOSURE,
+        users: users.map(|users| users.iter().map(|&name| name.to_owned()).collect()),
+        helper: None,
+    }
+}
+
+fn fixture(name: &str) -> TempDir {
+    let folder = temporary();
+    let source = project().join("tests/fixtures/calamares").join(name);
+    run(
+        "cp",
+        &[
+            "-a",
+            &format!("{}/.", source.display()),
+            folder.path().to_str().unwrap(),
+        ],
+    );
+    folder
+}
+
+fn yaml(folder: &Path, name: &str) -> Value {
+    let text = fs::read_to_string(folder.join("share/calamares").join(name)).unwrap();
+    serde_yaml::from_str(&text).unwrap()
+}
+
+fn words(value: &Value) -> Vec<String> {
+    let words = value.as_sequence().unwrap().iter();
+    words.map(|word| word.as_str().unwrap().to_owned()).collect()
+}
+
+/// What has to hold whatever the version: `before` and `after` are folders.
+#[track_caller]
+fn holds(before: &Path, after: &Path, version: &str) {
+    let old = yaml(before, "settings.conf");
+    let new = yaml(after, "settings.conf");
+    let phase = |settings: &Value, index: usize, kind: &str| words(&settings["sequence"][index][kind]);
+    let exec = ["nixos@check", "partition", "mount", "nixos@install", "users", "umount"];
+    assert_eq!(phase(&new, 1, "exec"), exec, "{version}");
+    let kept: Vec<String> = phase(&old, 0, "show")
+        .into_iter()
+        .filter(|page| !page.starts_with("packagechooser") && !page.starts_with("notesqml"))
+        .collect();
+    assert_eq!(phase(&new, 0, "show"), kept, "{version}");
+    for page in ["welcome", "locale", "keyboard", "users", "partition", "summary"] {
+        assert!(kept.iter().any(|kept| kept == page), "{version}: no {page}");
+    }
+    assert_eq!(phase(&new, 2, "show"), ["finished"], "{version}");
+    let instances = new["instances"].as_sequence().unwrap();
+    let instances: Vec<(&str, &str, u64)> = instances
+        .iter()
+        .map(|one| {
+            (
+                one["id"].as_str().unwrap(),
+                one["module"].as_str().unwrap(),
+                one["weight"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        instances,
+        [("check", "nixos", 8), ("install", "nixos", 80)],
+        "{version}"
+    );
+    assert_eq!(new["disable-cancel-during-exec"], Value::Bool(true), "{version}");
+    for key in [
+        "modules-search",
+        "branding",
+        "prompt-install",
+        "dont-chroot",
+        "quit-at-end",
+    ] {
+        assert_eq!(new[key], old[key], "{version}: {key}");
+    }
+
+    let requirements = &yaml(after, "modules/welcome.conf")["requirements"];
+    for key in ["check", "required"] {
+        let words = words(&requirements[key]);
+        assert!(!words.contains(&"internet".to_owned()), "{version}: {words:?}");
+        assert!(words.contains(&"storage".to_owned()), "{version}: {words:?}");
+    }
+    assert_eq!(requirements["requiredStorage"].as_f64(), Some(13.3), "{version}");
+    assert!(requirements.get("internetCheckUrl").is_none(), "{version}");
+    assert!(yaml(after, "modules/locale.conf").get("geoip").is_none(), "{version}");
+    // A country that readers of YAML 1.1 take for `false`.
+    let locale = fs::read_to_string(after.join("share/calamares/modules/locale.conf")).unwrap();
+    assert!(!locale.contains(": NO"), "{version}: {locale}");
+
+    let main = fs::read_to_string(after.join("lib/calamares/modules/nixos/main.py")).unwrap();
+    assert!(
+        main.contains("--calamares"),
+        "{version}: the module of upstream is still there"
+    );
+    assert_eq!(yaml(after, "modules/nixos-check.conf")["step"], "check", "{version}");
+    assert_eq!(
+        yaml(after, "modules/nixos-install.conf")["step"],
+        "install",
+        "{version}"
+    );
+    let show = fs::read_to_string(after.join("share/calamares/branding/nixos/show.qml")).unwrap();
+    assert_eq!(show.matches("NixCfgStatus {}").count(), 1, "{version}");
+    assert!(
+        after.join("share/calamares/branding/nixos/NixCfgStatus.qml").exists(),
+        "{version}"
+    );
+}
+
+#[test]
+fn every_structure_that_upstream_had_becomes_an_offline_installer() {
+    for version in ["early", "middle", "late"] {
+        let folder = fixture(version);
+        derive(folder.path(), &known(None)).unwrap();
+        holds(
+            &project().join("tests/fixtures/calamares").join(version),
+            folder.path(),
+            version,
+        );
+    }
+}
+
+#[test]
+fn the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open() {
+    for version in ["early", "middle", "late"] {
+        let login = |users: Option<&[&str]>| {
+            let folder = fixture(version);
+            derive(folder.path(), &known(users)).unwrap();
+            yaml(folder.path(), "modules/users.conf")["presets"]["loginName"].clone()
+        };
+        let before = yaml(
+            &project().join("tests/fixtures/calamares").join(version),
+            "modules/users.conf",
+        );
+        assert_eq!(
+            login(Some(&["alice"])),
+            serde_yaml::from_str::<Value>("{ value: alice, editable: false }").unwrap()
+        );
+        assert_eq!(login(Some(&["alice", "bob"])), before["presets"]["loginName"]);
+        assert_eq!(login(None), before["presets"]["loginName"]);
+    }
+}
+
+#[test]
+fn without_any_user_none_is_asked_for_and_no_password_is_set() {
+    let folder = fixture("late");
+    derive(folder.path(), &known(Some(&[]))).unwrap();
+    let settings = fs::read_to_string(folder.path().join("share/calamares/settings.conf")).unwrap();
+    assert!(!settings.contains("\"users\""), "{settings}");
+}
+
+#[test]
+fn a_configuration_without_the_job_is_refused() {
+    let folder = fixture("late");
+    let file = folder.path().join("share/calamares/settings.conf");
+    let text = fs::read_to_string(&file)
+        .unwrap()
+        .replace("mount, nixos, users", "mount, users");
+    fs::write(&file, &text).unwrap();
+    let error = format!("{:#}", derive(folder.path(), &known(None)).unwrap_err());
+    assert!(
+        error.contains("No exec phase of Calamares has the job `nixos`"),
+        "{error}"
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), text, "it was changed all the same");
+}
+
+#[test]
+fn every_version_of_the_real_repository_becomes_an_offline_installer() {
+    let Some(repository) = at_hand(
+        "CALAMARES_EXTENSIONS",
+        "deriving from every version of calamares-nixos-extensions",
+    ) else {
+        return;
+    };
+    let git = |args: &[&str]| {
+        let output = Command::new("git")
+            .args(["--git-dir", &repository])
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output.stdout
+    };
+    let tags = String::from_utf8(git(&["tag", "--sort=version:refname"])).unwrap();
+    let first = tags
+        .lines()
+        .position(|tag| tag == "0.2.2")
+        .expect("the repository has no 0.2.2");
+    let versions: Vec<&str> = tags.lines().skip(first).collect();
+    assert!(versions.contains(&"0.3.15"), "{versions:?}");
+    for version in versions {
+        let before = temporary();
+        let archive = before.path().join("archive.tar");
+        fs::write(&archive, git(&["archive", version])).unwrap();
+        // As its package installs it.
+        let script = format!(
+            "cd {} && mkdir source lib share share/calamares lib/calamares && tar -C source -xf archive.tar \
+             && cp -r source/modules lib/calamares/ && cp -r source/config/. share/calamares/ && cp -r source/branding share/calamares/",
+            before.path().display()
+        );
+        run("sh", &["-c", &script]);
+        let after = temporary();
+        run(
+            "cp",
+            &[
+                "-a",
+                &format!("{}/.", before.path().display()),
+                after.path().to_str().unwrap(),
+            ],
+        );
+        derive(after.path(), &known(None)).unwrap_or_else(|error| panic!("{version}: {error:#}"));
+        holds(before.path(), after.path(), version);
+    }
+}
