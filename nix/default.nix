@@ -15,6 +15,6 @@
       offlineInstaller.package = lib.mkDefault (package pkgs);
     };
 
-  # The store paths of all inputs of a flake, nested ones included.
+  # The sources and hashes of all inputs of a flake, nested ones included.
   inputsOf = import ./inputs-of.nix;
 }

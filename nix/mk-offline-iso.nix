@@ -56,13 +56,27 @@ let
         evaluate
         ;
     };
+  known = builtins.concatStringsSep ", " (builtins.attrNames (flake.nixosConfigurations or { }));
   host =
     name:
     flake.nixosConfigurations.${name} or (throw ''
       The flake has no nixosConfigurations.${name}.
-      It has: ${
-        builtins.concatStringsSep ", " (builtins.attrNames (flake.nixosConfigurations or { }))
-      }.'');
+      It has: ${known}.'');
+
+  # The inputs that the configuration's own lock names and that are not among those of the evaluated flake. Nix copies an
+  # inner lock into the outer one when it meets the input, and does not look again when the inner one changes.
+  missing =
+    let
+      file = configuration + "/flake.lock";
+      lock =
+        if builtins.pathExists file then builtins.fromJSON (builtins.readFile file) else { nodes = { }; };
+      locked = builtins.mapAttrs (_name: node: node.locked.narHash or null) lock.nodes;
+      here = (import ./inputs-of.nix flake).narHashes;
+      absent = builtins.filter (name: locked.${name} != null && !builtins.elem locked.${name} here) (
+        builtins.attrNames locked
+      );
+    in
+    if !builtins.pathExists file && here != [ ] then [ "all of them" ] else absent;
 
   target = builtins.head targets;
   source = if flake == null then "${nixpkgs}" else toString target.pkgs.path;
@@ -70,23 +84,27 @@ let
   # version, which a folder in the store cannot know by itself.
   channel =
     pkgs:
-    pkgs.writeTextDir "nixos/default.nix" ''
-      # The nixpkgs that this ISO was made with. Only nix-cfg-install uses this file.
-      { system ? builtins.currentSystem }:
-      let
-        evaluated = import ${source}/nixos/lib/eval-config.nix {
-          inherit system;
-          modules = [
-            <nixos-config>
-            (builtins.fromJSON ${builtins.toJSON (builtins.toJSON version)})
-          ];
-        };
-      in
-      {
-        inherit (evaluated) config options pkgs;
-        system = evaluated.config.system.build.toplevel;
-      }
-    '';
+    pkgs.writeTextFile {
+      name = "nixpkgs-of-this-iso";
+      destination = "/nixos/default.nix";
+      text = ''
+        # The nixpkgs that this ISO was made with. Only nix-cfg-install uses this file.
+        { system ? builtins.currentSystem }:
+        let
+          evaluated = import ${source}/nixos/lib/eval-config.nix {
+            inherit system;
+            modules = [
+              <nixos-config>
+              (builtins.fromJSON ${builtins.toJSON (builtins.toJSON version)})
+            ];
+          };
+        in
+        {
+          inherit (evaluated) config options pkgs;
+          system = evaluated.config.system.build.toplevel;
+        }
+      '';
+    };
 
   liveModule =
     let
@@ -138,7 +156,13 @@ if flake == null && nixpkgs == null then
 else if flake != null && hosts == [ ] then
   throw ''
     mkOfflineIso needs `hosts`: which of the flake's nixosConfigurations are installed from this ISO.
-    It has: ${builtins.concatStringsSep ", " (builtins.attrNames (flake.nixosConfigurations or { }))}.''
+    It has: ${known}.''
+else if flake != null && missing != [ ] then
+  throw ''
+    The flake in ${toString configuration} is locked to other inputs than those that go onto the ISO: ${toString missing}.
+    On the target its own flake.lock counts, and these inputs would not be there.
+    Run `nix flake update config` in the folder that is built, or `nix flake lock` in the configuration if that has no lock.
+    (Before Nix 2.19: `nix flake lock --update-input config`.)''
 else
   image
   // {

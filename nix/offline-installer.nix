@@ -204,7 +204,7 @@ in
         toplevels
         ++ (if cfg.closure == "full" then map (toplevel: toplevel.drvPath) toplevels else [ ])
         ++ (if cfg.closure == "frontier" then lib.concatMap (closure: closure.storePaths) closures else [ ])
-        ++ (if cfg.flake == null then [ ] else import ./inputs-of.nix cfg.flake)
+        ++ (if cfg.flake == null then [ ] else (import ./inputs-of.nix cfg.flake).sources)
         ++ cfg.extraStorePaths;
       # The boot loader finds the medium by this name, of at most 32 characters: another NixOS stick must not have it.
       volumeID = mkDefault (

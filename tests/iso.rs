@@ -1,46 +1,277 @@
-//! The generator: what it emits is evaluated by real Nix.
+//! The generator: what it emits is evaluated and built by real Nix, and the ISO installs.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
-use common::{Live, at_hand, shipped, temporary, write};
+use common::{Live, Said, at_hand, edit, project, shipped, temporary, tree, write};
 use tempfile::TempDir;
 
-/// Runs `nix-cfg-iso init` for `tree`, and gives the folder that it wrote.
-fn init(tree: &Path, args: &[&str]) -> (TempDir, PathBuf) {
-    let folder = temporary();
-    let dir = folder.path().join("iso");
-    let output = Command::new(shipped("nix-cfg-iso"))
-        .arg("init")
-        .arg(&dir)
-        .arg("--config")
-        .arg(tree)
-        .args(args)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    (folder, dir)
+/// Runs `nix-cfg-iso`.
+fn nix_cfg_iso(args: &[&str]) -> Output {
+    Command::new(shipped("nix-cfg-iso")).args(args).output().unwrap()
 }
 
-/// A live system with an empty store and the emitted folder at /work.
-fn evaluator(nix: &str, dir: &Path) -> Live {
-    Live::new(nix).with(&["--empty-store", "--bind", &format!("{}:/work", dir.display())])
+/// A folder that `nix-cfg-iso init` wrote.
+struct Emitted {
+    folder: TempDir,
+}
+
+impl Emitted {
+    fn new(tree: &Path, args: &[&str]) -> Self {
+        let folder = temporary();
+        fs::remove_dir(folder.path()).unwrap();
+        let dir = folder.path().to_str().unwrap();
+        let output = nix_cfg_iso(&[&["init", dir, "--config", tree.to_str().unwrap()], args].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self { folder }
+    }
+
+    /// For the miniature nixpkgs: what hardware other than the tree's asks for is on the ISO as well.
+    fn miniature(name: &str, args: &[&str]) -> Self {
+        let emitted = Self::new(tree(name).path(), args);
+        let more = "modules = [ ({ pkgs, ... }: { offlineInstaller.extraStorePaths = with pkgs; \
+                    [ microcode-intel microcode-amd firmware ]; }) ]";
+        edit(&emitted.folder, "flake.nix", "modules = [ ]", more);
+        emitted
+    }
+
+    fn dir(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// A machine with Nix, no network and what a network would give: the inputs and sources of the miniature nixpkgs.
+fn builder(nix: &str, emitted: &Emitted) -> Live {
+    let mut live = Live::bare(nix).with(&["--empty-store", "--bind", &format!("{}:/work", emitted.dir().display())]);
+    let rig = project().join("tests/rig");
+    for input in ["tools", "extra", "dotfiles"] {
+        let path = rig.join("inputs").join(input);
+        live = live.with(&["--bind", &format!("{}:/inputs/{input}/source", path.display())]);
+    }
+    let nixpkgs = project().join("target/rig/nixpkgs");
+    live = live.with(&["--bind", &format!("{}:/inputs/nixpkgs/source", nixpkgs.display())]);
+    let live = live.with(&["--bind", &format!("{}:/add-sources", rig.join("add-sources").display())]);
+    live.sh(&format!(
+        "{CONFIG}\nfor input in /inputs/*/source; do nix-store --add-fixed --recursive sha256 $input; done
+         NIX_PATH=nixpkgs=/inputs/nixpkgs/source bash /add-sources"
+    ))
+    .ok();
+    live
+}
+
+/// How a person's Nix is set up, apart from the network.
+const CONFIG: &str = "export NIX_CONFIG='extra-experimental-features = nix-command flakes
+substituters =
+fsync-metadata = false
+flake-registry ='";
+
+/// The channel configuration's nixpkgs, which is locked to nothing in these tests.
+const OVERRIDE: &str = "--override-input nixpkgs path:/inputs/nixpkgs/source";
+
+fn nix(live: &Live, command: &str) -> Said {
+    live.sh(&format!("{CONFIG}\nnix {command} --no-write-lock-file"))
+}
+
+/// Builds `#iso`, and gives the image file on this machine.
+fn build(live: &Live, more: &str) -> PathBuf {
+    let said = nix(
+        live,
+        &format!("build --no-link --print-out-paths path:/work#iso {more}"),
+    )
+    .ok();
+    let folder = live
+        .state
+        .path()
+        .join("live/upper")
+        .join(said.out.trim().trim_start_matches('/'))
+        .join("iso");
+    fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path()
+}
+
+/// A live system that was booted from `image`, with a disk.
+fn boot(nix: &str, image: &Path) -> Live {
+    Live::bare(nix).with(&["--target-size", "600M", "--iso", image.to_str().unwrap()])
+}
+
+/// What every ISO must be.
+fn look_into(live: &Live, tree: &Path) {
+    let sh = |script: &str| live.sh(script).ok().out;
+    assert_eq!(
+        sh("cd /iso/nix-cfg && find . | sort"),
+        String::from_utf8(
+            Command::new("sh")
+                .arg("-c")
+                .arg("find . -name .git -prune -o -print | LC_ALL=C sort")
+                .current_dir(tree)
+                .output()
+                .unwrap()
+                .stdout
+        )
+        .unwrap(),
+        "the tree on the ISO is another"
+    );
+    let conf = sh("cat /run/current-system/etc/nix/nix.conf");
+    for line in [
+        "substituters = \n",
+        "flake-registry = \n",
+        "experimental-features = nix-command flakes\n",
+    ] {
+        assert!(conf.contains(line), "{line} is not in\n{conf}");
+    }
+    // Everything on the medium is registered, and everything registered is there and undamaged.
+    sh(
+        "cd /nix/.ro-store && nix-store --check-validity $(ls -d *-* | grep -v nix-path-registration | sed 's,^,/nix/store/,')",
+    );
+    sh("nix-store --verify --check-contents");
+    assert!(sh("command -v nix-cfg-install").starts_with("/run/current-system/sw/bin/"));
 }
 
 #[test]
-fn a_channel_configuration_becomes_the_calamares_iso_of_a_real_nixpkgs_in_pure_evaluation() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "evaluating an ISO of a real nixpkgs") else {
-        return;
-    };
-    let tree = temporary();
-    write(
-        &tree,
-        "configuration.nix",
-        r#"{ pkgs, ... }:
+fn the_iso_of_a_channel_configuration_installs_it() {
+    let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    let builder = builder("2.26", &emitted);
+    let image = build(&builder, OVERRIDE);
+    let live = boot("2.26", &image);
+    look_into(&live, &emitted.dir().join("nix-cfg"));
+    let settings = live.read("/etc/nix-cfg-install.yaml");
+    assert!(
+        settings.contains("hardware-config: \"hardware-configuration.nix\"\n"),
+        "{settings}"
+    );
+    assert!(settings.contains("\nnixpkgs: \"/nix/store/"), "{settings}");
+    // The toplevel that is on the ISO is the one that the target's Nix comes to with the tree's own hardware.
+    let expected = nix(
+        &builder,
+        &format!(
+            "eval --raw path:/work#iso.targets --apply 'targets: \
+        (builtins.head targets).config.system.build.toplevel.drvPath' {OVERRIDE}"
+        ),
+    )
+    .ok()
+    .out;
+    let evaluated = live
+        .sh(
+            "nix-instantiate '<nixpkgs/nixos>' -A system -I nixos-config=/iso/nix-cfg/configuration.nix \
+             -I nixpkgs=$(sed -n 's/^nixpkgs: \"\\(.*\\)\"/\\1/p' /etc/nix-cfg-install.yaml)",
+        )
+        .ok();
+    assert_eq!(evaluated.out.trim(), expected);
+    live.install("").ok();
+    assert!(live.read("/mnt/etc/nixos/configuration.nix").contains("channel-demo"));
+    assert!(
+        live.read("/mnt/etc/nixos/hardware-configuration.nix")
+            .contains("by-uuid")
+    );
+    let version = live.read("/mnt/nix/var/nix/profiles/system/nixos-version");
+    assert!(
+        version.starts_with("24.05.2"),
+        "the version says nothing of the nixpkgs: {version}"
+    );
+    live.sh("nix-store --store /mnt --verify --check-contents").ok();
+}
+
+#[test]
+fn the_iso_of_a_flake_with_nested_inputs_installs_each_of_its_hosts_on_every_nix() {
+    let tree = tree("flake");
+    let emitted = Emitted::miniature("flake", &["--host", "alpha", "--host", "beta"]);
+    let mut images = Vec::new();
+    for version in ["2.26", "2.34"] {
+        let builder = builder(version, &emitted);
+        let image = build(&builder, "");
+        let said = nix(&builder, "eval --raw path:/work#iso.offline-installer-x86_64-linux").ok();
+        assert!(
+            image.starts_with(
+                builder
+                    .state
+                    .path()
+                    .join("live/upper")
+                    .join(said.out.trim_start_matches('/'))
+            )
+        );
+        for host in ["alpha", "beta"] {
+            let live = boot(version, &image);
+            look_into(&live, tree.path());
+            // Nothing says which host this machine is: that is asked, and all hosts are named.
+            live.install("").fails(3, &["alpha, beta", "--host NAME"]);
+            live.install(&format!("--host {host}")).ok();
+            let expected = fs::read_to_string(tree.path().join("flake.lock")).unwrap();
+            assert_eq!(live.read("/mnt/etc/nixos/flake.lock"), expected, "the lock was changed");
+            assert!(
+                live.read(&format!("/mnt/etc/nixos/hosts/{host}/hardware-configuration.nix"))
+                    .contains("by-uuid")
+            );
+            assert_eq!(
+                live.read("/mnt/nix/var/nix/profiles/system/etc/hostname"),
+                format!("{host}\n")
+            );
+        }
+        images.push(said.out);
+    }
+    assert_eq!(images[0], images[1], "2.26 and 2.34 make different images");
+}
+
+#[test]
+fn an_older_nix_makes_the_same_iso_until_it_meets_the_lock_of_a_newer_one() {
+    let emitted = Emitted::miniature("flake", &["--host", "alpha"]);
+    let (old, new) = (builder("2.8", &emitted), builder("2.26", &emitted));
+    let drv = |live: &Live| nix(live, "eval --raw path:/work#iso.drvPath").ok().out;
+    assert_eq!(drv(&old), drv(&new));
+    new.sh(&format!(
+        "{CONFIG}\ncp -r /work /tmp/locked && nix flake lock path:/tmp/locked"
+    ))
+    .ok();
+    fs::copy(
+        new.state.path().join("live/upper/tmp/locked/flake.lock"),
+        emitted.dir().join("flake.lock"),
+    )
+    .unwrap();
+    assert_eq!(drv(&new), drv(&builder("2.34", &emitted)));
+    nix(&old, "eval --raw path:/work#iso.drvPath").fails(1, &["lockfile contains mutable lock"]);
+}
+
+#[test]
+fn a_lock_that_is_not_the_one_on_the_iso_is_refused_with_the_command_that_mends_it() {
+    let emitted = Emitted::miniature("flake", &["--host", "alpha"]);
+    let live = builder("2.26", &emitted);
+    nix(
+        &live,
+        "eval --raw path:/work#iso.drvPath --override-input config/dotfiles path:/inputs/extra/source",
+    )
+    .fails(1, &["is locked to other inputs", "dotfiles", "nix flake update config"]);
+    fs::remove_file(emitted.dir().join("nix-cfg/flake.lock")).unwrap();
+    let inputs = ["nixpkgs", "tools", "dotfiles", "tools/extra"];
+    let overrides: Vec<String> = inputs
+        .iter()
+        .map(|input| {
+            format!(
+                "--override-input config/{input} path:/inputs/{}/source",
+                input.rsplit('/').next().unwrap()
+            )
+        })
+        .collect();
+    nix(
+        &live,
+        &format!("eval --raw path:/work#iso.drvPath {}", overrides.join(" ")),
+    )
+    .fails(1, &["all of them", "`nix flake lock` in the configuration"]);
+}
+
+#[test]
+fn a_wrong_host_or_desktop_is_named_with_what_there_is() {
+    let emitted = Emitted::miniature("flake", &["--host", "gamma", "--hardware-config", "hw.nix"]);
+    let live = builder("2.26", &emitted);
+    nix(&live, "eval --raw path:/work#iso.drvPath").fails(1, &["no nixosConfigurations.gamma", "It has: alpha, beta."]);
+    let emitted = Emitted::miniature("flake", &["--host", "alpha", "--desktop", "cde"]);
+    let live = builder("2.26", &emitted);
+    nix(&live, "eval --raw path:/work#iso.drvPath").fails(1, &["has no live system `cde`"]);
+}
+
+const SERVER: &str = r#"{ pkgs, ... }:
 {
   imports = [ ./hardware-configuration.nix ];
   boot.loader.systemd-boot.enable = true;
@@ -48,24 +279,28 @@ fn a_channel_configuration_becomes_the_calamares_iso_of_a_real_nixpkgs_in_pure_e
   environment.systemPackages = [ pkgs.htop ];
   system.stateVersion = "24.05";
 }
-"#,
-    );
+"#;
+
+#[test]
+fn a_channel_configuration_becomes_the_calamares_iso_of_a_real_nixpkgs_in_pure_evaluation() {
+    let Some(nixpkgs) = at_hand("NIXPKGS", "evaluating an ISO of a real nixpkgs") else {
+        return;
+    };
+    let tree = temporary();
+    write(&tree, "configuration.nix", SERVER);
+    let hardware = project().join("tests/trees/channel/hardware-configuration.nix");
     write(
         &tree,
         "hardware-configuration.nix",
-        r#"{
-  fileSystems."/" = { device = "/dev/disk/by-uuid/00000000-0000-0000-0000-000000000000"; fsType = "ext4"; };
-  nixpkgs.hostPlatform = "x86_64-linux";
-}
-"#,
+        &fs::read_to_string(hardware).unwrap(),
     );
-    let (_folder, dir) = init(tree.path(), &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
-    let live = evaluator("2.26", &dir).with(&["--bind", &format!("{nixpkgs}:/nixpkgs")]);
-    let said = live
-        .sh(
-            "nix eval --raw --extra-experimental-features 'nix-command flakes' --option fsync-metadata false path:/work#iso.drvPath \
-             --no-write-lock-file --override-input nixpkgs path:/nixpkgs",
-        )
-        .ok();
+    let emitted = Emitted::new(tree.path(), &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    let live = Live::bare("2.26").with(&["--empty-store", "--bind", &format!("{}:/work", emitted.dir().display())]);
+    let live = live.with(&["--bind", &format!("{nixpkgs}:/nixpkgs")]);
+    let said = nix(
+        &live,
+        "eval --raw path:/work#iso.drvPath --override-input nixpkgs path:/nixpkgs",
+    )
+    .ok();
     assert!(said.out.ends_with("-x86_64-linux.iso.drv"), "{}", said.out);
 }

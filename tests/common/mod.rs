@@ -121,12 +121,17 @@ pub struct Live {
 
 impl Live {
     pub fn new(nix: &str) -> Self {
+        let product = format!("{}:/usr/local/sbin/nix-cfg-install", product().display());
+        Self::bare(nix).with(&["--bind", &product])
+    }
+
+    /// Without the program that installs.
+    pub fn bare(nix: &str) -> Self {
         let live = Self {
             state: temporary(),
             args: Vec::new(),
         };
-        let product = format!("{}:/usr/local/sbin/nix-cfg-install", product().display());
-        live.with(&["--nix", nix, "--bind", &product])
+        live.with(&["--nix", nix])
     }
 
     /// With a disk of an ordinary size.

@@ -7,6 +7,7 @@ let
       highest
       mergeDefinitions
       mkDefault
+      mkImageMediaOverride
       mkForce
       mkIf
       mkMerge
@@ -22,6 +23,9 @@ let
       };
     version = builtins.readFile ../.version;
     optional = condition: value: if condition then [ value ] else [ ];
+    optionalAttrs = condition: set: if condition then set else { };
+    literalExpression = text: text;
+    versionAtLeast = version: least: builtins.compareVersions version least >= 0;
     optionals = condition: list: if condition then list else [ ];
     optionalString = condition: text: if condition then text else "";
     concatStrings = builtins.concatStringsSep "";

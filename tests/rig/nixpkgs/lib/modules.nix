@@ -264,4 +264,5 @@ in
   };
   mkForce = mkOverride 50;
   mkDefault = mkOverride 1000;
+  mkImageMediaOverride = mkOverride 60;
 }

@@ -46,6 +46,12 @@ in
     merge = _loc: defs: builtins.concatStringsSep "\n" (map (def: def.value) defs);
   };
   anything = simple "anything" (_value: true);
+  # Never looked into: it may be a whole system, which has no end.
+  raw = {
+    name = "raw value";
+    check = _value: true;
+    merge = _loc: defs: (head defs).value;
+  };
   # Attribute sets that are merged by name, as nixpkgs.config is.
   attrs = {
     name = "attribute set";
@@ -109,10 +115,14 @@ in
           module
           { _module.args.name = builtins.elemAt loc (builtins.length loc - 1); }
         ]
-        ++ map (def: {
-          _file = def.file;
-          imports = [ def.value ];
-        }) defs;
+        ++ map (
+          def:
+          {
+            _file = def.file;
+          }
+          # A set defines values, also where one of them is called `options`.
+          // (if isAttrs def.value then { config = def.value; } else { imports = [ def.value ]; })
+        ) defs;
       }).config;
   };
 }

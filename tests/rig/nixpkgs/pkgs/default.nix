@@ -39,11 +39,28 @@ let
     run "stdenv-linux" { defaultNativeBuildInputs = tools; } ''
       mkdir -p $out && echo "$defaultNativeBuildInputs" > $out/setup
     '';
-  stdenv = mkStdenv [
-    bootstrap
-    compiler
-  ];
+  stdenv =
+    mkStdenv [
+      bootstrap
+      compiler
+    ]
+    // {
+      inherit hostPlatform;
+    };
   stdenvNoCC = mkStdenv [ bootstrap ];
+  hostPlatform = {
+    inherit system;
+    uname.processor = builtins.head (builtins.match "([^-]+)-.*" system);
+  };
+
+  # Programs of the machine that the rig runs on, with the libraries and the loader that they need.
+  imageTools = builtins.path {
+    path = ../image-tools;
+    name = "image-tools";
+  };
+  # The command line that starts one of them.
+  imageTool =
+    name: "${imageTools}/lib/loader --library-path ${imageTools}/lib ${imageTools}/bin/${name}";
 
   # A source that is on the network, where nobody can reach it. `text` is what it would be; only its hash is used.
   fetchurl =
@@ -130,6 +147,7 @@ rec {
     config
     fetchurl
     glue
+    imageTool
     lib
     package
     run
@@ -137,6 +155,48 @@ rec {
     stdenvNoCC
     system
     ;
+  path = ../.;
+
+  callPackage =
+    file: more:
+    let
+      function = import file;
+    in
+    function (
+      builtins.intersectAttrs (builtins.functionArgs function) (import ./. { inherit config system; })
+      // more
+    );
+
+  runCommand = name: attrs: run name ({ stdenv = stdenvNoCC; } // attrs);
+
+  writeTextFile =
+    {
+      name,
+      destination,
+      text,
+    }:
+    glue name {
+      inherit text;
+      passAsFile = [ "text" ];
+    } "mkdir -p $(dirname $out${destination}) && cp $textPath $out${destination}";
+
+  # The paths of a closure, and their records in the form that `nix-store --load-db` takes.
+  closureInfo =
+    { rootPaths }:
+    run "closure-info"
+      {
+        __structuredAttrs = true;
+        exportReferencesGraph.closure = rootPaths;
+      }
+      ''
+        jq() { ${imageTool "jq"} -r "$@" "$NIX_ATTRS_JSON_FILE"; }
+        out=$(jq .outputs.out)
+        mkdir -p $out
+        jq '.closure[].path' > $out/store-paths
+        jq '.closure[] | .path, .narHash, .narSize, "", (.references | length), .references[]' > $out/registration
+      '';
+
+  calamares-nixos-extensions = package "calamares-nixos-extensions-0.3.18" { };
 
   writeText =
     name: text:

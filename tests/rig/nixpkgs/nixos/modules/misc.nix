@@ -57,7 +57,7 @@ in
       default = true;
     };
     nix.settings = mkOption {
-      type = types.attrs;
+      type = types.attrsOf types.anything;
       default = { };
     };
   };

@@ -7,4 +7,5 @@
   ./services.nix
   ./toplevel.nix
   ./users.nix
+  ./version.nix
 ]

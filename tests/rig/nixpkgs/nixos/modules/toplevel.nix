@@ -125,7 +125,7 @@ in
   };
 
   config.system.build.toplevel =
-    pkgs.glue "nixos-system-${config.networking.hostName}-${lib.version}"
+    pkgs.glue "nixos-system-${config.networking.hostName}-${config.system.nixos.version}"
       {
         inherit activate switch;
         inherit (config.system) extraDependencies;
@@ -146,7 +146,7 @@ in
         chmod +x $out/activate $out/bin/switch-to-configuration
         printf '#!%s/bin/bash\necho "this is %s"\n' ${pkgs.bash} ${config.networking.hostName} > $out/init
         chmod +x $out/init
-        printf %s ${lib.version} > $out/nixos-version
+        printf %s ${config.system.nixos.version} > $out/nixos-version
         printf %s ${pkgs.system} > $out/system
         echo "$systemd $extraDependencies" > $out/extra-dependencies
       '';

@@ -1,0 +1,7 @@
+{
+  imports = [
+    ./iso-image.nix
+    ./channel.nix
+  ];
+  isoImage.edition = "minimal";
+}
