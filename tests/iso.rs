@@ -34,8 +34,8 @@ impl Emitted {
     /// For the miniature nixpkgs: what hardware other than the tree's asks for is on the ISO as well.
     fn miniature(name: &str, args: &[&str]) -> Self {
         let emitted = Self::new(tree(name).path(), args);
-        let more = "modules = [ ({ pkgs, ... }: { offlineInstaller.extraStorePaths = with pkgs; \
-                    [ microcode-intel microcode-amd firmware ]; }) ]";
+        let more = "modules = [ ({ pkgs, ... }: { offlineInstaller = { closure = \"full\"; \
+                    extraStorePaths = with pkgs; [ microcode-intel microcode-amd firmware ]; }; }) ]";
         edit(&emitted.folder, "flake.nix", "modules = [ ]", more);
         emitted
     }

@@ -167,7 +167,10 @@ rec {
       // more
     );
 
-  runCommand = name: attrs: run name ({ stdenv = stdenvNoCC; } // attrs);
+  runCommand =
+    name: attrs: script:
+    run name ({ stdenv = stdenvNoCC; } // removeAttrs attrs [ "passthru" ]) script
+    // attrs.passthru or { };
 
   writeTextFile =
     {
