@@ -1,63 +1,149 @@
-//! What the check finds in configurations that would not install, boot, or let anybody in.
+//! What the check finds: one line for each broken configuration, all of them real trees that real Nix looks at, and those
+//! in which nothing must be found. What a person reads is in tests/golden/check; `UPDATE_GOLDEN=1` writes it anew.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod check_cases;
 mod common;
 
-use common::{Live, edit, project, tree, write};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-/// The channel configuration with `module` in it.
-fn channel_with(module: &str) -> tempfile::TempDir {
-    let tree = tree("channel");
-    write(&tree, "modules/more.nix", module);
-    edit(
-        &tree,
-        "configuration.nix",
-        "./modules/greeter.nix",
-        "./modules/greeter.nix\n    ./modules/more.nix",
+use check_cases::{Case, broken, good};
+use common::{Live, VERSIONS, project, temporary};
+use serde_json::Value;
+
+/// One problem as the table names it: severity, code and place.
+fn short(problem: &Value) -> String {
+    let mut text = format!(
+        "{} {}",
+        problem["severity"].as_str().unwrap(),
+        problem["code"].as_str().unwrap()
     );
-    tree
-}
-
-#[test]
-fn a_boot_loader_for_the_other_firmware_is_refused() {
-    let bios = Live::with_disk("2.26")
-        .iso_tree(&project().join("target/rig/trees/channel"))
-        .with(&["--firmware", "bios"]);
-    bios.install("")
-        .fails(3, &["started by a BIOS", "systemd-boot", "boot.loader.grub.device"]);
-    assert_eq!(bios.sh("ls -A /mnt").ok().out, "lost+found\n");
-}
-
-#[test]
-fn an_immutable_configuration_without_a_password_locks_everybody_out() {
-    let tree = channel_with(
-        "{ lib, ... }: { users.mutableUsers = false; users.users.alice.initialHashedPassword = lib.mkForce \"!\"; }",
-    );
-    for nix in common::VERSIONS {
-        Live::with_disk(nix).iso_tree(tree.path()).install("--dry-run").fails(
-            3,
-            &["Nobody could log in", "users.mutableUsers = false", "hashedPassword"],
-        );
+    if let Some(place) = problem.get("place") {
+        text.push(' ');
+        text.push_str(place["file"].as_str().unwrap());
+        for number in ["line", "column"].iter().filter_map(|key| place[key].as_u64()) {
+            write!(text, ":{number}").unwrap();
+        }
     }
+    text
+}
+
+/// As a person reads it, without the raw words of Nix, which differ by version.
+fn long(problem: &Value) -> String {
+    let mut text = format!(
+        "{}: {}\n",
+        problem["severity"].as_str().unwrap(),
+        problem["what"].as_str().unwrap()
+    );
+    if let Some(place) = short(problem).splitn(3, ' ').nth(2) {
+        writeln!(text, "  where: {place}").unwrap();
+    }
+    for (label, key) in [("why", "why"), ("what to do", "remedy")] {
+        let words = problem[key].as_str().unwrap();
+        if !words.is_empty() {
+            writeln!(text, "  {label}: {}", words.replace('\n', "\n    ")).unwrap();
+        }
+    }
+    text
+}
+
+/// All problems of each case, in one live system: a live system a tree would take minutes.
+fn check_all(nix: &str, cases: &[Case]) -> Vec<Vec<Value>> {
+    let trees = temporary();
+    for case in cases {
+        let folder = trees.path().join(case.name);
+        common::copy(&project().join("target/rig/trees").join(case.base), &folder);
+        (case.change)(&folder);
+        fs::write(trees.path().join(format!("{}.sh", case.name)), script(case)).unwrap();
+    }
+    let live = Live::with_disk(nix).with(&["--bind", &format!("{}:/trees", trees.path().display())]);
+    live.sh("mkdir /out; printf '%s\\n' /trees/*.sh | xargs -P 2 -n 1 bash")
+        .ok();
+    assert_eq!(live.sh("ls -A /mnt").ok().out, "lost+found\n", "the disk was written");
+    cases
+        .iter()
+        .map(|case| problems(&live.read(&format!("/out/{}", case.name)), case.name))
+        .collect()
+}
+
+/// Each in a mount namespace of its own, so that it can change what the machine is.
+fn script(case: &Case) -> String {
+    let Case {
+        name, args, machine, ..
+    } = case;
+    format!(
+        "unshare --mount bash -c '{machine}
+cp -a /trees/{name} /tmp/{name} && nix-cfg-install --dry-run --progress json --source /tmp/{name} {args} > /out/{name} 2> /out/{name}.err
+echo $? >> /out/{name}'"
+    )
+}
+
+fn problems(events: &str, name: &str) -> Vec<Value> {
+    let (events, code) = events.trim_end().rsplit_once('\n').unwrap();
+    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.last().unwrap()["event"], "done", "{name}");
+    let problems: Vec<Value> = events.into_iter().filter(|event| event["event"] == "problem").collect();
+    let refused = problems.iter().any(|problem| problem["severity"] == "error");
+    assert_eq!(
+        code,
+        if refused { "3" } else { "0" },
+        "the exit code of {name}: {problems:#?}"
+    );
+    problems
+}
+
+/// All, or those in `NIX_VERSIONS` (for a person in a hurry).
+fn versions() -> Vec<String> {
+    let chosen = std::env::var("NIX_VERSIONS").ok();
+    let chosen = chosen.map(|list| list.split(',').map(str::to_owned).collect());
+    chosen.unwrap_or_else(|| VERSIONS.map(str::to_owned).to_vec())
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/check/{name}.txt"))
 }
 
 #[test]
-fn what_is_wrong_with_the_values_is_told_beside_what_nix_refuses() {
-    let tree = channel_with(
-        "{ lib, pkgs, ... }: { users.mutableUsers = false; users.users.alice.initialHashedPassword = lib.mkForce \"!\"; \
-         environment.systemPackages = [ pkgs.unfree-game ]; }",
-    );
-    Live::with_disk("2.26")
-        .iso_tree(tree.path())
-        .with(&["--firmware", "bios"])
-        .install("--dry-run")
-        .fails(
-            3,
-            &[
-                "started by a BIOS",
-                "Nobody could log in",
-                "unfree-game-1.0 is not free software",
-            ],
-        );
+fn every_broken_configuration_gives_its_problems_and_no_others() {
+    let cases = broken();
+    assert!(cases.len() >= 40, "{}", cases.len());
+    let mut wrong = Vec::new();
+    for nix in versions() {
+        for (case, problems) in cases.iter().zip(check_all(&nix, &cases)) {
+            let found: Vec<String> = problems.iter().map(short).collect();
+            if found != case.expected {
+                wrong.push(format!(
+                    "{} on Nix {nix}:\n  expected {:#?}\n  found {found:#?}",
+                    case.name, case.expected
+                ));
+            }
+            if nix == "2.26" {
+                let text: Vec<String> = problems.iter().map(long).collect();
+                let text = text.join("\n");
+                if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                    fs::create_dir_all(golden("").parent().unwrap()).unwrap();
+                    fs::write(golden(case.name), &text).unwrap();
+                }
+                let expected = fs::read_to_string(golden(case.name)).unwrap_or_default();
+                if text != expected {
+                    wrong.push(format!("{} reads otherwise than its golden file:\n{text}", case.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn nothing_is_found_in_good_configurations() {
+    let cases = good();
+    assert!(cases.len() >= 10, "{}", cases.len());
+    for nix in versions() {
+        for (case, problems) in cases.iter().zip(check_all(&nix, &cases)) {
+            assert!(problems.is_empty(), "{} on Nix {nix}: {problems:#?}", case.name);
+        }
+    }
 }

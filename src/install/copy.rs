@@ -293,7 +293,8 @@ fn require_inodes(target: &Target, records: &[&Record]) -> Result<()> {
     .into())
 }
 
-fn free_bytes(target: &Target) -> Result<u64> {
+/// What is free on the target's file system.
+pub(super) fn free_bytes(target: &Target) -> Result<u64> {
     let fs = statvfs(target.root()).context("Failed to look at the target's file system")?;
     Ok(fs.blocks_available() * fs.fragment_size())
 }

@@ -1,5 +1,6 @@
 //! What Nix finds out about a configuration: its hosts, and the derivation of its toplevel.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -18,8 +19,17 @@ pub struct Configuration {
     pub root: PathBuf,
     /// Channel or flake.
     pub kind: Kind,
-    /// Which of a flake's configurations.
+    /// Which of a flake's configurations; `None`: the only one, or the one named like this machine.
     pub host: Option<String>,
+}
+
+/// What an evaluation passes over, to find what else is wrong. Its toplevel is not what the user asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lenience {
+    /// Options that do not exist.
+    pub undeclared: bool,
+    /// Packages that are not free.
+    pub unfree: bool,
 }
 
 /// What one evaluation tells.
@@ -27,8 +37,8 @@ pub struct Configuration {
 pub struct Evaluation {
     /// The values that the check looks at.
     pub facts: Facts,
-    /// The toplevel, or why there is none.
-    pub toplevel: Result<Evaluated, Problem>,
+    /// The toplevel, or why there is none. `None`: the flake has no host that fits; [`choose_host`] says more.
+    pub toplevel: Result<Option<Evaluated>, Problem>,
 }
 
 /// The toplevel of a configuration.
@@ -54,18 +64,13 @@ pub fn hosts(runner: &Runner, root: &Path) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// When Nix cannot be run, or prints what was not asked for. That the configuration cannot be evaluated is in the result.
-pub fn evaluate(runner: &Runner, configuration: &Configuration) -> Result<Evaluation> {
+pub fn evaluate(runner: &Runner, configuration: &Configuration, lenience: Lenience) -> Result<Evaluation> {
     let root = &configuration.root;
-    let invocation = match (configuration.kind, &configuration.host) {
-        (Kind::Channel, _) => Invocation::new("nix-instantiate")
-            // `--eval` alone would not write the .drv files.
-            .args(["--eval", "--strict", "--json", "--read-write-mode", "-I"])
-            .arg(format!("nixos-config={}", root.join(CONFIGURATION).display()))
-            .args(["--expr", &format!("({EXPRESSION}) (import <nixpkgs/nixos> {{ }})")]),
-        (Kind::Flake, Some(host)) => {
-            nix_eval(root, &format!("nixosConfigurations.\"{host}\"")).args(["--apply", EXPRESSION])
+    let invocation = match configuration.kind {
+        Kind::Channel => channel(root, lenience),
+        Kind::Flake => {
+            nix_eval(root, "nixosConfigurations").args(["--apply", &of_flake(configuration.host.as_deref(), lenience)])
         }
-        (Kind::Flake, None) => anyhow::bail!("A flake is evaluated for a host, and none was chosen"),
     };
     let mut facts = Facts::default();
     let toplevel =
@@ -75,6 +80,74 @@ pub fn evaluate(runner: &Runner, configuration: &Configuration) -> Result<Evalua
             Err(error) => Err(error.downcast::<Problem>()?),
         };
     Ok(Evaluation { facts, toplevel })
+}
+
+fn channel(root: &Path, lenience: Lenience) -> Invocation {
+    // `--eval` alone would not write the .drv files.
+    let invocation = Invocation::new("nix-instantiate").args(["--eval", "--strict", "--json", "--read-write-mode"]);
+    let file = root.join(CONFIGURATION);
+    if lenience == Lenience::default() {
+        return invocation
+            .arg("-I")
+            .arg(format!("nixos-config={}", file.display()))
+            .args(["--expr", &format!("({EXPRESSION}) (import <nixpkgs/nixos> {{ }})")]);
+    }
+    let more = lenient_module(lenience);
+    let module = format!("{{ imports = [ {} {more} ]; }}", nix_string(&file.to_string_lossy()));
+    invocation.args([
+        "--expr",
+        &format!("({EXPRESSION}) (import <nixpkgs/nixos> {{ configuration = {module}; }})"),
+    ])
+}
+
+/// From a flake's `nixosConfigurations`: tells their names, takes the host that was asked for or that fits, and evaluates it.
+fn of_flake(host: Option<&str>, lenience: Lenience) -> String {
+    let wanted = match host {
+        Some(host) => format!("[ {} ]", nix_string(host)),
+        None => format!(
+            "if builtins.length names == 1 then names else [ {} ]",
+            nix_string(&machine_name())
+        ),
+    };
+    let os = if lenience == Lenience::default() {
+        "os".to_owned()
+    } else {
+        format!("(os.extendModules {{ modules = [ {} ]; }})", lenient_module(lenience))
+    };
+    format!(
+        "hosts: let
+  names = builtins.attrNames hosts;
+  fitting = builtins.filter (name: hosts ? ${{name}}) ({wanted});
+  os = hosts.${{builtins.head fitting}};
+in builtins.trace \"nix-cfg-install: hosts ${{builtins.toJSON names}}\" (if fitting == [ ] then null else ({EXPRESSION}) {os})"
+    )
+}
+
+fn lenient_module(lenience: Lenience) -> String {
+    let undeclared = if lenience.undeclared {
+        "_module.check = false;"
+    } else {
+        ""
+    };
+    let unfree = if lenience.unfree {
+        "nixpkgs.config.allowUnfree = true;"
+    } else {
+        ""
+    };
+    format!("{{ {undeclared} {unfree} }}")
+}
+
+/// A Nix string literal.
+fn nix_string(text: &str) -> String {
+    let escaped = text.replace('\\', r"\\").replace('"', "\\\"").replace("${", r"\${");
+    format!("\"{escaped}\"")
+}
+
+/// The name of the live system: a flake may have a host of that name.
+#[must_use]
+pub fn machine_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
 }
 
 /// `path:` and never the bare folder: a folder with `.git` would be read through git, which hides untracked files. The
@@ -107,10 +180,7 @@ fn run(runner: &Runner, invocation: &Invocation, root: &Path, facts: &mut Facts)
 pub fn choose_host(hosts: &[String], wanted: Option<&str>, machine: Option<&str>) -> Result<(String, String)> {
     let list = || format!("The flake has: {}.", hosts.join(", "));
     if hosts.is_empty() {
-        return Err(Problem::error("host-none", "The flake has no nixosConfigurations")
-            .because("Without one there is no system to install.")
-            .remedy("Add `nixosConfigurations.NAME = nixpkgs.lib.nixosSystem { … };` to its outputs.")
-            .into());
+        return Err(explain::no_hosts().into());
     }
     if let Some(host) = wanted {
         if hosts.iter().any(|known| known == host) {

@@ -7,11 +7,15 @@ use regex_lite::Regex;
 
 use super::activity::store_name;
 use crate::report::Problem;
+use crate::tree::hardware::FILE_NAME;
+use crate::tree::lint;
 
 /// What a rule looks at.
 struct Said<'a> {
     /// Without colours; paths in the tree are relative.
     text: &'a str,
+    /// The tree that was evaluated.
+    root: Option<&'a Path>,
 }
 
 impl<'a> Said<'a> {
@@ -40,6 +44,15 @@ impl<'a> Said<'a> {
         match self.place() {
             Some((file, line, column)) => problem.at(file, line, column),
             None => problem,
+        }
+    }
+
+    /// As [`Said::at_place`]; where Nix tells no place, the one where the user's files name what it is about.
+    fn at_place_or(&self, problem: Problem, mention: impl Fn(Problem, &Path) -> Problem) -> Problem {
+        let problem = self.at_place(problem);
+        match self.root {
+            Some(root) if problem.place.is_none() => mention(problem, root),
+            _ => problem,
         }
     }
 }
@@ -79,14 +92,13 @@ pub const UNKNOWN: &str = "unknown";
 #[must_use]
 pub fn explain(raw: &str, root: Option<&Path>) -> Problem {
     let text = relative(raw, root);
-    let said = Said { text: &text };
+    let said = Said { text: &text, root };
     let known = RULES.iter().find_map(|rule| rule(&said));
     let problem = known.unwrap_or_else(|| {
-        let first = text.lines().find(|line| line.trim_start().starts_with("error:"));
-        let what = first.map_or("A program failed", |line| {
-            line.trim_start().trim_start_matches("error:").trim()
-        });
-        said.at_place(Problem::error(UNKNOWN, what))
+        // The way to an error stands before it, under `error:` lines of its own without a word.
+        let last = last_error(&text).trim_start();
+        let what = last.strip_prefix("error:").and_then(|rest| rest.trim().lines().next());
+        said.at_place(Problem::error(UNKNOWN, what.unwrap_or("A program failed")))
             .remedy("The log has everything that led to it.")
     });
     problem.raw(if root.is_some() { last_error(&text) } else { &text })
@@ -246,13 +258,14 @@ fn wanted_by(said: &Said<'_>) -> String {
 
 fn unfree(said: &Said<'_>) -> Option<Problem> {
     let [name] = said.find(r"Package [‘']([^’']+)[’'][^\n]* has an unfree license")?;
+    let problem = Problem::error(
+        "unfree",
+        format!("The package {name} is not free software, and the configuration does not allow it"),
+    );
     Some(
-        said.at_place(Problem::error(
-            "unfree",
-            format!("The package {name} is not free software, and the configuration does not allow it"),
-        ))
-        .because("nixpkgs refuses packages with an unfree licence unless told otherwise.")
-        .remedy("Set `nixpkgs.config.allowUnfree = true;` in the configuration, or remove the package."),
+        said.at_place_or(problem, |problem, root| lint::at_package(problem, root, name))
+            .because("nixpkgs refuses packages with an unfree licence unless told otherwise.")
+            .remedy("Set `nixpkgs.config.allowUnfree = true;` in the configuration, or remove the package."),
     )
 }
 
@@ -265,10 +278,19 @@ fn assertion(said: &Said<'_>) -> Option<Problem> {
     )
 }
 
+/// Nix lists the definitions with their files: the user's own first, then the one that a program wrote.
 fn definitions(said: &Said<'_>, problem: Problem) -> Problem {
-    match said.find::<1>(r"- In [`‘']([^'’]+)['’]") {
-        Some([file]) if !file.starts_with('/') => problem.at(file, None, None),
-        _ => said.at_place(problem),
+    let Ok(listed) = Regex::new(r"- In [`‘']([^'’]+)['’]") else {
+        return problem;
+    };
+    let files: Vec<&str> = listed
+        .captures_iter(said.text)
+        .filter_map(|found| Some(found.get(1)?.as_str()))
+        .filter(|file| !file.starts_with('/') && *file != "<unknown-file>")
+        .collect();
+    match files.iter().find(|file| !file.ends_with(FILE_NAME)).or(files.first()) {
+        Some(file) => problem.at(*file, None, None),
+        None => said.at_place(problem),
     }
 }
 
@@ -289,6 +311,10 @@ fn option_conflict(said: &Said<'_>) -> Option<Problem> {
     let [values] = said
         .find(r"(?s)conflicting definition[^\n]*\n(.*?)(?:\n\s*(?:Use|\n)|$)")
         .unwrap_or_default();
+    let by_hardware = said.text.contains(FILE_NAME);
+    if by_hardware && (option.starts_with("fileSystems") || option.starts_with("swapDevices")) {
+        return Some(twice_by_hardware(said, option, values));
+    }
     Some(
         definitions(
             said,
@@ -300,6 +326,17 @@ fn option_conflict(said: &Said<'_>) -> Option<Problem> {
         .because(values)
         .remedy("Remove one of the definitions, or give one of them precedence with `lib.mkForce VALUE`."),
     )
+}
+
+/// nixos-generate-config writes down what is mounted, and the configuration says it too: by hand, or by disko.
+fn twice_by_hardware(said: &Said<'_>, option: &str, values: &str) -> Problem {
+    let problem = Problem::error(
+        "file-system-conflict",
+        format!("`{option}` is set by the configuration and by this machine's hardware-configuration.nix"),
+    );
+    definitions(said, problem)
+        .because(values)
+        .remedy("Remove it from the configuration: the installer writes down what is mounted. With disko, or to keep the configuration's: give it precedence with `lib.mkForce VALUE`.")
 }
 
 fn option_type(said: &Said<'_>) -> Option<Problem> {
@@ -339,13 +376,20 @@ fn syntax(said: &Said<'_>) -> Option<Problem> {
 
 fn defined_twice(said: &Said<'_>) -> Option<Problem> {
     let [name, first] = said.find(r"attribute '([^']+)' already defined at ([^\s]+)")?;
+    // The second place follows in words of its own, or (2.8) with the lines of the file.
+    let [file, line, column] = said
+        .find(r"already defined at [^\n]*\n(?s:.*?)at ([^\s:]+\.nix):(\d+):(\d+)")
+        .unwrap_or_default();
+    let problem = Problem::error("defined-twice", format!("`{name}` is there twice in one set"));
+    let problem = if file.is_empty() {
+        said.at_place(problem)
+    } else {
+        problem.at(file, line.parse().ok(), column.parse().ok())
+    };
     Some(
-        said.at_place(Problem::error(
-            "defined-twice",
-            format!("`{name}` is there twice in one set"),
-        ))
-        .because(format!("The first is at {first}."))
-        .remedy("Make one of the two."),
+        problem
+            .because(format!("The first is at {}.", first.trim_end_matches(':')))
+            .remedy("Make one of the two."),
     )
 }
 
@@ -365,6 +409,9 @@ fn attribute_missing(said: &Said<'_>) -> Option<Problem> {
     let [name] = said
         .find(r"attribute '([^']+)' missing")
         .or_else(|| said.find(r"does not provide attribute [^\n]*?'([^']+)'"))?;
+    if name.ends_with("nixosConfigurations") {
+        return Some(no_hosts());
+    }
     let [similar] = said.find(r"Did you mean ([^\n]+)\?").unwrap_or_default();
     let remedy = if similar.is_empty() {
         "Correct or remove it. For a package: look it up in the nixpkgs release that the ISO is made from.".to_owned()
@@ -378,18 +425,26 @@ fn attribute_missing(said: &Said<'_>) -> Option<Problem> {
     )
 }
 
+/// A flake without hosts, by an error or by their list.
+pub(super) fn no_hosts() -> Problem {
+    Problem::error("host-none", "The flake has no nixosConfigurations")
+        .because("Without one there is no system to install.")
+        .remedy("Add `nixosConfigurations.NAME = nixpkgs.lib.nixosSystem { … };` to its outputs.")
+}
+
 fn file_missing(said: &Said<'_>) -> Option<Problem> {
     let [path] = said
         .find(r"path '([^']+)' does not exist")
         .or_else(|| said.find(r"getting status of '([^']+)': No such file"))
         .or_else(|| said.find(r"opening file '([^']+)': No such file"))?;
+    let problem = Problem::error(
+        "file-missing",
+        format!("The configuration uses the file {path}, which does not exist"),
+    );
     Some(
-        said.at_place(Problem::error(
-            "file-missing",
-            format!("The configuration uses the file {path}, which does not exist"),
-        ))
-        .because("It was not copied with the configuration, or it is only on the machine where it was written.")
-        .remedy("Add the file to the configuration, or remove what uses it."),
+        said.at_place_or(problem, |problem, root| lint::at_path(problem, root, Path::new(path)))
+            .because("It was not copied with the configuration, or it is only on the machine where it was written.")
+            .remedy("Add the file to the configuration, or remove what uses it."),
     )
 }
 

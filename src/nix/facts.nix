@@ -70,9 +70,17 @@ let
   ];
 
   facts = {
-    assertions = map (failed: failed.message) (
-      filter (assertion: !assertion.assertion) config.assertions
-    );
+    assertions = map (
+      failed:
+      let
+        at = builtins.unsafeGetAttrPos "message" failed;
+      in
+      {
+        inherit (failed) message;
+        file = if at == null then "" else toString at.file;
+        line = if at == null then 0 else at.line;
+      }
+    ) (filter (assertion: !assertion.assertion) config.assertions);
     warnings = config.warnings;
     platform = os.pkgs.stdenv.hostPlatform.system or os.pkgs.system;
     users = {

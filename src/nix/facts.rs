@@ -14,8 +14,10 @@ const TOLD: &str = "trace: nix-cfg-install: ";
 /// What was told. A fact is absent when the evaluation ended before it, or when the configuration throws on it.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
+    /// The names of a flake's hosts.
+    pub hosts: Option<Vec<String>>,
     /// The rules of NixOS modules that the configuration breaks, in their own words.
-    pub assertions: Option<Vec<String>>,
+    pub assertions: Option<Vec<Assertion>>,
     /// What NixOS modules warn of.
     pub warnings: Option<Vec<String>>,
     /// What the system is built for: `x86_64-linux`.
@@ -26,6 +28,18 @@ pub struct Facts {
     pub boot: Option<Boot>,
     /// What it is installed on.
     pub disks: Option<Disks>,
+}
+
+/// A rule that is broken.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Assertion {
+    /// Its words.
+    pub message: String,
+    /// The file that states it; empty when that is not known.
+    pub file: String,
+    /// The line in it.
+    pub line: u32,
 }
 
 /// The accounts of root and of people.
@@ -109,12 +123,26 @@ pub struct FileSystem {
 }
 
 impl Facts {
+    /// The facts of a later evaluation; what it did not come to stays.
+    pub fn update(&mut self, later: Self) {
+        *self = Self {
+            hosts: later.hosts.or(self.hosts.take()),
+            assertions: later.assertions.or(self.assertions.take()),
+            warnings: later.warnings.or(self.warnings.take()),
+            platform: later.platform.or(self.platform.take()),
+            users: later.users.or(self.users.take()),
+            boot: later.boot.or(self.boot.take()),
+            disks: later.disks.or(self.disks.take()),
+        };
+    }
+
     /// Takes a line of Nix's stderr; `true` when it told a fact.
     pub fn take(&mut self, line: &str) -> bool {
         let Some((name, json)) = line.strip_prefix(TOLD).and_then(|told| told.split_once(' ')) else {
             return false;
         };
         match name {
+            "hosts" => self.hosts = read(name, json),
             "assertions" => self.assertions = read(name, json),
             "warnings" => self.warnings = read(name, json),
             "platform" => self.platform = read(name, json),

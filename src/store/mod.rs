@@ -6,3 +6,4 @@ pub mod derivation;
 pub mod frontier;
 pub mod graph;
 pub mod nar;
+pub mod path;

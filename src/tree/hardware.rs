@@ -130,7 +130,7 @@ fn is_under(path: &Path, folder: &str) -> bool {
 }
 
 /// The path without `.` and `..`; `None` when it is absolute or leaves the tree.
-fn normal(path: &Path) -> Option<PathBuf> {
+pub(super) fn normal(path: &Path) -> Option<PathBuf> {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {
@@ -157,6 +157,10 @@ fn imports(root: &Path) -> Vec<PathBuf> {
         .filter(|entry| entry.file_type().is_file() && entry.path().extension().is_some_and(|ext| ext == "nix"))
         .filter_map(|entry| {
             let text = fs::read_to_string(entry.path()).ok()?;
+            // Parsing is slow, and most files do not name it.
+            if !text.contains(FILE_NAME) {
+                return None;
+            }
             let folder = entry.path().parent()?.strip_prefix(root).ok()?;
             Some(
                 path_literals(&text)

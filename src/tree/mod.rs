@@ -4,6 +4,7 @@ pub mod feature;
 pub mod hardware;
 pub mod import;
 pub mod lint;
+pub mod lock;
 pub mod owner;
 pub mod snapshot;
 pub mod source;

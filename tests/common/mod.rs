@@ -31,15 +31,17 @@ pub fn tree(name: &str) -> TempDir {
     let source = project().join("target/rig/trees").join(name);
     assert!(source.exists(), "{} does not exist: run `make test`", source.display());
     let folder = temporary();
+    copy(&source, folder.path());
+    folder
+}
+
+/// Copies the contents of a folder as they are.
+pub fn copy(source: &Path, dest: &Path) {
+    fs::create_dir_all(dest).unwrap();
     run(
         "cp",
-        &[
-            "-a",
-            &format!("{}/.", source.display()),
-            folder.path().to_str().unwrap(),
-        ],
+        &["-a", &format!("{}/.", source.display()), dest.to_str().unwrap()],
     );
-    folder
 }
 
 /// A folder on a disk (not in memory) that is closed to nobody, as nixos-install wants it.

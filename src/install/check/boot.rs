@@ -64,7 +64,7 @@ fn no_loader() -> Problem {
 fn efi_loader_on_bios(loader: &str, choices: &Choices) -> Problem {
     let disk = shown(choices.boot_disk.as_deref());
     Problem::error(
-        "boot-firmware",
+        "boot-needs-uefi",
         format!("This machine was started by a BIOS, and the configuration's boot loader ({loader}) needs UEFI"),
     )
     .because("The machine could not start the system.")
@@ -80,7 +80,7 @@ fn bios_grub_on_efi(boot: &Boot) -> Problem {
         "GRUB would be installed nowhere: without `efiSupport` it is for a BIOS."
     };
     Problem::error(
-        "boot-firmware",
+        "boot-needs-bios",
         "This machine was started by UEFI, and the configuration's GRUB is for a BIOS",
     )
     .because(why)

@@ -1,8 +1,11 @@
 //! What the configuration needs and the medium does not have.
 
+use std::path::Path;
+
 use crate::report::Problem;
 use crate::store::closure::{Missing, nearest_option};
 use crate::tree::feature::NotCovered;
+use crate::tree::lint;
 
 /// How many sources of one package, and how many packages, are named.
 const SOURCES_SHOWN: usize = 5;
@@ -32,26 +35,26 @@ pub fn not_covered(hardware: &str, features: &[NotCovered]) -> Vec<Problem> {
         .collect()
 }
 
-/// One problem for each package that cannot be had, with the sources that it lacks.
+/// One problem for each package that cannot be had, with the sources that it lacks, at its place in the tree at `root`.
 #[must_use]
-pub fn missing(sources: &[Missing]) -> Vec<Problem> {
-    let mut packages: Vec<(String, Vec<&Missing>)> = Vec::new();
+pub fn missing(sources: &[Missing], root: &Path) -> Vec<Problem> {
+    let mut packages: Vec<(String, &str, Vec<&Missing>)> = Vec::new();
     for source in sources {
         let (option, package) = nearest_option(&source.wanted_by);
         let package = package.unwrap_or(&source.name);
         let name = option.map_or_else(|| package.to_owned(), |option| format!("{package} (from {option})"));
-        match packages.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, sources)) => sources.push(source),
-            None => packages.push((name, vec![source])),
+        match packages.iter_mut().find(|(known, ..)| *known == name) {
+            Some((.., sources)) => sources.push(source),
+            None => packages.push((name, package, vec![source])),
         }
     }
     // Packages that the user chose by name come first; of a whole other system a few tell it.
-    packages.sort_by_key(|(name, _)| !name.contains(" (from "));
+    packages.sort_by_key(|(name, ..)| !name.contains(" (from "));
     let more = packages.len().saturating_sub(PACKAGES_SHOWN);
     let mut problems: Vec<Problem> = packages
         .iter()
         .take(PACKAGES_SHOWN)
-        .map(|(package, sources)| {
+        .map(|(name, package, sources)| {
             let mut lines: Vec<String> = sources
                 .iter()
                 .take(SOURCES_SHOWN)
@@ -60,9 +63,10 @@ pub fn missing(sources: &[Missing]) -> Vec<Problem> {
             if let Some(more @ 1..) = sources.len().checked_sub(SOURCES_SHOWN) {
                 lines.push(format!("and {more} more"));
             }
-            Problem::error("not-on-medium", format!("{package} is not on this medium"))
+            let problem = Problem::error("not-on-medium", format!("{name} is not on this medium"))
                 .because(format!("It would have to be built from what only a network has:\n{}", lines.join("\n")))
-                .remedy("Remove it from the configuration, or make the ISO from this configuration. With a network: --online.")
+                .remedy("Remove it from the configuration, or make the ISO from this configuration. With a network: --online.");
+            lint::at_package(problem, root, package)
         })
         .collect();
     if more > 0 {

@@ -1,28 +1,34 @@
 //! Everything that can be known before the target is written: all problems in one report.
 
 mod boot;
+mod evaluation;
+mod found;
+mod lock;
+mod machine;
 mod medium;
 mod users;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::choices::Choices;
 use super::copy::closure_size;
 use super::{Job, hardware_files};
+use crate::nix::command::Invocation;
 use crate::nix::eval::{self, Configuration, Evaluated};
-use crate::nix::facts::Facts;
-use crate::report::{Problem, Problems, Severity};
+use crate::nix::facts::Assertion;
+use crate::report::{Problem, Problems};
 use crate::store::closure::Work;
 use crate::store::graph::Graph;
 use crate::tree::hardware::{self, Hardware};
-use crate::tree::lint;
+use crate::tree::lint::{self, Broken};
 use crate::tree::owner::Owners;
 use crate::tree::snapshot::{Copier, nothing};
-use crate::tree::source::{Kind, Source};
+use crate::tree::source::{FLAKE, Kind, Source};
+use evaluation::Known;
+use found::Found;
 
 /// A configuration that can be installed.
 #[derive(Debug)]
@@ -44,83 +50,142 @@ pub struct Checked {
 /// Finds every problem, tells the warnings, and gives what the later phases need.
 ///
 /// # Errors
-/// [`Problems`] with all errors that were found; interruption and failures of the live system itself.
+/// [`Problems`](crate::report::Problems) with all errors that were found; interruption and failures of the live system
+/// itself.
 pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
-    let mut found = Found::default();
+    let mut found = Found::new(job.report);
     if !job.machine.before_partitioning {
-        found.problems.extend(job.target.problems(job.must_be_mounted));
+        found.extend(job.target.problems(job.must_be_mounted));
     }
-    let snapshot = found.keep(take_snapshot(job, source))?;
-    let Some((snapshot, findings)) = snapshot else {
+    // A target that is not there has no hardware of its own, and what would be evaluated is not what would be installed.
+    let has_target = !found.has_errors();
+    let snapshot = take_snapshot(job, source, &mut found)?;
+    let root = snapshot.path();
+    let broken = look(job, root, source.kind, &mut found)?;
+    if broken.iter().any(|broken| broken.file == Path::new(FLAKE)) {
+        return Err(found.into_error());
+    }
+    let Some((host, hardware)) = found.keep(choose_hardware(job, source.kind, root))? else {
         return Err(found.into_error());
     };
-    found.problems.extend(findings);
-    found.tell_warnings(job);
-    let host = found.keep(choose_host(job, source.kind, snapshot.path()))?;
-    let hardware = match &host {
-        Some(host) => {
-            let named = job.hardware_config.as_deref();
-            found.keep(hardware::choose(snapshot.path(), source.kind, host.as_deref(), named))?
-        }
+    tell_hardware(&hardware, &mut found, job);
+    if !has_target || found.keep(hardware_files::put(job, root, &hardware.path))?.is_none() {
+        return Err(found.into_error());
+    }
+    let mut configuration = Configuration {
+        root: root.to_owned(),
+        kind: source.kind,
+        host,
+    };
+    let known = evaluation::evaluate(job, &configuration, &broken, &mut found)?;
+    if let (None, Some(hosts)) = (&configuration.host, &known.facts.hosts) {
+        configuration.host = found.keep(choose_host(job, hosts))?;
+    } else if let (Some(wanted), Some(hosts), None) = (&job.host, &known.facts.hosts, &known.evaluated) {
+        found.keep(eval::choose_host(hosts, Some(wanted), None))?;
+    }
+    let problems = values(&known, &hardware, job);
+    found.extend(assertions(&known, root, &problems));
+    found.extend(problems);
+    let needed = match &known.evaluated {
+        Some(evaluated) => Some(needs(job, (root, &hardware.path), evaluated, &known, &mut found)?),
         None => None,
     };
-    let (Some(host), Some(hardware)) = (host, hardware) else {
-        return Err(found.into_error());
+    match (known.evaluated, needed) {
+        (Some(evaluated), Some((work, bytes))) if !found.has_errors() => Ok(Checked {
+            snapshot,
+            configuration,
+            hardware,
+            evaluated,
+            work,
+            bytes,
+        }),
+        _ => Err(found.into_error()),
+    }
+}
+
+/// What the files of the tree tell before Nix is started. Gives those that are not Nix, or not there.
+fn look(job: &Job<'_>, root: &Path, kind: Kind, found: &mut Found<'_>) -> Result<Vec<Broken>> {
+    found.extend(lint::links(root));
+    found.extend(lint::secrets(root, kind));
+    let mut broken = Vec::new();
+    for suspect in lint::modules(root, kind) {
+        // Nix's grammar grows: what it can read is no fault.
+        let ask = Invocation::new("nix-instantiate")
+            .arg("--parse")
+            .arg(root.join(&suspect.file))
+            .quiet();
+        if suspect.exists && job.runner.run(&ask, &mut |_, _| {})?.status.success() {
+            log::debug!("Nix can read {}: {}", suspect.file.display(), suspect.problem);
+            continue;
+        }
+        found.add(suspect.problem.clone());
+        broken.push(suspect);
+    }
+    Ok(broken)
+}
+
+/// Which host, as far as that is known or needed, and which file is its hardware configuration.
+fn choose_hardware(job: &Job<'_>, kind: Kind, root: &Path) -> Result<(Option<String>, Hardware)> {
+    let named = job.hardware_config.as_deref();
+    let host = job.host.clone().filter(|_| kind == Kind::Flake);
+    let chosen = hardware::choose(root, kind, host.as_deref(), named);
+    if kind == Kind::Channel || chosen.is_ok() {
+        return Ok((host, chosen?));
+    }
+    // Several would do. The host decides, and only Nix knows which there are.
+    let hosts = match eval::hosts(job.runner, root) {
+        Ok(hosts) => hosts,
+        Err(error) => return Err(Problems(lock::explain(job, root, error.downcast::<Problem>()?)?).into()),
     };
+    let host = choose_host(job, &hosts)?;
+    let chosen = hardware::choose(root, kind, Some(&host), named)?;
+    Ok((Some(host), chosen))
+}
+
+fn choose_host(job: &Job<'_>, hosts: &[String]) -> Result<String> {
+    let (host, reason) = eval::choose_host(hosts, job.host.as_deref(), Some(&eval::machine_name()))?;
+    job.report.note(&format!("Host: {host}, because {reason}."));
+    Ok(host)
+}
+
+fn tell_hardware(hardware: &Hardware, found: &mut Found<'_>, job: &Job<'_>) {
     job.report.note(&format!(
         "Hardware configuration: {}, because {}.",
         hardware.path.display(),
         hardware.reason
     ));
     if !hardware.imported {
-        found.problems.push(nothing_imports(&hardware.path));
-        found.tell_warnings(job);
+        found.add(nothing_imports(&hardware.path));
     }
-    // A target that is not there has no hardware of its own, and what would be evaluated is not what would be installed.
-    if found.has_errors() {
-        return Err(found.into_error());
-    }
-    if found
-        .keep(hardware_files::put(job, snapshot.path(), &hardware.path))?
-        .is_none()
-    {
-        return Err(found.into_error());
-    }
-    let configuration = Configuration {
-        root: snapshot.path().to_owned(),
-        kind: source.kind,
-        host,
-    };
-    let evaluation = eval::evaluate(job.runner, &configuration)?;
-    found.problems.extend(judge(&evaluation.facts, &job.choices));
-    found.tell_warnings(job);
-    let evaluated = match evaluation.toplevel {
-        Ok(evaluated) => evaluated,
-        Err(problem) => {
-            found.problems.push(problem);
-            return Err(found.into_error());
-        }
-    };
-    let work = work(job, &evaluated)?;
-    if !job.online {
+}
+
+/// What has to be built, and how many bytes have to be copied at most; whether the medium has it, and this machine the
+/// room for it.
+fn needs(
+    job: &Job<'_>,
+    (root, hardware): (&Path, &Path),
+    evaluated: &Evaluated,
+    known: &Known,
+    found: &mut Found<'_>,
+) -> Result<(Work, u64)> {
+    let work = work(job, evaluated)?;
+    let other_platform = known.facts.platform.as_deref().and_then(machine::platform).is_some();
+    if !job.online && !other_platform {
         if !work.missing.is_empty() {
-            let file = snapshot.path().join(&hardware.path);
+            let file = root.join(hardware);
             let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
-            found.problems.extend(medium::not_covered(&text, &job.not_covered));
+            found.extend(medium::not_covered(&text, &job.not_covered));
         }
-        found.problems.extend(medium::missing(&work.missing));
+        found.extend(medium::missing(&work.missing, root));
     }
-    if found.has_errors() {
-        return Err(found.into_error());
+    let uses: Vec<&str> = work.uses.iter().map(String::as_str).collect();
+    let bytes = closure_size(job.runner, &uses)?;
+    if known.partial.is_whole() && work.missing.is_empty() {
+        found.extend(machine::disk(job, bytes, work.build.is_empty()));
+        let memory = found.probe("the memory for building", machine::memory(&work.build));
+        found.extend(memory.flatten());
     }
-    Ok(Checked {
-        snapshot,
-        configuration,
-        hardware,
-        evaluated,
-        bytes: closure_size(job.runner, &work.uses.iter().map(String::as_str).collect::<Vec<_>>())?,
-        work,
-    })
+    Ok((work, bytes))
 }
 
 /// What is to be built and what is missing, read from the .drv files: a dry run of Nix never says "missing".
@@ -136,60 +201,102 @@ fn work(job: &Job<'_>, evaluated: &Evaluated) -> Result<Work> {
 }
 
 /// What the values of the configuration tell, beside what was decided outside it.
-fn judge(facts: &Facts, choices: &Choices) -> Vec<Problem> {
+fn values(known: &Known, hardware: &Hardware, job: &Job<'_>) -> Vec<Problem> {
+    let (facts, choices) = (&known.facts, &job.choices);
     let mut problems = Vec::new();
-    if let Some(users) = &facts.users {
-        problems.extend(users::users(users, choices));
+    let mut absent = Vec::new();
+    match &facts.users {
+        Some(users) => problems.extend(users::users(users, choices)),
+        None => absent.push("who can log in"),
     }
-    if let Some(boot) = &facts.boot {
-        problems.extend(boot::boot(boot, choices));
+    match &facts.boot {
+        Some(boot) => problems.extend(boot::boot(boot, choices)),
+        None => absent.push("the boot loader"),
     }
-    if let Some(disks) = &facts.disks {
-        problems.extend(boot::keymap(disks, choices));
+    match &facts.disks {
+        Some(disks) => {
+            problems.extend(boot::keymap(disks, choices));
+            problems.extend(machine::root(disks, &hardware.path.to_string_lossy()));
+        }
+        None => absent.push("the file systems"),
+    }
+    match &facts.platform {
+        Some(platform) => problems.extend(machine::platform(platform)),
+        None => absent.push("what machine the configuration is for"),
+    }
+    problems.extend(facts.warnings.iter().flatten().map(|text| nixos_warning(text)));
+    problems.retain(|problem| known.partial.believes(problem));
+    // Without a toplevel there is an error that says why nothing is known.
+    if known.evaluated.is_some() {
+        let why = "The configuration gives no value for it.";
+        problems.extend(absent.into_iter().map(|what| found::not_checked(what, why)));
     }
     problems
 }
 
-/// The problems so far.
-#[derive(Default)]
-struct Found {
-    problems: Vec<Problem>,
+fn nixos_warning(text: &str) -> Problem {
+    Problem::warning(
+        "nixos-warning",
+        "A module of NixOS warns of something in the configuration",
+    )
+    .because(text.trim())
+    .remedy("Follow what it says; the installation goes on without.")
 }
 
-impl Found {
-    /// Keeps the problems of a step that failed with them, so that the others still run; other errors go up.
-    fn keep<T>(&mut self, outcome: Result<T>) -> Result<Option<T>> {
-        let error = match outcome {
-            Ok(value) => return Ok(Some(value)),
-            Err(error) => error,
-        };
-        match error.downcast::<Problem>() {
-            Ok(problem) => self.problems.push(problem),
-            Err(error) => self.problems.extend(error.downcast::<Problems>()?.0),
+/// Assertions of nixpkgs (24.05) that the check finds by the values itself, and tells with this machine's disks and files;
+/// and the codes under which it does.
+const KNOWN_BY_VALUE: [(&str, &[&str]); 3] = [
+    ("does not specify your root file system", &["root-file-system-none"]),
+    (
+        "Neither the root account nor any wheel user has a password",
+        &["nobody-can-log-in", "nobody-is-root"],
+    ),
+    (
+        "You must set the option ‘boot.loader.grub.devices’",
+        &["grub-device-none", "boot-needs-bios"],
+    ),
+];
+
+/// One problem for each broken rule that is not among `told`.
+fn assertions(known: &Known, root: &Path, told: &[Problem]) -> Vec<Problem> {
+    let Some(said) = &known.assertions else {
+        return Vec::new();
+    };
+    let is_told = |failed: &Assertion| {
+        KNOWN_BY_VALUE.iter().any(|(words, codes)| {
+            failed.message.contains(words) && told.iter().any(|problem| codes.contains(&problem.code))
+        })
+    };
+    let problem = |failed: &Assertion| {
+        let problem = Problem::error("assertion", "The configuration contradicts itself")
+            .because(failed.message.trim())
+            .remedy("That is a rule of a NixOS module; change the options that it names.");
+        match in_tree(&failed.file, root) {
+            Some(file) => problem.at(file, (failed.line > 0).then_some(failed.line), None),
+            None => problem,
         }
-        Ok(None)
+    };
+    let failed = known.facts.assertions.iter().flatten();
+    let mut problems: Vec<Problem> = failed.filter(|failed| !is_told(failed)).map(problem).collect();
+    problems.retain(|problem| known.partial.believes(problem));
+    if let Some(first) = problems.first_mut() {
+        first.raw.clone_from(&said.raw);
     }
+    problems
+}
 
-    fn has_errors(&self) -> bool {
-        self.problems.iter().any(|problem| problem.severity == Severity::Error)
-    }
-
-    fn tell_warnings(&mut self, job: &Job<'_>) {
-        self.problems.retain(|problem| {
-            if problem.severity == Severity::Warning {
-                job.report.problem(problem);
-            }
-            problem.severity == Severity::Error
-        });
-    }
-
-    fn into_error(self) -> anyhow::Error {
-        Problems(self.problems).into()
-    }
+/// `file` relative to the tree, if it is in it: a flake is evaluated from its copy in the store.
+fn in_tree(file: &str, root: &Path) -> Option<PathBuf> {
+    let file = Path::new(file);
+    let inside = match file.strip_prefix("/nix/store") {
+        Ok(in_store) => in_store.components().skip(1).collect(),
+        Err(_) => file.strip_prefix(root).ok()?.to_owned(),
+    };
+    root.join(&inside).is_file().then_some(inside)
 }
 
 /// Copies the tree to a folder that only root can reach, in the live system's memory.
-fn take_snapshot(job: &Job<'_>, source: &Source) -> Result<(TempDir, Vec<Problem>)> {
+fn take_snapshot(job: &Job<'_>, source: &Source, found: &mut Found<'_>) -> Result<TempDir> {
     let folder = tempfile::Builder::new()
         .prefix("nix-cfg-install.")
         .tempdir()
@@ -200,21 +307,8 @@ fn take_snapshot(job: &Job<'_>, source: &Source) -> Result<(TempDir, Vec<Problem
         interrupt: job.runner.interrupt(),
         leave_out: nothing,
     };
-    let mut problems = copier.copy(&source.dir, folder.path())?.problems;
-    problems.extend(lint::links(folder.path()));
-    Ok((folder, problems))
-}
-
-/// `Some(None)`-like: a channel configuration has no host.
-fn choose_host(job: &Job<'_>, kind: Kind, root: &Path) -> Result<Option<String>> {
-    if kind == Kind::Channel {
-        return Ok(None);
-    }
-    let hosts = eval::hosts(job.runner, root)?;
-    let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let (host, reason) = eval::choose_host(&hosts, job.host.as_deref(), Some(machine.trim()))?;
-    job.report.note(&format!("Host: {host}, because {reason}."));
-    Ok(Some(host))
+    found.extend(copier.copy(&source.dir, folder.path())?.problems);
+    Ok(folder)
 }
 
 fn nothing_imports(path: &Path) -> Problem {

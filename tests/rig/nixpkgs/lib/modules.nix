@@ -107,7 +107,7 @@ let
 
   # Walks the options and the definitions together.
   merge =
-    loc: options: defs:
+    strict: loc: options: defs:
     let
       defined = lib.unique (concatMap (def: attrNames def.value) defs);
       refuse =
@@ -133,7 +133,7 @@ let
           in
           if option ? apply then option.apply merged else merged
         else
-          merge (loc ++ [ name ]) option (
+          merge strict (loc ++ [ name ]) option (
             concatMap (
               def:
               map (inner: {
@@ -143,7 +143,7 @@ let
             ) (under name defs)
           );
     in
-    assert builtins.all refuse (filter (name: !(options ? ${name})) defined);
+    assert !strict || builtins.all refuse (filter (name: !(options ? ${name})) defined);
     mapAttrs value options;
 
   evalModules =
@@ -188,6 +188,7 @@ let
                 "_module"
               ];
           args = (value._module or { }).args or { };
+          strict = (value._module or { }).check or true;
         };
       collect =
         parent: list:
@@ -223,7 +224,7 @@ let
         ).list;
       moduleArgs = foldl' (sum: module: sum // module.args) { } active;
       options = foldl' mergeOptions { } (map (module: module.options) active);
-      config = merge prefix options (
+      config = merge (builtins.all (module: module.strict) active) prefix options (
         concatMap (
           module:
           map (value: {

@@ -1,4 +1,4 @@
-//! What a look at the tree's files tells, before Nix is started.
+//! Links of the tree that lead nowhere, or out of it.
 
 use std::path::{Component, Path, PathBuf};
 

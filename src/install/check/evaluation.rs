@@ -1,0 +1,183 @@
+//! The evaluation, and what else can be found when it fails: Nix ends with the first error, so the place of that error is
+//! passed over and the rest is evaluated once more.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::found::Found;
+use super::lock;
+use crate::install::Job;
+use crate::nix::eval::{self, Configuration, Evaluated, Lenience};
+use crate::nix::facts::Facts;
+use crate::report::Problem;
+use crate::tree::hardware::FILE_NAME;
+use crate::tree::lint::Broken;
+use crate::tree::source::{CONFIGURATION, FLAKE, Kind};
+
+/// How often is evaluated at most.
+const ROUNDS: usize = 5;
+
+/// What is known after the last evaluation.
+#[derive(Default)]
+pub struct Known {
+    /// The values that were told.
+    pub facts: Facts,
+    /// The toplevel; of a part of the configuration where something was passed over.
+    pub evaluated: Option<Evaluated>,
+    /// What was passed over.
+    pub partial: Partial,
+    /// What Nix said of rules that are broken; [`Facts::assertions`] has them one by one.
+    pub assertions: Option<Problem>,
+}
+
+/// What was passed over to come further. What is found after that may be a consequence of it.
+#[derive(Default)]
+pub struct Partial {
+    lenience: Lenience,
+    left_out: Vec<PathBuf>,
+    /// The text of all files that were left out.
+    text: String,
+    absent: bool,
+}
+
+impl Partial {
+    /// Leaves `file` of the snapshot at `root` out: an empty module stands in for it.
+    fn leave_out(&mut self, root: &Path, file: &Path) -> Result<()> {
+        let path = root.join(file);
+        match fs::read_to_string(&path) {
+            Ok(text) => self.text.push_str(&text),
+            Err(_) => self.absent = true,
+        }
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&path, "{ }\n").with_context(|| format!("Failed to leave {} out", file.display()))?;
+        self.left_out.push(file.to_owned());
+        Ok(())
+    }
+
+    /// Whether nothing was passed over.
+    pub fn is_whole(&self) -> bool {
+        self.left_out.is_empty() && self.lenience == Lenience::default()
+    }
+
+    /// Whether `problem` is no consequence of what was left out: it is something that is there, or nothing that was left
+    /// out is about it.
+    pub fn believes(&self, problem: &Problem) -> bool {
+        if self.left_out.is_empty() {
+            return true;
+        }
+        let about = match problem.code {
+            "syntax"
+            | "defined-twice"
+            | "undefined-variable"
+            | "unfree"
+            | "option-type"
+            | "option-conflict"
+            | "file-missing"
+            | "not-on-medium"
+            | "not-covered"
+            | "platform-other"
+            | "boot-needs-uefi"
+            | "grub-device-missing"
+            | "grub-device-other" => return true,
+            "login-unknown" | "password-immutable" | "nobody-can-log-in" | "nobody-is-root" => "users",
+            "option-missing" => "ption",
+            code if code.starts_with("boot") || code.starts_with("grub") || code.starts_with("esp") => "boot",
+            "keymap-differs" => "console",
+            _ => return false,
+        };
+        !self.absent && !self.text.contains(about)
+    }
+}
+
+/// Evaluates the configuration; on an error, what is left of it, too. `broken` are files that are known not to be Nix, or
+/// not to be there.
+///
+/// # Errors
+/// When Nix cannot be run at all.
+pub fn evaluate(
+    job: &Job<'_>,
+    configuration: &Configuration,
+    broken: &[Broken],
+    found: &mut Found<'_>,
+) -> Result<Known> {
+    let root = &configuration.root;
+    let mut known = Known::default();
+    for broken in broken {
+        if is_top(&broken.file) {
+            return Ok(known);
+        }
+        known.partial.leave_out(root, &broken.file)?;
+    }
+    for _ in 0..ROUNDS {
+        let evaluation = eval::evaluate(job.runner, configuration, known.partial.lenience)?;
+        known.facts.update(evaluation.facts);
+        let problem = match evaluation.toplevel {
+            Ok(evaluated) => {
+                known.evaluated = evaluated;
+                break;
+            }
+            Err(problem) => problem,
+        };
+        let next = pass_over(&problem, &known.partial, root);
+        let problems = match (problem.code, &known.facts.assertions) {
+            ("assertion", Some(failed)) if !failed.is_empty() => {
+                known.assertions = Some(problem);
+                Vec::new()
+            }
+            _ if configuration.kind == Kind::Flake => lock::explain(job, root, problem)?,
+            _ => vec![problem],
+        };
+        found.extend(problems.into_iter().filter(|problem| known.partial.believes(problem)));
+        match next {
+            Next::Nothing => break,
+            Next::Lenience(lenience) => known.partial.lenience = lenience,
+            Next::LeaveOut(file) => known.partial.leave_out(root, &file)?,
+        }
+    }
+    Ok(known)
+}
+
+enum Next {
+    Nothing,
+    Lenience(Lenience),
+    LeaveOut(PathBuf),
+}
+
+/// How to come past `problem`.
+fn pass_over(problem: &Problem, partial: &Partial, root: &Path) -> Next {
+    let lenience = partial.lenience;
+    match problem.code {
+        "option-missing" if !lenience.undeclared => Next::Lenience(Lenience {
+            undeclared: true,
+            ..lenience
+        }),
+        "unfree" if !lenience.unfree => Next::Lenience(Lenience {
+            unfree: true,
+            ..lenience
+        }),
+        "syntax" | "defined-twice" | "undefined-variable" | "attribute-missing" | "option-type" | "option-conflict"
+        | "file-missing" => {
+            let file = problem.place.as_ref().map(|place| place.file.as_path());
+            match file {
+                Some(file)
+                    if !is_top(file)
+                        && root.join(file).is_file()
+                        && !partial.left_out.iter().any(|known| known == file) =>
+                {
+                    Next::LeaveOut(file.to_owned())
+                }
+                _ => Next::Nothing,
+            }
+        }
+        _ => Next::Nothing,
+    }
+}
+
+/// Without these there is nothing to evaluate, or not what would be installed.
+fn is_top(file: &Path) -> bool {
+    file == Path::new(CONFIGURATION) || file == Path::new(FLAKE) || file.ends_with(FILE_NAME)
+}

@@ -1,0 +1,119 @@
+//! Why Nix could not use a flake's inputs, by name: its own words name one, in another way in each version.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::install::Job;
+use crate::nix::command::Invocation;
+use crate::report::Problem;
+use crate::store::path::of_source;
+use crate::tree::lock::{self, Input, LOCK, Lock};
+
+/// What `problem`, which Nix ended with, means for the flake at `root`: one problem an input, or `problem` itself.
+///
+/// # Errors
+/// When the lock cannot be read, or Nix does not say what is in its store.
+pub fn explain(job: &Job<'_>, root: &Path, problem: Problem) -> Result<Vec<Problem>> {
+    let lock = match Lock::load(root) {
+        Ok(lock) => lock.unwrap_or_default(),
+        // That is why, then.
+        Err(error) => return Ok(vec![error.downcast::<Problem>()?.raw(problem.raw)]),
+    };
+    let inputs = lock.inputs();
+    let relative = |with_parent| {
+        inputs
+            .iter()
+            .filter(move |input| input.relative && input.has_parent == with_parent)
+    };
+    let mut found = match problem.code {
+        "flake-lock-incomplete" if relative(true).next().is_some() => relative(true)
+            .map(|input| {
+                too_new(
+                    input,
+                    "A relative path as an input, with its `parent`, is written by Nix 2.26 and later.",
+                )
+            })
+            .collect(),
+        "flake-lock-too-new" => inputs
+            .iter()
+            .filter(|input| input.kind == "tarball")
+            .map(|input| too_new(input, &problem.why))
+            .collect(),
+        "file-missing" => relative(false).map(too_old).collect(),
+        "flake-lock-incomplete" | "flake-input-missing" => {
+            let mut found = lock::problems(root)?;
+            if found.is_empty() {
+                found = absent(job, &inputs)?;
+            }
+            found
+        }
+        _ => Vec::new(),
+    };
+    match found.first_mut() {
+        Some(first) => first.raw = problem.raw,
+        None => found.push(problem),
+    }
+    Ok(found)
+}
+
+/// The inputs whose source is not in the live system's store. `nix flake metadata` does not tell (Nix 2.8 to 2.34).
+fn absent(job: &Job<'_>, inputs: &[Input]) -> Result<Vec<Problem>> {
+    let located: Vec<(&Input, String)> = inputs
+        .iter()
+        .filter_map(|input| Some((input, of_source(input.nar_hash.as_deref()?, "source")?)))
+        .collect();
+    if located.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ask = Invocation::new("nix-store")
+        .args(["--check-validity", "--print-invalid"])
+        .args(located.iter().map(|(_, path)| path));
+    let invalid = job.runner.output(&ask)?;
+    let is_absent = |path: &str| invalid.lines().any(|line| line == path);
+    Ok(located
+        .iter()
+        .filter(|(_, path)| is_absent(path))
+        .map(|(input, path)| not_here(input, path))
+        .collect())
+}
+
+fn not_here(input: &Input, path: &str) -> Problem {
+    Problem::error(
+        "flake-input-missing",
+        format!("The flake input `{}` ({}) is not on this medium", input.name, input.url),
+    )
+    .at(LOCK, None, None)
+    .because(format!(
+        "Its source would be {path}, and nothing is there. Without a network it cannot be fetched."
+    ))
+    .remedy("Make the ISO from this configuration with this flake.lock; or install with --online.")
+}
+
+fn too_new(input: &Input, why: &str) -> Problem {
+    Problem::error(
+        "flake-lock-too-new",
+        format!(
+            "This version of Nix cannot read how flake.lock locks the input `{}` ({})",
+            input.name, input.url
+        ),
+    )
+    .at(LOCK, None, None)
+    .because(why)
+    .remedy("Make the ISO with the version of Nix that wrote the lock.")
+}
+
+fn too_old(input: &Input) -> Problem {
+    Problem::error(
+        "flake-lock-too-old",
+        format!(
+            "This version of Nix cannot read how flake.lock locks the input `{}` ({})",
+            input.name, input.url
+        ),
+    )
+    .at(LOCK, None, None)
+    .because(
+        "A relative path as an input has a `parent` in the lock since Nix 2.26; this one was locked by an earlier Nix.",
+    )
+    .remedy("Run `nix flake update` for this input with the version of Nix that is on the ISO, and make the ISO again.")
+}

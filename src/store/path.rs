@@ -1,0 +1,48 @@
+//! Store paths that are known without asking Nix.
+
+use data_encoding::{BASE64, BitOrder, HEXLOWER, Specification};
+use sha2::{Digest, Sha256};
+
+/// Nix's digits: without e, o, t, u (src/libutil/hash.cc).
+const DIGITS: &str = "0123456789abcdfghijklmnpqrsvwxyz";
+
+/// Where Nix keeps a source with the NAR hash `sri` (`sha256-…`, as in flake.lock) and no references: the same as
+/// `nix-store --print-fixed-path --recursive sha256 HASH NAME`. `None` when it is no such hash.
+#[must_use]
+pub fn of_source(sri: &str, name: &str) -> Option<String> {
+    let hash = BASE64.decode(sri.strip_prefix("sha256-")?.as_bytes()).ok()?;
+    if hash.len() != 32 {
+        return None;
+    }
+    let digest = Sha256::digest(format!("source:sha256:{}:/nix/store:{name}", HEXLOWER.encode(&hash)));
+    let mut folded = [0_u8; 20];
+    for (index, byte) in digest.iter().enumerate() {
+        folded[index % 20] ^= byte;
+    }
+    Some(format!("/nix/store/{}-{name}", base32(&folded)?))
+}
+
+/// Nix's base 32: the last bits first.
+fn base32(bytes: &[u8]) -> Option<String> {
+    let mut digits = Specification::new();
+    digits.symbols.push_str(DIGITS);
+    digits.bit_order = BitOrder::LeastSignificantFirst;
+    Some(digits.encoding().ok()?.encode(bytes).chars().rev().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_a_source_is_the_one_that_nix_prints() {
+        // nix-store --print-fixed-path --recursive sha256 $(printf '' | sha256sum | cut -c1-64) source (Nix 2.26)
+        assert_eq!(
+            of_source("sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=", "source").unwrap(),
+            "/nix/store/f6jkrn77ysv9dhs8hh6s2faflhjc930i-source"
+        );
+        for wrong in ["sha1-47DEQpj8HBSa", "sha256-???", "sha256-47DE", ""] {
+            assert_eq!(of_source(wrong, "source"), None);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Where the user's files name something that Nix only tells by its name.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rnix::ast::{AstToken, PathContent};
+use rnix::{NodeOrToken, SyntaxKind, SyntaxToken};
+use walkdir::WalkDir;
+
+use super::modules::position;
+use crate::report::Problem;
+use crate::tree::hardware::normal;
+
+/// `problem` at the first place of the tree at `root` whose path literal leads to `wanted` (relative to the tree).
+#[must_use]
+pub fn at_path(problem: Problem, root: &Path, wanted: &Path) -> Problem {
+    let Some(name) = wanted.file_name().and_then(|name| name.to_str()) else {
+        return problem;
+    };
+    let leads_there = |file: &Path, token: &SyntaxToken| {
+        PathContent::cast(token.clone()).is_some()
+            && token.text().starts_with('.')
+            && normal(&file.with_file_name(token.text())).is_some_and(|path| path == wanted)
+    };
+    at_first(problem, root, name, &leads_there)
+}
+
+/// `problem` at the first place of the tree at `root` that names the package `full_name` (`htop-3.3.0`) by its name
+/// without the version.
+#[must_use]
+pub fn at_package(problem: Problem, root: &Path, full_name: &str) -> Problem {
+    let name = package_name(full_name);
+    let is_it = |_: &Path, token: &SyntaxToken| token.kind() == SyntaxKind::TOKEN_IDENT && token.text() == name;
+    at_first(problem, root, name, &is_it)
+}
+
+/// As `builtins.parseDrvName`: the version begins at the first dash that no letter follows.
+fn package_name(full_name: &str) -> &str {
+    let dashes = full_name.match_indices('-').map(|(at, _)| at);
+    let version = dashes
+        .into_iter()
+        .find(|at| full_name[at + 1..].starts_with(|next: char| !next.is_alphabetic()));
+    version.map_or(full_name, |at| &full_name[..at])
+}
+
+fn at_first(problem: Problem, root: &Path, text: &str, matches: &dyn Fn(&Path, &SyntaxToken) -> bool) -> Problem {
+    match first(root, text, matches) {
+        Some((file, line, column)) => problem.at(file, Some(line), Some(column)),
+        None => problem,
+    }
+}
+
+fn first(root: &Path, text: &str, matches: &dyn Fn(&Path, &SyntaxToken) -> bool) -> Option<(PathBuf, u32, u32)> {
+    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
+    entries
+        .filter_entry(|entry| entry.file_name() != ".git")
+        .flatten()
+        .filter(|entry| entry.file_type().is_file() && entry.path().extension().is_some_and(|ext| ext == "nix"))
+        .find_map(|entry| {
+            let contents = fs::read_to_string(entry.path()).ok()?;
+            // Parsing is slow, and most files do not name it.
+            if !contents.contains(text) {
+                return None;
+            }
+            let file = entry.path().strip_prefix(root).ok()?;
+            let syntax = rnix::Root::parse(&contents).syntax();
+            let mut tokens = syntax.descendants_with_tokens().filter_map(NodeOrToken::into_token);
+            let token = tokens.find(|token| matches(file, token))?;
+            let (line, column) = position(&contents, usize::from(token.text_range().start()));
+            Some((file.to_owned(), line, column))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_and_a_file_are_found_where_the_tree_names_them() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("a")).unwrap();
+        fs::write(
+            root.path().join("a/x.nix"),
+            "# htop\n{ pkgs, ... }:\n{ p = [ \"htop\" pkgs.htop ];\n  f = ../b/c; }",
+        )
+        .unwrap();
+        let problem = || Problem::error("x", "x");
+        let place = |problem: Problem| problem.place.map(|place| place.to_string());
+        assert_eq!(
+            place(at_package(problem(), root.path(), "htop-3.3.0")).as_deref(),
+            Some("a/x.nix:3:21")
+        );
+        assert_eq!(place(at_package(problem(), root.path(), "nano-7")), None);
+        assert_eq!(
+            place(at_path(problem(), root.path(), Path::new("b/c"))).as_deref(),
+            Some("a/x.nix:4:7")
+        );
+        assert_eq!(place(at_path(problem(), root.path(), Path::new("a/b/c"))), None);
+    }
+
+    #[test]
+    fn a_name_ends_where_its_version_begins() {
+        for (full, name) in [
+            ("htop-3.3.0", "htop"),
+            ("unfree-game-1.0", "unfree-game"),
+            ("hello", "hello"),
+            ("a-2b-c", "a"),
+        ] {
+            assert_eq!(package_name(full), name);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What a look at the tree's files tells, before Nix is started.
+
+mod links;
+mod mention;
+mod modules;
+mod secrets;
+
+pub use links::links;
+pub use mention::{at_package, at_path};
+pub use modules::{Broken, modules};
+pub use secrets::secrets;

@@ -1,0 +1,122 @@
+//! Files that hold private keys: a flake's tree is in the store, and /etc/nixos is open to every user.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use walkdir::WalkDir;
+
+use crate::report::Problem;
+use crate::tree::source::Kind;
+
+/// How much of a file is looked at: a key stands at its beginning.
+const LOOKED_AT: u64 = 64 * 1024;
+
+/// The shortest line of a key's body: documentation that shows a header has none.
+const BODY: usize = 40;
+
+/// Warns of private keys in the tree at `root`, by their contents. Encrypted ones (age, sops, git-crypt) are none.
+#[must_use]
+pub fn secrets(root: &Path, kind: Kind) -> Vec<Problem> {
+    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
+    entries
+        .filter_entry(|entry| entry.file_name() != ".git")
+        .flatten()
+        .filter(|entry| entry.file_type().is_file())
+        .filter_map(|entry| {
+            let mut bytes = Vec::new();
+            let mut start = File::open(entry.path()).ok()?.take(LOOKED_AT);
+            start.read_to_end(&mut bytes).ok()?;
+            let (what, line) = private_key(&bytes)?;
+            let path = entry.path().strip_prefix(root).ok()?;
+            Some(warning(path, what, line, kind))
+        })
+        .collect()
+}
+
+fn warning(path: &Path, what: &str, line: u32, kind: Kind) -> Problem {
+    let why = match kind {
+        Kind::Flake => "Nix copies the whole flake to its store, where every user and every program can read it.",
+        Kind::Channel => {
+            "Every user of the installed system can read /etc/nixos, and what a configuration uses is in the store, which everybody can read."
+        }
+    };
+    Problem::warning("tree-secret", format!("The configuration contains {what}"))
+        .at(path, Some(line), None)
+        .because(why)
+        .remedy("Take it out of the configuration and make a new key: this one is on the installation medium as well. Keep secrets encrypted, for example with sops-nix or agenix.")
+}
+
+/// The kind of key, and its line.
+fn private_key(bytes: &[u8]) -> Option<(&'static str, u32)> {
+    // Nothing of it is anywhere in most files.
+    let text = std::str::from_utf8(bytes)
+        .unwrap_or_else(|error| std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default());
+    let mut lines = text.lines().map(str::trim).zip(1..);
+    while let Some((line, number)) = lines.next() {
+        if line.starts_with("-----BEGIN ")
+            && (line.ends_with("PRIVATE KEY-----") || line.ends_with("PRIVATE KEY BLOCK-----"))
+        {
+            let body = lines.clone().take(6).any(|(line, _)| is_body(line));
+            if body {
+                let what = if line.contains("OPENSSH") {
+                    "a private SSH key"
+                } else {
+                    "a private key"
+                };
+                return Some((what, number));
+            }
+        } else if line.starts_with("AGE-SECRET-KEY-1") && line.len() > BODY {
+            return Some(("a private age key", number));
+        } else if line.starts_with("PuTTY-User-Key-File-") {
+            return Some(("a private SSH key (PuTTY)", number));
+        } else if let Some(key) = line.strip_prefix("PrivateKey = ")
+            && key.len() == 44
+            && key.ends_with('=')
+        {
+            return Some(("a private WireGuard key", number));
+        }
+    }
+    None
+}
+
+fn is_body(line: &str) -> bool {
+    line.len() >= BODY
+        && line
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY_LINE: &str = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW";
+
+    #[test]
+    fn private_keys_are_known_by_their_contents_and_documentation_is_none() {
+        let keys = [
+            format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{BODY_LINE}\n"),
+            format!("# mine\n  -----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: x\n\n{BODY_LINE}\n"),
+            format!("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{BODY_LINE}\n"),
+            "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ\n".to_owned(),
+            "PuTTY-User-Key-File-3: ssh-ed25519\n".to_owned(),
+            "[Interface]\nPrivateKey = yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\n".to_owned(),
+        ];
+        for key in keys {
+            assert!(private_key(key.as_bytes()).is_some(), "{key}");
+        }
+        let others = [
+            format!("-----BEGIN PUBLIC KEY-----\n{BODY_LINE}\n"),
+            format!("-----BEGIN AGE ENCRYPTED FILE-----\n{BODY_LINE}\n"),
+            format!("-----BEGIN CERTIFICATE-----\n{BODY_LINE}\n"),
+            "A key begins with\n\n    -----BEGIN OPENSSH PRIVATE KEY-----\n    …\n".to_owned(),
+            format!("ssh-ed25519 {BODY_LINE}\n"),
+            "PrivateKey = @key@\n".to_owned(),
+        ];
+        for other in others {
+            assert_eq!(private_key(other.as_bytes()), None, "{other}");
+        }
+        assert!(private_key(b"AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ\n\xff\xfe").is_some());
+    }
+}

@@ -1,0 +1,386 @@
+//! flake.lock: which inputs it names, and whether they are those of flake.nix. The form is that of Nix 2.4 and later
+//! (version 7); relative `path:` inputs have a `parent` since 2.26.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use rnix::ast::{Attr, Entry, Expr, HasEntry, InterpolPart};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::source::FLAKE;
+use crate::report::Problem;
+
+/// The name of the file.
+pub const LOCK: &str = "flake.lock";
+
+/// A locked input, direct or of another input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// The way to it from the flake: `tools/extra`.
+    pub name: String,
+    /// What it is locked to, as a flake reference: `github:example/extra/2222…`.
+    pub url: String,
+    /// `github`, `tarball`, `path`, …
+    pub kind: String,
+    /// The hash of its source, in SRI form; absent where the lock does not say it.
+    pub nar_hash: Option<String>,
+    /// Whether it lies in the tree of the flake that names it.
+    pub relative: bool,
+    /// Whether it is written in the form that Nix 2.26 introduced for such inputs.
+    pub has_parent: bool,
+}
+
+/// A flake.lock.
+#[derive(Debug, Default, Deserialize)]
+pub struct Lock {
+    #[serde(default)]
+    nodes: BTreeMap<String, Node>,
+    #[serde(default)]
+    root: String,
+    version: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Node {
+    inputs: BTreeMap<String, Reference>,
+    locked: Map<String, Value>,
+    original: Map<String, Value>,
+    parent: Option<Value>,
+}
+
+/// A node's name, or the way to another input that is followed.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Reference {
+    Node(String),
+    Follows(#[allow(dead_code)] Vec<String>), // Only that it is one counts.
+}
+
+impl Lock {
+    /// Reads the lock of the flake at `root`; `None` when there is none.
+    ///
+    /// # Errors
+    /// A [`Problem`] when it is no lock.
+    pub fn load(root: &Path) -> Result<Option<Self>> {
+        let text = match fs::read_to_string(root.join(LOCK)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            text => text.with_context(|| format!("Failed to read {LOCK}"))?,
+        };
+        let lock: Self =
+            serde_json::from_str(&text).map_err(|error| {
+                let number = |value: usize| u32::try_from(value).ok();
+                Problem::error("flake-lock-broken", "flake.lock is not a lock file")
+                .at(LOCK, number(error.line()), number(error.column()))
+                .because(format!("It is not JSON: {}. Marks of a merge conflict are a common cause.", reason(&error)))
+                .remedy(
+                    "Run `nix flake lock` in the configuration on a machine with a network, and make the ISO again.",
+                )
+            })?;
+        Ok(Some(lock))
+    }
+
+    /// All inputs, each once, by the shortest way to it.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<Input> {
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::from([self.root.as_str()]);
+        let mut queue = std::collections::VecDeque::from([(String::new(), self.root.as_str())]);
+        while let Some((way, key)) = queue.pop_front() {
+            let Some(node) = self.nodes.get(key) else { continue };
+            if !way.is_empty() {
+                found.push(input(&way, node));
+            }
+            for (name, reference) in &node.inputs {
+                if let Reference::Node(key) = reference
+                    && seen.insert(key)
+                {
+                    let way = if way.is_empty() {
+                        name.clone()
+                    } else {
+                        format!("{way}/{name}")
+                    };
+                    queue.push_back((way, key));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Without the position, which is the problem's place.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.split(" at line ").next().unwrap_or(&text).to_owned()
+}
+
+fn text<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    map.get(key)?.as_str()
+}
+
+fn input(way: &str, node: &Node) -> Input {
+    let locked = &node.locked;
+    let kind = text(locked, "type").unwrap_or_default().to_owned();
+    let path = text(locked, "path").unwrap_or_default();
+    Input {
+        name: way.to_owned(),
+        url: reference(locked),
+        nar_hash: text(locked, "narHash").map(str::to_owned),
+        relative: kind == "path" && !path.starts_with('/'),
+        has_parent: node.parent.is_some(),
+        kind,
+    }
+}
+
+/// A flake reference as a person writes it.
+fn reference(map: &Map<String, Value>) -> String {
+    let field = |key| text(map, key).unwrap_or_default();
+    let at = text(map, "ref")
+        .or(text(map, "rev"))
+        .map_or_else(String::new, |at| format!("/{at}"));
+    match field("type") {
+        kind @ ("github" | "gitlab" | "sourcehut") => format!("{kind}:{}/{}{at}", field("owner"), field("repo")),
+        "indirect" => format!("{}{at}", field("id")),
+        "path" => format!("path:{}", field("path")),
+        "git" => format!("git+{}", field("url")),
+        _ => field("url").to_owned(),
+    }
+}
+
+/// What a look at flake.nix and its lock tells without Nix: no lock, inputs that it lacks, inputs that were changed since.
+///
+/// # Errors
+/// When the lock cannot be read or is none.
+pub fn problems(root: &Path) -> Result<Vec<Problem>> {
+    let Some(declared) = declared(root) else {
+        return Ok(Vec::new());
+    };
+    let Some(lock) = Lock::load(root)? else {
+        if declared.is_empty() {
+            return Ok(Vec::new());
+        }
+        return Ok(vec![absent()]);
+    };
+    if !(5..=7).contains(&lock.version) {
+        return Ok(vec![
+            Problem::error("flake-lock-too-new", "This version of Nix cannot read flake.lock")
+                .at(LOCK, None, None)
+                .because(format!("It is of version {}; versions 5 to 7 are known.", lock.version))
+                .remedy("Make the ISO with the version of Nix that wrote the lock."),
+        ]);
+    }
+    let known = lock.nodes.get(&lock.root).map(|node| &node.inputs);
+    let mut problems = Vec::new();
+    for (name, url) in &declared {
+        match known.and_then(|inputs| inputs.get(name)) {
+            None => problems.push(not_locked(name, url.as_deref())),
+            Some(Reference::Node(key)) => {
+                let original = lock.nodes.get(key).map(|node| reference(&node.original));
+                if let (Some(url), Some(original)) = (url, original)
+                    && changed(url, &original)
+                {
+                    problems.push(stale(name, url, &original));
+                }
+            }
+            Some(Reference::Follows(_)) => {}
+        }
+    }
+    Ok(problems)
+}
+
+const MEND: &str = "On a machine with a network run `nix flake lock` in the configuration, and make the ISO again.";
+
+fn absent() -> Problem {
+    Problem::error("flake-lock-absent", "The flake has inputs and no flake.lock")
+        .at(FLAKE, None, None)
+        .because("Without a network Nix can only use inputs that a lock names exactly.")
+        .remedy(MEND)
+}
+
+fn not_locked(name: &str, url: Option<&str>) -> Problem {
+    let url = url.map_or_else(String::new, |url| format!(" ({url})"));
+    Problem::error(
+        "flake-lock-incomplete",
+        format!("flake.lock does not lock the input `{name}`{url}"),
+    )
+    .at(LOCK, None, None)
+    .because("flake.nix names it. Without a network Nix can only use inputs that the lock names exactly.")
+    .remedy(MEND)
+}
+
+fn stale(name: &str, url: &str, original: &str) -> Problem {
+    Problem::error(
+        "flake-lock-stale",
+        format!("flake.lock locks another `{name}` than flake.nix asks for"),
+    )
+    .at(LOCK, None, None)
+    .because(format!(
+        "flake.nix says {url}, the lock was made for {original}. Nix would fetch the new one."
+    ))
+    .remedy(MEND)
+}
+
+/// Whether two references differ. Only those that are written in one way are compared: hosts of code by owner, name and ref.
+fn changed(url: &str, original: &str) -> bool {
+    let comparable = |url: &str| {
+        ["github:", "gitlab:", "sourcehut:"]
+            .iter()
+            .any(|kind| url.starts_with(kind))
+            && !url.contains(['?', '%'])
+    };
+    comparable(url) && comparable(original) && !url.trim_end_matches('/').eq_ignore_ascii_case(original)
+}
+
+/// The inputs that flake.nix names, with the address where it is a plain string; `None` when flake.nix cannot be read.
+fn declared(root: &Path) -> Option<BTreeMap<String, Option<String>>> {
+    let text = fs::read_to_string(root.join(FLAKE)).ok()?;
+    let parsed = rnix::Root::parse(&text);
+    let Expr::AttrSet(flake) = parsed.tree().expr()? else {
+        return None;
+    };
+    let mut inputs = BTreeMap::new();
+    collect(&flake, &mut Vec::new(), &mut inputs);
+    Some(inputs)
+}
+
+/// Walks `inputs = { a.url = "…"; };` and `inputs.a.url = "…";` alike.
+fn collect(set: &impl HasEntry, way: &mut Vec<String>, inputs: &mut BTreeMap<String, Option<String>>) {
+    for entry in set.entries() {
+        let Entry::AttrpathValue(entry) = entry else { continue };
+        let names: Option<Vec<String>> = entry
+            .attrpath()
+            .map(|path| path.attrs().filter_map(|name| plain(&name)).collect());
+        let depth = way.len();
+        way.extend(names.unwrap_or_default());
+        if way.first().is_some_and(|first| first == "inputs") {
+            if let Some(name) = way.get(1) {
+                let url = inputs.entry(name.clone()).or_insert(None);
+                if let (Some("url"), 3, Some(Expr::Str(value))) =
+                    (way.get(2).map(String::as_str), way.len(), entry.value())
+                {
+                    *url = string(&value);
+                }
+            }
+            // Below an input's name only its address counts here.
+            if way.len() < 3
+                && let Some(Expr::AttrSet(inner)) = entry.value()
+            {
+                collect(&inner, way, inputs);
+            }
+        }
+        way.truncate(depth);
+    }
+}
+
+fn plain(name: &Attr) -> Option<String> {
+    match name {
+        Attr::Ident(name) => Some(name.ident_token()?.text().to_owned()),
+        Attr::Str(name) => string(name),
+        Attr::Dynamic(_) => None,
+    }
+}
+
+fn string(value: &rnix::ast::Str) -> Option<String> {
+    match value.normalized_parts().as_slice() {
+        [InterpolPart::Literal(text)] => Some(text.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FLAKE_NIX: &str = r#"{
+  inputs = {
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-24.05";
+    "tools" = { url = "github:example/tools"; inputs.nixpkgs.follows = "nixpkgs"; };
+    indirect.flake = false;
+  };
+  inputs.extra.url = "https://e.example/x.tar.gz";
+  outputs = inputs: { inputs.none = 1; };
+}"#;
+
+    fn tree(lock: Option<&str>) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join(FLAKE), FLAKE_NIX).unwrap();
+        if let Some(lock) = lock {
+            fs::write(root.path().join(LOCK), lock).unwrap();
+        }
+        root
+    }
+
+    fn told(lock: Option<&str>) -> Vec<String> {
+        let problems = problems(tree(lock).path()).unwrap();
+        problems
+            .iter()
+            .map(|problem| format!("{} {}", problem.code, problem.what))
+            .collect()
+    }
+
+    #[test]
+    fn inputs_are_read_however_they_are_written() {
+        let inputs = declared(tree(None).path()).unwrap();
+        let expected = [
+            ("extra", Some("https://e.example/x.tar.gz")),
+            ("indirect", None),
+            ("nixpkgs", Some("github:NixOS/nixpkgs/nixos-24.05")),
+            ("tools", Some("github:example/tools")),
+        ];
+        let inputs: Vec<_> = inputs
+            .iter()
+            .map(|(name, url)| (name.as_str(), url.as_deref()))
+            .collect();
+        assert_eq!(inputs, expected);
+    }
+
+    #[test]
+    fn a_lock_that_is_absent_incomplete_stale_or_too_new_is_told_by_input() {
+        assert_eq!(told(None), ["flake-lock-absent The flake has inputs and no flake.lock"]);
+        let lock = r#"{"version":7,"root":"root","nodes":{
+            "root":{"inputs":{"nixpkgs":"nixpkgs","tools":"tools","indirect":["tools","x"]}},
+            "nixpkgs":{"locked":{"type":"github","owner":"NixOS","repo":"nixpkgs","rev":"1"},
+                       "original":{"type":"github","owner":"nixos","repo":"nixpkgs","ref":"nixos-23.11"}},
+            "tools":{"locked":{},"original":{"type":"github","owner":"example","repo":"tools"}}}}"#;
+        assert_eq!(
+            told(Some(lock)),
+            [
+                "flake-lock-incomplete flake.lock does not lock the input `extra` (https://e.example/x.tar.gz)",
+                "flake-lock-stale flake.lock locks another `nixpkgs` than flake.nix asks for",
+            ]
+        );
+        assert!(told(Some(r#"{"version":9,"root":"root","nodes":{}}"#))[0].starts_with("flake-lock-too-new"));
+        let error = problems(tree(Some("{\n<<<<<<< HEAD\n")).path()).unwrap_err();
+        assert!(error.to_string().contains("flake.lock:2:1"), "{error}");
+    }
+
+    #[test]
+    fn nested_inputs_are_named_by_the_way_to_them() {
+        let lock: Lock = serde_json::from_str(
+            r#"{"version":7,"root":"root","nodes":{
+            "root":{"inputs":{"tools":"tools","nixpkgs":"nixpkgs"}},
+            "nixpkgs":{"locked":{"type":"github","owner":"NixOS","repo":"nixpkgs","rev":"1","narHash":"sha256-x"}},
+            "tools":{"inputs":{"nixpkgs":["nixpkgs"],"extra":"extra"},"locked":{"type":"tarball","url":"https://e.example/t"}},
+            "extra":{"locked":{"type":"path","path":"./extra"},"parent":[]}}}"#,
+        )
+        .unwrap();
+        let inputs = lock.inputs();
+        let names: Vec<_> = inputs
+            .iter()
+            .map(|input| format!("{} {}", input.name, input.url))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "nixpkgs github:NixOS/nixpkgs/1",
+                "tools https://e.example/t",
+                "tools/extra path:./extra"
+            ]
+        );
+        assert!(inputs[2].relative && inputs[2].has_parent && !inputs[0].relative);
+    }
+}
