@@ -132,6 +132,22 @@ fn look_into(live: &Live, tree: &Path) {
 }
 
 #[test]
+fn the_same_input_gives_the_same_bytes_and_an_update_leaves_them() {
+    let tree = tree("channel");
+    let args = ["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"];
+    let (one, two) = (Emitted::new(tree.path(), &args), Emitted::new(tree.path(), &args));
+    let said = nix_cfg_iso(&["update", two.dir().to_str().unwrap()]);
+    assert!(
+        String::from_utf8_lossy(&said.stdout).ends_with("is up to date.\n"),
+        "{said:?}"
+    );
+    common::run(
+        "diff",
+        &["-r", one.dir().to_str().unwrap(), two.dir().to_str().unwrap()],
+    );
+}
+
+#[test]
 fn the_iso_of_a_channel_configuration_installs_it() {
     let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
     let builder = builder("2.26", &emitted);

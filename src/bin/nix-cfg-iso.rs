@@ -1,7 +1,7 @@
 //! Parses, runs, and gives the exit code.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -11,6 +11,7 @@ use nix_cfg_install::iso::calamares_config::{self, Known};
 use nix_cfg_install::iso::closure::Closure;
 use nix_cfg_install::iso::emitted::emitted;
 use nix_cfg_install::iso::init::{self, Order};
+use nix_cfg_install::iso::update::update;
 use nix_cfg_install::report::{Problem, Problems, Severity};
 
 fn main() -> ExitCode {
@@ -26,14 +27,16 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Init(args) => init(args),
+        Command::Update(args) => {
+            say(&update(&args.dir, &programs()?)?);
+            Ok(())
+        }
         Command::Frontier(args) => frontier(&args),
         Command::CalamaresConfig(args) => calamares_config(args),
     }
 }
 
 fn init(args: Init) -> Result<()> {
-    let program = std::env::current_exe().context("Failed to find this program's own file")?;
-    let folder = program.parent().unwrap_or(Path::new("/"));
     let order = Order {
         dir: args.dir,
         config: args.config,
@@ -44,13 +47,9 @@ fn init(args: Init) -> Result<()> {
         hardware_config: args.hardware_config,
         build_helper: args.build_helper,
     };
-    let done = init::init(&order, folder, Path::new("/etc/os-release"))?;
-    for warning in &done.warnings {
-        tell(warning);
-    }
-    for note in &done.notes {
-        println!("{note}");
-    }
+    let done = init::init(&order, &programs()?, Path::new("/etc/os-release"))?;
+    done.warnings.iter().for_each(tell);
+    say(&done.notes);
     Ok(())
 }
 
@@ -71,10 +70,20 @@ fn calamares_config(args: CalamaresConfig) -> Result<()> {
         users: (args.no_users || !args.users.is_empty()).then_some(args.users),
         helper: args.helper,
     };
-    for note in calamares_config::derive(&args.folder, &known)? {
+    say(&calamares_config::derive(&args.folder, &known)?);
+    Ok(())
+}
+
+/// The folder of this program: what it ships stands beside it.
+fn programs() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("Failed to find this program's own file")?;
+    Ok(program.parent().unwrap_or(Path::new("/")).to_owned())
+}
+
+fn say(notes: &[String]) {
+    for note in notes {
         println!("{note}");
     }
-    Ok(())
 }
 
 fn tell(problem: &Problem) {

@@ -20,6 +20,8 @@ pub struct Args {
 pub enum Command {
     /// Write a new folder with a flake that builds the ISO
     Init(Init),
+    /// Bring a folder that init wrote up to date with this version of the program; what you edited is kept
+    Update(Update),
     /// Find what an ISO must hold so that a system and its variants can be rebuilt on another machine (run by nix/closure.nix)
     Frontier(Frontier),
     /// Turn the configuration of Calamares into that of an offline installer (used while the ISO is built)
@@ -52,6 +54,13 @@ pub struct Init {
     /// Let the flake build nix-cfg-install from its source, instead of copying the one that this program came with
     #[arg(long)]
     pub build_helper: bool,
+}
+
+/// `nix-cfg-iso update`.
+#[derive(Debug, ClapArgs)]
+pub struct Update {
+    /// The folder that init wrote
+    pub dir: PathBuf,
 }
 
 /// `nix-cfg-iso frontier`.

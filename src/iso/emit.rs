@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::tree::source::Kind;
 
 /// The folder of the emitted flake that belongs to this program.
@@ -24,7 +26,7 @@ const MODULES: [(&str, &str); 8] = [
 ];
 
 /// What was asked for, with every choice made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// Channel or flake.
     pub kind: Kind,
@@ -54,7 +56,8 @@ pub struct File {
 }
 
 impl File {
-    fn text(path: impl AsRef<Path>, text: impl Into<String>) -> Self {
+    /// A text file.
+    pub fn text(path: impl AsRef<Path>, text: impl Into<String>) -> Self {
         Self {
             path: path.as_ref().to_owned(),
             contents: text.into().into_bytes(),

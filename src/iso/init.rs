@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::emit::{self, File, Request, TREE_FOLDER};
+use super::emit::{self, Request, TREE_FOLDER};
+use super::manifest::{self, Manifest};
 use super::{helpers, hosts};
 use crate::interrupt::Interrupt;
 use crate::report::{Problem, Problems, Severity};
@@ -71,8 +71,9 @@ pub fn init(order: &Order, programs: &Path, os_release: &Path) -> Result<Done> {
     // The flake comes last: with it the folder is complete.
     files.reverse();
     for file in &files {
-        write(&order.dir, file)?;
+        manifest::write(&order.dir, file)?;
     }
+    Manifest::new(request, &files).save(&order.dir)?;
     done.notes.push(format!(
         "Wrote {dir}. Next: nix build path:{dir}#iso",
         dir = order.dir.display()
@@ -211,17 +212,6 @@ fn copy_tree(source: &Source, dest: &Path, done: &mut Done) -> Result<()> {
     }
     done.warnings.extend(problems);
     Ok(())
-}
-
-fn write(dir: &Path, file: &File) -> Result<()> {
-    let path = dir.join(&file.path);
-    let what = || format!("Failed to write {}", path.display());
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).with_context(what)?;
-    }
-    fs::write(&path, &file.contents).with_context(what)?;
-    let mode = if file.executable { 0o755 } else { 0o644 };
-    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).with_context(what)
 }
 
 #[cfg(test)]

@@ -8,3 +8,5 @@ pub mod emitted;
 pub mod helpers;
 pub mod hosts;
 pub mod init;
+pub mod manifest;
+pub mod update;

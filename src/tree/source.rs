@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
+use serde::{Deserialize, Serialize};
 
 use crate::report::Problem;
 
@@ -21,7 +22,8 @@ pub const CONFIGURATION: &str = "configuration.nix";
 pub const FLAKE: &str = "flake.nix";
 
 /// The two kinds of configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// `configuration.nix`, evaluated with the `<nixpkgs/nixos>` of the live system's channel.
     Channel,

@@ -1,0 +1,230 @@
+//! `nix-cfg-iso update`: writes again what this version of the program writes otherwise, and keeps the user's edits.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::emit::{self, File, TOOL_FOLDER};
+use super::helpers;
+use super::manifest::{Manifest, hash, write};
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is as this version writes it.
+    Current,
+    /// It was as an earlier version wrote it, or was not there, and is written.
+    Written,
+    /// The user edited or removed it, and this version has nothing new to say.
+    Kept,
+    /// The user edited or removed it, and this version writes it otherwise: that stands beside it.
+    Beside,
+}
+
+/// Updates the emitted folder `dir`; `programs` is where the running program stands. Gives one sentence for each file that
+/// the user should know of.
+///
+/// # Errors
+/// A [`crate::report::Problem`] when the folder is none of ours or the programs to ship are missing; when the disk refuses.
+pub fn update(dir: &Path, programs: &Path) -> Result<Vec<String>> {
+    let manifest = Manifest::load(dir)?;
+    let helpers = if manifest.request.build_helper {
+        Vec::new()
+    } else {
+        helpers::load(programs, &manifest.request.system)?
+    };
+    let files = emit::files(&manifest.request, &helpers);
+    let mut notes = Vec::new();
+    let mut written = 0;
+    for file in &files {
+        let known = manifest.files.get(&file.path).map(String::as_str);
+        let there = read(&dir.join(&file.path))?;
+        let name = file.path.display();
+        match fate(file, known, there.as_deref()) {
+            Fate::Current => {}
+            Fate::Written => {
+                write(dir, file)?;
+                written += 1;
+            }
+            Fate::Kept => notes.push(format!("Kept {name} as you left it.")),
+            Fate::Beside => {
+                let beside = File {
+                    path: beside(&file.path),
+                    ..file.clone()
+                };
+                write(dir, &beside)?;
+                notes.push(format!(
+                    "Kept {name} as you left it. This version writes it otherwise: compare it with {}.",
+                    beside.path.display()
+                ));
+            }
+        }
+    }
+    notes.extend(remove_gone(dir, &manifest, &files)?);
+    let before = manifest.version.clone();
+    Manifest::new(manifest.request, &files).save(dir)?;
+    notes.push(match written {
+        0 => format!("{} is up to date.", dir.display()),
+        _ => format!(
+            "Updated {written} files in {} from {before} to {}.",
+            dir.display(),
+            env!("CARGO_PKG_VERSION")
+        ),
+    });
+    Ok(notes)
+}
+
+/// Decides by the hash that was `known` and by what is `there`.
+fn fate(file: &File, known: Option<&str>, there: Option<&[u8]>) -> Fate {
+    let new = hash(&file.contents);
+    let there = there.map(hash);
+    match (there.as_deref(), known) {
+        (Some(there), _) if there == new => Fate::Current,
+        (None, None) => Fate::Written,
+        // In the folder of this program something that is missing is an accident.
+        (None, Some(_)) if file.path.starts_with(TOOL_FOLDER) => Fate::Written,
+        (Some(there), Some(known)) if there == known => Fate::Written,
+        (_, Some(known)) if known == new => Fate::Kept,
+        (None, Some(_)) => Fate::Kept,
+        (Some(_), _) => Fate::Beside,
+    }
+}
+
+/// Removes what this version does not write any more, unless the user edited it.
+fn remove_gone(dir: &Path, manifest: &Manifest, files: &[File]) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for (path, known) in &manifest.files {
+        if files.iter().any(|file| file.path == *path) {
+            continue;
+        }
+        let full = dir.join(path);
+        match read(&full)? {
+            None => {}
+            Some(bytes) if hash(&bytes) == *known => {
+                fs::remove_file(&full).with_context(|| format!("Failed to remove {}", full.display()))?;
+            }
+            Some(_) => notes.push(format!(
+                "Kept {}, which is not used any more and which you edited.",
+                path.display()
+            )),
+        }
+    }
+    Ok(notes)
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        bytes => bytes
+            .map(Some)
+            .with_context(|| format!("Failed to read {}", path.display())),
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::emit::Request;
+    use super::*;
+    use crate::tree::source::Kind;
+
+    fn request() -> Request {
+        Request {
+            kind: Kind::Channel,
+            hosts: Vec::new(),
+            desktop: "gnome".to_owned(),
+            nixpkgs: "github:NixOS/nixpkgs/nixos-24.05".to_owned(),
+            system: "x86_64-linux".to_owned(),
+            hardware_config: None,
+            build_helper: true,
+        }
+    }
+
+    /// A folder as an earlier version wrote it: with another text in each of `old`.
+    fn emitted(old: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = emit::files(&request(), &[]);
+        for file in &mut files {
+            if old.iter().any(|name| file.path == Path::new(name)) {
+                file.contents = b"an earlier text".to_vec();
+            }
+        }
+        files.push(File::text("installer/gone.nix", "an earlier text"));
+        for file in &files {
+            write(dir.path(), file).unwrap();
+        }
+        Manifest::new(request(), &files).save(dir.path()).unwrap();
+        dir
+    }
+
+    fn run(dir: &tempfile::TempDir) -> String {
+        update(dir.path(), Path::new("/nowhere")).unwrap().join("\n")
+    }
+
+    fn text(dir: &tempfile::TempDir, name: &str) -> String {
+        fs::read_to_string(dir.path().join(name)).unwrap()
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_is_replaced_and_what_is_not_used_any_more_is_removed() {
+        let dir = emitted(&["flake.nix", "installer/default.nix"]);
+        let said = run(&dir);
+        assert!(said.contains("Updated 2 files"), "{said}");
+        assert!(text(&dir, "flake.nix").contains("mkOfflineIso"));
+        assert!(!dir.path().join("installer/gone.nix").exists());
+        assert!(run(&dir).ends_with("is up to date."));
+    }
+
+    #[test]
+    fn an_edit_is_kept_and_a_new_text_stands_beside_it_once() {
+        let dir = emitted(&["flake.nix"]);
+        for name in ["flake.nix", "nix-cfg-install.yaml"] {
+            fs::write(dir.path().join(name), "mine").unwrap();
+        }
+        let said = run(&dir);
+        assert!(
+            said.contains("Kept flake.nix as you left it. This version writes it otherwise"),
+            "{said}"
+        );
+        assert!(said.contains("Kept nix-cfg-install.yaml as you left it.\n"), "{said}");
+        assert_eq!(text(&dir, "flake.nix"), "mine");
+        assert!(text(&dir, "flake.nix.new").contains("mkOfflineIso"));
+        fs::remove_file(dir.path().join("flake.nix.new")).unwrap();
+        let said = run(&dir);
+        assert!(said.contains("Kept flake.nix as you left it.\n"), "{said}");
+        assert!(
+            !dir.path().join("flake.nix.new").exists(),
+            "it is offered again and again"
+        );
+    }
+
+    #[test]
+    fn what_is_missing_comes_back_only_in_the_folder_of_the_program() {
+        let dir = emitted(&[]);
+        for name in ["nix-cfg-install.yaml", "installer/default.nix"] {
+            fs::remove_file(dir.path().join(name)).unwrap();
+        }
+        fs::write(dir.path().join("installer/gone.nix"), "mine").unwrap();
+        let said = run(&dir);
+        assert!(dir.path().join("installer/default.nix").exists());
+        assert!(!dir.path().join("nix-cfg-install.yaml").exists());
+        assert!(
+            said.contains("Kept installer/gone.nix, which is not used any more"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_is_none_of_ours_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = update(dir.path(), Path::new("/nowhere")).unwrap_err().to_string();
+        assert!(error.contains("was not written by nix-cfg-iso"), "{error}");
+    }
+}
