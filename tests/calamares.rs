@@ -10,7 +10,7 @@ use common::{Live, Said, project, temporary, write};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The version that NixOS 25.11 has; the other one is in the matrix of the main case.
+/// For what does not depend on the version; the main case has both.
 const CALAMARES: &str = "3.3";
 
 /// A live system with Calamares, its configuration, and a disk that the fake partition job "made".
@@ -34,8 +34,10 @@ impl Gui {
             "cp",
             &["-a", &format!("{}/.", rig.display()), folder.path().to_str().unwrap()],
         );
-        // Without it Calamares ends at once; git keeps no empty folder.
-        std::fs::create_dir(folder.path().join("qml")).unwrap();
+        let status = project().join("calamares-module/branding/NixCfgStatus.qml");
+        std::fs::copy(status, folder.path().join("branding/rig/NixCfgStatus.qml")).unwrap();
+        // Without such a folder Calamares ends at once.
+        std::os::unix::fs::symlink("/usr/share/calamares/qml", folder.path().join("qml")).unwrap();
         let bind = |host: &Path, guest: &str| format!("{}:{guest}", host.display());
         let live = Live::with_disk("2.26").with(&[
             "--calamares",
@@ -163,14 +165,56 @@ quit-at-end: true
     }
 }
 
+/// What the slideshow saw: seconds since its first word, and the per cent of the whole that the bar shows.
+fn trace(said: &Said) -> Vec<(f64, f64, String)> {
+    let lines = said.out.lines().filter_map(|line| {
+        let at = line.find("trace [")? + "trace ".len();
+        let json = line[at..].trim_end().trim_end_matches('"').replace("\\\"", "\"");
+        serde_json::from_str::<Value>(&json).ok()
+    });
+    // seed, check, partition, mount, install, usermod, umount: (weights done + weight × fraction) / all (Calamares' JobQueue).
+    let total = 1.0 + 8.0 + 1.0 + 1.0 + 80.0 + 1.0 + 1.0;
+    let mut began = None;
+    lines
+        .map(|line| {
+            let millis = line[0].as_f64().unwrap();
+            let (done, weight) = if line[1] == "check" { (1.0, 8.0) } else { (11.0, 80.0) };
+            let overall = 100.0 * (done + weight * line[2].as_f64().unwrap()) / total;
+            let seconds = (millis - *began.get_or_insert(millis)) / 1000.0;
+            let word = |index: usize| line[index].as_str().unwrap().to_owned();
+            (seconds, overall, format!("{} | {} | {}", word(3), word(4), word(5)))
+        })
+        .collect()
+}
+
 #[test]
 fn a_configuration_is_installed_and_its_user_gets_the_password() {
-    let gui = Gui::new(CALAMARES, "channel");
-    let said = gui.run().ok();
-    assert!(!said.out.contains("Installation failed"), "{}", said.out);
-    assert_eq!(gui.ran(), "partition\n");
-    let shadow = gui.live.read("/mnt/etc/shadow");
-    assert!(shadow.contains("alice:$6$rig$hash:"), "{shadow}");
+    for (calamares, tree, host, user) in [
+        ("3.3", "channel", "", "alice"),
+        ("3.3", "flake", "host: beta", "bert"),
+        ("3.4", "channel", "", "alice"),
+    ] {
+        let mut gui = Gui::new(calamares, tree);
+        gui.storage["username"] = json!(user);
+        let said = gui
+            .run_between(&format!("echo '{host}' > /etc/nix-cfg-install.yaml"), "")
+            .ok();
+        let what = format!("{calamares} {tree}");
+        assert!(said.out.contains(&format!("Calamares version: {calamares}.")), "{what}");
+        assert!(!said.out.contains("Installation failed"), "{what}: {}", said.out);
+        assert_eq!(gui.ran(), "partition\n", "{what}");
+        let shadow = gui.live.read("/mnt/etc/shadow");
+        assert!(shadow.contains(&format!("{user}:$6$rig$hash:")), "{what}: {shadow}");
+        // The slideshow is told while the work goes on.
+        let trace = trace(&said);
+        let says = |text: &str| trace.iter().any(|(_, _, line)| line.contains(text));
+        assert!(
+            says("Checking the configuration") && says("Copying the system"),
+            "{what}: {trace:?}"
+        );
+        let receipt = gui.live.read("/mnt/var/lib/nix-cfg-install/receipt.json");
+        assert!(receipt.contains(tree), "{what}: {receipt}");
+    }
 }
 
 /// The title and the details of the error dialog, from the log.
@@ -373,4 +417,43 @@ fn on_a_bios_with_everything_encrypted_the_key_is_made_and_the_passphrase_is_now
     }
     let hardware = read("/mnt/etc/nixos/hardware-configuration.nix");
     assert_eq!(hardware.matches("./machine.nix").count(), 1, "{hardware}");
+}
+
+#[test]
+fn the_bar_moves_with_the_work_and_the_slideshow_says_what_is_done() {
+    let tree = common::tree("channel");
+    // Half a gigabyte to copy.
+    let big = r#"environment.etc.big.source = pkgs.glue "big" { } "dd if=/dev/urandom of=$out bs=1M count=500";"#;
+    common::edit(
+        &tree,
+        "configuration.nix",
+        "system.stateVersion",
+        &format!("{big}\n  system.stateVersion"),
+    );
+    let mut gui = Gui::new(CALAMARES, "channel").with_tree(tree);
+    gui.live = gui.live.with(&["--target-size", "1500M"]);
+    let said = gui.run().ok();
+    assert!(!said.out.contains("Installation failed"), "{}", said.out);
+    let trace = trace(&said);
+    let lines = trace
+        .iter()
+        .map(|(at, overall, text)| format!("{at:.2},{overall:.1},{text}"));
+    let csv = lines.collect::<Vec<_>>().join("\n");
+    assert!(trace.len() > 20, "{csv}");
+    let mut longest = 0.0_f64;
+    for pair in trace.windows(2) {
+        assert!(pair[1].1 >= pair[0].1, "the bar went back\n{csv}");
+        if pair[0].2.contains("Copying the system") {
+            longest = longest.max(pair[1].0 - pair[0].0);
+        }
+    }
+    assert!(longest < 5.0, "the bar stood still for {longest} s\n{csv}");
+    // Most of the bar belongs to the work that takes the time.
+    assert!(trace.last().unwrap().1 > 95.0, "{csv}");
+    let copying = trace.iter().filter(|(_, _, text)| text.contains(" MB of ")).count();
+    assert!(copying > 3, "{csv}");
+    assert!(csv.contains("big"), "no store path is named\n{csv}");
+    if let Some(file) = std::env::var_os("TRACE") {
+        std::fs::write(file, csv).unwrap();
+    }
 }

@@ -58,7 +58,7 @@ def run_helper(configuration):
         encoding="utf-8",
         errors="replace",
     )
-    events = Events()
+    events = Events(configuration.get("step", "install"))
     # stdin stays open: its end tells the helper that this process is gone.
     with process:
         try:
@@ -89,10 +89,10 @@ def global_storage():
 class Events:
     """Shows what the helper tells; docs/events.md describes the form."""
 
-    def __init__(self):
+    def __init__(self, step):
         self.failure = None
         self.last_words = collections.deque(maxlen=LAST_WORDS)
-        self.status = {}
+        self.status = {"step": step}
 
     def take(self, line):
         try:
@@ -104,6 +104,7 @@ class Events:
             return
         if "fraction" in event:
             libcalamares.job.setprogress(event["fraction"])
+            self.status["fraction"] = event["fraction"]
         if kind == "phase":
             libcalamares.utils.debug(event["text"])
             self.show(phase=event["text"], text="", item="")

@@ -73,7 +73,8 @@ fn opens(runner: &Runner, luks: &Luks, key: &Path) -> Result<bool> {
     Ok(runner.run(&invocation, &mut |_, _| {})?.status.success())
 }
 
-/// Adds the key, and turns the passphrase's slot into what GRUB (2.12) can read: PBKDF2, where LUKS 2 has Argon2.
+/// Turns the passphrase's slot into what GRUB (2.12) can read, PBKDF2 where LUKS 2 has Argon2, and adds the key: last, so that
+/// a volume which it opens is finished.
 fn add(runner: &Runner, luks: &Luks, key: &Path, passphrase: &SecretString) -> Result<()> {
     let secret = || passphrase.expose_secret().as_bytes().to_vec();
     let is_luks2 = cryptsetup("isLuks").args(["--type", "luks2"]).arg(&luks.device);

@@ -227,6 +227,8 @@ fn amount(event: &Event<'_>) -> String {
     };
     let mut parts = Vec::new();
     match unit {
+        // How much there is to do is not known yet.
+        _ if *total == 0 => {}
         Unit::Bytes => parts.push(format!("{} of {}", bytes(*done), bytes(*total))),
         Unit::Derivations => parts.push(format!("{done} of {total} derivations")),
         Unit::Steps => {}
