@@ -6,6 +6,7 @@
 mod check_cases;
 mod common;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,10 @@ fn check_all(nix: &str, cases: &[Case]) -> Vec<Vec<Value>> {
         (case.change)(&folder);
         fs::write(trees.path().join(format!("{}.sh", case.name)), script(case)).unwrap();
     }
+    common::copy(
+        &project().join("target/rig/trees/channel"),
+        &trees.path().join("as-it-was"),
+    );
     let live = Live::with_disk(nix).with(&["--bind", &format!("{}:/trees", trees.path().display())]);
     live.sh("mkdir /out; printf '%s\\n' /trees/*.sh | xargs -P 2 -n 1 bash")
         .ok();
@@ -72,11 +77,15 @@ fn check_all(nix: &str, cases: &[Case]) -> Vec<Vec<Value>> {
 /// Each in a mount namespace of its own, so that it can change what the machine is.
 fn script(case: &Case) -> String {
     let Case {
-        name, args, machine, ..
+        name,
+        args,
+        machine,
+        wrapper,
+        ..
     } = case;
     format!(
         "unshare --mount bash -c '{machine}
-cp -a /trees/{name} /tmp/{name} && nix-cfg-install --dry-run --progress json --source /tmp/{name} {args} > /out/{name} 2> /out/{name}.err
+cp -a /trees/{name} /tmp/{name} && {wrapper} nix-cfg-install --check --progress json --source /tmp/{name} {args} > /out/{name} 2> /out/{name}.err
 echo $? >> /out/{name}'"
     )
 }
@@ -146,4 +155,65 @@ fn nothing_is_found_in_good_configurations() {
             assert!(problems.is_empty(), "{} on Nix {nix}: {problems:#?}", case.name);
         }
     }
+}
+
+/// All that lies in a folder, with its size and time of change.
+fn listing(folder: &Path) -> BTreeSet<String> {
+    let output = std::process::Command::new("find")
+        .arg(folder)
+        .args(["-mindepth", "1", "-printf", "%P %y %s %T@\n"])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn a_check_needs_no_target_and_writes_nothing_but_what_nix_keeps_for_itself() {
+    for tree in ["channel", "flake"] {
+        let live = Live::new("2.26").iso_tree(&project().join("target/rig/trees").join(tree));
+        // What the live system itself writes when it is started.
+        live.sh("true").ok();
+        let upper = live.state.path().join("live/upper");
+        let before = listing(&upper);
+        let said = live
+            .install(if tree == "flake" {
+                "--check --host alpha"
+            } else {
+                "--check"
+            })
+            .ok();
+        assert!(said.err.contains("Nothing was written."), "{}", said.err);
+        // The folders above a file change with it; the rig itself puts the program there.
+        let written: Vec<String> = listing(&upper)
+            .difference(&before)
+            .filter(|line| !line.contains(" d ") && !line.starts_with("usr/local/"))
+            .filter(|line| !line.starts_with("nix/var/nix/") && !line.starts_with("root/.cache/nix/"))
+            .cloned()
+            .collect();
+        assert!(written.is_empty(), "{tree}: {written:#?}");
+    }
+}
+
+#[test]
+fn a_target_that_is_read_only_is_not_written_and_the_rest_is_found_all_the_same() {
+    let tree = common::tree("channel");
+    common::write(&tree, "motd.nix", "{ networking.hostName = \"other\"; }");
+    common::edit(&tree, "configuration.nix", "./modules/greeter.nix", "./motd.nix");
+    let live = Live::with_disk("2.26").iso_tree(tree.path());
+    live.sh("true").ok();
+    let image = live.state.path().join("live/target.img");
+    let before = fs::read(&image).unwrap();
+    let live = live.with(&["--target-options", "ro,noload"]);
+    live.install("--check").fails(
+        3,
+        &[
+            "is mounted read-only",
+            "`networking.hostName` is set to two different values",
+        ],
+    );
+    assert!(fs::read(&image).unwrap() == before, "the disk was written");
 }

@@ -162,7 +162,7 @@ fn a_dry_run_says_the_plan_and_leaves_the_disk_as_it_was() {
         "To build: 6 derivations",
         "initrd-linux-6.6.32",
         "To copy:",
-        "This was a dry run",
+        "The configuration can be installed. Nothing was written.",
     ] {
         assert!(said.err.contains(text), "not said: {text}\n{}", said.err);
     }

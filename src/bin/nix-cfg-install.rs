@@ -73,7 +73,7 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
     let globals = globals.as_ref();
     let settings = Settings::load(args.settings.as_deref())?;
     require_root()?;
-    if !args.dry_run
+    if !args.check
         && let Err(error) = log.also_to(&Path::new(LIVE_LOGS).join(format!("{stamp}.log")))
     {
         // The target's log is the one that counts.
@@ -84,8 +84,14 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
     let mut runner = Runner::new(environment(nixpkgs.as_deref(), online), interrupt);
     report.phase(Phase::Source);
     let named = args.target.clone().or(settings.target.clone());
-    let (target, machine) = target_and_machine(args.calamares, globals, named, &runner, report)?;
-    let lock = if args.dry_run || machine.before_partitioning || !target.root().is_dir() {
+    let (target, machine) = match (named, args.check || args.verify_store) {
+        // A look needs no target.
+        (None, true) if globals.is_none() && !Target::new(DEFAULT_TARGET).is_mounted() => {
+            (Target::new(DEFAULT_TARGET), Machine::before_partitioning())
+        }
+        (named, _) => target_and_machine(args.calamares, globals, named, &runner, report)?,
+    };
+    let lock = if args.check || machine.before_partitioning || !target.root().is_dir() {
         None
     } else {
         Some(Lock::take(&target)?)
@@ -117,17 +123,13 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
         report,
         log,
     };
-    if args.calamares == Some(Step::Check) {
-        install::check_only(&job)?;
-        return Ok("The configuration can be installed.".to_owned());
-    }
-    if args.dry_run {
-        install::prove(&job)?;
-        return Ok("This was a dry run: nothing was written to the target.".to_owned());
-    }
     if args.verify_store {
         install::verify_store(&job)?;
         return Ok("The medium has what the installation needs, and it is undamaged.".to_owned());
+    }
+    if args.check || args.calamares == Some(Step::Check) {
+        install::check_only(&job)?;
+        return Ok("The configuration can be installed. Nothing was written.".to_owned());
     }
     install::install(&job)?;
     Ok(format!("Installed. The log is {}.", log_place(log)))

@@ -46,11 +46,12 @@ pub struct Args {
     /// Settings file [default: /etc/nix-cfg-install.yaml, if it exists]
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
-    /// Say what would be installed, and write nothing
+    /// Find all that would make the installation fail, say what it would do, and write nothing. Needs no target: without one
+    /// the disk is taken to be chosen later
+    #[arg(long, visible_alias = "dry-run")]
+    pub check: bool,
+    /// Check, and read all that the installation needs from the medium, to see whether it is damaged; write nothing
     #[arg(long)]
-    pub dry_run: bool,
-    /// Read everything that the installation needs from the medium, to see whether it is damaged; write nothing
-    #[arg(long, conflicts_with = "dry_run")]
     pub verify_store: bool,
     /// Allow the network and substituters
     #[arg(long)]
@@ -62,7 +63,7 @@ pub struct Args {
     #[arg(long)]
     pub not_mounted: bool,
     /// Work for Calamares: globalStorage as one line of JSON on stdin, events as JSON on stdout; the end of stdin ends it
-    #[arg(long, value_enum, value_name = "STEP", conflicts_with_all = ["target", "dry_run", "verify_store", "progress"])]
+    #[arg(long, value_enum, value_name = "STEP", conflicts_with_all = ["target", "check", "verify_store", "progress"])]
     pub calamares: Option<Step>,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::Job;
-use super::machine;
+use super::machine::{self, Machine};
 use super::place::Placement;
 use super::target::Target;
 use crate::nix::command::Invocation;
@@ -14,8 +14,8 @@ use crate::report::Problem;
 use crate::tree::import;
 
 /// Puts the target's hardware configuration to `path` in the snapshot: byte for byte, or with one marked line more where the
-/// machine needs a machine.nix, which is then put beside it.
-pub(super) fn put(job: &Job<'_>, snapshot: &Path, path: &Path) -> Result<()> {
+/// machine needs a machine.nix, which is then put beside it. `machine` is what is known of it besides.
+pub(super) fn put(job: &Job<'_>, machine: &Machine, snapshot: &Path, path: &Path) -> Result<()> {
     let file = snapshot.join(path);
     let what = || format!("Failed to put the hardware configuration to {}", path.display());
     let folder = file.parent().unwrap_or(snapshot);
@@ -32,12 +32,12 @@ pub(super) fn put(job: &Job<'_>, snapshot: &Path, path: &Path) -> Result<()> {
     }
     // A link there is replaced, not followed.
     remove(&file).with_context(what)?;
-    let existing = existing(job);
+    let existing = existing(job, machine);
     let text = match &existing {
         Some(existing) => fs::read_to_string(existing).with_context(what)?,
-        None => generate(job)?,
+        None => generate(job, machine)?,
     };
-    let text = put_machine(job, folder, path, existing.as_deref(), text)?;
+    let text = put_machine(job, machine, folder, path, existing.as_deref(), text)?;
     fs::write(&file, text).with_context(what)?;
     let Some(existing) = existing else { return Ok(()) };
     let meta = fs::metadata(&existing).with_context(what)?;
@@ -55,8 +55,8 @@ fn remove(file: &Path) -> std::io::Result<()> {
 }
 
 /// This machine's file where an earlier run of this program, or nixos-generate-config, put it.
-fn existing(job: &Job<'_>) -> Option<PathBuf> {
-    if job.machine.before_partitioning {
+fn existing(job: &Job<'_>, machine: &Machine) -> Option<PathBuf> {
+    if machine.before_partitioning {
         return None;
     }
     let target: &Target = &job.target;
@@ -67,9 +67,9 @@ fn existing(job: &Job<'_>) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-fn generate(job: &Job<'_>) -> Result<String> {
+fn generate(job: &Job<'_>, machine: &Machine) -> Result<String> {
     let invocation = Invocation::new("nixos-generate-config").arg("--show-hardware-config");
-    let invocation = if job.machine.before_partitioning {
+    let invocation = if machine.before_partitioning {
         job.report
             .note("The disk is not partitioned yet: asking nixos-generate-config for the rest of the hardware.");
         invocation.arg("--no-filesystems")
@@ -111,9 +111,16 @@ fn start_swap(job: &Job<'_>) -> Result<()> {
 
 /// Puts machine.nix into `folder`: what the graphical installer knows now, or what an earlier run put beside `existing`.
 /// Gives the hardware configuration, which then imports it.
-fn put_machine(job: &Job<'_>, folder: &Path, path: &Path, existing: Option<&Path>, text: String) -> Result<String> {
+fn put_machine(
+    job: &Job<'_>,
+    machine: &Machine,
+    folder: &Path,
+    path: &Path,
+    existing: Option<&Path>,
+    text: String,
+) -> Result<String> {
     let imported = import::added(&text).map(str::to_owned);
-    let module = match (job.machine.nix(), &imported, existing) {
+    let module = match (machine.nix(), &imported, existing) {
         (Some(module), _, _) => module,
         (None, Some(name), Some(existing)) => {
             let beside = existing.with_file_name(name);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::nix::literal::string;
+
 /// The usual name of the file.
 pub const FILE_NAME: &str = "machine.nix";
 
@@ -50,6 +52,15 @@ pub struct Luks {
 }
 
 impl Machine {
+    /// A machine of which nothing is known but that its disk is still to be partitioned.
+    #[must_use]
+    pub fn before_partitioning() -> Self {
+        Self {
+            before_partitioning: true,
+            ..Self::default()
+        }
+    }
+
     /// The module, as nixfmt leaves it; `None` where the configuration needs nothing from here.
     #[must_use]
     pub fn nix(&self) -> Option<String> {
@@ -142,12 +153,6 @@ const STAND_INS: &str = "  # Only for the check: the disk is not partitioned yet
   };
 ";
 
-/// A Nix string literal.
-fn string(text: &str) -> String {
-    let escaped = text.replace('\\', r"\\").replace('"', "\\\"").replace("${", r"\${");
-    format!("\"{escaped}\"")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,10 +166,5 @@ mod tests {
             ..Machine::default()
         };
         assert_eq!(plain.nix(), None);
-    }
-
-    #[test]
-    fn names_cannot_break_out_of_their_strings() {
-        assert_eq!(string("a\"${b}\\"), r#""a\"\${b}\\""#);
     }
 }

@@ -101,6 +101,18 @@ impl Target {
         self.root.join(format!("var/log/nix-cfg-install/{stamp}.log"))
     }
 
+    /// Whether something is mounted exactly there.
+    #[must_use]
+    pub fn is_mounted(&self) -> bool {
+        is_mount_point(&self.root)
+    }
+
+    /// Whether it is there, so that it has hardware of its own; [`Target::problems`] may still refuse it.
+    #[must_use]
+    pub fn is_there(&self, must_be_mounted: bool) -> bool {
+        self.root.is_dir() && (self.is_mounted() || !must_be_mounted)
+    }
+
     /// Everything that would keep an installation from being written here. `must_be_mounted`: a folder that is no mount
     /// point lies in the live system's memory and would fill it.
     #[must_use]
@@ -123,7 +135,7 @@ impl Target {
                 format!("The target {} is not a folder", root.display()),
             )];
         }
-        if must_be_mounted && !is_mount_point(root) {
+        if must_be_mounted && !self.is_mounted() {
             return vec![
                 Problem::error(
                     "target-not-mounted",

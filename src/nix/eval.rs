@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::command::{Invocation, Runner, Stream};
 use super::explain;
 use super::facts::{EXPRESSION, Facts};
+use super::literal::string;
 use crate::report::Problem;
 use crate::tree::source::{CONFIGURATION, Kind};
 
@@ -93,7 +94,7 @@ fn channel(root: &Path, lenience: Lenience) -> Invocation {
             .args(["--expr", &format!("({EXPRESSION}) (import <nixpkgs/nixos> {{ }})")]);
     }
     let more = lenient_module(lenience);
-    let module = format!("{{ imports = [ {} {more} ]; }}", nix_string(&file.to_string_lossy()));
+    let module = format!("{{ imports = [ {} {more} ]; }}", string(&file.to_string_lossy()));
     invocation.args([
         "--expr",
         &format!("({EXPRESSION}) (import <nixpkgs/nixos> {{ configuration = {module}; }})"),
@@ -103,10 +104,10 @@ fn channel(root: &Path, lenience: Lenience) -> Invocation {
 /// From a flake's `nixosConfigurations`: tells their names, takes the host that was asked for or that fits, and evaluates it.
 fn of_flake(host: Option<&str>, lenience: Lenience) -> String {
     let wanted = match host {
-        Some(host) => format!("[ {} ]", nix_string(host)),
+        Some(host) => format!("[ {} ]", string(host)),
         None => format!(
             "if builtins.length names == 1 then names else [ {} ]",
-            nix_string(&machine_name())
+            string(&machine_name())
         ),
     };
     let os = if lenience == Lenience::default() {
@@ -135,12 +136,6 @@ fn lenient_module(lenience: Lenience) -> String {
         ""
     };
     format!("{{ {undeclared} {unfree} }}")
-}
-
-/// A Nix string literal.
-fn nix_string(text: &str) -> String {
-    let escaped = text.replace('\\', r"\\").replace('"', "\\\"").replace("${", r"\${");
-    format!("\"{escaped}\"")
 }
 
 /// The name of the live system: a flake may have a host of that name.

@@ -6,3 +6,4 @@ pub mod environment;
 pub mod eval;
 pub mod explain;
 pub mod facts;
+pub mod literal;

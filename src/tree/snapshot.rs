@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use nix::dir::Dir;
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fstat, fstatat, utimensat};
 use nix::sys::time::TimeSpec;
@@ -72,8 +73,8 @@ impl Copier<'_> {
     /// Copies the folder `source` to `dest`, an existing empty folder. Nothing in the source is followed through a link.
     ///
     /// # Errors
-    /// When something cannot be read or written, or the copy was interrupted. What must be refused (special files,
-    /// owners, modes) is in the findings instead, so that all of it can be told at once.
+    /// When something cannot be written, or the copy was interrupted. What must be refused (special files, owners, modes,
+    /// what cannot be read) is in the findings instead, so that all of it can be told at once.
     pub fn copy(&self, source: &OwnedFd, dest: &Path) -> Result<Findings> {
         let mut findings = Findings::default();
         let source = source.try_clone().context("Failed to open the tree once more")?;
@@ -90,8 +91,9 @@ impl Copier<'_> {
             if (self.leave_out)(&path) {
                 continue;
             }
-            if let Some(inner) = self.copy_entry(frame, &name, path, dest, &mut findings)? {
-                stack.push(inner);
+            match self.copy_entry(frame, &name, path.clone(), dest, &mut findings) {
+                Ok(inner) => stack.extend(inner),
+                Err(error) => findings.problems.push(unreadable(&path, error)?),
             }
         }
         Ok(findings)
@@ -191,6 +193,27 @@ impl Frame {
 
 fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
+}
+
+/// What the system says of a file that it does not give out, whole or at all: no permission, or a bad medium.
+const UNREADABLE: [Errno; 5] = [Errno::EACCES, Errno::EPERM, Errno::EIO, Errno::ESTALE, Errno::EUCLEAN];
+
+/// The problem of a file that cannot be read; other errors go up.
+fn unreadable(path: &Path, error: anyhow::Error) -> Result<Problem> {
+    let number = error.chain().find_map(|cause| {
+        let of_call = cause.downcast_ref::<Errno>().copied();
+        of_call.or_else(|| Some(Errno::from_raw(cause.downcast_ref::<io::Error>()?.raw_os_error()?)))
+    });
+    match number {
+        Some(number) if UNREADABLE.contains(&number) => Ok(Problem::error(
+            "tree-unreadable",
+            "A file of the configuration cannot be read",
+        )
+        .at(path, None, None)
+        .because(number.desc())
+        .remedy("Copy the configuration anew. An input/output error means a bad medium; `dmesg` says more.")),
+        _ => Err(error),
+    }
 }
 
 fn special_file(path: &Path, kind: SFlag) -> Problem {

@@ -14,11 +14,22 @@ pub struct Case {
     pub args: &'static str,
     /// Shell commands that change the machine.
     pub machine: &'static str,
+    /// What the installer is started with.
+    pub wrapper: &'static str,
     /// Severity, code and place of each problem, in this order.
     pub expected: Vec<&'static str>,
 }
 
 const BIOS: &str = "mount -t tmpfs none /sys/firmware";
+
+/// A hardware-configuration.nix that was generated before the EFI system partition was mounted.
+const DISK_WITHOUT_ESP: &str = "mount -t tmpfs -o mode=755 none /mnt; mkdir -p /mnt/etc/nixos; \
+    cp /trees/as-it-was/hardware-configuration.nix /mnt/etc/nixos/";
+
+/// The target lies on a mapping of dm-crypt, and the keymap here is another.
+const ENCRYPTED: &str = "mount -t tmpfs none /etc/default; echo KEYMAP=us > /etc/default/vconsole; \
+    touch /etc/vconsole.conf; mount --bind /etc/default/vconsole /etc/vconsole.conf; \
+    d=/sys/dev/block/$(stat -c %Hd:%Ld /mnt)/dm; mount -t tmpfs none /sys/dev/block; mkdir -p $d; echo CRYPT-LUKS2-x > $d/uuid";
 
 fn case(name: &'static str, base: &'static str, change: impl Fn(&Path) + 'static, expected: &[&'static str]) -> Case {
     let args = if base == "flake" { "--host alpha" } else { "" };
@@ -28,6 +39,7 @@ fn case(name: &'static str, base: &'static str, change: impl Fn(&Path) + 'static
         change: Box::new(change),
         args,
         machine: "",
+        wrapper: "",
         expected: expected.to_vec(),
     }
 }
@@ -35,6 +47,14 @@ fn case(name: &'static str, base: &'static str, change: impl Fn(&Path) + 'static
 impl Case {
     fn args(self, args: &'static str) -> Self {
         Self { args, ..self }
+    }
+
+    /// Root, but without the privilege to read everything: as on a network file system.
+    fn without_privileges(self) -> Self {
+        Self {
+            wrapper: "setpriv --bounding-set=-dac_override,-dac_read_search",
+            ..self
+        }
     }
 
     fn on(self, machine: &'static str) -> Self {
@@ -260,6 +280,27 @@ fn values() -> Vec<Case> {
             |tree| edit(tree, "configuration.nix", "./hardware-configuration.nix", ""),
             &["warning hardware-not-imported", "error root-file-system-none"],
         ),
+        module("esp-not-mounted", "{ }", &["error esp-none"]).on(DISK_WITHOUT_ESP),
+        module(
+            "esp-elsewhere",
+            "{ boot.loader.efi.efiSysMountPoint = \"/efi\"; }",
+            &["error esp-none"],
+        ),
+        module(
+            "encrypted-with-another-keymap",
+            "{ console.keyMap = \"de\"; }",
+            &["warning keymap-differs"],
+        )
+        .on(ENCRYPTED),
+        module(
+            "target-absent",
+            "{ networking.hostName = \"other\"; }",
+            &["error target-missing", "error option-conflict configuration.nix"],
+        )
+        .args("--target /nowhere"),
+        module("target-not-mounted", "{ }", &["error target-not-mounted"]).args("--target /var"),
+        module("system-too-large", "{ }", &["error disk-too-small"])
+            .on("umount /mnt; mount -t tmpfs -o size=20m,mode=755 none /mnt"),
         case(
             "file-system-set-twice",
             "channel",
@@ -408,6 +449,19 @@ fn trees() -> Vec<Case> {
             |tree| chown(tree.join("motd"), Some(4242), None).unwrap(),
             &["warning tree-owner-unknown motd"],
         ),
+        channel(
+            "unreadable",
+            |tree| {
+                chown(tree.join("motd"), Some(1000), None).unwrap();
+                fs::set_permissions(tree.join("motd"), fs::Permissions::from_mode(0o000)).unwrap();
+            },
+            &[
+                "warning tree-link-broken modules/motd-link",
+                "error tree-unreadable motd",
+                "error file-missing configuration.nix:22:35",
+            ],
+        )
+        .without_privileges(),
         channel(
             "links",
             |tree| {

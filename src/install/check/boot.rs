@@ -34,6 +34,48 @@ pub fn boot(boot: &Boot, choices: &Choices) -> Vec<Problem> {
     }
 }
 
+/// The problem of a UEFI boot loader that has no EFI system partition to stand on.
+#[must_use]
+pub fn esp(boot: &Boot, disks: &Disks, choices: &Choices) -> Option<Problem> {
+    let has = |name: &str| boot.loaders.iter().any(|loader| loader == name);
+    let efi = has("systemd-boot") || has("lanzaboote") || has("refind") || has("grub") && boot.grub_efi;
+    if boot.container || choices.firmware == Firmware::Bios || !efi {
+        return None;
+    }
+    // What the UEFI specification has every firmware read.
+    let is_fat = |kind: &str| ["vfat", "msdos", "auto"].contains(&kind);
+    let mounted = disks.file_systems.iter().find(|mounted| mounted.at == boot.esp);
+    if mounted.is_some_and(|mounted| is_fat(&mounted.kind)) {
+        return None;
+    }
+    let why = match mounted {
+        Some(mounted) => format!(
+            "The boot loader is installed to {}, which is {} there; it has to be a FAT file system.",
+            boot.esp, mounted.kind
+        ),
+        None => format!(
+            "The boot loader is installed to {}, and nothing is mounted there.",
+            boot.esp
+        ),
+    };
+    let other = disks.file_systems.iter().find(|mounted| is_fat(&mounted.kind));
+    let remedy = match other {
+        Some(other) => format!(
+            "A FAT file system is at {0}. If that is the EFI system partition: boot.loader.efi.efiSysMountPoint = \"{0}\"; in the configuration. Or mount it at {1}.",
+            other.at, boot.esp
+        ),
+        None => format!(
+            "Mount the EFI system partition at {} of the target, before this program is started. (A new one: mkfs.fat -F 32, and the partition's type is EFI System.)",
+            boot.esp
+        ),
+    };
+    Some(
+        Problem::error("esp-none", "There is no EFI system partition for the boot loader")
+            .because(why)
+            .remedy(remedy),
+    )
+}
+
 /// The problems of an encrypted root with the keyboard.
 #[must_use]
 pub fn keymap(disks: &Disks, choices: &Choices) -> Option<Problem> {

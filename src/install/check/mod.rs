@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::copy::closure_size;
+use super::machine::Machine;
 use super::{Job, hardware_files};
 use crate::nix::command::Invocation;
 use crate::nix::eval::{self, Configuration, Evaluated};
@@ -57,8 +58,10 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     if !job.machine.before_partitioning {
         found.extend(job.target.problems(job.must_be_mounted));
     }
-    // A target that is not there has no hardware of its own, and what would be evaluated is not what would be installed.
-    let has_target = !found.has_errors();
+    // Where there is no target, the rest is found with file systems that stand in for its own.
+    let has_target = job.machine.before_partitioning || job.target.is_there(job.must_be_mounted);
+    let stand_in = Machine::before_partitioning();
+    let machine = if has_target { &job.machine } else { &stand_in };
     let snapshot = take_snapshot(job, source, &mut found)?;
     let root = snapshot.path();
     let broken = look(job, root, source.kind, &mut found)?;
@@ -69,7 +72,10 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
         return Err(found.into_error());
     };
     tell_hardware(&hardware, &mut found, job);
-    if !has_target || found.keep(hardware_files::put(job, root, &hardware.path))?.is_none() {
+    if found
+        .keep(hardware_files::put(job, machine, root, &hardware.path))?
+        .is_none()
+    {
         return Err(found.into_error());
     }
     let mut configuration = Configuration {
@@ -83,7 +89,7 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     } else if let (Some(wanted), Some(hosts), None) = (&job.host, &known.facts.hosts, &known.evaluated) {
         found.keep(eval::choose_host(hosts, Some(wanted), None))?;
     }
-    let problems = values(&known, &hardware, job);
+    let problems = values(&known, &hardware, machine, job);
     found.extend(assertions(&known, root, &problems));
     found.extend(problems);
     let needed = match &known.evaluated {
@@ -201,7 +207,7 @@ fn work(job: &Job<'_>, evaluated: &Evaluated) -> Result<Work> {
 }
 
 /// What the values of the configuration tell, beside what was decided outside it.
-fn values(known: &Known, hardware: &Hardware, job: &Job<'_>) -> Vec<Problem> {
+fn values(known: &Known, hardware: &Hardware, machine: &Machine, job: &Job<'_>) -> Vec<Problem> {
     let (facts, choices) = (&known.facts, &job.choices);
     let mut problems = Vec::new();
     let mut absent = Vec::new();
@@ -216,12 +222,17 @@ fn values(known: &Known, hardware: &Hardware, job: &Job<'_>) -> Vec<Problem> {
     match &facts.disks {
         Some(disks) => {
             problems.extend(boot::keymap(disks, choices));
-            problems.extend(machine::root(disks, &hardware.path.to_string_lossy()));
+            // Without a root there is no other either, for the same reason.
+            let root = self::machine::root(disks, &hardware.path.to_string_lossy());
+            if let (Some(boot), None, false) = (&facts.boot, &root, machine.before_partitioning) {
+                problems.extend(boot::esp(boot, disks, choices));
+            }
+            problems.extend(root);
         }
         None => absent.push("the file systems"),
     }
     match &facts.platform {
-        Some(platform) => problems.extend(machine::platform(platform)),
+        Some(platform) => problems.extend(self::machine::platform(platform)),
         None => absent.push("what machine the configuration is for"),
     }
     problems.extend(facts.warnings.iter().flatten().map(|text| nixos_warning(text)));
