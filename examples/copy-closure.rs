@@ -1,4 +1,5 @@
 //! Copies closures into a target's store as the installer does, and nothing else: for tests and for `make bench`.
+//! With `KERNEL` in the environment it reads the medium as it is mounted.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use nix_cfg_install::interrupt::Interrupt;
 use nix_cfg_install::nix::command::Runner;
 use nix_cfg_install::nix::environment::environment;
 use nix_cfg_install::report::{Choice, Phase, Report};
+use nix_cfg_install::store::image::Image;
 
 fn main() -> ExitCode {
     match run() {
@@ -34,5 +36,9 @@ fn run() -> Result<()> {
     }
     report.phase(Phase::Copy);
     let runner = Runner::new(environment(None, false), Interrupt::on_signals()?);
-    copy(&runner, &report, &target, &roots)
+    let image = std::env::var_os("KERNEL")
+        .is_none()
+        .then(Image::of_live_store)
+        .flatten();
+    copy(&runner, &report, &target, image.as_ref(), &roots)
 }

@@ -33,10 +33,12 @@ pub struct Settings {
     pub no_bootloader: bool,
     /// What the medium was made without; written when the ISO is made.
     pub not_covered: Vec<NotCovered>,
+    /// Whether the store's image is read without the kernel's squashfs; yes by default.
+    pub read_image: Option<bool>,
 }
 
 /// Every key, as it is written in the file.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "source",
     "host",
     "hardware-config",
@@ -45,6 +47,7 @@ const KEYS: [&str; 8] = [
     "online",
     "no-bootloader",
     "not-covered",
+    "read-image",
 ];
 
 impl Settings {
@@ -122,7 +125,8 @@ mod tests {
     fn every_key_that_is_documented_is_understood() {
         let settings = parse(
             "source: /a\nhost: h\nhardware-config: hosts/h/hardware-configuration.nix\nnixpkgs: /n\ntarget: /t\n\
-             online: true\nno-bootloader: true\nnot-covered: [{\"kind\":\"filesystem\",\"name\":\"zfs\",\"reason\":\"no room\"}]\n",
+             online: true\nno-bootloader: true\nnot-covered: [{\"kind\":\"filesystem\",\"name\":\"zfs\",\"reason\":\"no room\"}]\n\
+             read-image: false\n",
         )
         .unwrap();
         assert_eq!(
@@ -142,6 +146,7 @@ mod tests {
                     },
                     reason: "no room".into(),
                 }],
+                read_image: Some(false),
             }
         );
         let documented = include_str!("../docs/settings.md");

@@ -1,6 +1,7 @@
 //! The closure into the target's store: each file read once, hashed and written from the same buffer, each path published
 //! under its name only when its NAR hash is the database's, all of it registered at once.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -21,17 +22,26 @@ use crate::nix::activity::store_name;
 use crate::nix::command::{Invocation, Runner};
 use crate::report::{Problem, Report, Unit, bytes};
 use crate::store::database::{self, Record};
-use crate::store::nar::{Archive, Unreadable};
+use crate::store::image::{Image, Reader};
+use crate::store::nar::{Archive, Mounted, Unreadable};
 
 /// More readers than this gain nothing: the squashfs that they read from has one decompressor a core at best.
 const MAX_WORKERS: usize = 4;
 
+/// Paths of so many bytes come first, the largest of them before the others: the last worker then has little left to do.
+const LARGE: u64 = 32 << 20;
+
+/// After so many bytes the disk has to catch up. Else a slow disk's work would all be left to the end, when nothing moves
+/// any more and every estimate was wrong.
+const FLUSH_EVERY: u64 = 64 << 20;
+
 /// Copies the closures of `roots` into the target's store. What is valid there is not copied again; what is there and not
-/// valid (an earlier run was cut off) is hashed, and kept if it is right.
+/// valid (an earlier run was cut off) is hashed, and kept if it is right. `image` is what the live store is mounted from,
+/// where it can be read.
 ///
 /// # Errors
 /// A [`Problem`]: the target is too small, or the medium is damaged; what Nix says, explained; interruption.
-pub fn copy(runner: &Runner, report: &Report, target: &Target, roots: &[&str]) -> Result<()> {
+pub fn copy(runner: &Runner, report: &Report, target: &Target, image: Option<&Image>, roots: &[&str]) -> Result<()> {
     let records = records(runner, roots)?;
     let invalid = invalid(runner, target, &records)?;
     let records: Vec<&Record> = records.iter().filter(|record| invalid.contains(&record.path)).collect();
@@ -45,28 +55,38 @@ pub fn copy(runner: &Runner, report: &Report, target: &Target, roots: &[&str]) -
         .into_iter()
         .filter(|record| !by_nix.contains(&record.path.as_str()))
         .collect();
-    // The largest first: the last worker then has little left to do.
-    own.sort_by_key(|record| std::cmp::Reverse(record.nar_size));
+    // Then in the order in which they lie on the medium, where neighbours share blocks.
+    let large = |record: &Record| Reverse(if record.nar_size < LARGE { 0 } else { record.nar_size });
+    own.sort_by(|a, b| (large(a), &a.path).cmp(&(large(b), &b.path)));
     let staging = target.store_staging();
     remove(&staging)?;
     fs::create_dir_all(&staging).with_context(|| format!("Failed to make {}", staging.display()))?;
-    let job = |record: &Record, archive: &mut Archive<'_>| publish(target, record, archive);
-    work(report, runner.interrupt(), &own, &job)
-        .and_then(|()| remove(&staging))
-        .and_then(|()| register(runner, target, &own))
-        .map_err(|error| explain(target, error))
+    let disk = Disk::of(target)?;
+    let job =
+        |record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>| publish(target, record, archive, medium);
+    work(
+        report,
+        runner.interrupt(),
+        image,
+        &own,
+        &|bytes| disk.takes(bytes),
+        &job,
+    )
+    .and_then(|()| remove(&staging))
+    .and_then(|()| register(runner, target, &own))
+    .map_err(|error| explain(target, error))
 }
 
 /// Hashes the closures of `roots` in the live system's store, to find out whether the medium can be read.
 ///
 /// # Errors
 /// A [`Problem`] `medium-damaged` for the first path that is not as it should be; interruption.
-pub fn verify(runner: &Runner, report: &Report, roots: &[&str]) -> Result<()> {
+pub fn verify(runner: &Runner, report: &Report, image: Option<&Image>, roots: &[&str]) -> Result<()> {
     let records = records(runner, roots)?;
-    let check = |record: &Record, archive: &mut Archive<'_>| {
-        read_verified(record, || archive.hash(Path::new(&record.path), None))
-    };
-    work(report, runner.interrupt(), &records.iter().collect::<Vec<_>>(), &check)
+    let records: Vec<&Record> = records.iter().collect();
+    let check =
+        |record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>| medium.read(record, archive, None);
+    work(report, runner.interrupt(), image, &records, &|_| Ok(()), &check)
 }
 
 /// The bytes of the closures of `roots` in the live system's store.
@@ -132,12 +152,17 @@ fn copy_with_nix(runner: &Runner, target: &Target, paths: &[&str]) -> Result<()>
     Ok(())
 }
 
-/// Does `job` for all records, on several threads, and tells the progress. The first error ends it.
+/// What is done with one record.
+type Task<'a> = dyn Fn(&Record, &mut Archive<'_>, &mut Medium<'_>) -> Result<()> + Sync + 'a;
+
+/// Does `task` for all records, on several threads, and tells the progress and `on_bytes`. The first error ends it.
 fn work(
     report: &Report,
     interrupt: &Interrupt,
+    image: Option<&Image>,
     records: &[&Record],
-    job: &(dyn Fn(&Record, &mut Archive<'_>) -> Result<()> + Sync),
+    on_bytes: &(dyn Fn(u64) -> Result<()> + Sync),
+    task: &Task<'_>,
 ) -> Result<()> {
     let total = records.iter().map(|record| record.nar_size).sum();
     let (next, done, failed) = (
@@ -147,6 +172,7 @@ fn work(
     );
     let failure = || failed.lock().unwrap_or_else(PoisonError::into_inner);
     let worker = || {
+        let mut medium = Medium::new(image);
         while let Some(record) = records.get(next.fetch_add(1, Ordering::Relaxed)) {
             let item = store_name(&record.path);
             let told = AtomicU64::new(0);
@@ -155,6 +181,7 @@ fn work(
                 if failure().is_some() {
                     return Err(Interrupted.into());
                 }
+                on_bytes(read)?;
                 // Read a second time, its bytes do not count again.
                 let read = read.min(record.nar_size.saturating_sub(told.fetch_add(read, Ordering::Relaxed)));
                 report.progress(
@@ -165,7 +192,7 @@ fn work(
                 );
                 Ok(())
             };
-            let outcome = job(record, &mut Archive::new(&count)).and_then(|()| interrupt.check());
+            let outcome = task(record, &mut Archive::new(&count), &mut medium).and_then(|()| interrupt.check());
             let counted = told.into_inner().min(record.nar_size);
             // Names, links and headers are part of the NAR and not of the files.
             done.fetch_add(record.nar_size - counted, Ordering::Relaxed);
@@ -188,49 +215,100 @@ fn work(
 }
 
 /// Makes one path in the staging folder and moves it to its place.
-fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>) -> Result<()> {
+fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>) -> Result<()> {
     let place = target.inside(&record.path);
     if place.symlink_metadata().is_ok() {
         // A power cut can leave files empty under their final names: only the hash tells.
-        if archive.hash(&place, None).is_ok_and(|hash| hash == record.nar_hash) {
+        let hash = archive.hash(&mut Mounted::default(), &place, record.nar_size, None);
+        if hash.is_ok_and(|hash| hash == record.nar_hash) {
             return Ok(());
         }
         remove(&place)?;
     }
     let name = place.file_name().context("A store path has no name")?;
     let staged = target.store_staging().join(name);
-    read_verified(record, || {
-        remove(&staged)?;
-        archive.hash(Path::new(&record.path), Some(&staged))
-    })?;
+    medium.read(record, archive, Some(&staged))?;
     fs::rename(&staged, &place).with_context(|| format!("Failed to put {} in its place", place.display()))
 }
 
-/// Reads once, and once more if the hash is not the database's: a stick that stumbles is no damaged one.
-fn read_verified(record: &Record, mut read: impl FnMut() -> Result<String>) -> Result<()> {
-    for _ in 0..2 {
-        match read() {
-            Ok(hash) if hash == record.nar_hash => return Ok(()),
-            Ok(hash) => log::debug!(
-                "{} has the hash {hash} and should have {}",
-                record.path,
-                record.nar_hash
-            ),
-            // The kernel gives EIO when a block of the squashfs cannot be decompressed, and other errors for its folders.
-            Err(error) if error.is::<Unreadable>() => log::debug!("{}: {error:#}", record.path),
-            Err(error) => return Err(error),
+/// What one worker reads from.
+struct Medium<'a> {
+    image: Option<(&'a Image, Reader<'a>)>,
+    mounted: Mounted,
+}
+
+impl<'a> Medium<'a> {
+    fn new(image: Option<&'a Image>) -> Self {
+        Self {
+            image: image.and_then(|image| Some((image, image.reader().ok()?))),
+            mounted: Mounted::default(),
         }
     }
-    Err(Problem::error("medium-damaged", "The installation medium is damaged")
-        .because(format!(
-            "{} was read twice and is not what it was when the ISO was made.",
-            record.path
-        ))
-        .remedy(
-            "Compare the check sum of the stick with the ISO's, write it again or use another stick, and run the same \
-             command again. `nix-cfg-install --verify-store` checks all that an installation needs.",
-        )
-        .into())
+
+    /// Reads a path from the image, and as it is mounted if that has a wrong hash or fails, and then once more: a stick
+    /// that stumbles is no damaged one. `staged` is where it is written.
+    fn read(&mut self, record: &Record, archive: &mut Archive<'_>, staged: Option<&Path>) -> Result<()> {
+        let size = record.nar_size;
+        if let Some((image, reader)) = &mut self.image
+            && let Some(node) = image.find(&record.path)
+        {
+            staged.map_or(Ok(()), remove)?;
+            match archive.hash(reader, &node, size, staged) {
+                Ok(hash) if hash == record.nar_hash => return Ok(()),
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                // Whatever it is, a full disk too, the second way meets it again.
+                other => log::debug!("{} from the image: {other:?}", record.path),
+            }
+        }
+        for _ in 0..2 {
+            staged.map_or(Ok(()), remove)?;
+            match archive.hash(&mut self.mounted, &PathBuf::from(&record.path), size, staged) {
+                Ok(hash) if hash == record.nar_hash => return Ok(()),
+                // The kernel gives EIO when a block of the squashfs cannot be decompressed, and other errors for its folders.
+                Err(error) if !error.is::<Unreadable>() => return Err(error),
+                other => log::debug!("{}, which should be {}: {other:?}", record.path, record.nar_hash),
+            }
+        }
+        Err(Problem::error("medium-damaged", "The installation medium is damaged")
+            .because(format!(
+                "{} was read twice and is not what it was when the ISO was made.",
+                record.path
+            ))
+            .remedy(
+                "Compare the check sum of the stick with the ISO's, write it again or use another stick, and run the same \
+                 command again. `nix-cfg-install --verify-store` checks all that an installation needs.",
+            )
+            .into())
+    }
+}
+
+/// The target's file system, which is not let fall behind what is written to it.
+struct Disk {
+    store: File,
+    written: AtomicU64,
+    turn: Mutex<()>,
+}
+
+impl Disk {
+    fn of(target: &Target) -> Result<Self> {
+        let store = target.store();
+        Ok(Self {
+            store: File::open(&store).with_context(|| format!("Failed to open {}", store.display()))?,
+            written: AtomicU64::new(0),
+            turn: Mutex::default(),
+        })
+    }
+
+    /// Counts `bytes` that were written. One worker waits for the disk while the others go on, until they would be too far
+    /// ahead as well.
+    fn takes(&self, bytes: u64) -> Result<()> {
+        let before = self.written.fetch_add(bytes, Ordering::Relaxed);
+        if before / FLUSH_EVERY == (before + bytes) / FLUSH_EVERY {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        nix::unistd::syncfs(&self.store).context("Failed to write to the target's disk")
+    }
 }
 
 fn has_errno(error: &anyhow::Error, errno: Errno) -> bool {
@@ -323,7 +401,7 @@ fn explain(target: &Target, error: anyhow::Error) -> anyhow::Error {
 }
 
 /// Removes a file or a folder of a store, whose folders have no write bit.
-fn remove(path: &PathBuf) -> Result<()> {
+fn remove(path: &Path) -> Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

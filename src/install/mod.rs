@@ -26,6 +26,7 @@ use secrecy::SecretString;
 use crate::nix::command::Runner;
 use crate::nix::environment::channel;
 use crate::report::{LogFile, Phase, Report, bytes};
+use crate::store::image::Image;
 use crate::tree::feature::NotCovered;
 use crate::tree::source::{self, Kind, STANDARD_PLACES, Source};
 use check::Checked;
@@ -58,6 +59,8 @@ pub struct Job<'a> {
     pub online: bool,
     /// Whether the boot loader is left alone.
     pub no_bootloader: bool,
+    /// The image of the live store, where it is to be read without the kernel and can be.
+    pub image: Option<Image>,
     /// Names what this run leaves behind: its time, in UTC.
     pub stamp: String,
     /// Starts programs.
@@ -131,7 +134,7 @@ pub fn verify_store(job: &Job<'_>) -> Result<()> {
     let (_, checked) = prove(job)?;
     job.report.phase(Phase::Copy);
     let used: Vec<&str> = checked.work.uses.iter().map(String::as_str).collect();
-    copy::verify(job.runner, job.report, &used)
+    copy::verify(job.runner, job.report, job.image.as_ref(), &used)
 }
 
 /// Installs. Every phase finds out what is already done: running it again is safe, and goes on where it stopped.
@@ -169,7 +172,7 @@ pub fn install(job: &Job<'_>) -> Result<()> {
         .flatten()
         .filter_map(|path| path.to_str())
         .collect();
-    copy::copy(job.runner, report, &job.target, &roots)?;
+    copy::copy(job.runner, report, &job.target, job.image.as_ref(), &roots)?;
 
     report.phase(Phase::Activate);
     activate::activate(job, source.kind, &system)?;

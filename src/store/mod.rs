@@ -5,5 +5,6 @@ pub mod database;
 pub mod derivation;
 pub mod frontier;
 pub mod graph;
+pub mod image;
 pub mod nar;
 pub mod path;

@@ -23,62 +23,151 @@ const STORE_TIME: i64 = 1;
 /// The context of every error that came from reading the source, so that a damaged medium can be told from a target that
 /// does not take what is written.
 #[derive(Debug)]
-pub struct Unreadable(PathBuf);
+pub struct Unreadable(String);
 
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Failed to read {}", self.0.display())
+impl Unreadable {
+    /// Names what could not be read.
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
     }
 }
 
-/// A folder that is under way: what is left of its entries, last first.
-struct Frame {
-    source: PathBuf,
-    dest: Option<PathBuf>,
-    names: Vec<OsString>,
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Failed to read {}", self.0)
+    }
 }
 
-/// Reads store paths. `on_bytes` is told how many bytes of files were read, and can stop the work with an error.
+/// Where store paths are read from. Its errors are [`Unreadable`].
+pub trait Tree {
+    /// Names one thing in it.
+    type Node;
+
+    /// What a node is.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is nothing that a store path can hold.
+    fn look(&mut self, node: &Self::Node) -> Result<Kind<Self::Node>>;
+
+    /// Hands the contents of a file to `each`, piece by piece.
+    ///
+    /// # Errors
+    /// When it cannot be read, and those of `each` as they are.
+    fn read(&mut self, node: &Self::Node, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
+}
+
+/// What a store path is made of.
+pub enum Kind<Node> {
+    /// A folder with its entries, in any order.
+    Folder(Vec<(OsString, Node)>),
+    /// A link with its target.
+    Link(OsString),
+    /// A file.
+    File {
+        /// In bytes.
+        length: u64,
+        /// Whether it is a program.
+        executable: bool,
+    },
+}
+
+/// What is mounted: a node is a path.
+pub struct Mounted {
+    buffer: Vec<u8>,
+}
+
+impl Default for Mounted {
+    fn default() -> Self {
+        Self { buffer: vec![0; CHUNK] }
+    }
+}
+
+impl Tree for Mounted {
+    type Node = PathBuf;
+
+    fn look(&mut self, path: &PathBuf) -> Result<Kind<PathBuf>> {
+        let what = || unreadable(path);
+        let meta = fs::symlink_metadata(path).with_context(what)?;
+        if meta.is_dir() {
+            let entries = fs::read_dir(path).with_context(what)?;
+            let names = entries.map(|entry| entry.map(|entry| (entry.file_name(), entry.path())));
+            Ok(Kind::Folder(names.collect::<Result<_, _>>().with_context(what)?))
+        } else if meta.is_symlink() {
+            Ok(Kind::Link(fs::read_link(path).with_context(what)?.into()))
+        } else if meta.is_file() {
+            Ok(Kind::File {
+                length: meta.len(),
+                executable: meta.permissions().mode() & 0o100 != 0,
+            })
+        } else {
+            Err(anyhow!("it is neither a file nor a folder nor a link").context(what()))
+        }
+    }
+
+    fn read(&mut self, path: &PathBuf, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let what = || unreadable(path);
+        let mut input = File::open(path).with_context(what)?;
+        loop {
+            let read = input.read(&mut self.buffer).with_context(what)?;
+            if read == 0 {
+                return Ok(());
+            }
+            each(&self.buffer[..read])?;
+        }
+    }
+}
+
+fn unreadable(path: &Path) -> Unreadable {
+    Unreadable::new(path.display().to_string())
+}
+
+/// A folder that is under way: what is left of its entries, last first.
+struct Frame<Node> {
+    dest: Option<PathBuf>,
+    entries: Vec<(OsString, Node)>,
+}
+
+/// Makes NARs of what it reads, without keeping them. `on_bytes` is told how many bytes of files were read, and can stop
+/// the work with an error.
 pub struct Archive<'a> {
     hash: Sha256,
-    buffer: Vec<u8>,
+    left: u64,
     on_bytes: &'a dyn Fn(u64) -> Result<()>,
 }
 
 impl<'a> Archive<'a> {
-    /// A reader that tells `on_bytes`.
+    /// One that tells `on_bytes`.
     pub fn new(on_bytes: &'a dyn Fn(u64) -> Result<()>) -> Self {
         Self {
             hash: Sha256::new(),
-            buffer: vec![0; CHUNK],
+            left: 0,
             on_bytes,
         }
     }
 
-    /// The SHA-256 of the NAR of `source`, in base 16; with `dest`, a path that does not exist, every byte is written there
-    /// as it is hashed, in the form of a store: modes 0444 and 0555, time 1.
+    /// The SHA-256 of the NAR of `root` in `tree`, in base 16; with `dest`, a path that does not exist, every byte is written
+    /// there as it is hashed, in the form of a store: modes 0444 and 0555, time 1. A damaged tree can be endless: after
+    /// `size` bytes of the NAR it is given up.
     ///
     /// # Errors
-    /// [`Unreadable`] when something cannot be read, changes while it is read, or is neither a file nor a folder nor a
-    /// link; others when something cannot be written or `on_bytes` stopped it.
-    pub fn hash(&mut self, source: &Path, dest: Option<&Path>) -> Result<String> {
+    /// [`Unreadable`] when something cannot be read, is longer than it says, or is nothing that a store path can hold;
+    /// others when something cannot be written or `on_bytes` stopped it.
+    pub fn hash<T: Tree>(&mut self, tree: &mut T, root: &T::Node, size: u64, dest: Option<&Path>) -> Result<String> {
         self.hash = Sha256::new();
+        self.left = size;
         self.text(b"nix-archive-1");
         let mut stack = Vec::new();
-        self.node(source.to_owned(), dest.map(Path::to_owned), &mut stack)?;
+        self.node(tree, root, dest.map(Path::to_owned), &mut stack)?;
         while let Some(frame) = stack.last_mut() {
-            if let Some(name) = frame.names.pop() {
-                let (source, dest) = (
-                    frame.source.join(&name),
-                    frame.dest.as_ref().map(|dest| dest.join(&name)),
-                );
+            if let Some((name, node)) = frame.entries.pop() {
+                let dest = frame.dest.as_ref().map(|dest| dest.join(&name));
                 self.text(b"entry");
                 self.text(b"(");
                 self.text(b"name");
                 self.text(name.as_bytes());
                 self.text(b"node");
                 let folders = stack.len();
-                self.node(source, dest, &mut stack)?;
+                self.node(tree, &node, dest, &mut stack)?;
                 if stack.len() == folders {
                     self.text(b")");
                 }
@@ -102,79 +191,82 @@ impl<'a> Archive<'a> {
     }
 
     /// One node: whole, or for a folder its beginning, with its entries left on the stack.
-    fn node(&mut self, source: PathBuf, dest: Option<PathBuf>, stack: &mut Vec<Frame>) -> Result<()> {
-        let what = || Unreadable(source.clone());
-        let meta = fs::symlink_metadata(&source).with_context(what)?;
+    fn node<T: Tree>(
+        &mut self,
+        tree: &mut T,
+        node: &T::Node,
+        dest: Option<PathBuf>,
+        stack: &mut Vec<Frame<T::Node>>,
+    ) -> Result<()> {
+        if self.left == 0 {
+            return Err(anyhow!("it is longer than the database says").context(Unreadable::new("a store path")));
+        }
         self.text(b"(");
         self.text(b"type");
-        if meta.is_dir() {
-            self.text(b"directory");
-            if let Some(dest) = &dest {
-                fs::create_dir(dest).with_context(|| format!("Failed to make {}", dest.display()))?;
+        match tree.look(node)? {
+            Kind::Folder(mut entries) => {
+                self.text(b"directory");
+                if let Some(dest) = &dest {
+                    fs::create_dir(dest).with_context(|| format!("Failed to make {}", dest.display()))?;
+                }
+                // By bytes, as the format wants it; taken from the end.
+                entries.sort_unstable_by(|(a, _), (b, _)| b.as_bytes().cmp(a.as_bytes()));
+                stack.push(Frame { dest, entries });
+                return Ok(());
             }
-            let mut names = Vec::new();
-            for entry in fs::read_dir(&source).with_context(what)? {
-                names.push(entry.with_context(what)?.file_name());
+            Kind::Link(target) => {
+                self.text(b"symlink");
+                self.text(b"target");
+                self.text(target.as_bytes());
+                if let Some(dest) = &dest {
+                    let what = || format!("Failed to make {}", dest.display());
+                    symlink(&target, dest).with_context(what)?;
+                    let time = TimeSpec::new(STORE_TIME, 0);
+                    utimensat(AT_FDCWD, dest, &time, &time, UtimensatFlags::NoFollowSymlink).with_context(what)?;
+                }
             }
-            // By bytes, as the format wants it; taken from the end.
-            names.sort_unstable_by(|a, b| b.as_bytes().cmp(a.as_bytes()));
-            stack.push(Frame { source, dest, names });
-            return Ok(());
-        }
-        if meta.is_symlink() {
-            let target = fs::read_link(&source).with_context(what)?;
-            self.text(b"symlink");
-            self.text(b"target");
-            self.text(target.as_os_str().as_bytes());
-            if let Some(dest) = &dest {
-                let what = || format!("Failed to make {}", dest.display());
-                symlink(&target, dest).with_context(what)?;
-                let time = TimeSpec::new(STORE_TIME, 0);
-                utimensat(AT_FDCWD, dest, &time, &time, UtimensatFlags::NoFollowSymlink).with_context(what)?;
-            }
-        } else if meta.is_file() {
-            self.file(
-                &source,
-                dest.as_deref(),
-                meta.len(),
-                meta.permissions().mode() & 0o100 != 0,
-            )?;
-        } else {
-            return Err(anyhow!("it is neither a file nor a folder nor a link").context(what()));
+            Kind::File { length, executable } => self.file(tree, node, dest.as_deref(), length, executable)?,
         }
         self.text(b")");
         Ok(())
     }
 
-    fn file(&mut self, source: &Path, dest: Option<&Path>, length: u64, executable: bool) -> Result<()> {
-        let what = || Unreadable(source.to_owned());
+    fn file<T: Tree>(
+        &mut self,
+        tree: &mut T,
+        node: &T::Node,
+        dest: Option<&Path>,
+        length: u64,
+        executable: bool,
+    ) -> Result<()> {
         self.text(b"regular");
         if executable {
             self.text(b"executable");
             self.text(b"");
         }
         self.text(b"contents");
-        self.hash.update(length.to_le_bytes());
-        let mut input = File::open(source).with_context(what)?;
+        self.update(&length.to_le_bytes());
         let mut output = match dest {
             Some(dest) => Some((create(dest)?, dest)),
             None => None,
         };
+        let changed = || anyhow!("its length changed while it was read").context(Unreadable::new("a file"));
         let mut left = length;
-        while left > 0 {
-            let read = input.read(&mut self.buffer).with_context(what)?;
-            if read == 0 || read as u64 > left {
-                return Err(anyhow!("its length changed while it was read").context(what()));
+        tree.read(node, &mut |bytes| {
+            left = left.checked_sub(bytes.len() as u64).ok_or_else(changed)?;
+            if bytes.len() as u64 > self.left {
+                return Err(changed());
             }
-            let bytes = &self.buffer[..read];
-            self.hash.update(bytes);
+            self.update(bytes);
             if let Some((output, dest)) = &mut output {
                 output
                     .write_all(bytes)
                     .with_context(|| format!("Failed to write {}", dest.display()))?;
             }
-            left -= read as u64;
-            (self.on_bytes)(read as u64)?;
+            (self.on_bytes)(bytes.len() as u64)
+        })?;
+        if left > 0 {
+            return Err(changed());
         }
         self.pad(length);
         if let Some((output, dest)) = output {
@@ -185,14 +277,19 @@ impl<'a> Archive<'a> {
 
     /// A string of the format: its length, its bytes, zeros up to a multiple of eight.
     fn text(&mut self, bytes: &[u8]) {
-        self.hash.update((bytes.len() as u64).to_le_bytes());
-        self.hash.update(bytes);
+        self.update(&(bytes.len() as u64).to_le_bytes());
+        self.update(bytes);
         self.pad(bytes.len() as u64);
     }
 
     fn pad(&mut self, length: u64) {
         let zeros = length.next_multiple_of(8) - length;
-        self.hash.update(&[0; 8][..usize::try_from(zeros).unwrap_or(0)]);
+        self.update(&[0; 8][..usize::try_from(zeros).unwrap_or(0)]);
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.left = self.left.saturating_sub(bytes.len() as u64);
+        self.hash.update(bytes);
     }
 }
 
@@ -221,7 +318,10 @@ mod tests {
     use super::*;
 
     fn hash(source: &Path, dest: Option<&Path>) -> String {
-        Archive::new(&|_| Ok(())).hash(source, dest).unwrap()
+        let archive = &mut Archive::new(&|_| Ok(()));
+        archive
+            .hash(&mut Mounted::default(), &source.to_owned(), u64::MAX, dest)
+            .unwrap()
     }
 
     /// A tree with everything that a store path can hold.
@@ -302,7 +402,10 @@ mod tests {
     fn the_one_who_counts_can_stop_it() {
         let folder = tree();
         let stop = |_| bail!("stopped");
-        let error = Archive::new(&stop).hash(&folder.path().join("path"), None).unwrap_err();
+        let path = folder.path().join("path");
+        let error = Archive::new(&stop)
+            .hash(&mut Mounted::default(), &path, u64::MAX, None)
+            .unwrap_err();
         assert_eq!(error.to_string(), "stopped");
     }
 }
