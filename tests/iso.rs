@@ -128,6 +128,14 @@ fn look_into(live: &Live, tree: &Path) {
         "cd /nix/.ro-store && nix-store --check-validity $(ls -d *-* | grep -v nix-path-registration | sed 's,^,/nix/store/,')",
     );
     sh("nix-store --verify --check-contents");
+    // Calamares checks first, and asks for no internet.
+    let calamares = sh("cat /run/current-system/sw/share/calamares/settings.conf");
+    assert!(calamares.contains("nixos@check"), "{calamares}");
+    let welcome = sh("cat /run/current-system/sw/share/calamares/modules/welcome.conf");
+    assert!(
+        welcome.contains("requiredStorage") && !welcome.contains("internet"),
+        "{welcome}"
+    );
     assert!(sh("command -v nix-cfg-install").starts_with("/run/current-system/sw/bin/"));
 }
 
