@@ -83,6 +83,25 @@ pub fn evaluate(runner: &Runner, configuration: &Configuration, lenience: Lenien
     Ok(Evaluation { facts, toplevel })
 }
 
+/// Evaluates one of the systems that the emitted flake in `dir` installs, by its place among `iso.targets`.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize) -> Result<Evaluation> {
+    let apply = format!("targets: ({EXPRESSION}) (builtins.elemAt targets {index})");
+    let mut facts = Facts::default();
+    let toplevel = match run(
+        runner,
+        &nix_eval(dir, "iso.targets").args(["--apply", &apply]),
+        dir,
+        &mut facts,
+    ) {
+        Ok(text) => Ok(serde_json::from_str(&text).context("Nix printed an evaluation that is not JSON")?),
+        Err(error) => Err(error.downcast::<Problem>()?),
+    };
+    Ok(Evaluation { facts, toplevel })
+}
+
 fn channel(root: &Path, lenience: Lenience) -> Invocation {
     // `--eval` alone would not write the .drv files.
     let invocation = Invocation::new("nix-instantiate").args(["--eval", "--strict", "--json", "--read-write-mode"]);
