@@ -21,7 +21,8 @@ let
   inherit (target.pkgs) lib;
   inherit (target.pkgs.stdenv.hostPlatform) system;
   family = import ./variants.nix { inherit lib target locales; };
-  modules = "${target.pkgs.path}/nixos/modules";
+  # A path and not a string: that would copy all of nixpkgs.
+  modules = target.pkgs.path + "/nixos/modules";
 
   dropped = builtins.filter (name: variants.${name} == false) (builtins.attrNames variants);
   droppedVariants = builtins.filter (name: family.variants ? ${name}) dropped;
@@ -101,8 +102,8 @@ let
   generateConfig =
     let
       places = [
-        "${modules}/installer/tools/nixos-generate-config.pl"
-        "${target.pkgs.path}/pkgs/by-name/ni/nixos-generate-config/nixos-generate-config.pl"
+        (modules + "/installer/tools/nixos-generate-config.pl")
+        (target.pkgs.path + "/pkgs/by-name/ni/nixos-generate-config/nixos-generate-config.pl")
       ];
       found = builtins.filter builtins.pathExists places;
     in
@@ -121,20 +122,15 @@ let
         derivation is forbidden, run `nix-cfg-iso pin`, or set `closure` to "full"'' (read report)
     else
       let
-        pinned = read list;
         plain = lib.mapAttrs (_: builtins.unsafeDiscardStringContext) drvs;
+        pinned = builtins.filter (closure: closure.roots == plain) (read list);
       in
-      if pinned.roots == plain then
-        pinned
+      if pinned != [ ] then
+        builtins.head pinned
       else
         throw ''
           ${toString list} is not of this configuration and this nixpkgs. Make it again:
-            nix-cfg-iso pin DIR
-          Others now: ${
-            toString (
-              builtins.filter (name: pinned.roots.${name} or "" != plain.${name}) (builtins.attrNames plain)
-            )
-          }'';
+            nix-cfg-iso pin DIR'';
 
   # Paths become dependencies again: the .drv files are there, because their evaluation was forced.
   depend =
@@ -170,7 +166,7 @@ let
     ++ map (file: {
       kind = "filesystem";
       name = lib.removeSuffix ".nix" file;
-    }) (builtins.attrNames (builtins.readDir "${modules}/tasks/filesystems"));
+    }) (builtins.attrNames (builtins.readDir (modules + "/tasks/filesystems")));
   open = builtins.filter (
     what:
     !(what.kind == "attribute" && builtins.elem what.name family.free)
@@ -193,33 +189,36 @@ let
   misspelt = builtins.filter (
     name: !(builtins.elem name (droppedVariants ++ map (what: what.name) written))
   ) dropped;
+  checked =
+    value:
+    if misspelt != [ ] then
+      throw "There is no variant ${toString misspelt}. There are: ${toString (builtins.attrNames family.variants)}"
+    else if uncovered != [ ] then
+      throw ''
+        The nixos-generate-config of this nixpkgs can write what no variant covers:
+        ${lib.concatMapStringsSep "\n" (what: "  ${what.name} (${what.kind})") uncovered}
+        An image made now could not install such a machine. Either add a variant that has it:
+          variants.NAME = { reason = "…"; module = { … }; };
+        or leave it out, and the installer will refuse such a machine with that reason:
+        ${lib.concatMapStringsSep "\n" (what: "  variants.\"${what.name}\" = false;") uncovered}''
+    else
+      value;
 in
-if misspelt != [ ] then
-  throw "There is no variant ${toString misspelt}. There are: ${toString (builtins.attrNames family.variants)}"
-else if uncovered != [ ] then
-  throw ''
-    The nixos-generate-config of this nixpkgs can write what no variant covers:
-    ${lib.concatMapStringsSep "\n" (what: "  ${what.name} (${what.kind})") uncovered}
-    An image made now could not install such a machine. Either add a variant that has it:
-      variants.NAME = { reason = "…"; module = { … }; };
-    or leave it out, and the installer will refuse such a machine with that reason:
-    ${lib.concatMapStringsSep "\n" (what: "  variants.\"${what.name}\" = false;") uncovered}''
-else
-  {
-    # For each variant the derivation of its system.
-    inherit drvs;
-    # What the tool found: counts, and each output with the variants that need it.
-    inherit facts;
-    # The variants that are not on the image, with the reason.
-    inherit skipped;
-    # What the image's store must hold besides the runtime closure of the target.
-    storePaths = lib.warnIf (obstacles != { }) ''
-      This image will not install on every machine. Left out:
-      ${lib.concatStringsSep "\n" (
-        lib.mapAttrsToList (
-          name: why: "  ${name} (${family.variants.${name}.reason or ""}): ${why}"
-        ) obstacles
-      )}'' (lib.concatMap depend facts.frontier);
-    # What a hardware configuration must not have, with the reason: for the installer's settings.
-    refuse = map (what: what // { reason = because what; }) open;
-  }
+{
+  # For each variant the derivation of its system, and the source of nixos-generate-config.
+  inherit drvs generateConfig;
+  # What the tool found: counts, and each output with the variants that need it.
+  facts = checked facts;
+  # The variants that are not on the image, with the reason.
+  inherit skipped;
+  # What the image's store must hold besides the runtime closure of the target.
+  storePaths = lib.warnIf (obstacles != { }) ''
+    This image will not install on every machine. Left out:
+    ${lib.concatStringsSep "\n" (
+      lib.mapAttrsToList (
+        name: why: "  ${name} (${family.variants.${name}.reason or ""}): ${why}"
+      ) obstacles
+    )}'' (lib.concatMap depend (checked facts).frontier);
+  # What a hardware configuration must not have, with the reason: for the installer's settings.
+  refuse = checked (map (what: what // { reason = because what; }) open);
+}

@@ -19,6 +19,7 @@
   closure ? null,
   variants ? { },
   locales ? [ "all" ],
+  closureList ? null,
   # More modules for the live system.
   modules ? [ ],
 }:
@@ -89,12 +90,12 @@ let
       destination = "/nixos/default.nix";
       text = ''
         # The nixpkgs that this ISO was made with. Only nix-cfg-install uses this file.
-        { configuration ? <nixos-config>, system ? builtins.currentSystem }:
+        { system ? builtins.currentSystem }:
         let
           evaluated = import ${source}/nixos/lib/eval-config.nix {
             inherit system;
             modules = [
-              configuration
+              <nixos-config>
               (builtins.fromJSON ${builtins.toJSON (builtins.toJSON version)})
             ];
           };
@@ -137,6 +138,7 @@ let
               targets
               variants
               locales
+              closureList
               ;
             closure = lib.mkIf (closure != null) closure;
             elsewhere = if flake == null then [ (elsewhere null) ] else map elsewhere hosts;

@@ -31,13 +31,9 @@ impl Emitted {
         Self { folder }
     }
 
-    /// For the miniature nixpkgs: what hardware other than the tree's asks for is on the ISO as well.
+    /// For the miniature nixpkgs.
     fn miniature(name: &str, args: &[&str]) -> Self {
-        let emitted = Self::new(tree(name).path(), args);
-        let more = "modules = [ ({ pkgs, ... }: { offlineInstaller = { closure = \"full\"; \
-                    extraStorePaths = with pkgs; [ microcode-intel microcode-amd firmware ]; }; }) ]";
-        edit(&emitted.folder, "flake.nix", "modules = [ ]", more);
-        emitted
+        Self::new(tree(name).path(), args)
     }
 
     fn dir(&self) -> &Path {
@@ -48,6 +44,8 @@ impl Emitted {
 /// A machine with Nix, no network and what a network would give: the inputs and sources of the miniature nixpkgs.
 fn builder(nix: &str, emitted: &Emitted) -> Live {
     let mut live = Live::bare(nix).with(&["--empty-store", "--bind", &format!("{}:/work", emitted.dir().display())]);
+    let tool = format!("{}:/usr/local/sbin/nix-cfg-iso", shipped("nix-cfg-iso").display());
+    live = live.with(&["--bind", &tool]);
     let rig = project().join("tests/rig");
     for input in ["tools", "extra", "dotfiles"] {
         let path = rig.join("inputs").join(input);
@@ -128,14 +126,6 @@ fn look_into(live: &Live, tree: &Path) {
         "cd /nix/.ro-store && nix-store --check-validity $(ls -d *-* | grep -v nix-path-registration | sed 's,^,/nix/store/,')",
     );
     sh("nix-store --verify --check-contents");
-    // Calamares checks first, and asks for no internet.
-    let calamares = sh("cat /run/current-system/sw/share/calamares/settings.conf");
-    assert!(calamares.contains("nixos@check"), "{calamares}");
-    let welcome = sh("cat /run/current-system/sw/share/calamares/modules/welcome.conf");
-    assert!(
-        welcome.contains("requiredStorage") && !welcome.contains("internet"),
-        "{welcome}"
-    );
     assert!(sh("command -v nix-cfg-install").starts_with("/run/current-system/sw/bin/"));
 }
 
@@ -295,30 +285,209 @@ fn a_wrong_host_or_desktop_is_named_with_what_there_is() {
     nix(&live, "eval --raw path:/work#iso.drvPath").fails(1, &["has no live system `cde`"]);
 }
 
+/// For each variant of nix/variants.nix a machine of tests/machines that asks for what only that one brings.
+const MACHINES: [(&str, &str); 10] = [
+    ("uefi", "vmware"),
+    ("metal", "thinkpad-x1-luks-btrfs"),
+    ("metal", "hetzner-raid"),
+    ("grub", "grub-luks-boot"),
+    ("guests", "hyper-v"),
+    ("zfs", "xps-zfs"),
+    ("bcachefs", "bcachefs-virtualbox"),
+    ("locales", "language-and-keys"),
+    ("broadcom", "macbook-broadcom"),
+    ("parallels", "parallels"),
+];
+
+/// Installs from `image` on a machine of tests/machines, after `before` has run there.
+fn install_on(image: &Path, name: &str, before: &str) -> (Live, Said) {
+    let file = project().join("tests/machines").join(name).with_extension("nix");
+    let bios = fs::read_to_string(&file).unwrap().contains("starts from a BIOS");
+    let firmware = if bios { "bios" } else { "efi" };
+    let bind = format!("{}:/machine.nix", file.display());
+    let live = boot("2.26", image).with(&["--bind", &bind, "--firmware", firmware]);
+    // The disk has another name each time.
+    let said = live.sh(&format!(
+        "mkdir -p /mnt/etc/nixos
+         sed \"s|/dev/sda|$(findmnt -no SOURCE /mnt)|\" /machine.nix > /mnt/etc/nixos/hardware-configuration.nix
+         {before}
+         nix-cfg-install --progress plain"
+    ));
+    (live, said)
+}
+
 #[test]
-fn the_doctor_asks_nix_before_the_iso_is_built() {
+fn an_iso_with_the_frontier_installs_on_every_variant_and_names_what_is_taken_from_it() {
+    let tree = tree("channel");
+    edit(
+        &tree,
+        "configuration.nix",
+        "time.timeZone",
+        "nixpkgs.config.allowUnfree = true;\n  time.timeZone",
+    );
+    let emitted = Emitted::new(tree.path(), &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    let builder = builder("2.26", &emitted);
+    let image = build(&builder, OVERRIDE);
+
+    // On the image are the closures of the system, of the frontier and of the live system, and what they are made with.
+    let closures = "eval --json path:/work#iso.live.config.offlineInstaller.closures --apply 'all:
+        let plain = map builtins.unsafeDiscardStringContext; only = builtins.head all;
+        in { paths = plain only.storePaths; variants = builtins.attrNames only.drvs; }'";
+    let said = nix(&builder, &format!("{closures} {OVERRIDE}")).ok().out;
+    let closure: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let covered: Vec<&str> = closure["variants"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap())
+        .collect();
+    for name in &covered {
+        let tried = MACHINES.iter().any(|(variant, _)| variant == name);
+        assert!(
+            tried || ["target", "elsewhere"].contains(name),
+            "no machine tries {name}"
+        );
+    }
+    let paths: Vec<&str> = closure["paths"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|path| path.as_str().unwrap())
+        .collect();
+    let toplevel = nix(
+        &builder,
+        &format!(
+            "eval --raw path:/work#iso.targets --apply 'targets: (builtins.head targets).config.system.build.toplevel.outPath' {OVERRIDE}"
+        ),
+    )
+    .ok()
+    .out;
+    let live = boot("2.26", &image);
+    let needed = format!(
+        "nix-store -qR {toplevel} $(readlink -f /run/current-system) {}",
+        paths.join(" ")
+    );
+    let more = live
+        .sh(&format!(
+            "({needed}) | sed s,/nix/store/,, | LC_ALL=C sort -u > /needed
+             ls /nix/.ro-store | LC_ALL=C sort | comm -23 - /needed
+             grep -e '[.]tar$' -e gcc /needed || true"
+        ))
+        .ok()
+        .out;
+    assert_eq!(
+        more, "nix-path-registration\n",
+        "more than is needed, a source or a compiler is on the image"
+    );
+
+    look_at_parts(&builder, &paths, &toplevel);
+
+    let mut failures = Vec::new();
+    for (variant, name) in MACHINES {
+        let (live, said) = install_on(&image, name, "");
+        if said.code == 0 {
+            live.sh("nix-store --store /mnt --verify --check-contents").ok();
+        } else {
+            failures.push(format!("{variant}: {name}\n{}", said.err));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+
+    let take = "nix-store --delete --ignore-liveness /nix/store/*-zfs-user-2.2";
+    let (_, said) = install_on(&image, "xps-zfs", take);
+    said.fails(
+        3,
+        &["zfs-user-2.2 (from environment.systemPackages) is not on this medium"],
+    );
+}
+
+/// `nix-cfg-iso why` and `size`, where the image was built.
+fn look_at_parts(builder: &Live, frontier: &[&str], toplevel: &str) {
+    let ask = |what: &str| {
+        builder.sh(&format!(
+            "{CONFIG}\nnix-cfg-iso {what} -- --no-write-lock-file {OVERRIDE}"
+        ))
+    };
+    let zfs = frontier.iter().find(|path| path.ends_with("-zfs-user-2.2")).unwrap();
+    let said = ask(&format!("why /work {zfs}/bin/zfs-user")).ok().out;
+    assert!(
+        said.contains("needed to rebuild system-path for the variant zfs; "),
+        "{said}"
+    );
+    assert!(said.contains("building it takes a compiler"), "{said}");
+    assert!(!said.contains("needed to run the installed system"), "{said}");
+    let said = ask(&format!("why /work {toplevel}")).ok().out;
+    assert!(
+        said.contains("needed to run the installed system: nixos-system-channel-demo-"),
+        "{said}"
+    );
+    let other = format!("/nix/store/{}-htop-3.3.0", "0".repeat(32));
+    ask(&format!("why /work {other}")).fails(1, &["is not on this image"]);
+    ask("why /work htop").fails(1, &["htop is not a store path"]);
+
+    let table = ask("size /work").ok().out;
+    for part in [
+        "installed system",
+        "frontier, for several variants",
+        "frontier, only for zfs",
+        "live system",
+        "all, before",
+    ] {
+        let line = table
+            .lines()
+            .find(|line| line.starts_with(part))
+            .unwrap_or_else(|| panic!("{part}\n{table}"));
+        let paths: usize = line[36..44].trim().parse().unwrap();
+        assert!(paths > 0, "{table}");
+        assert!(!line.contains("and what they need"), "something is not built: {table}");
+    }
+}
+
+#[test]
+fn where_import_from_derivation_is_forbidden_a_list_stands_in_as_long_as_it_is_fresh() {
     let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
-    let program = format!("{}:/usr/local/sbin/nix-cfg-iso", shipped("nix-cfg-iso").display());
-    let live = builder("2.26", &emitted).with(&["--bind", &program]);
-    live.sh(&format!(
-        "{CONFIG}\ncp -r /work /tmp/iso && nix flake lock path:/tmp/iso {OVERRIDE}"
-    ))
-    .ok();
-    let doctor = |change: &str| live.sh(&format!("cd /tmp/iso/nix-cfg && {change}; nix-cfg-iso doctor /tmp/iso"));
-    let said = doctor("true").ok();
-    assert!(
-        said.out.contains("/tmp/iso can be built") && said.err.is_empty(),
-        "{said:?}"
+    let live = builder("2.26", &emitted);
+    live.sh("cp -rL /work /tmp/pinned && chmod -R u+w /tmp/pinned").ok();
+    let eval =
+        format!("eval --raw path:/tmp/pinned#iso.drvPath {OVERRIDE} --option allow-import-from-derivation false");
+    nix(&live, &eval).fails(1, &["nix-cfg-iso pin"]);
+    let pin = format!(
+        "{CONFIG}\nnix-cfg-iso pin /tmp/pinned -- --no-write-lock-file {OVERRIDE} --option allow-import-from-derivation false"
     );
-    let said = doctor("sed -i /initialHashedPassword/d configuration.nix").ok();
-    assert!(
-        said.err
-            .contains("warning: No user of the configuration has a password"),
-        "{said:?}"
-    );
-    assert!(said.err.contains("users.users.alice.initialHashedPassword"), "{said:?}");
-    doctor("sed -i s/pkgs.cowsay/pkgs.unfree-game/ configuration.nix")
-        .fails(1, &["unfree-game-1.0 is not free software", "allowUnfree = true"]);
+    assert!(live.sh(&pin).ok().out.contains("closureList = ./closure.json;"));
+    live.sh("sed -i 's|settings = |closureList = ./closure.json;\\n        &|' /tmp/pinned/flake.nix")
+        .ok();
+    nix(&live, &eval).ok();
+    live.sh("sed -i s/Lisbon/Madrid/ /tmp/pinned/nix-cfg/configuration.nix")
+        .ok();
+    nix(&live, &eval).fails(1, &["is not of this configuration", "nix-cfg-iso pin DIR"]);
+    live.sh(&pin).ok();
+    nix(&live, &eval).ok();
+}
+
+#[test]
+fn a_package_that_is_compiled_from_self_is_refused_when_the_iso_is_evaluated_and_configuration_is_not() {
+    let with = |what: &str| {
+        let tree = tree("flake");
+        edit(
+            &tree,
+            "flake.nix",
+            "{\n      nixpkgs,",
+            "{\n      self,\n      nixpkgs,",
+        );
+        edit(
+            &tree,
+            "flake.nix",
+            "tools.nixosModules.default",
+            &format!("tools.nixosModules.default\n            ({{ pkgs, ... }}: {what})"),
+        );
+        let emitted = Emitted::new(tree.path(), &["--host", "alpha"]);
+        nix(&builder("2.26", &emitted), "eval --raw path:/work#iso.drvPath")
+    };
+    with("{ environment.etc.hosts.source = \"${self}/hosts\"; }").ok();
+    let package = "pkgs.run \"site-1.0\" { inherit (pkgs) stdenv; site = \"${self}/hosts\"; } \"mkdir -p $out/bin\"";
+    with(&format!("{{ environment.systemPackages = [ ({package}) ]; }}"))
+        .fails(100, &["site-1.0, for system-path", "(`self`)"]);
 }
 
 const SERVER: &str = r#"{ pkgs, ... }:

@@ -1,21 +1,22 @@
 //! Parses, runs, and gives the exit code.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use nix_cfg_install::cli::iso::{Args, CalamaresConfig, Command, Doctor, Frontier, Init};
+use nix_cfg_install::cli::iso::{Args, CalamaresConfig, Command, Frontier, Init};
 use nix_cfg_install::interrupt::Interrupt;
 use nix_cfg_install::iso::calamares_config::{self, Known};
 use nix_cfg_install::iso::closure::Closure;
-use nix_cfg_install::iso::doctor;
 use nix_cfg_install::iso::emitted::emitted;
+use nix_cfg_install::iso::image::Flake;
 use nix_cfg_install::iso::init::{self, Order};
 use nix_cfg_install::iso::update::update;
+use nix_cfg_install::iso::{pin, size, why};
 use nix_cfg_install::nix::command::Runner;
-use nix_cfg_install::nix::environment::environment;
 use nix_cfg_install::report::{Problem, Problems, Severity};
 
 fn main() -> ExitCode {
@@ -31,12 +32,36 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Init(args) => init(args),
-        Command::Doctor(args) => doctor(&args),
         Command::Update(args) => {
             say(&update(&args.dir, &programs()?)?);
             Ok(())
         }
         Command::Frontier(args) => frontier(&args),
+        Command::Why(args) => {
+            let runner = runner()?;
+            let image = flake(args.dir, args.nix_args).image(&runner)?;
+            for reason in why::why(&runner, &image, &args.path)? {
+                println!("{reason}");
+            }
+            Ok(())
+        }
+        Command::Size(args) => {
+            let runner = runner()?;
+            let image = flake(args.dir, args.nix_args).image(&runner)?;
+            print!("{}", size::table(&runner, &image)?);
+            Ok(())
+        }
+        Command::Pin(args) => {
+            let path = Path::new(args.dir.split('#').next().unwrap_or_default()).join(pin::FILE);
+            let text = pin::pin(&runner()?, &flake(args.dir, args.nix_args))?;
+            fs::write(&path, text).with_context(|| format!("Failed to write {}", path.display()))?;
+            println!(
+                "Wrote {path}. Name it in flake.nix, beside `settings`: closureList = ./{};",
+                pin::FILE,
+                path = path.display()
+            );
+            Ok(())
+        }
         Command::CalamaresConfig(args) => calamares_config(args),
     }
 }
@@ -58,30 +83,13 @@ fn init(args: Init) -> Result<()> {
     Ok(())
 }
 
-fn doctor(args: &Doctor) -> Result<()> {
-    // A person's own Nix, with the network and the caches that it has.
-    let mut environment = environment(None, true);
-    environment.retain(|(name, _)| name != "HOME" && name != "USER");
-    environment.extend(
-        ["HOME", "USER"]
-            .iter()
-            .filter_map(|&name| Some((name.into(), std::env::var_os(name)?))),
-    );
-    let runner = Runner::new(environment, Interrupt::on_signals()?);
-    let problems = doctor::doctor(&runner, &args.dir, !args.no_eval)?;
-    let (errors, warnings): (Vec<Problem>, Vec<Problem>) = problems
-        .into_iter()
-        .partition(|problem| problem.severity == Severity::Error);
-    warnings.iter().for_each(tell);
-    if !errors.is_empty() {
-        return Err(Problems(errors).into());
-    }
-    println!(
-        "{} can be built: nix build path:{}#iso",
-        args.dir.display(),
-        args.dir.display()
-    );
-    Ok(())
+/// Programs get this program's own environment: the network and the settings of the person who makes the image.
+fn runner() -> Result<Runner> {
+    Ok(Runner::new(std::env::vars_os().collect(), Interrupt::on_signals()?))
+}
+
+fn flake(reference: String, nix_args: Vec<OsString>) -> Flake {
+    Flake { reference, nix_args }
 }
 
 fn frontier(args: &Frontier) -> Result<()> {

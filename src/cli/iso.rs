@@ -1,5 +1,6 @@
 //! The command line of `nix-cfg-iso`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
@@ -20,12 +21,16 @@ pub struct Args {
 pub enum Command {
     /// Write a new folder with a flake that builds the ISO
     Init(Init),
-    /// Say what would go wrong, before the ISO is built
-    Doctor(Doctor),
     /// Bring a folder that init wrote up to date with this version of the program; what you edited is kept
     Update(Update),
     /// Find what an ISO must hold so that a system and its variants can be rebuilt on another machine (run by nix/closure.nix)
     Frontier(Frontier),
+    /// Say why a store path is on the ISO
+    Why(Why),
+    /// Say how large the parts of the ISO are
+    Size(Look),
+    /// Write DIR/closure.json, for where import from derivation is forbidden; needed again after every change
+    Pin(Look),
     /// Turn the configuration of Calamares into that of an offline installer (used while the ISO is built)
     CalamaresConfig(CalamaresConfig),
 }
@@ -58,21 +63,33 @@ pub struct Init {
     pub build_helper: bool,
 }
 
-/// `nix-cfg-iso doctor`.
-#[derive(Debug, ClapArgs)]
-pub struct Doctor {
-    /// The folder that init wrote
-    pub dir: PathBuf,
-    /// Look at the files alone; without this Nix evaluates the systems, which may fetch their inputs
-    #[arg(long)]
-    pub no_eval: bool,
-}
-
 /// `nix-cfg-iso update`.
 #[derive(Debug, ClapArgs)]
 pub struct Update {
     /// The folder that init wrote
     pub dir: PathBuf,
+}
+
+/// `nix-cfg-iso why`.
+#[derive(Debug, ClapArgs)]
+pub struct Why {
+    /// The folder that `init` wrote, or a flake reference with `#` to what mkOfflineIso gives
+    pub dir: String,
+    /// The store path
+    pub path: String,
+    /// More arguments for `nix eval`
+    #[arg(last = true, value_name = "NIX-ARG")]
+    pub nix_args: Vec<OsString>,
+}
+
+/// `nix-cfg-iso size` and `nix-cfg-iso pin`.
+#[derive(Debug, ClapArgs)]
+pub struct Look {
+    /// The folder that `init` wrote, or a flake reference with `#` to what mkOfflineIso gives
+    pub dir: String,
+    /// More arguments for `nix eval`
+    #[arg(last = true, value_name = "NIX-ARG")]
+    pub nix_args: Vec<OsString>,
 }
 
 /// `nix-cfg-iso frontier`.

@@ -20,7 +20,7 @@ use super::target::Target;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::nix::activity::store_name;
 use crate::nix::command::{Invocation, Runner};
-use crate::report::{Phase, Problem, Report, Unit, bytes};
+use crate::report::{Problem, Report, Unit, bytes};
 use crate::store::database::{self, Record};
 use crate::store::image::{Image, Reader};
 use crate::store::nar::{Archive, Mounted, Unreadable};
@@ -42,7 +42,7 @@ const FLUSH_EVERY: u64 = 64 << 20;
 /// # Errors
 /// A [`Problem`]: the target is too small, or the medium is damaged; what Nix says, explained; interruption.
 pub fn copy(runner: &Runner, report: &Report, target: &Target, image: Option<&Image>, roots: &[&str]) -> Result<()> {
-    let records = records(runner, roots)?;
+    let records = database::of_closure(runner, roots)?;
     let invalid = invalid(runner, target, &records)?;
     let records: Vec<&Record> = records.iter().filter(|record| invalid.contains(&record.path)).collect();
     require_space(target, records.iter().map(|record| record.nar_size).sum())?;
@@ -82,7 +82,7 @@ pub fn copy(runner: &Runner, report: &Report, target: &Target, image: Option<&Im
 /// # Errors
 /// A [`Problem`] `medium-damaged` for the first path that is not as it should be; interruption.
 pub fn verify(runner: &Runner, report: &Report, image: Option<&Image>, roots: &[&str]) -> Result<()> {
-    let records = records(runner, roots)?;
+    let records = database::of_closure(runner, roots)?;
     let records: Vec<&Record> = records.iter().collect();
     let check =
         |record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>| medium.read(record, archive, None);
@@ -94,16 +94,10 @@ pub fn verify(runner: &Runner, report: &Report, image: Option<&Image>, roots: &[
 /// # Errors
 /// When Nix does not tell.
 pub fn closure_size(runner: &Runner, roots: &[&str]) -> Result<u64> {
-    Ok(records(runner, roots)?.iter().map(|record| record.nar_size).sum())
-}
-
-fn records(runner: &Runner, roots: &[&str]) -> Result<Vec<Record>> {
-    if roots.is_empty() {
-        return Ok(Vec::new());
-    }
-    let closure = runner.output(&ask("nix-store", &["--query", "--requisites"], roots))?;
-    let closure: Vec<&str> = closure.lines().collect();
-    database::parse(&runner.output(&ask("nix-store", &["--dump-db"], &closure))?)
+    Ok(database::of_closure(runner, roots)?
+        .iter()
+        .map(|record| record.nar_size)
+        .sum())
 }
 
 fn ask(program: &str, what: &[&str], paths: &[&str]) -> Invocation {
@@ -152,13 +146,6 @@ fn copy_with_nix(runner: &Runner, target: &Target, paths: &[&str]) -> Result<()>
     Ok(())
 }
 
-/// How long so many bytes take, for the proportions of the progress: some 120 MB/s are copied (827 MB in 6.1 s, squashfs to
-/// ext4).
-#[allow(clippy::cast_precision_loss)] // Proportions.
-pub(super) fn seconds(bytes: u64) -> f64 {
-    bytes as f64 / 120e6
-}
-
 /// What is done with one record.
 type Task<'a> = dyn Fn(&Record, &mut Archive<'_>, &mut Medium<'_>) -> Result<()> + Sync + 'a;
 
@@ -172,7 +159,6 @@ fn work(
     task: &Task<'_>,
 ) -> Result<()> {
     let total = records.iter().map(|record| record.nar_size).sum();
-    report.expect(Phase::Copy, seconds(total));
     let (next, done, failed) = (
         AtomicUsize::new(0),
         AtomicU64::new(0),

@@ -14,8 +14,7 @@ pub const TREE_FOLDER: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 9] = [
-    ("calamares.nix", include_str!("../../nix/calamares.nix")),
+const MODULES: [(&str, &str); 8] = [
     ("closure.nix", include_str!("../../nix/closure.nix")),
     ("default.nix", include_str!("../../nix/default.nix")),
     ("elsewhere.nix", include_str!("../../nix/elsewhere.nix")),
@@ -148,6 +147,9 @@ fn flake(request: &Request) -> String {
         # The live system: gnome, plasma6, … (with Calamares), or none for one without a desktop.
         desktop = {desktop};
         settings = ./{SETTINGS_FILE};
+        # The ISO holds enough to install on any machine; `closure = \"full\";` adds all sources (docs/closure.md).
+        # Machines to leave out (zfs = false;) or to add; {TOOL_FOLDER}/variants.nix has the names.
+        variants = {{ }};
         # More NixOS modules for the live system, not for the installed one.
         modules = [ ];
       }};

@@ -3,11 +3,14 @@
 pub mod calamares_config;
 mod calamares_files;
 pub mod closure;
-pub mod doctor;
 pub mod emit;
 pub mod emitted;
 pub mod helpers;
 pub mod hosts;
+pub mod image;
 pub mod init;
 pub mod manifest;
+pub mod pin;
+pub mod size;
 pub mod update;
+pub mod why;

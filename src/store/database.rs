@@ -6,6 +6,8 @@ use std::str::Lines;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::nix::command::{Invocation, Runner};
+
 /// What the database knows of a store path. `ca`, signatures and `ultimate` are not in this form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -19,6 +21,23 @@ pub struct Record {
     pub deriver: String,
     /// The store paths that it refers to, itself included if it does.
     pub references: Vec<String>,
+}
+
+/// The records of `roots` and of all that they refer to. Each must be valid in the live system's store.
+///
+/// # Errors
+/// When Nix does not tell.
+pub fn of_closure(runner: &Runner, roots: &[&str]) -> Result<Vec<Record>> {
+    if roots.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ask = |what: &[&str], paths: &[&str]| {
+        let invocation = Invocation::new("nix-store").args(what.iter().copied());
+        runner.output(&invocation.args(paths.iter().copied()).quiet().long())
+    };
+    let closure = ask(&["--query", "--requisites"], roots)?;
+    let closure: Vec<&str> = closure.lines().collect();
+    parse(&ask(&["--dump-db"], &closure)?)
 }
 
 /// Reads records.

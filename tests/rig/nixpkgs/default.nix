@@ -2,12 +2,6 @@
 {
   config ? { },
   system ? builtins.currentSystem or "x86_64-linux",
-  overlays ? [ ],
   ...
 }:
-let
-  final = builtins.foldl' (packages: overlay: packages // overlay final packages) (import ./pkgs {
-    inherit config system;
-  }) overlays;
-in
-final
+import ./pkgs { inherit config system; }

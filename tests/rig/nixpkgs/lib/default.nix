@@ -23,7 +23,6 @@ let
       };
     version = builtins.readFile ../.version;
     optional = condition: value: if condition then [ value ] else [ ];
-    intersectLists = left: builtins.filter (value: builtins.elem value left);
     optionalAttrs = condition: set: if condition then set else { };
     literalExpression = text: text;
     versionAtLeast = version: least: builtins.compareVersions version least >= 0;
@@ -47,6 +46,55 @@ let
           else
             [ ]
         ) (builtins.attrNames set)
+      );
+    concatMapStringsSep =
+      between: f: list:
+      builtins.concatStringsSep between (map f list);
+    genAttrs = names: f: builtins.listToAttrs (map (name: lib.nameValuePair name (f name)) names);
+    nameValuePair = name: value: { inherit name value; };
+    mapAttrs' = f: set: builtins.listToAttrs (map (name: f name set.${name}) (builtins.attrNames set));
+    getAttrs = names: set: lib.genAttrs names (name: set.${name});
+    attrByPath =
+      path: default: set:
+      if path == [ ] then
+        set
+      else if builtins.isAttrs set && set ? ${builtins.head path} then
+        lib.attrByPath (builtins.tail path) default set.${builtins.head path}
+      else
+        default;
+    splitString =
+      between: text: builtins.filter builtins.isString (builtins.split (lib.escape between) text);
+    escape = builtins.replaceStrings [ "." ] [ "\\." ];
+    hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
+    removeSuffix =
+      suffix: text:
+      let
+        end = builtins.stringLength text - builtins.stringLength suffix;
+      in
+      if end >= 0 && builtins.substring end (-1) text == suffix then
+        builtins.substring 0 end text
+      else
+        text;
+    warnIf =
+      condition: text: value:
+      if condition then builtins.trace "warning: ${text}" value else value;
+    zipListsWith =
+      f: left: right:
+      let
+        length = list: builtins.length list;
+        least = if length left < length right then length left else length right;
+      in
+      builtins.genList (at: f (builtins.elemAt left at) (builtins.elemAt right at)) least;
+    filesystem.listFilesRecursive =
+      folder:
+      builtins.concatLists (
+        lib.mapAttrsToList (
+          name: type:
+          if type == "directory" then
+            lib.filesystem.listFilesRecursive (folder + "/${name}")
+          else
+            [ (folder + "/${name}") ]
+        ) (builtins.readDir folder)
       );
     unique = builtins.foldl' (seen: x: if builtins.elem x seen then seen else seen ++ [ x ]) [ ];
     getName = pkg: pkg.pname or (builtins.parseDrvName pkg.name).name;

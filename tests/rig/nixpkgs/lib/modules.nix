@@ -222,7 +222,9 @@ let
           }
           all
         ).list;
-      moduleArgs = foldl' (sum: module: sum // module.args) { } active;
+      moduleArgs = mapAttrs (_name: value: if isType "override" value then value.content else value) (
+        foldl' (sum: module: sum // module.args) { } active
+      );
       options = foldl' mergeOptions { } (map (module: module.options) active);
       config = merge (builtins.all (module: module.strict) active) prefix options (
         concatMap (

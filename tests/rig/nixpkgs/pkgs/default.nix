@@ -50,6 +50,7 @@ let
   stdenvNoCC = mkStdenv [ bootstrap ];
   hostPlatform = {
     inherit system;
+    isx86 = system == "x86_64-linux";
     uname.processor = builtins.head (builtins.match "([^-]+)-.*" system);
   };
 
@@ -196,29 +197,10 @@ rec {
         out=$(jq .outputs.out)
         mkdir -p $out
         jq '.closure[].path' > $out/store-paths
-        jq '[.closure[].narSize] | add' > $out/total-nar-size
         jq '.closure[] | .path, .narHash, .narSize, "", (.references | length), .references[]' > $out/registration
       '';
 
-  calamares-nixos-extensions =
-    let
-      make =
-        attrs:
-        run "calamares-nixos-extensions-0.3.15" { stdenv = stdenvNoCC; } ''
-          cp -r ${
-            builtins.path {
-              path = ../calamares;
-              name = "calamares-nixos-extensions-source";
-            }
-          } $out
-          chmod -R u+w $out
-          ${attrs.postInstall or ""}
-        ''
-        // {
-          overrideAttrs = change: make (attrs // change attrs);
-        };
-    in
-    make { };
+  calamares-nixos-extensions = package "calamares-nixos-extensions-0.3.18" { };
 
   writeText =
     name: text:
@@ -265,6 +247,44 @@ rec {
   systemd = package "systemd-255" { inputs = [ libtiny ]; };
   grub2 = package "grub-2.12" { };
   efibootmgr = package "efibootmgr-18" { };
+  # What is built for a kernel.
+  linuxPackages =
+    builtins.mapAttrs (name: more: package "${name}-6.6.32" more) {
+      broadcom_sta.unfree = true;
+      cpupower = { };
+      hyperv-daemons = { };
+      prl-tools.unfree = true;
+      virtualboxGuestAdditions = { };
+      zfs = { };
+    }
+    // {
+      kernel = linux // {
+        version = "6.6.32";
+      };
+    };
+
+  bcachefs-tools = package "bcachefs-tools-1.7" { };
+  btrfs-progs = package "btrfs-progs-6.8" { };
+  cryptsetup = package "cryptsetup-2.7" { };
+  dosfstools = package "dosfstools-4.2" { };
+  e2fsprogs = package "e2fsprogs-1.47" { };
+  f2fs-tools = package "f2fs-tools-1.16" { };
+  mdadm = package "mdadm-4.3" { };
+  xfsprogs = package "xfsprogs-6.8" { };
+  zfs = package "zfs-user-2.2" { };
+  # The locales are compiled together, so that another list is another package.
+  glibcLocales =
+    locales:
+    run "glibc-locales-2.39"
+      {
+        inherit stdenv locales;
+        src = fetchurl "glibc-2.39.tar" "the source of glibc\n";
+      }
+      ''
+        mkdir -p $out/bin $out/lib/locale && echo "$locales" > $out/lib/locale/locale-archive
+        printf '#!%s/bin/bash\ncat %s/lib/locale/locale-archive\n' ${bootstrap} $out > $out/bin/locales && chmod +x $out/bin/locales
+      '';
+
   microcode-intel = package "microcode-intel-20240531" { };
   microcode-amd = package "microcode-amd-20240116" { };
   # Large enough that copying it takes a while: many files of different sizes.

@@ -21,6 +21,10 @@ in
               type = types.listOf types.str;
               default = [ ];
             };
+            stratis.poolUuid = mkOption {
+              type = types.nullOr types.str;
+              default = null;
+            };
             neededForBoot = lib.mkEnableOption "mounting it in the initrd";
           };
         }
@@ -30,7 +34,17 @@ in
       default = [ ];
       type = types.listOf (
         types.submodule {
-          options.device = mkOption { type = types.str; };
+          options = {
+            device = mkOption { type = types.str; };
+            randomEncryption = mkOption {
+              type = types.anything;
+              default = false;
+            };
+            size = mkOption {
+              type = types.nullOr types.int;
+              default = null;
+            };
+          };
         }
       );
     };

@@ -2,9 +2,17 @@
   ./boot.nix
   ./environment.nix
   ./file-systems.nix
+  ./hardware.nix
   ./misc.nix
   ./nixpkgs.nix
   ./services.nix
+  ./tasks/filesystems/bcachefs.nix
+  ./tasks/filesystems/btrfs.nix
+  ./tasks/filesystems/ext.nix
+  ./tasks/filesystems/f2fs.nix
+  ./tasks/filesystems/vfat.nix
+  ./tasks/filesystems/xfs.nix
+  ./tasks/filesystems/zfs.nix
   ./toplevel.nix
   ./users.nix
   ./version.nix

@@ -4,7 +4,7 @@ let
 in
 {
   _module.args.pkgs = import ../../default.nix {
-    inherit (config.nixpkgs) config overlays;
+    inherit (config.nixpkgs) config;
     system = config.nixpkgs.hostPlatform;
   };
 
@@ -12,10 +12,6 @@ in
     config = mkOption {
       type = types.attrs;
       default = { };
-    };
-    overlays = mkOption {
-      type = types.listOf types.raw;
-      default = [ ];
     };
     hostPlatform = mkOption {
       type = types.str;

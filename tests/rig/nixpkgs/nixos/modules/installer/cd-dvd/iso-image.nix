@@ -37,12 +37,6 @@ in
         default = [ ];
       };
     };
-    boot.kernelPackages = mkOption {
-      type = types.attrs;
-      default.kernel = pkgs.linux // {
-        version = "6.6.32";
-      };
-    };
     boot.postBootCommands = mkOption {
       type = types.lines;
       default = "";

@@ -1,0 +1,138 @@
+//! `nix-cfg-iso size`: what an image holds, as a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use anyhow::Result;
+
+use super::image::{Image, there};
+use crate::nix::command::Runner;
+use crate::report::bytes;
+use crate::store::database::Record;
+
+/// One part of an image. What several parts need counts for the first.
+#[derive(Debug, PartialEq, Eq)]
+struct Part {
+    name: String,
+    paths: usize,
+    bytes: u64,
+    /// Paths that were asked for and are not built here; what they refer to is not known either.
+    unknown: usize,
+}
+
+/// The table, of uncompressed sizes: exact for what is in this machine's store, with the number of what is not.
+///
+/// # Errors
+/// When Nix does not tell.
+pub fn table(runner: &Runner, image: &Image) -> Result<String> {
+    let mut seen = BTreeSet::new();
+    let mut parts = Vec::new();
+    for (name, roots) in groups(image) {
+        let (records, unknown) = there(runner, &roots)?;
+        parts.push(part(name, &records, unknown, &mut seen));
+    }
+    let mut text = print(&parts);
+    for closure in &image.closures {
+        let counts = &closure.counts;
+        let _ = writeln!(
+            text,
+            "\nThe whole build closure has {} outputs, {} of its derivations are sources. Of the frontier's {} outputs none \
+             compiles; the image rebuilds up to {} derivations from them.",
+            counts.full_outputs, counts.full_sources, counts.frontier_outputs, counts.glue
+        );
+    }
+    Ok(text)
+}
+
+/// The roots of each part: the systems, what all variants need, what only one does, the rest.
+fn groups(image: &Image) -> Vec<(String, BTreeSet<&str>)> {
+    let mut groups = vec![(
+        "installed system".to_owned(),
+        image.toplevels.iter().map(String::as_str).collect(),
+    )];
+    let mut shared = BTreeSet::new();
+    let mut own: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for one in image.closures.iter().flat_map(|closure| &closure.frontier) {
+        let group = match one.variants.as_slice() {
+            [only] => own.entry(only).or_default(),
+            _ => &mut shared,
+        };
+        group.extend(one.outputs.values().map(String::as_str));
+    }
+    if image.kind == "frontier" {
+        groups.push(("frontier, for several variants".to_owned(), shared));
+        groups.extend(
+            own.into_iter()
+                .map(|(name, paths)| (format!("frontier, only for {name}"), paths)),
+        );
+    }
+    groups.push(("live system".to_owned(), BTreeSet::from([image.live.as_str()])));
+    groups.push((
+        "sources and others".to_owned(),
+        image.others.iter().map(String::as_str).collect(),
+    ));
+    groups
+}
+
+fn part(name: String, records: &[Record], unknown: usize, seen: &mut BTreeSet<String>) -> Part {
+    let new: Vec<&Record> = records
+        .iter()
+        .filter(|record| seen.insert(record.path.clone()))
+        .collect();
+    Part {
+        name,
+        paths: new.len(),
+        bytes: new.iter().map(|record| record.nar_size).sum(),
+        unknown,
+    }
+}
+
+fn print(parts: &[Part]) -> String {
+    let mut text = format!("{:<36}{:>8}{:>12}   not built here\n", "what", "paths", "size");
+    let total = Part {
+        name: "all, before it is compressed".to_owned(),
+        paths: parts.iter().map(|part| part.paths).sum(),
+        bytes: parts.iter().map(|part| part.bytes).sum(),
+        unknown: parts.iter().map(|part| part.unknown).sum(),
+    };
+    for part in parts.iter().chain([&total]) {
+        let unknown = if part.unknown == 0 {
+            String::new()
+        } else {
+            format!("{}, and what they need", part.unknown)
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<36}{:>8}{:>12}   {unknown}",
+            part.name,
+            part.paths,
+            bytes(part.bytes)
+        );
+    }
+    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_two_parts_need_counts_once() {
+        let record = |path: &str, nar_size| Record {
+            path: path.to_owned(),
+            nar_hash: String::new(),
+            nar_size,
+            deriver: String::new(),
+            references: Vec::new(),
+        };
+        let mut seen = BTreeSet::new();
+        let first = part("a".into(), &[record("/x", 1), record("/y", 2)], 0, &mut seen);
+        let second = part("b".into(), &[record("/y", 2), record("/z", 4)], 3, &mut seen);
+        assert_eq!((first.paths, first.bytes), (2, 3));
+        assert_eq!((second.paths, second.bytes), (1, 4));
+        let table = print(&[first, second]);
+        assert!(table.contains("3, and what they need"), "{table}");
+        assert!(table.lines().last().unwrap().starts_with("all"), "{table}");
+    }
+}

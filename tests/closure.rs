@@ -1,0 +1,270 @@
+//! How small an offline closure is, and that it is enough: with a real nixpkgs (`NIXPKGS`), and in the rig with real builds.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use common::{Live, at_hand, project, shipped};
+use nix_cfg_install::iso::closure::Closure;
+use nix_cfg_install::nix::activity::store_name;
+use nix_cfg_install::store::closure::{Work, nearest_option};
+use nix_cfg_install::store::frontier::{Kinds, frontier};
+use nix_cfg_install::store::graph::{Graph, Id};
+use serde::Deserialize;
+
+/// What tests/closure/evaluate.nix gives.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Evaluated {
+    facts: Closure,
+    skipped: BTreeMap<String, String>,
+    refuse: Vec<serde_json::Value>,
+    store_paths: Vec<String>,
+    machines: BTreeMap<String, String>,
+    changed: BTreeMap<String, String>,
+}
+
+/// A live system with an empty store, a real nixpkgs, and this project.
+struct Evaluator {
+    live: Live,
+}
+
+impl Evaluator {
+    fn new(nixpkgs: &str) -> Self {
+        let tool = shipped("nix-cfg-iso");
+        let live = Live::new("2.26").with(&[
+            "--empty-store",
+            "--bind",
+            &format!("{nixpkgs}:/nixpkgs"),
+            "--bind",
+            &format!("{}:/project/tests", project().join("tests").display()),
+            "--bind",
+            &format!("{}:/project/nix", project().join("nix").display()),
+            "--bind",
+            &format!("{}:/tool/nix-cfg-iso", tool.display()),
+        ]);
+        Self { live }
+    }
+
+    /// Evaluates `system` with `more` arguments, as Nix.
+    fn evaluate(&self, system: &str, more: &str) -> Result<Evaluated, String> {
+        let expression = format!(
+            "import /project/tests/closure/evaluate.nix {{ nixpkgs = /nixpkgs; system = \"{system}\"; tool = \"${{/tool/nix-cfg-iso}}\"; {more} }}"
+        );
+        let said = self.live.sh(&format!(
+            "nix eval --impure --json --extra-experimental-features nix-command --option fsync-metadata false \
+             --option substituters '' --expr '{expression}'"
+        ));
+        if said.code == 0 {
+            Ok(serde_json::from_str(&said.out).unwrap())
+        } else {
+            Err(said.err)
+        }
+    }
+
+    fn graph(&self, drv: &str) -> Graph {
+        let upper = self.live.state.path().join("live/upper");
+        Graph::read_with(&[drv], |path| {
+            fs::read(upper.join(path.trim_start_matches('/'))).with_context(|| path.to_owned())
+        })
+        .unwrap()
+    }
+}
+
+/// What is to be done for `graph` on a medium that holds the frontier and those outputs of `image`'s glue that `kept` picks.
+fn work(graph: &Graph, facts: &Closure, image: &Graph, kept: impl Fn(&Graph, Id) -> bool) -> Work {
+    let glue = frontier(image, &Kinds::new(image), image.roots()).glue;
+    let glue = glue.into_keys().filter(|id| kept(image, *id));
+    let there: HashSet<&str> = facts
+        .frontier
+        .iter()
+        .flat_map(|carried| carried.outputs.values().map(String::as_str))
+        .chain(glue.flat_map(|id| image.nodes()[id].outputs.iter().map(|output| &*output.path)))
+        .collect();
+    let all = graph.nodes().iter().flat_map(|node| &node.outputs);
+    let invalid = all.filter(|output| !there.contains(&*output.path));
+    graph.work(&invalid.map(|output| output.path.to_string()).collect())
+}
+
+/// The hardware configurations of tests/machines, in the order of their names.
+fn machines() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(project().join("tests/machines"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn machines_that_the_family_was_not_made_from_need_nothing_that_the_image_does_not_hold() {
+    let Some(nixpkgs) = at_hand("NIXPKGS", "covering machines with a real nixpkgs") else {
+        return;
+    };
+    let evaluator = Evaluator::new(&nixpkgs);
+    let mut covered = 0;
+    // A few at a time: each keeps some hundred megabytes.
+    for names in machines().chunks(13) {
+        let files: Vec<String> = names
+            .iter()
+            .map(|name| format!("\"{name}\" = /project/tests/machines/{name}.nix;"))
+            .collect();
+        let files = files.concat();
+        let evaluated = evaluator
+            .evaluate(
+                "server",
+                &format!(
+                    "machines = {{ {files} }}; changed.cowsay = {{ pkgs, ... }}: {{ environment.systemPackages = [ pkgs.cowsay ]; }};"
+                ),
+            )
+            .unwrap();
+        assert_eq!(evaluated.skipped, BTreeMap::new());
+        assert_eq!(evaluated.store_paths.len(), evaluated.facts.counts.frontier_outputs);
+        let image = evaluator.graph(evaluated.facts.roots["target"].to_str().unwrap());
+        for (name, drv) in &evaluated.machines {
+            let graph = evaluator.graph(drv);
+            let kinds = Kinds::new(&graph);
+            let image_of = |kept: fn(&Graph, Id) -> bool| work(&graph, &evaluated.facts, &image, kept).missing;
+            assert_eq!(
+                image_of(|_, _| true),
+                [],
+                "{name}, with all that the image's own system is made of"
+            );
+            let rebuilt: fn(&Graph, Id) -> bool = |image, id| image.nodes()[id].substitutable;
+            assert_eq!(
+                image_of(rebuilt),
+                [],
+                "{name}, with derivations that forbid substitution rebuilt"
+            );
+            assert_eq!(image_of(|_, _| false), [], "{name}, from the frontier alone");
+            let all = work(&graph, &evaluated.facts, &image, |_, _| false);
+            let carried = graph
+                .nodes()
+                .iter()
+                .enumerate()
+                .filter(|(id, _)| kinds.leaf(*id).is_some());
+            let carried: HashSet<String> = carried.map(|(_, node)| store_name(&node.path)).collect();
+            let compiled: Vec<&String> = all.build.iter().filter(|name| carried.contains(*name)).collect();
+            assert_eq!(compiled, [&""; 0], "{name} compiles");
+            covered += 1;
+        }
+        // An added package is missing, and nothing else is.
+        let graph = evaluator.graph(&evaluated.changed["cowsay"]);
+        let work = work(&graph, &evaluated.facts, &image, |_, _| false);
+        assert!(!work.missing.is_empty());
+        for source in &work.missing {
+            let (option, package) = nearest_option(&source.wanted_by);
+            assert_eq!(option.as_deref(), Some("environment.systemPackages"), "{source:?}");
+            assert!(package.unwrap().starts_with("cowsay"), "{source:?}");
+        }
+    }
+    assert!(covered >= 15, "{covered}");
+}
+
+#[test]
+fn three_real_systems_need_a_small_part_of_their_build_closure() {
+    let Some(nixpkgs) = at_hand("NIXPKGS", "counting the closures of a real nixpkgs") else {
+        return;
+    };
+    let evaluator = Evaluator::new(&nixpkgs);
+    for (system, most) in [("server", 300), ("gnome", 700), ("plasma6", 700)] {
+        let evaluated = evaluator.evaluate(system, "").unwrap();
+        let counts = &evaluated.facts.counts;
+        eprintln!("{system}: {counts:?}");
+        assert_eq!(evaluated.skipped, BTreeMap::new(), "{system}");
+        assert!(counts.frontier_outputs < most, "{system}: {counts:?}");
+        assert!(
+            counts.full_outputs > 9 * counts.frontier_outputs,
+            "{system}: {counts:?}"
+        );
+        assert!(counts.frontier_sources <= 1, "{system}: {counts:?}");
+    }
+}
+
+#[test]
+fn what_nixos_generate_config_can_write_is_covered_or_named() {
+    let Some(nixpkgs) = at_hand("NIXPKGS", "reading nixos-generate-config") else {
+        return;
+    };
+    let evaluator = Evaluator::new(&nixpkgs);
+    // A variant that is dropped is refused by the installer, with the reason, and so is nothing else that can be installed.
+    let dropped = evaluator
+        .evaluate("server", "variants = { zfs = false; bcachefs = false; };")
+        .unwrap();
+    assert_eq!(dropped.skipped.keys().collect::<Vec<_>>(), ["bcachefs", "zfs"]);
+    let refused = |name: &str| {
+        dropped
+            .refuse
+            .iter()
+            .find(|one| one["name"] == name)
+            .map(|one| one["reason"].as_str().unwrap())
+    };
+    assert_eq!(refused("zfs"), Some("the image was made without it (zfs)"));
+    assert_eq!(refused("bcachefs"), Some("the image was made without it (bcachefs)"));
+    assert_eq!(refused("xfs"), None);
+    assert_eq!(refused("hardware.parallels.enable"), None);
+    // A typing error in a name is not a variant that was dropped.
+    let error = evaluator
+        .evaluate("server", "variants = { zsf = false; };")
+        .err()
+        .unwrap();
+    assert!(error.contains("There is no variant zsf"), "{error}");
+    // Without unfree packages two variants cannot be, and that is said.
+    let free = evaluator
+        .evaluate("server", "more = { lib, ... }: { nixpkgs.config = lib.mkForce { }; };")
+        .unwrap();
+    assert_eq!(free.skipped.keys().collect::<Vec<_>>(), ["broadcom", "parallels"]);
+    let reason = free
+        .refuse
+        .iter()
+        .find(|one| one["name"] == "config.boot.kernelPackages.broadcom_sta")
+        .unwrap();
+    assert!(
+        reason["reason"]
+            .as_str()
+            .unwrap()
+            .contains("does not allow broadcom-sta"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_newer_nixos_generate_config_does_not_pass_unseen() {
+    let Some(nixpkgs) = at_hand("NIXPKGS", "a nixos-generate-config that writes more") else {
+        return;
+    };
+    let place = "nixos/modules/installer/tools/nixos-generate-config.pl";
+    let script = fs::read_to_string(Path::new(&nixpkgs).join(place)).unwrap();
+    let known = "push @attrs, \"virtualisation.hypervGuest.enable = true;\"";
+    assert!(script.contains(known));
+    let newer = common::temporary();
+    let file = newer.path().join("nixos-generate-config.pl");
+    fs::write(
+        &file,
+        script.replace(
+            known,
+            &format!("push @attrs, \"hardware.npu.intel.enable = true;\"; {known}"),
+        ),
+    )
+    .unwrap();
+    let mut evaluator = Evaluator::new(&nixpkgs);
+    evaluator.live = evaluator
+        .live
+        .with(&["--bind", &format!("{}:/nixpkgs/{place}", file.display())]);
+    let error = evaluator.evaluate("server", "").err().unwrap();
+    assert!(error.contains("hardware.npu.intel.enable (attribute)"), "{error}");
+    let left_out = evaluator
+        .evaluate("server", "variants.\"hardware.npu.intel.enable\" = false;")
+        .unwrap();
+    assert!(
+        left_out
+            .refuse
+            .iter()
+            .any(|one| one["name"] == "hardware.npu.intel.enable")
+    );
+}

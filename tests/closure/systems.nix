@@ -1,0 +1,53 @@
+# Three systems of a real nixpkgs, each on the machine of ./hardware-configuration.nix.
+let
+  server =
+    { pkgs, ... }:
+    {
+      imports = [ ./hardware-configuration.nix ];
+      boot.loader.systemd-boot.enable = true;
+      boot.loader.efi.canTouchEfiVariables = true;
+      networking.hostName = "server";
+      nixpkgs.config.allowUnfree = true;
+      services.openssh.enable = true;
+      time.timeZone = "Europe/Lisbon";
+      users.users.alice = {
+        isNormalUser = true;
+        extraGroups = [ "wheel" ];
+        initialHashedPassword = "";
+      };
+      environment.systemPackages = [
+        pkgs.git
+        pkgs.vim
+      ];
+      system.stateVersion = "24.05";
+    };
+  desktop = {
+    imports = [ server ];
+    networking.networkmanager.enable = true;
+    hardware.pulseaudio.enable = false;
+    services = {
+      printing.enable = true;
+      pipewire = {
+        enable = true;
+        alsa.enable = true;
+        pulse.enable = true;
+      };
+      xserver.enable = true;
+    };
+  };
+in
+{
+  inherit server;
+  gnome = {
+    imports = [ desktop ];
+    services.xserver = {
+      displayManager.gdm.enable = true;
+      desktopManager.gnome.enable = true;
+    };
+  };
+  plasma6 = {
+    imports = [ desktop ];
+    services.displayManager.sddm.enable = true;
+    services.desktopManager.plasma6.enable = true;
+  };
+}

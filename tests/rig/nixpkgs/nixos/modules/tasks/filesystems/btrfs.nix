@@ -1,0 +1,11 @@
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+{
+  config = lib.mkIf (builtins.elem "btrfs" config.boot.supportedFilesystems) {
+    system.fsPackages = [ pkgs.btrfs-progs ];
+  };
+}

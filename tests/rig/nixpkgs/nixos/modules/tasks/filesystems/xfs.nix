@@ -1,0 +1,11 @@
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+{
+  config = lib.mkIf (builtins.elem "xfs" config.boot.supportedFilesystems) {
+    system.fsPackages = [ pkgs.xfsprogs ];
+  };
+}
