@@ -4,10 +4,11 @@ TARGET := x86_64-unknown-linux-gnu
 STATIC := target/$(TARGET)/release
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo test check lint tools rig static docs bench clean
+.PHONY: help demo demo-calamares test check lint tools rig static docs bench clean
 
 help:
 	@echo "make demo    install a channel configuration and a flake, offline, into a disk image, and show the result"
+	@echo "make demo-calamares   the graphical installer on a virtual screen; pictures into target/demo-calamares"
 	@echo "make test    all tests and all gates"
 	@echo "make check   only the quick ones: gates and unit tests"
 	@echo "make static  the binary as it is shipped"
@@ -16,6 +17,9 @@ help:
 
 demo: static rig
 	tests/rig/demo
+
+demo-calamares: static rig
+	cargo test --test demo_calamares -- --ignored --test-threads 1
 
 test: check static rig
 	cargo test --tests

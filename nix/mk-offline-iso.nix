@@ -90,12 +90,12 @@ let
       destination = "/nixos/default.nix";
       text = ''
         # The nixpkgs that this ISO was made with. Only nix-cfg-install uses this file.
-        { system ? builtins.currentSystem }:
+        { configuration ? <nixos-config>, system ? builtins.currentSystem }:
         let
           evaluated = import ${source}/nixos/lib/eval-config.nix {
             inherit system;
             modules = [
-              <nixos-config>
+              configuration
               (builtins.fromJSON ${builtins.toJSON (builtins.toJSON version)})
             ];
           };

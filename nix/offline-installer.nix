@@ -188,6 +188,12 @@ in
     };
 
     environment.systemPackages = [ cfg.package ];
+    nixpkgs.overlays = [
+      (import ./calamares.nix {
+        inherit lib;
+        inherit (cfg) package targets;
+      })
+    ];
     environment.etc."nix-cfg-install.yaml".text = settingsText;
 
     isoImage = {

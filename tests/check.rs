@@ -64,7 +64,13 @@ fn check_all(nix: &str, cases: &[Case]) -> Vec<Vec<Value>> {
         &project().join("target/rig/trees/channel"),
         &trees.path().join("as-it-was"),
     );
-    let live = Live::with_disk(nix).with(&["--bind", &format!("{}:/trees", trees.path().display())]);
+    // The UUID of the disk is in what a person reads.
+    let live = Live::with_disk(nix).with(&[
+        "--target-uuid",
+        "01234567-89ab-cdef-0123-456789abcdef",
+        "--bind",
+        &format!("{}:/trees", trees.path().display()),
+    ]);
     live.sh("mkdir /out; printf '%s\\n' /trees/*.sh | xargs -P 2 -n 1 bash")
         .ok();
     assert_eq!(live.sh("ls -A /mnt").ok().out, "lost+found\n", "the disk was written");

@@ -126,6 +126,14 @@ fn look_into(live: &Live, tree: &Path) {
         "cd /nix/.ro-store && nix-store --check-validity $(ls -d *-* | grep -v nix-path-registration | sed 's,^,/nix/store/,')",
     );
     sh("nix-store --verify --check-contents");
+    // Calamares checks first, and asks for no internet.
+    let calamares = sh("cat /run/current-system/sw/share/calamares/settings.conf");
+    assert!(calamares.contains("nixos@check"), "{calamares}");
+    let welcome = sh("cat /run/current-system/sw/share/calamares/modules/welcome.conf");
+    assert!(
+        welcome.contains("requiredStorage") && !welcome.contains("internet"),
+        "{welcome}"
+    );
     assert!(sh("command -v nix-cfg-install").starts_with("/run/current-system/sw/bin/"));
 }
 
@@ -283,6 +291,32 @@ fn a_wrong_host_or_desktop_is_named_with_what_there_is() {
     let emitted = Emitted::miniature("flake", &["--host", "alpha", "--desktop", "cde"]);
     let live = builder("2.26", &emitted);
     nix(&live, "eval --raw path:/work#iso.drvPath").fails(1, &["has no live system `cde`"]);
+}
+
+#[test]
+fn the_doctor_asks_nix_before_the_iso_is_built() {
+    let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    let program = format!("{}:/usr/local/sbin/nix-cfg-iso", shipped("nix-cfg-iso").display());
+    let live = builder("2.26", &emitted).with(&["--bind", &program]);
+    live.sh(&format!(
+        "{CONFIG}\ncp -r /work /tmp/iso && nix flake lock path:/tmp/iso {OVERRIDE}"
+    ))
+    .ok();
+    let doctor = |change: &str| live.sh(&format!("cd /tmp/iso/nix-cfg && {change}; nix-cfg-iso doctor /tmp/iso"));
+    let said = doctor("true").ok();
+    assert!(
+        said.out.contains("/tmp/iso can be built") && said.err.is_empty(),
+        "{said:?}"
+    );
+    let said = doctor("sed -i /initialHashedPassword/d configuration.nix").ok();
+    assert!(
+        said.err
+            .contains("warning: No user of the configuration has a password"),
+        "{said:?}"
+    );
+    assert!(said.err.contains("users.users.alice.initialHashedPassword"), "{said:?}");
+    doctor("sed -i s/pkgs.cowsay/pkgs.unfree-game/ configuration.nix")
+        .fails(1, &["unfree-game-1.0 is not free software", "allowUnfree = true"]);
 }
 
 /// For each variant of nix/variants.nix a machine of tests/machines that asks for what only that one brings.

@@ -7,16 +7,18 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use nix_cfg_install::cli::iso::{Args, CalamaresConfig, Command, Frontier, Init};
+use nix_cfg_install::cli::iso::{Args, CalamaresConfig, Command, Doctor, Frontier, Init};
 use nix_cfg_install::interrupt::Interrupt;
 use nix_cfg_install::iso::calamares_config::{self, Known};
 use nix_cfg_install::iso::closure::Closure;
+use nix_cfg_install::iso::doctor;
 use nix_cfg_install::iso::emitted::emitted;
 use nix_cfg_install::iso::image::Flake;
 use nix_cfg_install::iso::init::{self, Order};
 use nix_cfg_install::iso::update::update;
 use nix_cfg_install::iso::{pin, size, why};
 use nix_cfg_install::nix::command::Runner;
+use nix_cfg_install::nix::environment::environment;
 use nix_cfg_install::report::{Problem, Problems, Severity};
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Init(args) => init(args),
+        Command::Doctor(args) => doctor(&args),
         Command::Update(args) => {
             say(&update(&args.dir, &programs()?)?);
             Ok(())
@@ -80,6 +83,32 @@ fn init(args: Init) -> Result<()> {
     let done = init::init(&order, &programs()?, Path::new("/etc/os-release"))?;
     done.warnings.iter().for_each(tell);
     say(&done.notes);
+    Ok(())
+}
+
+fn doctor(args: &Doctor) -> Result<()> {
+    // Flakes need not be on in a person's own Nix.
+    let mut environment = environment(None, true);
+    environment.retain(|(name, _)| name != "HOME" && name != "USER");
+    environment.extend(
+        ["HOME", "USER"]
+            .iter()
+            .filter_map(|&name| Some((name.into(), std::env::var_os(name)?))),
+    );
+    let runner = Runner::new(environment, Interrupt::on_signals()?);
+    let problems = doctor::doctor(&runner, &args.dir, !args.no_eval)?;
+    let (errors, warnings): (Vec<Problem>, Vec<Problem>) = problems
+        .into_iter()
+        .partition(|problem| problem.severity == Severity::Error);
+    warnings.iter().for_each(tell);
+    if !errors.is_empty() {
+        return Err(Problems(errors).into());
+    }
+    println!(
+        "{} can be built: nix build path:{}#iso",
+        args.dir.display(),
+        args.dir.display()
+    );
     Ok(())
 }
 

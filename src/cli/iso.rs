@@ -21,6 +21,8 @@ pub struct Args {
 pub enum Command {
     /// Write a new folder with a flake that builds the ISO
     Init(Init),
+    /// Say what would go wrong, before the ISO is built
+    Doctor(Doctor),
     /// Bring a folder that init wrote up to date with this version of the program; what you edited is kept
     Update(Update),
     /// Find what an ISO must hold so that a system and its variants can be rebuilt on another machine (run by nix/closure.nix)
@@ -61,6 +63,16 @@ pub struct Init {
     /// Let the flake build nix-cfg-install from its source, instead of copying the one that this program came with
     #[arg(long)]
     pub build_helper: bool,
+}
+
+/// `nix-cfg-iso doctor`.
+#[derive(Debug, ClapArgs)]
+pub struct Doctor {
+    /// The folder that init wrote
+    pub dir: PathBuf,
+    /// Look at the files alone; without this Nix evaluates the systems, which may fetch their inputs
+    #[arg(long)]
+    pub no_eval: bool,
 }
 
 /// `nix-cfg-iso update`.

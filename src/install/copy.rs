@@ -20,7 +20,7 @@ use super::target::Target;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::nix::activity::store_name;
 use crate::nix::command::{Invocation, Runner};
-use crate::report::{Problem, Report, Unit, bytes};
+use crate::report::{Phase, Problem, Report, Unit, bytes};
 use crate::store::database::{self, Record};
 use crate::store::image::{Image, Reader};
 use crate::store::nar::{Archive, Mounted, Unreadable};
@@ -146,6 +146,13 @@ fn copy_with_nix(runner: &Runner, target: &Target, paths: &[&str]) -> Result<()>
     Ok(())
 }
 
+/// How long so many bytes take, for the proportions of the progress: some 120 MB/s are copied (827 MB in 6.1 s, squashfs to
+/// ext4).
+#[allow(clippy::cast_precision_loss)] // Proportions.
+pub(super) fn seconds(bytes: u64) -> f64 {
+    bytes as f64 / 120e6
+}
+
 /// What is done with one record.
 type Task<'a> = dyn Fn(&Record, &mut Archive<'_>, &mut Medium<'_>) -> Result<()> + Sync + 'a;
 
@@ -159,6 +166,7 @@ fn work(
     task: &Task<'_>,
 ) -> Result<()> {
     let total = records.iter().map(|record| record.nar_size).sum();
+    report.expect(Phase::Copy, seconds(total));
     let (next, done, failed) = (
         AtomicUsize::new(0),
         AtomicU64::new(0),

@@ -14,7 +14,8 @@ pub const TREE_FOLDER: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 8] = [
+const MODULES: [(&str, &str); 9] = [
+    ("calamares.nix", include_str!("../../nix/calamares.nix")),
     ("closure.nix", include_str!("../../nix/closure.nix")),
     ("default.nix", include_str!("../../nix/default.nix")),
     ("elsewhere.nix", include_str!("../../nix/elsewhere.nix")),

@@ -3,6 +3,7 @@
 pub mod calamares_config;
 mod calamares_files;
 pub mod closure;
+pub mod doctor;
 pub mod emit;
 pub mod emitted;
 pub mod helpers;

@@ -1,6 +1,6 @@
 //! What Nix says while it works: the lines of `--log-format internal-json`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,9 +40,14 @@ struct Line {
 
 struct Running {
     kind: u64,
+    /// What is built or copied.
+    path: String,
     done: u64,
     log: Vec<String>,
 }
+
+/// How many builders' last lines are kept: with several at work, the one that failed need not be the last to end.
+const LOGS: usize = 32;
 
 /// Follows a program's internal-json lines and keeps the sums.
 #[derive(Default)]
@@ -55,8 +60,12 @@ pub struct Tracker {
     /// The last thing that was begun.
     item: String,
     messages: Vec<String>,
-    last_log: Vec<String>,
+    /// The derivations of builders that ended, and their last lines.
+    logs: VecDeque<(String, Vec<String>)>,
 }
+
+/// Stands above a builder's last lines in [`Tracker::said`].
+pub const LAST_LINES: &str = "last lines of the builder:";
 
 impl Tracker {
     /// Takes one line of stderr. A line that is not internal-json is kept as a message.
@@ -75,7 +84,7 @@ impl Tracker {
                 if let Some(ended) = self.running.remove(&line.id) {
                     match ended.kind {
                         kind::COPY_PATH => self.copied += ended.done,
-                        kind::BUILD => self.last_log = ended.log,
+                        kind::BUILD => self.keep(ended),
                         _ => {}
                     }
                 }
@@ -84,6 +93,16 @@ impl Tracker {
             "msg" if line.level <= INFO => self.say(line.level, &line.msg),
             _ => {}
         }
+    }
+
+    fn keep(&mut self, ended: Running) {
+        if ended.log.is_empty() {
+            return;
+        }
+        if self.logs.len() == LOGS {
+            self.logs.pop_front();
+        }
+        self.logs.push_back((ended.path, ended.log));
     }
 
     fn say(&mut self, level: u64, text: &str) {
@@ -97,20 +116,16 @@ impl Tracker {
     }
 
     fn start(&mut self, line: &Line) {
-        let item = line
-            .fields
-            .first()
-            .and_then(Value::as_str)
-            .map(store_name)
-            .unwrap_or_default();
+        let path = line.fields.first().and_then(Value::as_str).unwrap_or_default();
         if matches!(line.kind, kind::COPY_PATH | kind::BUILD) {
-            self.item = item;
+            self.item = store_name(path);
         }
         if line.level <= INFO && !line.text.is_empty() {
             self.say(line.level, &line.text);
         }
         let running = Running {
             kind: line.kind,
+            path: path.to_owned(),
             done: 0,
             log: Vec::new(),
         };
@@ -158,14 +173,14 @@ impl Tracker {
         &self.item
     }
 
-    /// The errors and warnings in Nix's words, and the last lines of the builder that ended last.
+    /// The errors and warnings in Nix's words, and the last lines of the builder that they are about, or that ended last.
     #[must_use]
     pub fn said(&self) -> String {
         let mut text = self.messages.join("\n");
-        let said_in_error = self.last_log.iter().all(|line| text.contains(line.as_str()));
-        if !said_in_error {
-            text += "\nlast lines of the builder:\n";
-            text += &self.last_log.join("\n");
+        let named = self.logs.iter().rfind(|(drv, _)| text.contains(drv.as_str()));
+        let log = named.or(self.logs.back()).map_or(&[][..], |(_, log)| log);
+        if !log.iter().all(|line| text.contains(line.as_str())) {
+            text.extend(["\n", LAST_LINES, "\n", &log.join("\n")]);
         }
         text
     }
@@ -209,6 +224,27 @@ plain words
         assert_eq!(
             tracker.said(),
             "error: it broke\nplain words\nlast lines of the builder:\na line"
+        );
+    }
+
+    #[test]
+    fn of_several_builders_the_one_that_failed_is_quoted() {
+        let mut tracker = Tracker::default();
+        for (id, name) in [(2, "bad"), (3, "good")] {
+            tracker.take(&format!(
+                r#"@nix {{"action":"start","fields":["/nix/store/{name}.drv"],"id":{id},"type":105}}"#
+            ));
+            tracker.take(&format!(
+                r#"@nix {{"action":"result","fields":["{name} line"],"id":{id},"type":101}}"#
+            ));
+        }
+        tracker.take(r#"@nix {"action":"stop","id":2}"#);
+        tracker.take(r#"@nix {"action":"stop","id":3}"#);
+        tracker.take(r#"@nix {"action":"msg","level":0,"msg":"error: builder for '/nix/store/bad.drv' failed"}"#);
+        assert!(
+            tracker.said().ends_with("last lines of the builder:\nbad line"),
+            "{}",
+            tracker.said()
         );
     }
 

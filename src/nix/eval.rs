@@ -31,6 +31,8 @@ pub struct Lenience {
     pub undeclared: bool,
     /// Packages that are not free.
     pub unfree: bool,
+    /// Rules of modules that are broken.
+    pub assertions: bool,
 }
 
 /// What one evaluation tells.
@@ -80,6 +82,25 @@ pub fn evaluate(runner: &Runner, configuration: &Configuration, lenience: Lenien
                 .context("Nix printed an evaluation that is not the JSON that was asked for")?),
             Err(error) => Err(error.downcast::<Problem>()?),
         };
+    Ok(Evaluation { facts, toplevel })
+}
+
+/// Evaluates one of the systems that the emitted flake in `dir` installs, by its place among `iso.targets`.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize) -> Result<Evaluation> {
+    let apply = format!("targets: ({EXPRESSION}) (builtins.elemAt targets {index})");
+    let mut facts = Facts::default();
+    let toplevel = match run(
+        runner,
+        &nix_eval(dir, "iso.targets").args(["--apply", &apply]),
+        dir,
+        &mut facts,
+    ) {
+        Ok(text) => Ok(serde_json::from_str(&text).context("Nix printed an evaluation that is not JSON")?),
+        Err(error) => Err(error.downcast::<Problem>()?),
+    };
     Ok(Evaluation { facts, toplevel })
 }
 
@@ -135,7 +156,13 @@ fn lenient_module(lenience: Lenience) -> String {
     } else {
         ""
     };
-    format!("{{ {undeclared} {unfree} }}")
+    // What `lib.mkForce [ ]` is, without the lib of a nixpkgs.
+    let assertions = if lenience.assertions {
+        "assertions = { _type = \"override\"; priority = 50; content = [ ]; };"
+    } else {
+        ""
+    };
+    format!("{{ {undeclared} {unfree} {assertions} }}")
 }
 
 /// The name of the live system: a flake may have a host of that name.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use regex_lite::Regex;
 
+use super::activity::LAST_LINES;
 use super::activity::store_name;
 use crate::report::Problem;
 use crate::tree::hardware::FILE_NAME;
@@ -28,6 +29,19 @@ impl<'a> Said<'a> {
             *group = captures.get(index + 1).map_or("", |found| found.as_str().trim());
         }
         Some(groups)
+    }
+
+    /// The last line of a builder's log: as Nix shows it, or as it was collected (`Tracker::said`).
+    fn last_word_of_builder(&self) -> Option<&'a str> {
+        let quoted = self
+            .text
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("> "));
+        let collected = self.text.split_once(LAST_LINES).map_or("", |(_, lines)| lines);
+        quoted
+            .chain(collected.lines())
+            .map(str::trim)
+            .rfind(|line| !line.is_empty())
     }
 
     /// Where in the user's tree it happened: the first position that is not in nixpkgs.
@@ -474,7 +488,9 @@ fn builder_failed(said: &Said<'_>) -> Option<Problem> {
     Some(
         Problem::error("builder-failed", format!("Building {} failed", store_name(path)))
             .because(format!(
-                "Its builder stopped with an error; its last lines are below.{}",
+                "Its builder stopped with an error; its last lines are below.{}{}",
+                said.last_word_of_builder()
+                    .map_or_else(String::new, |word| format!(" The last one: {word}.")),
                 wanted_by(said)
             ))
             .remedy("Mend or remove it in the configuration. The log has the builder's output."),

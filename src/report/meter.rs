@@ -54,6 +54,16 @@ impl Meter {
 
     pub(super) fn expect(&mut self, phase: Phase, seconds: f64) {
         self.costs[phase as usize] = seconds.max(0.01);
+        // What is known when the phase has begun and nothing of it is done still counts.
+        if phase == self.phase && self.within <= 0.0 {
+            self.share_out();
+        }
+    }
+
+    /// Shares out what is left among this phase and those to come.
+    fn share_out(&mut self) {
+        let left: f64 = self.costs[self.phase as usize..].iter().sum();
+        self.share = (1.0 - self.base) * self.costs[self.phase as usize] / left;
     }
 
     pub(super) fn begin(&mut self, phase: Phase, now: Instant) {
@@ -63,8 +73,7 @@ impl Meter {
         self.within = 0.0;
         self.phase = phase;
         self.began = now;
-        let left: f64 = self.costs[phase as usize..].iter().sum();
-        self.share = (1.0 - self.base) * self.costs[phase as usize] / left;
+        self.share_out();
     }
 
     #[allow(clippy::cast_precision_loss)] // Far below 2^52 bytes; a fraction needs no more.
@@ -128,6 +137,20 @@ mod tests {
             }
         }
         assert!(last > 0.999, "all phases done, but the fraction is {last}");
+    }
+
+    #[test]
+    fn a_phase_that_turns_out_long_at_its_start_gets_its_share() {
+        let start = Instant::now();
+        let mut meter = Meter::new(start);
+        meter.expect(Phase::Copy, 1.0);
+        meter.begin(Phase::Copy, start);
+        meter.expect(Phase::Activate, 10.0);
+        meter.expect(Phase::Copy, 89.5);
+        let began = meter.fraction();
+        meter.advance(1, 1);
+        let share = (meter.fraction() - began) / (1.0 - began);
+        assert!((share - 0.895).abs() < 0.001, "{share}");
     }
 
     #[test]

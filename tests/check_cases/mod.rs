@@ -210,6 +210,14 @@ fn modules() -> Vec<Case> {
             ],
         ),
         module(
+            "assertion-and-missing-package",
+            "{ pkgs, ... }: { environment.systemPackages = [ pkgs.htop ]; assertions = [ { assertion = false; message = \"One.\"; } ]; }",
+            &[
+                "error assertion modules/more.nix:1",
+                "error not-on-medium modules/more.nix:1:54",
+            ],
+        ),
+        module(
             "own-warning",
             "{ warnings = [ \"The moon is full.\" ]; }",
             &["warning nixos-warning"],

@@ -114,7 +114,12 @@ pub fn evaluate(
     }
     for _ in 0..ROUNDS {
         let evaluation = eval::evaluate(job.runner, configuration, known.partial.lenience)?;
-        known.facts.update(evaluation.facts);
+        let mut facts = evaluation.facts;
+        if known.partial.lenience.assertions {
+            // Those that were broken before they were passed over.
+            facts.assertions = None;
+        }
+        known.facts.update(facts);
         let problem = match evaluation.toplevel {
             Ok(evaluated) => {
                 known.evaluated = evaluated;
@@ -153,6 +158,10 @@ fn pass_over(problem: &Problem, partial: &Partial, root: &Path) -> Next {
     match problem.code {
         "option-missing" if !lenience.undeclared => Next::Lenience(Lenience {
             undeclared: true,
+            ..lenience
+        }),
+        "assertion" if !lenience.assertions => Next::Lenience(Lenience {
+            assertions: true,
             ..lenience
         }),
         "unfree" if !lenience.unfree => Next::Lenience(Lenience {

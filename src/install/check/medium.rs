@@ -38,36 +38,29 @@ pub fn not_covered(hardware: &str, features: &[NotCovered]) -> Vec<Problem> {
 /// One problem for each package that cannot be had, with the sources that it lacks, at its place in the tree at `root`.
 #[must_use]
 pub fn missing(sources: &[Missing], root: &Path) -> Vec<Problem> {
-    let mut packages: Vec<(String, &str, Vec<&Missing>)> = Vec::new();
+    let mut packages: Vec<(&str, Option<String>, Vec<&Missing>)> = Vec::new();
     for source in sources {
         let (option, package) = nearest_option(&source.wanted_by);
         let package = package.unwrap_or(&source.name);
-        let name = option.map_or_else(|| package.to_owned(), |option| format!("{package} (from {option})"));
-        match packages.iter_mut().find(|(known, ..)| *known == name) {
+        match packages
+            .iter_mut()
+            .find(|(known, by, _)| *known == package && *by == option)
+        {
             Some((.., sources)) => sources.push(source),
-            None => packages.push((name, package, vec![source])),
+            None => packages.push((package, option, vec![source])),
         }
     }
-    // Packages that the user chose by name come first; of a whole other system a few tell it.
-    packages.sort_by_key(|(name, ..)| !name.contains(" (from "));
-    let more = packages.len().saturating_sub(PACKAGES_SHOWN);
-    let mut problems: Vec<Problem> = packages
+    let mut problems: Vec<(bool, Problem)> = packages
         .iter()
+        .map(|(package, option, sources)| (option.is_none(), one_missing(package, option.as_deref(), sources, root)))
+        .collect();
+    // What the user's own files name comes first, then what an option brings; of a whole other system a few tell it.
+    problems.sort_by_key(|(no_option, problem)| (problem.place.is_none(), *no_option));
+    let more = problems.len().saturating_sub(PACKAGES_SHOWN);
+    let mut problems: Vec<Problem> = problems
+        .into_iter()
         .take(PACKAGES_SHOWN)
-        .map(|(name, package, sources)| {
-            let mut lines: Vec<String> = sources
-                .iter()
-                .take(SOURCES_SHOWN)
-                .map(|source| format!("{} {}", source.name, source.address.as_deref().unwrap_or("")).trim_end().to_owned())
-                .collect();
-            if let Some(more @ 1..) = sources.len().checked_sub(SOURCES_SHOWN) {
-                lines.push(format!("and {more} more"));
-            }
-            let problem = Problem::error("not-on-medium", format!("{name} is not on this medium"))
-                .because(format!("It would have to be built from what only a network has:\n{}", lines.join("\n")))
-                .remedy("Remove it from the configuration, or make the ISO from this configuration. With a network: --online.");
-            lint::at_package(problem, root, package)
-        })
+        .map(|(_, problem)| problem)
         .collect();
     if more > 0 {
         problems.push(
@@ -77,4 +70,24 @@ pub fn missing(sources: &[Missing], root: &Path) -> Vec<Problem> {
         );
     }
     problems
+}
+
+fn one_missing(package: &str, option: Option<&str>, sources: &[&Missing], root: &Path) -> Problem {
+    let from = option.map_or_else(String::new, |option| format!(" (from {option})"));
+    let address = |source: &Missing| source.address.clone().unwrap_or_default();
+    let mut lines: Vec<String> = sources
+        .iter()
+        .take(SOURCES_SHOWN)
+        .map(|source| format!("{} {}", source.name, address(source)).trim_end().to_owned())
+        .collect();
+    if let Some(more @ 1..) = sources.len().checked_sub(SOURCES_SHOWN) {
+        lines.push(format!("and {more} more"));
+    }
+    let problem = Problem::error("not-on-medium", format!("{package}{from} is not on this medium"))
+        .because(format!(
+            "It would have to be built from what only a network has:\n{}",
+            lines.join("\n")
+        ))
+        .remedy("Remove it from the configuration, or make the ISO from this configuration. With a network: --online.");
+    lint::at_package(problem, root, package)
 }

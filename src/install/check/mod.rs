@@ -84,10 +84,11 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
         host,
     };
     let known = evaluation::evaluate(job, &configuration, &broken, &mut found)?;
-    if let (None, Some(hosts)) = (&configuration.host, &known.facts.hosts) {
-        configuration.host = found.keep(choose_host(job, hosts))?;
-    } else if let (Some(wanted), Some(hosts), None) = (&job.host, &known.facts.hosts, &known.evaluated) {
-        found.keep(eval::choose_host(hosts, Some(wanted), None))?;
+    if let Some(hosts) = &known.facts.hosts
+        && let Some((host, reason)) = found.keep(choose_host(job, hosts))?
+    {
+        job.report.note(&format!("Host: {host}, because {reason}."));
+        configuration.host = Some(host);
     }
     let problems = values(&known, &hardware, machine, job);
     found.extend(assertions(&known, root, &problems));
@@ -143,15 +144,13 @@ fn choose_hardware(job: &Job<'_>, kind: Kind, root: &Path) -> Result<(Option<Str
         Ok(hosts) => hosts,
         Err(error) => return Err(Problems(lock::explain(job, root, error.downcast::<Problem>()?)?).into()),
     };
-    let host = choose_host(job, &hosts)?;
+    let (host, _) = choose_host(job, &hosts)?;
     let chosen = hardware::choose(root, kind, Some(&host), named)?;
     Ok((Some(host), chosen))
 }
 
-fn choose_host(job: &Job<'_>, hosts: &[String]) -> Result<String> {
-    let (host, reason) = eval::choose_host(hosts, job.host.as_deref(), Some(&eval::machine_name()))?;
-    job.report.note(&format!("Host: {host}, because {reason}."));
-    Ok(host)
+fn choose_host(job: &Job<'_>, hosts: &[String]) -> Result<(String, String)> {
+    eval::choose_host(hosts, job.host.as_deref(), Some(&eval::machine_name()))
 }
 
 fn tell_hardware(hardware: &Hardware, found: &mut Found<'_>, job: &Job<'_>) {
@@ -165,7 +164,7 @@ fn tell_hardware(hardware: &Hardware, found: &mut Found<'_>, job: &Job<'_>) {
     }
 }
 
-/// What has to be built, and how many bytes have to be copied at most; whether the medium has it, and this machine the
+/// What has to be built, and how many bytes have to be copied at most (not counted where something is missing); whether the medium has it, and this machine the
 /// room for it.
 fn needs(
     job: &Job<'_>,
@@ -183,6 +182,9 @@ fn needs(
             found.extend(medium::not_covered(&text, &job.not_covered));
         }
         found.extend(medium::missing(&work.missing, root));
+    }
+    if !work.missing.is_empty() && !job.online {
+        return Ok((work, 0));
     }
     let uses: Vec<&str> = work.uses.iter().map(String::as_str).collect();
     let bytes = closure_size(job.runner, &uses)?;

@@ -2,6 +2,12 @@
 {
   config ? { },
   system ? builtins.currentSystem or "x86_64-linux",
+  overlays ? [ ],
   ...
 }:
-import ./pkgs { inherit config system; }
+let
+  final = builtins.foldl' (packages: overlay: packages // overlay final packages) (import ./pkgs {
+    inherit config system;
+  }) overlays;
+in
+final

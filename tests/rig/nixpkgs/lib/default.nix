@@ -23,6 +23,7 @@ let
       };
     version = builtins.readFile ../.version;
     optional = condition: value: if condition then [ value ] else [ ];
+    intersectLists = left: builtins.filter (value: builtins.elem value left);
     optionalAttrs = condition: set: if condition then set else { };
     literalExpression = text: text;
     versionAtLeast = version: least: builtins.compareVersions version least >= 0;

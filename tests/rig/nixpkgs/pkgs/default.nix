@@ -197,10 +197,29 @@ rec {
         out=$(jq .outputs.out)
         mkdir -p $out
         jq '.closure[].path' > $out/store-paths
+        jq '[.closure[].narSize] | add' > $out/total-nar-size
         jq '.closure[] | .path, .narHash, .narSize, "", (.references | length), .references[]' > $out/registration
       '';
 
-  calamares-nixos-extensions = package "calamares-nixos-extensions-0.3.18" { };
+  calamares-nixos-extensions =
+    let
+      make =
+        attrs:
+        run "calamares-nixos-extensions-0.3.15" { stdenv = stdenvNoCC; } ''
+          cp -r ${
+            builtins.path {
+              path = ../calamares;
+              name = "calamares-nixos-extensions-source";
+            }
+          } $out
+          chmod -R u+w $out
+          ${attrs.postInstall or ""}
+        ''
+        // {
+          overrideAttrs = change: make (attrs // change attrs);
+        };
+    in
+    make { };
 
   writeText =
     name: text:

@@ -54,6 +54,8 @@ in
     system.path = pkgs.glue "system-path" { paths = config.environment.systemPackages; } ''
       mkdir -p $out/bin
       for path in $paths; do
+        if [ -e $path/share/calamares ]; then mkdir -p $out/share && ln -s $path/share/calamares $out/share/; fi
+        [ -e $path/bin ] || continue
         for program in $path/bin/*; do
           name=$(basename $program)
           [ -e $out/bin/$name ] || ln -s $program $out/bin/$name

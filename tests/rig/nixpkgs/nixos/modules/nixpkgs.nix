@@ -4,7 +4,7 @@ let
 in
 {
   _module.args.pkgs = import ../../default.nix {
-    inherit (config.nixpkgs) config;
+    inherit (config.nixpkgs) config overlays;
     system = config.nixpkgs.hostPlatform;
   };
 
@@ -12,6 +12,10 @@ in
     config = mkOption {
       type = types.attrs;
       default = { };
+    };
+    overlays = mkOption {
+      type = types.listOf types.raw;
+      default = [ ];
     };
     hostPlatform = mkOption {
       type = types.str;

@@ -1,0 +1,64 @@
+//! What Nix says of the systems that the ISO installs.
+
+use anyhow::Result;
+
+use super::Patient;
+use super::files::other_platform;
+use crate::nix::command::Runner;
+use crate::nix::eval;
+use crate::nix::facts::{Facts, Users};
+use crate::report::Problem;
+
+/// Evaluates each system to its toplevel, and tells why that fails, who cannot log in, and what machine it is for.
+pub fn problems(patient: &Patient, runner: &Runner) -> Result<Vec<Problem>> {
+    let mut problems = Vec::new();
+    for index in 0..patient.request.hosts.len().max(1) {
+        let evaluation = eval::evaluate_target(runner, &patient.dir, index)?;
+        problems.extend(evaluation.toplevel.err());
+        problems.extend(facts(patient, &evaluation.facts));
+    }
+    problems.dedup();
+    Ok(problems)
+}
+
+fn facts(patient: &Patient, facts: &Facts) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = facts.users.as_ref().and_then(nobody).into_iter().collect();
+    for failed in facts.assertions.iter().flatten() {
+        problems
+            .push(Problem::error("assertion", "The configuration contradicts itself").because(failed.message.trim()));
+    }
+    if let Some(platform) = &facts.platform
+        && *platform != patient.request.system
+    {
+        problems.push(other_platform(platform, &patient.request.system));
+    }
+    problems
+}
+
+/// Nobody has a password: in the live system Calamares asks for one, the command line does not.
+fn nobody(users: &Users) -> Option<Problem> {
+    let gets_in = users.elsewhere
+        || users.no_password_login
+        || !users.autologin.is_empty()
+        || users
+            .accounts
+            .iter()
+            .any(|account| account.password || !account.password_file.is_empty() || users.sshd && account.key);
+    let name = users
+        .accounts
+        .iter()
+        .find(|account| account.normal)
+        .map_or("NAME", |account| &account.name);
+    (!gets_in).then(|| {
+        let problem = Problem::warning("no-password", "No user of the configuration has a password").remedy(format!(
+            "Give one a password: users.users.{name}.initialHashedPassword = \"…\"; (`mkpasswd` makes it)."
+        ));
+        if users.mutable {
+            problem.because("Calamares asks for one; after `nix-cfg-install` alone nobody could log in.")
+        } else {
+            problem.because(
+                "users.mutableUsers is false: what is typed in the installer would not last, and nobody could log in.",
+            )
+        }
+    })
+}

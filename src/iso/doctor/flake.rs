@@ -1,0 +1,107 @@
+//! What a flake's locks tell: the configuration's own, and that of the emitted folder.
+
+use anyhow::Result;
+
+use super::Patient;
+use crate::nix::command::{Invocation, Runner};
+use crate::report::Problem;
+use crate::tree::lock::{self, Input, LOCK, Lock};
+
+/// The Nix that writes relative inputs with a `parent`, and the first that can read that.
+const PARENTS: (u32, u32) = (2, 26);
+
+/// All problems of the inputs.
+pub fn inputs(patient: &Patient, runner: &Runner) -> Result<Vec<Problem>> {
+    let mut problems = lock::problems(&patient.tree)?;
+    if let Some(lock) = Lock::load(&patient.tree)? {
+        problems.extend(lock.inputs().iter().filter_map(outside));
+    }
+    if let Some(outer) = Lock::load(&patient.dir)?
+        && let Some(version) = nix_version(runner)
+        && let Some(config) = outer.inputs().iter().find(|input| input.name == "config")
+    {
+        problems.extend(unreadable(config, version));
+    }
+    Ok(problems)
+}
+
+/// An input that lies on this machine, outside of the tree: nobody else has it.
+fn outside(input: &Input) -> Option<Problem> {
+    let local = input.kind == "path" && !input.relative || input.url.starts_with("git+file:");
+    let leaves = input.relative && input.url.trim_start_matches("path:").starts_with("..");
+    (local || leaves).then(|| {
+        Problem::error(
+            "input-outside",
+            format!("The input `{}` lies outside of the configuration: {}", input.name, input.url),
+        )
+        .at(LOCK, None, None)
+        .because("The target gets the configuration alone, and evaluates it there with the same lock.")
+        .remedy(format!(
+            "Move it into the tree and write inputs.{}.url = \"path:./FOLDER\", or put it where everybody can fetch it; \
+             then `nix flake lock`.",
+            input.name
+        ))
+    })
+}
+
+/// The emitted lock is of one style, and each Nix reads one: measured on 2.8, 2.26 and 2.34.
+fn unreadable(config: &Input, version: (u32, u32)) -> Option<Problem> {
+    let new = version >= PARENTS;
+    (config.has_parent != new).then(|| {
+        let (what, remedy) = if new {
+            (
+                "an older Nix",
+                "Remove flake.lock of the folder that is built: it is made again, from the configuration's own.",
+            )
+        } else {
+            (
+                "Nix 2.26 or newer",
+                "Build the ISO with Nix 2.26 or newer, or remove flake.lock of the folder that is built.",
+            )
+        };
+        Problem::error(
+            "lock-style",
+            format!(
+                "The ISO's flake.lock was written by {what}, and this is Nix {}.{}",
+                version.0, version.1
+            ),
+        )
+        .because("Nix 2.26 changed how an input inside of the flake is written, and neither reads the other's.")
+        .remedy(remedy)
+    })
+}
+
+/// The version of the Nix in PATH; `None` without one.
+fn nix_version(runner: &Runner) -> Option<(u32, u32)> {
+    let said = runner.output(&Invocation::new("nix").arg("--version")).ok()?;
+    let mut parts = said.split_whitespace().last()?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_nix_is_told_when_it_cannot_read_the_lock_of_the_other() {
+        let input = |has_parent| Input {
+            name: "config".to_owned(),
+            url: "path:./nix-cfg".to_owned(),
+            kind: "path".to_owned(),
+            nar_hash: None,
+            relative: true,
+            has_parent,
+        };
+        assert!(unreadable(&input(true), (2, 26)).is_none() && unreadable(&input(false), (2, 18)).is_none());
+        let old = unreadable(&input(true), (2, 18)).unwrap().to_string();
+        assert!(
+            old.contains("this is Nix 2.18") && old.contains("Nix 2.26 or newer"),
+            "{old}"
+        );
+        let new = unreadable(&input(false), (2, 34)).unwrap().to_string();
+        assert!(
+            new.contains("an older Nix") && new.contains("Remove flake.lock"),
+            "{new}"
+        );
+    }
+}

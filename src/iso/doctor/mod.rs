@@ -1,0 +1,66 @@
+//! `nix-cfg-iso doctor`: what would go wrong, before the ISO is built for an hour, and what to do about it.
+
+mod evaluation;
+mod files;
+mod flake;
+mod git;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::emit::{Request, TREE_FOLDER};
+use super::manifest::Manifest;
+use crate::nix::command::Runner;
+use crate::report::Problem;
+use crate::settings::Settings;
+use crate::tree::lint;
+use crate::tree::source::{self, Kind};
+
+/// What is looked at.
+struct Patient {
+    /// The emitted folder.
+    dir: PathBuf,
+    /// The configuration in it.
+    tree: PathBuf,
+    kind: Kind,
+    request: Request,
+    settings: Settings,
+}
+
+/// Looks at the emitted folder `dir`; with `evaluate` Nix is asked as well. Gives all problems, errors and warnings.
+///
+/// # Errors
+/// When the folder is none of ours, has no configuration, or cannot be read.
+pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Problem>> {
+    let request = Manifest::load(dir)?.request;
+    let tree = dir.join(TREE_FOLDER);
+    let kind = source::choose(Some((&tree, "the folder")), &[])?.kind;
+    let settings = match dir.join(super::emit::SETTINGS_FILE) {
+        path if path.exists() => Settings::load(Some(&path))?,
+        _ => Settings::default(),
+    };
+    let patient = Patient {
+        dir: dir.to_owned(),
+        tree,
+        kind,
+        request,
+        settings,
+    };
+    let mut problems = files::size(&patient)?;
+    problems.extend(lint::links(&patient.tree));
+    problems.extend(lint::secrets(&patient.tree, kind));
+    problems.extend(files::hardware(&patient));
+    problems.extend(files::platform(&patient));
+    match kind {
+        Kind::Flake => problems.extend(flake::inputs(&patient, runner)?),
+        Kind::Channel => problems.extend(files::impure(&patient)),
+    }
+    problems.extend(git::dirty(&patient, runner)?);
+    if evaluate {
+        problems.extend(evaluation::problems(&patient, runner)?);
+    }
+    Ok(problems)
+}
