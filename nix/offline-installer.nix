@@ -26,9 +26,10 @@ let
       inherit (cfg) variants locales;
       list = cfg.closureList;
       tool = "${cfg.package.static or "${cfg.package}/bin"}/nix-cfg-iso";
-      hardware = builtins.filter (file: baseNameOf file == "hardware-configuration.nix") (
-        lib.filesystem.listFilesRecursive tree
-      );
+      hardware = builtins.filter (
+        file:
+        baseNameOf file == "hardware-configuration.nix" || lib.hasSuffix "/${namedHardware}" (toString file)
+      ) (lib.filesystem.listFilesRecursive tree);
     }
   ) cfg.targets (cfg.elsewhere ++ lib.genList (_: null) (builtins.length cfg.targets));
   # As its modules name it.
@@ -38,14 +39,21 @@ let
       toString (if cfg.flake == null then cfg.configuration else cfg.flake.outPath)
     );
 
+  # What `hardware-config` says, in the file as the generator writes it.
+  namedHardware =
+    let
+      found = builtins.match "(.*\n)?hardware-config: \"([^\"\n]+)\".*" settingsFile;
+    in
+    if found == null then "hardware-configuration.nix" else builtins.elemAt found 1;
+  settingsFile = if cfg.settingsFile == null then "" else builtins.readFile cfg.settingsFile;
+
   # The user's file goes first and wins: a key that it has is not written again.
   settingsText =
     let
-      file = if cfg.settingsFile == null then "" else builtins.readFile cfg.settingsFile;
-      has = name: builtins.match "(.*\n)?${name}:.*" file != null;
+      has = name: builtins.match "(.*\n)?${name}:.*" settingsFile != null;
       line = name: if has name then "" else "${name}: ${builtins.toJSON cfg.settings.${name}}\n";
     in
-    "${file}\n${lib.concatStrings (map line (builtins.attrNames cfg.settings))}";
+    "${settingsFile}\n${lib.concatStrings (map line (builtins.attrNames cfg.settings))}";
 
   # The kernel can use all processors to unpack the store (nixpkgs sets SQUASHFS_CHOICE_DECOMP_BY_MOUNT from Linux 6.2 on;
   # without it the option is an error and the store would not be mounted). Newer nixpkgs ask for it themselves.

@@ -96,7 +96,9 @@ fn doctor(args: &Doctor) -> Result<()> {
             .filter_map(|&name| Some((name.into(), std::env::var_os(name)?))),
     );
     let runner = Runner::new(environment, Interrupt::on_signals()?);
-    let problems = doctor::doctor(&runner, &args.dir, !args.no_eval)?;
+    // `path:` takes a whole path, or one that begins with a dot.
+    let dir = std::path::absolute(&args.dir).context("Failed to find out where this folder is")?;
+    let problems = doctor::doctor(&runner, &dir, !args.no_eval)?;
     let (errors, warnings): (Vec<Problem>, Vec<Problem>) = problems
         .into_iter()
         .partition(|problem| problem.severity == Severity::Error);
@@ -104,11 +106,7 @@ fn doctor(args: &Doctor) -> Result<()> {
     if !errors.is_empty() {
         return Err(Problems(errors).into());
     }
-    println!(
-        "{} can be built: nix build path:{}#iso",
-        args.dir.display(),
-        args.dir.display()
-    );
+    println!("{dir} can be built: nix build path:{dir}#iso", dir = dir.display());
     Ok(())
 }
 

@@ -74,9 +74,11 @@ pub fn init(order: &Order, programs: &Path, os_release: &Path) -> Result<Done> {
         manifest::write(&order.dir, file)?;
     }
     Manifest::new(request, &files).save(&order.dir)?;
+    // `path:` takes a whole path, or one that begins with a dot.
+    let dir = std::path::absolute(&order.dir).context("Failed to find out where this folder is")?;
+    let dir = dir.display();
     done.notes.push(format!(
-        "Wrote {dir}. Next: nix build path:{dir}#iso",
-        dir = order.dir.display()
+        "Wrote {dir}. Next:\n    nix-cfg-iso doctor {dir}\n    nix build path:{dir}#iso"
     ));
     Ok(done)
 }
