@@ -4,7 +4,7 @@ TARGET := x86_64-unknown-linux-gnu
 STATIC := target/$(TARGET)/release
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo demo-calamares test check lint tools rig static docs bench clean
+.PHONY: help demo demo-calamares test check lint tools rig static docs bench fuzz clean
 
 help:
 	@echo "make demo    install a channel configuration and a flake, offline, into a disk image, and show the result"
@@ -14,6 +14,7 @@ help:
 	@echo "make static  the binary as it is shipped"
 	@echo "make docs    man page and shell completions, into target/docs"
 	@echo "make bench   size, start-up time, and the share of the helper's own work; into target/bench.json"
+	@echo "make fuzz    feed the reader of the store's image with damaged images, for an hour"
 
 demo: static rig
 	tests/rig/demo
@@ -45,6 +46,10 @@ docs:
 
 bench: static rig
 	tests/bench
+
+# For an hour; more with SECONDS=…
+fuzz: tools
+	tests/fuzz $(or $(SECONDS),3600)
 
 clean:
 	cargo clean

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use common::{project, run, temporary};
 use nix_cfg_install::store::image::Image;
-use nix_cfg_install::store::nar::{Archive, Mounted};
+use nix_cfg_install::store::nar::Archive;
+use nix_cfg_install::store::source::Mounted;
 
 /// Every path of an image, read by us and unpacked by unsquashfs, must have the same NAR hash.
 fn reads_like_unsquashfs(image: &Path) {

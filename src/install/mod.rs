@@ -5,6 +5,7 @@ pub mod build;
 pub mod check;
 pub mod choices;
 pub mod copy;
+mod disk;
 mod hardware_files;
 pub mod keep;
 mod leftovers;

@@ -11,7 +11,7 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
-use super::copy::require_space;
+use super::disk::require_space;
 use super::target::Target;
 use crate::interrupt::Interrupt;
 use crate::tree::snapshot::{Copier, nothing};

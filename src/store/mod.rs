@@ -8,3 +8,4 @@ pub mod graph;
 pub mod image;
 pub mod nar;
 pub mod path;
+pub mod source;

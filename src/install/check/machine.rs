@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::statvfs::statvfs;
 
 use crate::install::Job;
-use crate::install::copy::free_bytes;
+use crate::install::disk::free_bytes;
 use crate::nix::facts::Disks;
 use crate::report::{Problem, bytes};
 

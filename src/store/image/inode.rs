@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::super::nar::Kind;
+use super::super::source::Kind;
 use super::metadata::Cursor;
 use super::reader::Reader;
 

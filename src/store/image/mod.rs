@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, bail, ensure};
 
-use super::nar::{Kind, Tree};
+use super::source::{Kind, Tree};
 pub use reader::Reader;
 
 /// Where a NixOS live system mounts it (nixpkgs 24.05, nixos/modules/installer/cd-dvd/iso-image.nix).

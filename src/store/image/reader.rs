@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use anyhow::{Context, Result, anyhow, ensure};
 use zstd::bulk::Decompressor;
 
-use super::super::nar::{Kind, Tree, Unreadable};
+use super::super::source::{Kind, Tree, Unreadable};
 use super::Image;
 use super::inode::Inode;
 use super::metadata::Metadata;

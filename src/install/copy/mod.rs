@@ -1,39 +1,37 @@
 //! The closure into the target's store: each file read once, hashed and written from the same buffer, each path published
 //! under its name only when its NAR hash is the database's, all of it registered at once.
 
+mod medium;
+
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result};
-use nix::errno::Errno;
-use nix::sys::statvfs::statvfs;
-use walkdir::WalkDir;
 
 use super::build::track;
+use super::disk::{self, Disk, require_inodes, require_space};
 use super::target::Target;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::nix::activity::store_name;
 use crate::nix::command::{Invocation, Runner};
-use crate::report::{Phase, Problem, Report, Unit, bytes};
+use crate::report::{Phase, Report, Unit};
 use crate::store::database::{self, Record};
-use crate::store::image::{Image, Reader};
-use crate::store::nar::{Archive, Mounted, Unreadable};
+use crate::store::image::Image;
+use crate::store::nar::Archive;
+use crate::store::source::Mounted;
+use medium::Medium;
 
 /// More readers than this gain nothing: the squashfs that they read from has one decompressor a core at best.
 const MAX_WORKERS: usize = 4;
 
 /// Paths of so many bytes come first, the largest of them before the others: the last worker then has little left to do.
 const LARGE: u64 = 32 << 20;
-
-/// After so many bytes the disk has to catch up. Else a slow disk's work would all be left to the end, when nothing moves
-/// any more and every estimate was wrong.
-const FLUSH_EVERY: u64 = 64 << 20;
 
 /// Copies the closures of `roots` into the target's store. What is valid there is not copied again; what is there and not
 /// valid (an earlier run was cut off) is hashed, and kept if it is right. `image` is what the live store is mounted from,
@@ -74,7 +72,7 @@ pub fn copy(runner: &Runner, report: &Report, target: &Target, image: Option<&Im
     )
     .and_then(|()| remove(&staging))
     .and_then(|()| register(runner, target, &own))
-    .map_err(|error| explain(target, error))
+    .map_err(|error| disk::explain(target, error))
 }
 
 /// Hashes the closures of `roots` in the live system's store, to find out whether the medium can be read.
@@ -233,95 +231,6 @@ fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>, medium: 
     fs::rename(&staged, &place).with_context(|| format!("Failed to put {} in its place", place.display()))
 }
 
-/// What one worker reads from.
-struct Medium<'a> {
-    image: Option<(&'a Image, Reader<'a>)>,
-    mounted: Mounted,
-}
-
-impl<'a> Medium<'a> {
-    fn new(image: Option<&'a Image>) -> Self {
-        Self {
-            image: image.and_then(|image| Some((image, image.reader().ok()?))),
-            mounted: Mounted::default(),
-        }
-    }
-
-    /// Reads a path from the image, and as it is mounted if that has a wrong hash or fails, and then once more: a stick
-    /// that stumbles is no damaged one. `staged` is where it is written.
-    fn read(&mut self, record: &Record, archive: &mut Archive<'_>, staged: Option<&Path>) -> Result<()> {
-        let size = record.nar_size;
-        if let Some((image, reader)) = &mut self.image
-            && let Some(node) = image.find(&record.path)
-        {
-            staged.map_or(Ok(()), remove)?;
-            match archive.hash(reader, &node, size, staged) {
-                Ok(hash) if hash == record.nar_hash => return Ok(()),
-                Err(error) if error.is::<Interrupted>() => return Err(error),
-                // Whatever it is, a full disk too, the second way meets it again.
-                other => log::debug!("{} from the image: {other:?}", record.path),
-            }
-        }
-        for _ in 0..2 {
-            staged.map_or(Ok(()), remove)?;
-            match archive.hash(&mut self.mounted, &PathBuf::from(&record.path), size, staged) {
-                Ok(hash) if hash == record.nar_hash => return Ok(()),
-                // The kernel gives EIO when a block of the squashfs cannot be decompressed, and other errors for its folders.
-                Err(error) if !error.is::<Unreadable>() => return Err(error),
-                other => log::debug!("{}, which should be {}: {other:?}", record.path, record.nar_hash),
-            }
-        }
-        Err(Problem::error("medium-damaged", "The installation medium is damaged")
-            .because(format!(
-                "{} was read twice and is not what it was when the ISO was made.",
-                record.path
-            ))
-            .remedy(
-                "Compare the check sum of the stick with the ISO's, write it again or use another stick, and run the same \
-                 command again. `nix-cfg-install --verify-store` checks all that an installation needs.",
-            )
-            .into())
-    }
-}
-
-/// The target's file system, which is not let fall behind what is written to it.
-struct Disk {
-    store: File,
-    written: AtomicU64,
-    turn: Mutex<()>,
-}
-
-impl Disk {
-    fn of(target: &Target) -> Result<Self> {
-        let store = target.store();
-        Ok(Self {
-            store: File::open(&store).with_context(|| format!("Failed to open {}", store.display()))?,
-            written: AtomicU64::new(0),
-            turn: Mutex::default(),
-        })
-    }
-
-    /// Counts `bytes` that were written. One worker waits for the disk while the others go on, until they would be too far
-    /// ahead as well.
-    fn takes(&self, bytes: u64) -> Result<()> {
-        let before = self.written.fetch_add(bytes, Ordering::Relaxed);
-        if before / FLUSH_EVERY == (before + bytes) / FLUSH_EVERY {
-            return Ok(());
-        }
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        nix::unistd::syncfs(&self.store).context("Failed to write to the target's disk")
-    }
-}
-
-fn has_errno(error: &anyhow::Error, errno: Errno) -> bool {
-    error.chain().any(|cause| {
-        let io = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::raw_os_error);
-        io == Some(errno as i32) || cause.downcast_ref() == Some(&errno)
-    })
-}
-
 /// Writes everything to the disk, and only then tells the target's database about it: after a power cut a path is whole
 /// or not valid.
 fn register(runner: &Runner, target: &Target, records: &[&Record]) -> Result<()> {
@@ -337,69 +246,6 @@ fn register(runner: &Runner, target: &Target, records: &[&Record]) -> Result<()>
         .stdin(database::print(records.iter().copied()).into_bytes());
     runner.output(&load)?;
     Ok(())
-}
-
-/// Says before the first byte is written that the last would not fit. `needed` is in bytes.
-///
-/// # Errors
-/// A [`Problem`] `disk-full` with what is missing.
-pub(super) fn require_space(target: &Target, needed: u64) -> Result<()> {
-    let free = free_bytes(target)?;
-    if needed <= free {
-        return Ok(());
-    }
-    let (needed, free, more) = (bytes(needed), bytes(free), bytes(needed - free));
-    Err(disk_full(format!(
-        "It needs {needed}, and {free} are free: {more} more are needed."
-    ))
-    .into())
-}
-
-/// The same for files, on a file system that has a fixed number of them.
-fn require_inodes(target: &Target, records: &[&Record]) -> Result<()> {
-    let fs = statvfs(target.root()).context("Failed to look at the target's file system")?;
-    if fs.files() == 0 {
-        return Ok(());
-    }
-    let entries = |record: &&Record| WalkDir::new(&record.path).into_iter().count() as u64;
-    let needed: u64 = records.iter().map(entries).sum();
-    if needed <= fs.files_free() {
-        return Ok(());
-    }
-    Err(disk_full(format!(
-        "The system has {needed} files and folders, and the file system has room for {} more (inodes).",
-        fs.files_free()
-    ))
-    .into())
-}
-
-/// What is free on the target's file system.
-pub(super) fn free_bytes(target: &Target) -> Result<u64> {
-    let fs = statvfs(target.root()).context("Failed to look at the target's file system")?;
-    Ok(fs.blocks_available() * fs.fragment_size())
-}
-
-fn disk_full(why: String) -> Problem {
-    Problem::error("disk-full", "The target is too small")
-        .because(why)
-        .remedy("Use a larger disk or partition, or a smaller configuration, and run the same command again: it goes on from here.")
-}
-
-/// A disk that filled up although there was room for the bytes (many small files need more blocks), or that broke.
-fn explain(target: &Target, error: anyhow::Error) -> anyhow::Error {
-    if has_errno(&error, Errno::ENOSPC) {
-        let left = free_bytes(target).map_or_else(|_| "nothing".to_owned(), bytes);
-        let why = format!("{left} are free, which is not enough for the next file.");
-        return disk_full(why).raw(format!("{error:#}")).into();
-    }
-    if has_errno(&error, Errno::EIO) {
-        return Problem::error("disk-failed", "The target's disk does not take what is written to it")
-            .because("The kernel gave an input or output error: the disk or its cable may be broken.")
-            .remedy("Look at `dmesg`. When the disk is sound, the same command goes on from here.")
-            .raw(format!("{error:#}"))
-            .into();
-    }
-    error
 }
 
 /// Removes a file or a folder of a store, whose folders have no write bit.
