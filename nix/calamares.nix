@@ -10,12 +10,14 @@
 let
   normalUsers =
     target: builtins.attrNames (lib.filterAttrs (_: user: user.isNormalUser) target.config.users.users);
-  # Whoever is a user of each of them.
-  users = lib.foldl' lib.intersectLists (normalUsers (builtins.head targets)) (
-    map normalUsers targets
-  );
+  # Whoever is a user of each of them. Where they share none, but have some, the page stays open and the check decides.
+  each = map normalUsers targets;
+  users = lib.foldl' lib.intersectLists (builtins.head each) each;
   userFlags =
-    if users == [ ] then "--no-users" else lib.concatMapStrings (name: " --user ${name}") users;
+    if builtins.concatLists each == [ ] then
+      "--no-users"
+    else
+      lib.concatMapStrings (name: " --user ${name}") users;
 in
 _final: prev: {
   calamares-nixos-extensions = prev.calamares-nixos-extensions.overrideAttrs (
