@@ -104,6 +104,26 @@ fn the_errors_of_a_real_nixpkgs_are_explained() {
 }
 
 #[test]
+fn several_faults_of_a_real_configuration_are_found_in_one_run() {
+    let Some(nixpkgs) = at_hand("NIXPKGS", "finding several faults with a real nixpkgs") else {
+        return;
+    };
+    let more = "users.mutableUsers = false; services.opensh.enable = true; environment.systemPackages = [ pkgs.htop ];
+        networking.networkmanager.enable = true; networking.wireless.enable = true;";
+    let (live, _tree) = real("2.26", &nixpkgs, more);
+    live.with(&["--firmware", "bios"]).install("--check").fails(
+        3,
+        &[
+            "There is no option `services.opensh`",
+            "You can not use networking.networkmanager with networking.wireless",
+            "Nobody could log in to the installed system",
+            "systemd-boot) needs UEFI",
+            "htop-3.3.0 (from environment.systemPackages) is not on this medium\n  where: configuration.nix:",
+        ],
+    );
+}
+
+#[test]
 fn the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in() {
     if at_hand("NIXOS_INSTALL", "installing with the stock nixos-install").is_none() {
         return;

@@ -189,7 +189,7 @@ fn lock_changed(said: &Said<'_>) -> Option<Problem> {
 }
 
 fn lock_feature(said: &Said<'_>) -> Option<Problem> {
-    let [what] = said.find(r"error: (unsupported \w+ input attribute[^\n]*|input '[^']*' has an unsupported attribute[^\n]*|lock file '[^']*' has unsupported version[^\n]*)")?;
+    let [what] = said.find(r"error: (unsupported \w+ input attribute[^\n]*|cannot fetch input '[^']*' because it uses a relative path|input '[^']*' has an unsupported attribute[^\n]*|lock file '[^']*' has unsupported version[^\n]*)")?;
     Some(
         Problem::error("flake-lock-too-new", "This version of Nix cannot read flake.lock")
             .at("flake.lock", None, None)

@@ -98,6 +98,13 @@ pub fn broken() -> Vec<Case> {
     cases
 }
 
+/// Those of them that are told by the words of Nix, which differ by version.
+pub fn told_by_nix() -> Vec<Case> {
+    let mut cases = modules();
+    cases.extend(flakes());
+    cases
+}
+
 fn modules() -> Vec<Case> {
     vec![
         module(

@@ -191,3 +191,36 @@ fn touches_nothing(boot: &Boot, grub: bool) -> Option<Problem> {
 fn shown(disk: Option<&Path>) -> String {
     disk.map_or_else(|| "/dev/DISK".to_owned(), |disk| disk.display().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(disk: &str, chosen: &str, firmware: Firmware) -> Vec<&'static str> {
+        let config = Boot {
+            loaders: vec!["grub".into()],
+            grub_devices: vec![disk.into()],
+            ..Boot::default()
+        };
+        let choices = Choices {
+            firmware,
+            boot_disk: Some(chosen.into()),
+            ..Choices::default()
+        };
+        boot(&config, &choices).iter().map(|problem| problem.code).collect()
+    }
+
+    #[test]
+    fn grub_has_to_go_to_the_disk_that_was_chosen() {
+        assert_eq!(told("/dev/null", "/dev/null", Firmware::Bios), [""; 0]);
+        assert_eq!(told("/dev/null", "/dev/zero", Firmware::Bios), ["grub-device-other"]);
+        // Another name of the same disk.
+        assert_eq!(told("/dev/../dev/null", "/dev/null", Firmware::Bios), [""; 0]);
+        assert_eq!(
+            told("/dev/nosuch", "/dev/null", Firmware::Bios),
+            ["grub-device-missing"]
+        );
+        assert_eq!(told("nodev", "/dev/null", Firmware::Bios), ["grub-device-none"]);
+        assert_eq!(told("/dev/null", "/dev/null", Firmware::Efi), ["boot-needs-bios"]);
+    }
+}

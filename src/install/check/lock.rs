@@ -37,9 +37,21 @@ pub fn explain(job: &Job<'_>, root: &Path, problem: Problem) -> Result<Vec<Probl
             .collect(),
         "flake-lock-too-new" => inputs
             .iter()
-            .filter(|input| input.kind == "tarball")
+            .filter(|input| {
+                if problem.why.contains("relative path") {
+                    input.relative
+                } else {
+                    input.kind == "tarball"
+                }
+            })
             .map(|input| too_new(input, &problem.why))
             .collect(),
+        // While a flake is evaluated, what is downloaded is mostly one of its inputs.
+        "not-on-medium" => {
+            let mut asked_for = inputs.clone();
+            asked_for.retain(|input| problem.raw.contains(&input.url));
+            absent(job, &asked_for)?
+        }
         "file-missing" => relative(false).map(too_old).collect(),
         "flake-lock-incomplete" | "flake-input-missing" => {
             let mut found = lock::problems(root)?;

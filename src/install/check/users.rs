@@ -117,3 +117,65 @@ fn nobody_is_root() -> Problem {
         .because("Root has no password, and no user who can log in is in the group `wheel`, which may use sudo.")
         .remedy("Add `extraGroups = [ \"wheel\" ];` to a user, or set a password for root.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(name: &str, password: bool) -> Account {
+        Account {
+            name: name.into(),
+            normal: name != "root",
+            wheel: name != "root",
+            password,
+            ..Account::default()
+        }
+    }
+
+    fn config(mutable: bool, password: bool) -> Users {
+        Users {
+            mutable,
+            accounts: vec![account("alice", password), account("root", false)],
+            ..Users::default()
+        }
+    }
+
+    fn told(config: &Users, login: &str, password_typed: bool) -> Vec<String> {
+        let choices = Choices {
+            login: Some(login.to_owned()),
+            password_typed,
+            ..Choices::default()
+        };
+        let told = |problem: Problem| format!("{:?} {}", problem.severity, problem.code);
+        users(config, &choices).into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn the_login_name_that_was_typed_has_to_be_a_user_of_the_configuration() {
+        assert_eq!(told(&config(true, true), "alice", true), [""; 0]);
+        assert_eq!(told(&config(true, true), "mallory", true), ["Error login-unknown"]);
+        let elsewhere = Users {
+            elsewhere: true,
+            ..config(true, false)
+        };
+        assert_eq!(told(&elsewhere, "mallory", false), [""; 0]);
+    }
+
+    #[test]
+    fn a_password_that_was_typed_lets_its_user_in_where_passwords_can_be_set() {
+        assert_eq!(told(&config(true, false), "alice", true), [""; 0]);
+        assert_eq!(
+            told(&config(true, false), "alice", false),
+            ["Warning nobody-can-log-in"]
+        );
+        assert_eq!(
+            told(&config(false, false), "alice", true),
+            ["Error password-immutable", "Error nobody-can-log-in"]
+        );
+        // It has a password of its own: another one than was typed.
+        assert_eq!(
+            told(&config(false, true), "alice", true),
+            ["Warning password-immutable"]
+        );
+    }
+}
