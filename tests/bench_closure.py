@@ -17,7 +17,10 @@ DERIVATIONS = 10_000
 FILLER = "x" * 2200
 INPUTS = 9
 RUNS = 5
-NIX = "nix --extra-experimental-features nix-command --option substituters '' --option fsync-metadata false"
+CONFIG = """export NIX_CONFIG='extra-experimental-features = nix-command
+substituters =
+fsync-metadata = false'
+"""
 
 
 def reader() -> dict[str, float]:
@@ -50,9 +53,8 @@ def live(state: str, binds: list[str], script: str) -> tuple[str, float, float]:
     command = [PROJECT / "tests/rig/live", "--state", state, "--empty-store"]
     for bind in binds:
         command += ["--bind", bind]
-    timed = f"TIMEFORMAT=; {script}; cat /proc/self/status > /dev/null"
     began = time.perf_counter()
-    process = subprocess.Popen([*command, "--", "bash", "-c", timed], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, "--", "bash", "-c", CONFIG + script], stdout=subprocess.PIPE, text=True)
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
@@ -73,7 +75,7 @@ def miniature() -> dict[str, float]:
           inherit target; tool = "\\${/tool/nix-cfg-iso}"; hardware = [ /trees/channel/hardware-configuration.nix ];
         }) // { toplevel = target.config.system.build.toplevel; }
 NIX
-        facts=$($NIX eval --impure --json --expr 'let c = import /closure.nix; in
+        facts=$(nix eval --impure --json --expr 'let c = import /closure.nix; in
           { paths = map builtins.unsafeDiscardStringContext c.storePaths; drvs = map (one: one.drv) c.facts.frontier;
             inherit (c.facts) counts; system = builtins.unsafeDiscardStringContext c.toplevel.drvPath; }')
         system=$(nix-store --realise $(jq -r .system <<< "$facts"))
@@ -85,7 +87,7 @@ NIX
         image=$(sum $(nix-store -qR $system $(jq -r '.paths[]' <<< "$facts")))
         jq -c --argjson full "$(sum $full)" --argjson image "$image" --argjson runtime "$runtime" \
           '{counts, $full, $image, $runtime}' <<< "$facts"
-    """.replace("$NIX ", f"{NIX} ")
+    """
     rig = PROJECT / "tests/rig"
     binds = [
         f"{PROJECT}/target/rig/nixpkgs:/inputs/nixpkgs/source",
@@ -121,7 +123,7 @@ def real(nixpkgs: str) -> dict[str, float]:
                 f'let all = import /project/tests/closure/evaluate.nix {{ nixpkgs = /nixpkgs; system = "{system}"; '
                 f'tool = "${{/tool/nix-cfg-iso}}"; changed.alone = {{ }}; }}; in all.{what}'
             )
-            return live(f"{folder}/state", binds, f"{NIX} eval --impure --json --expr '{expression}'")
+            return live(f"{folder}/state", binds, f"nix eval --impure --json --expr '{expression}'")
 
         _, result["plain_seconds"], result["plain_gb"] = evaluate("server", "changed.alone")
         output, result["family_seconds"], result["family_gb"] = evaluate("server", "facts.counts")

@@ -428,11 +428,25 @@ fn an_iso_with_the_frontier_installs_on_every_variant_and_names_what_is_taken_fr
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 
     let take = "nix-store --delete --ignore-liveness /nix/store/*-zfs-user-2.2";
+    let missing = "zfs-user-2.2 (from environment.systemPackages) is not on this medium";
     let (_, said) = install_on(&image, "xps-zfs", take);
+    assert!(!said.err.contains("made without"), "{}", said.err);
+    said.fails(3, &[missing]);
+    // Left out when the image was made, it is refused with that reason; a machine that does not ask for it is not.
+    let left_out = format!(
+        "{take}; sed -i 's|^not-covered: .*|not-covered: [{{\"kind\":\"filesystem\",\"name\":\"zfs\",\"reason\":\"no room for it\"}}]|' \
+         /etc/nix-cfg-install.yaml; grep -q room /etc/nix-cfg-install.yaml || exit 9"
+    );
+    let (_, said) = install_on(&image, "xps-zfs", &left_out);
     said.fails(
         3,
-        &["zfs-user-2.2 (from environment.systemPackages) is not on this medium"],
+        &[
+            "made without what this machine needs: zfs",
+            "it is not there: no room for it.",
+            missing,
+        ],
     );
+    install_on(&image, "vmware", &left_out).1.ok();
 }
 
 /// `nix-cfg-iso why` and `size`, where the image was built.
