@@ -28,7 +28,8 @@ let
       tool = "${cfg.package.static or "${cfg.package}/bin"}/nix-cfg-iso";
       hardware = builtins.filter (
         file:
-        baseNameOf file == "hardware-configuration.nix" || lib.hasSuffix "/${namedHardware}" (toString file)
+        baseNameOf file == "hardware-configuration.nix"
+        || toString file == "${toString tree}/${namedHardware}"
       ) (lib.filesystem.listFilesRecursive tree);
     }
   ) cfg.targets (cfg.elsewhere ++ lib.genList (_: null) (builtins.length cfg.targets));
@@ -220,6 +221,9 @@ in
         ++ (if cfg.closure == "frontier" then lib.concatMap (closure: closure.storePaths) closures else [ ])
         ++ (if cfg.flake == null then [ ] else (import ./inputs-of.nix cfg.flake).sources)
         ++ cfg.extraStorePaths;
+      # nixpkgs' own level 19 makes an image 11 % smaller and takes 22 times as long: a Debian /usr of 158 MB became 46.3 MB
+      # in 1.9 s of one processor (level 6) and 41.1 MB in 43 s (level 19). Reading is as fast.
+      squashfsCompression = mkDefault "zstd -Xcompression-level 6";
       # The boot loader finds the medium by this name, of at most 32 characters: another NixOS stick must not have it.
       volumeID = mkDefault (
         builtins.substring 0 32
