@@ -1,0 +1,31 @@
+# Both programs from their source, static: `pkgsStatic.callPackage ./nix/package.nix { }`. Needs Rust 1.88.
+{ lib, rustPlatform }:
+let
+  manifest = builtins.fromTOML (builtins.readFile ../Cargo.toml);
+in
+rustPlatform.buildRustPackage {
+  pname = manifest.package.name;
+  inherit (manifest.package) version;
+  src = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [
+      ../Cargo.toml
+      ../Cargo.lock
+      ../src
+      ../nix
+      ../calamares-module
+      ../examples
+      ../docs
+    ];
+  };
+  cargoLock.lockFile = ../Cargo.lock;
+  # The tests need live systems, which the CI of the project makes.
+  doCheck = false;
+  meta = {
+    inherit (manifest.package) description;
+    homepage = manifest.package.repository;
+    license = lib.licenses.mit;
+    mainProgram = "nix-cfg-install";
+    platforms = lib.platforms.linux;
+  };
+}
