@@ -7,6 +7,23 @@ let
     name = "bootstrap-tools";
   };
 
+  # What only a machine that boots needs: a kernel, boot loaders, programs with their libraries. tests/vm/setup puts them
+  # into ./machine; without it there are packages of the same names and shapes that boot nothing, and small stores.
+  machine = ../machine;
+  real =
+    name: otherwise:
+    if builtins.pathExists (machine + "/${name}") then
+      {
+        type = "derivation";
+        inherit name;
+        outPath = builtins.path {
+          path = machine + "/${name}";
+          inherit name;
+        };
+      }
+    else
+      otherwise;
+
   # Runs `script` in busybox's shell. What is not written to $out does not exist.
   run =
     name: attrs: script:
@@ -244,11 +261,13 @@ rec {
     chmod +x $out/bin/*
   '';
 
-  shadow = run "shadow-4.14.6" { stdenv = stdenvNoCC; } ''
-    mkdir -p $out/bin
-    { echo "#!${bash}/bin/bash"; echo "PATH=${busybox}/bin"; cat ${./usermod.sh}; } > $out/bin/usermod
-    chmod +x $out/bin/usermod
-  '';
+  shadow = real "shadow-4.14.6" (
+    run "shadow-4.14.6" { stdenv = stdenvNoCC; } ''
+      mkdir -p $out/bin
+      { echo "#!${bash}/bin/bash"; echo "PATH=${busybox}/bin"; cat ${./usermod.sh}; } > $out/bin/usermod
+      chmod +x $out/bin/usermod
+    ''
+  );
 
   libtiny = package "libtiny-1.0" { };
   libsmall = package "libsmall-1.1" { inputs = [ libtiny ]; };
@@ -263,8 +282,23 @@ rec {
     '';
   };
   unfree-game = package "unfree-game-1.0" { unfree = true; };
-  systemd = package "systemd-255" { inputs = [ libtiny ]; };
-  grub2 = package "grub-2.12" { };
+  systemd = real "systemd-255" (
+    package "systemd-255" {
+      inputs = [ libtiny ];
+      script = ''
+        mkdir -p $out/lib/systemd/boot/efi
+        echo "a boot loader" > $out/lib/systemd/boot/efi/systemd-bootx64.efi
+      '';
+    }
+  );
+  grub2 = real "grub-2.12" (
+    package "grub-2.12" {
+      script = ''
+        cp ${./grub-install.sh} $out/bin/grub-install
+        chmod +x $out/bin/grub-install
+      '';
+    }
+  );
   efibootmgr = package "efibootmgr-18" { };
   # What is built for a kernel.
   linuxPackages =
@@ -284,7 +318,7 @@ rec {
 
   bcachefs-tools = package "bcachefs-tools-1.7" { };
   btrfs-progs = package "btrfs-progs-6.8" { };
-  cryptsetup = package "cryptsetup-2.7" { };
+  cryptsetup = real "cryptsetup-2.7" (package "cryptsetup-2.7" { });
   dosfstools = package "dosfstools-4.2" { };
   e2fsprogs = package "e2fsprogs-1.47" { };
   f2fs-tools = package "f2fs-tools-1.16" { };
@@ -318,13 +352,17 @@ rec {
       done
     '';
   };
-  linux = package "linux-6.6.32" {
-    script = ''
-      echo "a kernel" > $out/bzImage
-      mkdir -p $out/lib/modules/6.6.32
-      for m in ext4 vfat xfs btrfs ahci nvme usb_storage sd_mod virtio_pci virtio_blk dm-crypt kvm-intel kvm-amd; do
-        echo "module $m" > $out/lib/modules/6.6.32/$m.ko
-      done
-    '';
-  };
+  linux = real "linux-6.6.32" (
+    package "linux-6.6.32" {
+      script = ''
+        echo "a kernel" > $out/bzImage
+        modules=$out/lib/modules/6.6.32
+        mkdir -p $modules
+        for m in ext4 vfat xfs btrfs ahci nvme usb_storage sd_mod virtio_pci virtio_blk dm-crypt kvm-intel kvm-amd; do
+          echo "module $m" > $modules/$m.ko
+          echo "$m.ko:" >> $modules/modules.dep
+        done
+      '';
+    }
+  );
 }

@@ -45,6 +45,7 @@ in
   };
 
   config = {
+    environment.etc.profile.text = "export PATH=/run/current-system/sw/bin\n";
     environment.systemPackages = [
       pkgs.mount
       pkgs.bash

@@ -3,6 +3,8 @@
   ./environment.nix
   ./file-systems.nix
   ./hardware.nix
+  ./initrd.nix
+  ./loader.nix
   ./misc.nix
   ./nixpkgs.nix
   ./services.nix

@@ -1,1 +1,62 @@
-# What the initrd runs first.
+#!/bin/sh
+# shellcheck disable=SC3045,SC2013 # The shell of busybox knows read -s; words are what the command line has.
+# The first program of the initrd: finds the root file system that the configuration names, and goes on from there.
+export PATH=/bin
+/bin/busybox --install -s /bin
+mkdir -p /proc /sys /dev /run /root-fs
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+exec < /dev/console > /dev/console 2>&1
+echo "stage 1: loading $(tr '\n' ' ' < /etc/modules)"
+while read -r module; do modprobe "$module"; done < /etc/modules
+
+fail() {
+  echo "stage 1 failed: $*"
+  sync
+  poweroff -f
+}
+
+# The device of a name as fstab has it, once it is there.
+device() {
+  tries=0
+  while :; do
+    case $1 in
+      /dev/disk/by-uuid/*) found=$(findfs "UUID=${1##*/}" 2> /dev/null) ;;
+      *) found=$1 ;;
+    esac
+    if [ -n "$found" ] && [ -b "$found" ]; then
+      echo "$found"
+      return
+    fi
+    tries=$((tries + 1))
+    [ $tries -lt 40 ] || return 1
+    sleep 0.5
+  done
+}
+
+# name device key-file
+while read -r name source key; do
+  at=$(device "$source") || fail "$source, to be opened as $name, did not appear"
+  if [ -n "$key" ]; then
+    cryptsetup open --key-file "$key" "$at" "$name" || fail "the key file $key does not open $source"
+  else
+    printf 'Passphrase for %s: ' "$name"
+    read -rs passphrase < /dev/console
+    echo
+    printf %s "$passphrase" | cryptsetup open --key-file - "$at" "$name" || fail "the passphrase does not open $source"
+  fi
+  echo "stage 1: opened $name"
+done < /etc/luks
+
+for word in $(cat /proc/cmdline); do
+  case $word in init=*) init=${word#init=} ;; esac
+done
+read -r root < /etc/root
+at=$(device "$root") || fail "the root file system $root did not appear"
+mount "$at" /root-fs || fail "the root file system $root cannot be mounted"
+[ -x "/root-fs$init" ] || [ -L "/root-fs$init" ] || fail "$root has no $init"
+echo "stage 1: the root file system is $root"
+mount --move /dev /root-fs/dev
+umount /sys /proc
+exec switch_root /root-fs "$init"

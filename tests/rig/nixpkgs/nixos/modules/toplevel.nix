@@ -6,56 +6,6 @@
 }:
 let
   inherit (lib) mkOption types;
-  cfg = config.boot;
-
-  kernelModules = pkgs.glue "kernel-modules-shrunk" { } ''
-    mkdir -p $out
-    for module in ${toString (cfg.initrd.availableKernelModules ++ cfg.initrd.kernelModules)}; do
-      if [ -e ${pkgs.linux}/lib/modules/6.6.32/$module.ko ]; then
-        cp ${pkgs.linux}/lib/modules/6.6.32/$module.ko $out/
-      fi
-    done
-  '';
-  stage1 = pkgs.glue "stage-1-init.sh" { src = ./stage-1.sh; } ''
-    { cat $src; echo "root=${config.fileSystems."/".device or ""}"; ${
-      lib.concatStrings (
-        lib.mapAttrsToList (name: luks: "echo 'luks ${name} ${luks.device}';") cfg.initrd.luks.devices
-      )
-    } } > $out
-  '';
-  microcode =
-    lib.optional config.hardware.cpu.intel.updateMicrocode pkgs.microcode-intel
-    ++ lib.optional config.hardware.cpu.amd.updateMicrocode pkgs.microcode-amd;
-  initrd = pkgs.glue "initrd-linux-6.6.32" { inherit microcode; } ''
-    mkdir -p $out
-    { cat ${stage1}; ls ${kernelModules}; echo "$microcode"; } > $out/initrd
-  '';
-
-  loader =
-    if cfg.loader.systemd-boot.enable then
-      ''
-        mkdir -p /boot/loader/entries /boot/EFI/nixos
-        cp "$system/kernel" /boot/EFI/nixos/kernel && cp "$system/initrd" /boot/EFI/nixos/initrd
-        echo "default nixos-generation-1.conf" > /boot/loader/loader.conf
-        printf 'title NixOS\nlinux /EFI/nixos/kernel\ninitrd /EFI/nixos/initrd\noptions init=%s/init\n' "$system" \
-          > /boot/loader/entries/nixos-generation-1.conf
-      ''
-    else if cfg.loader.grub.enable then
-      ''
-        mkdir -p /boot/grub
-        : "${pkgs.grub2}"
-        for device in ${toString cfg.loader.grub.devices}; do
-          echo "installing the GRUB 2 boot loader on $device..."
-          if [ "$device" != nodev ] && [ ! -e "$device" ]; then
-            echo "grub-install: error: cannot find a device for $device" >&2
-            exit 1
-          fi
-        done
-        printf 'linux %s/kernel init=%s/init\n' "$system" "$system" > /boot/grub/grub.cfg
-      ''
-    else
-      "";
-
   # Run in the target by nixos-enter: /etc, accounts, and what every program expects.
   activate = ''
     #!${pkgs.bash}/bin/bash
@@ -93,7 +43,7 @@ let
     PATH=${pkgs.busybox}/bin
     system=@system@
     [ -e /etc/NIXOS ] || { echo "This is not a NixOS installation!" >&2; exit 1; }
-    ${loader}
+    ${config.system.build.installBootLoader}
   '';
 in
 {
@@ -138,13 +88,13 @@ in
       ''
         mkdir -p $out/bin
         ln -s ${pkgs.linux}/bzImage $out/kernel
-        ln -s ${initrd}/initrd $out/initrd
+        ln -s ${config.system.build.initialRamdisk}/initrd $out/initrd
         ln -s ${config.system.build.etc}/etc $out/etc
         ln -s ${config.system.path} $out/sw
         sed "s|@system@|$out|" $activatePath > $out/activate
         sed "s|@system@|$out|" $switchPath > $out/bin/switch-to-configuration
         chmod +x $out/activate $out/bin/switch-to-configuration
-        printf '#!%s/bin/bash\necho "this is %s"\n' ${pkgs.bash} ${config.networking.hostName} > $out/init
+        { echo "#!${pkgs.bash}/bin/bash"; sed "s|@system@|$out|; s|@busybox@|${pkgs.busybox}|" ${./stage-2.sh}; } > $out/init
         chmod +x $out/init
         printf %s ${config.system.nixos.version} > $out/nixos-version
         printf %s ${pkgs.system} > $out/system

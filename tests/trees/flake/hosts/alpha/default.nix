@@ -8,6 +8,6 @@
   users.users.ada = {
     isNormalUser = true;
     extraGroups = [ "wheel" ];
-    initialHashedPassword = "$6$demo$not.a.real.hash";
+    initialHashedPassword = "$6$demo$xaYAg242RG/EY4k/kcP49.T.9VhXcRON0IgP0S5Gd6sjdtt8oMWkfCFu.PE6zK1w/06gz0EXGQVnxkVH2TZxG0";
   };
 }

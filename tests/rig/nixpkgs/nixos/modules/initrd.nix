@@ -1,0 +1,68 @@
+# The initrd: busybox, the kernel modules that the configuration asks for, and the names of what is to be opened and mounted.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.boot.initrd;
+  luks = cfg.luks.devices;
+  # What every machine gets, as NixOS' includeDefaultModules has it: file systems and encryption, no hardware.
+  always = [
+    "ext4"
+    "vfat"
+    "nls_cp437"
+    "nls_ascii"
+    "nls_iso8859-1"
+    "dm-crypt"
+    "xts"
+    "algif_skcipher"
+  ];
+
+  kernelModules = pkgs.glue "kernel-modules-shrunk" { } ''
+    modules=$(echo ${pkgs.linux}/lib/modules/*)
+    into=$out/lib/modules/$(basename $modules)
+    mkdir -p $into
+    cp $modules/modules.dep $into/
+    for module in ${toString (always ++ cfg.availableKernelModules ++ cfg.kernelModules)}; do
+      # Built in, or of no use to this kernel: then it has no line.
+      line=$(grep -E "^([^:]*/)?$(echo $module | sed 's/[-_]/[-_]/g')\.ko:" $modules/modules.dep) || continue
+      for file in $(echo "$line" | tr -d :); do
+        mkdir -p $into/$(dirname $file)
+        cp $modules/$file $into/$file
+      done
+      echo $module >> $out/names
+    done
+  '';
+  stage1 = pkgs.glue "stage-1-init.sh" { src = ./stage-1.sh; } ''
+    mkdir -p $out/etc
+    cp $src $out/init && chmod +x $out/init
+    echo "${toString config.fileSystems."/".device or ""}" > $out/etc/root
+    echo -n "${
+      lib.concatStrings (
+        lib.mapAttrsToList (name: device: "${name} ${device.device} ${toString device.keyFile}\n") luks
+      )
+    }" > $out/etc/luks
+  '';
+  microcode =
+    lib.optional config.hardware.cpu.intel.updateMicrocode pkgs.microcode-intel
+    ++ lib.optional config.hardware.cpu.amd.updateMicrocode pkgs.microcode-amd;
+in
+{
+  options.system.build.initialRamdisk = lib.mkOption { type = lib.types.package; };
+
+  config.system.build.initialRamdisk = pkgs.glue "initrd-linux-6.6.32" { inherit microcode; } ''
+    mkdir -p root/bin $out
+    cp -r ${stage1}/* root/
+    cp ${pkgs.busybox}/bin/busybox root/bin/ && ln -s busybox root/bin/sh
+    chmod -R u+w root
+    cp -r ${kernelModules}/lib root/ && cp ${kernelModules}/names root/etc/modules
+    ${lib.optionalString (luks != { }) ''
+      for path in ${pkgs.cryptsetup}; do mkdir -p root$path && cp -r $path/. root$path; done
+      ln -s ${pkgs.cryptsetup}/bin/cryptsetup root/bin/cryptsetup
+    ''}
+    echo "$microcode" > root/etc/microcode
+    (cd root && sh ${../../pkgs/make-cpio.sh}) > $out/initrd
+  '';
+}

@@ -1,0 +1,36 @@
+# The system's init: activates it, mounts what fstab says, and offers a login on the consoles. @shell@, @busybox@, @system@
+export PATH=@busybox@/bin
+system=@system@
+host=$(cat "$system/etc/hostname")
+echo "this is $host"
+# A person may look at it in a chroot.
+[ $$ = 1 ] || exit 0
+
+mkdir -p /proc /sys /dev /run /tmp
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t tmpfs run /run
+[ -e /dev/null ] || mount -t devtmpfs dev /dev
+exec < /dev/console > /dev/console 2>&1
+"$system/activate"
+hostname "$host"
+grep -v '^#' /etc/fstab | while read -r device at type options _; do
+  case $device in /dev/disk/by-uuid/*) device=$(findfs "UUID=${device##*/}") || echo "$device of $at is not there" ;; esac
+  case $at in
+    /) mount -o "remount,rw,$options" / ;;
+    none) swapon "$device" ;;
+    *) mkdir -p "$at" && mount -t "$type" -o "$options" "$device" "$at" ;;
+  esac
+done
+sync
+swap=$(tail -n +2 /proc/swaps | wc -l)
+boot=$(grep ' /boot ' /proc/mounts | cut -d' ' -f3)
+echo "MiniNixOS $(cat "$system/nixos-version"): $host is up, from $system, /boot ${boot:-on the root file system}, swap devices $swap"
+respawn() {
+  while :; do
+    setsid getty -L -l @busybox@/bin/login "$1" 115200 vt100
+    sleep 1
+  done
+}
+respawn ttyS0 &
+while :; do wait; sleep 1; done
