@@ -4,12 +4,13 @@ TARGET := x86_64-unknown-linux-gnu
 STATIC := target/$(TARGET)/release
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo demo-calamares test check lint tools rig static docs bench fuzz clean
+.PHONY: help demo demo-calamares test vm-test vm check lint tools rig static docs bench fuzz clean
 
 help:
 	@echo "make demo    install a channel configuration and a flake, offline, into a disk image, and show the result"
 	@echo "make demo-calamares   the graphical installer on a virtual screen; pictures into target/demo-calamares"
 	@echo "make test    all tests and all gates"
+	@echo "make vm-test whole installations in virtual machines, from an empty disk to a login"
 	@echo "make check   only the quick ones: gates and unit tests"
 	@echo "make static  the binary as it is shipped"
 	@echo "make docs    man page and shell completions, into target/docs"
@@ -22,8 +23,16 @@ demo: static rig
 demo-calamares: static rig
 	cargo test --test demo_calamares -- --ignored --test-threads 1
 
-test: check static rig
+test: check static rig vm
 	cargo test --tests
+	tests/vm/run by_hand_uefi
+
+# See tests/vm/README.md.
+vm-test: static vm
+	tests/vm/run
+
+vm:
+	tests/vm/setup
 
 check: lint
 	cargo test --lib --bins --examples

@@ -1,0 +1,1 @@
+raise SystemExit("the module of upstream")

@@ -1,0 +1,320 @@
+"""A virtual machine without a network: QEMU's two serial ports, conditions to wait for, and what it leaves behind.
+
+Everything stands in target/vm/NAME: console.log and work.log with the second of each line, times.json, trace.tsv, results/.
+"""
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+CACHE = PROJECT / "target/rig"
+SHIPPED = PROJECT / "target/x86_64-unknown-linux-gnu/release"
+OVMF = Path("/usr/share/OVMF")
+PATIENCE = 240  # seconds to wait for any condition: emulation on a busy machine
+# The emulator's own (QEMU 7.2, multi-threaded TCG, see README.md): then, and only then, a scenario is run once more.
+EMULATOR_PANIC = re.compile(r"Kernel panic - not syncing: (?!Attempted to kill init|VFS|No working init|Requested init)")
+LOST = re.compile(r"Kernel panic|stage 1 failed:.*\n|Guru Meditation|BUG: soft lockup")
+
+
+class Failed(AssertionError):
+    """What a scenario expected did not happen."""
+
+
+class EmulatorPanic(Failed):
+    """The guest's kernel died of the emulator."""
+
+
+class Stream:
+    """The lines of one serial port, as they come."""
+
+    def __init__(self, log: Path, start: float, on_line) -> None:
+        self.text, self.cursor, self.start, self.on_line = "", 0, start, on_line
+        self.log = log.open("a")
+        self.changed = threading.Condition()
+        self.open = True
+
+    def pump(self, source) -> None:
+        """Reads until the machine is off."""
+        line = ""
+        while data := os.read(source, 65536):
+            text = data.decode(errors="replace").replace("\r", "")
+            with self.changed:
+                self.text += text
+                self.changed.notify_all()
+            *lines, line = (line + text).split("\n")
+            seconds = time.monotonic() - self.start
+            for whole in lines:
+                self.log.write(f"{seconds:8.2f} {whole}\n")
+                self.on_line(seconds, whole)
+            self.log.flush()
+        with self.changed:
+            self.log.write(f"{time.monotonic() - self.start:8.2f} {line}\n")
+            self.log.flush()
+            self.open = False
+            self.changed.notify_all()
+
+
+class Machine:
+    """A machine that is on. `disks` are (file, serial, read-only)."""
+
+    def __init__(self, run, title: str, firmware: str, disks, iso=None, kernel=None, initrd=None, append="") -> None:
+        self.run, self.title = run, title
+        self.begun = time.monotonic()
+        work_in, work_out = os.pipe()
+        command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-smp", "2", "-m", "1536"]
+        command += ["-nic", "none", "-display", "none", "-no-reboot", "-serial", "stdio", "-serial", f"file:/dev/fd/{work_out}"]
+        if firmware == "uefi":
+            variables = run.folder / "efi-variables.fd"
+            if not variables.exists():
+                shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
+            command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}"]
+            command += ["-drive", f"if=pflash,format=raw,file={variables}"]
+        for index, (file, serial, read_only) in enumerate(disks):
+            mode = ",readonly=on" if read_only else ""
+            command += ["-drive", f"if=none,id=disk{index},format=raw,file={file}{mode}"]
+            command += ["-device", f"virtio-blk-pci,drive=disk{index},serial={serial}"]
+        if iso:
+            command += ["-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=iso"]
+            command += ["-drive", f"if=none,id=iso,format=raw,media=cdrom,readonly=on,file={iso}"]
+        if kernel:
+            command += ["-kernel", str(kernel), "-initrd", str(initrd), "-append", append]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[work_out])
+        os.close(work_out)
+        self.console = Stream(run.folder / "console.log", run.start, lambda *_: None)
+        self.work = Stream(run.folder / "work.log", run.start, run.heard)
+        self.readers = [
+            threading.Thread(target=self.console.pump, args=(self.process.stdout.fileno(),), daemon=True),
+            threading.Thread(target=self.work.pump, args=(work_in,), daemon=True),
+        ]
+        for reader in self.readers:
+            reader.start()
+        run.stage(f"{title}: power on")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """Pulls the plug."""
+        self.process.kill()
+        self.process.wait()
+        for reader in self.readers:
+            reader.join()
+
+    def expect(self, pattern: str, stream=None, seconds: float = PATIENCE) -> re.Match:
+        """Waits until `pattern` comes after what was expected before, and gives the match."""
+        stream = stream or self.console
+        deadline = time.monotonic() + seconds
+        with stream.changed:
+            while not (match := re.compile(pattern).search(stream.text, stream.cursor)):
+                if EMULATOR_PANIC.search(self.console.text):
+                    raise EmulatorPanic(f"{self.title}: the guest's kernel panicked, see console.log")
+                if lost := LOST.search(self.console.text):
+                    raise Failed(f"{self.title}: {lost[0]} while waiting for {pattern!r}")
+                if not stream.open:
+                    raise Failed(f"{self.title}: the machine went off before it said {pattern!r}; the last lines:\n{self.tail(stream)}")
+                if time.monotonic() > deadline:
+                    raise Failed(f"{self.title}: {pattern!r} did not come in {seconds:.0f} s; the last lines:\n{self.tail(stream)}")
+                stream.changed.wait(1)
+            stream.cursor = match.end()
+            return match
+
+    @staticmethod
+    def tail(stream: Stream) -> str:
+        """The last lines of a port."""
+        return "\n".join(stream.text.splitlines()[-25:])
+
+    def send(self, text: str) -> None:
+        """Types on the console."""
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def ends(self, code: int = 0) -> None:
+        """The agenda of the live system must end with `code`, and the machine go off."""
+        said = int(self.expect(r"@@ end (\d+)\n", self.work, 3 * PATIENCE)[1])
+        self.process.wait(PATIENCE)
+        self.run.stage(f"{self.title}: off")
+        self.run.take_results()
+        if said != code:
+            raise Failed(f"the agenda ended with {said}, not {code}:\n{self.tail(self.work)}")
+
+    def login(self, name: str, password: str) -> None:
+        """Logs in on the serial console."""
+        self.expect(r"login: $")
+        self.send(f"{name}\n")
+        self.expect(r"Password: $")
+        self.send(f"{password}\n")
+        # What is typed is echoed: the answer differs from the question.
+        self.send("echo logged-in-as-$(id -un)-$?\n")
+        who = self.expect(r"logged-in-as-(\w*)-\d+\n|Login incorrect")[1]
+        if who != name:
+            raise Failed(f"the login of {name} gave {who}:\n{self.tail(self.console)}")
+
+    def says(self, command: str, pattern: str) -> re.Match:
+        """Runs a command at the prompt; its output must contain `pattern`."""
+        self.send(f"{command}; echo end-of-$(echo output)\n")
+        text = self.expect(r"(?s)end-of-\$.*?\n(.*?)end-of-output")[1]
+        match = re.search(pattern, text)
+        if not match:
+            raise Failed(f"{command} said {text!r}, not {pattern!r}")
+        return match
+
+
+class Run:
+    """One scenario's run, and its folder target/vm/NAME."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.folder = name, PROJECT / "target/vm" / name
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.start = time.monotonic()
+        self.stages: list[tuple[float, str]] = []
+        self.events: list[tuple[float, dict]] = []
+        self.bar: list[tuple[float, float]] = []
+        self.load = os.getloadavg()[0]
+
+    def stage(self, text: str) -> None:
+        """Notes when something was reached."""
+        seconds = time.monotonic() - self.start
+        self.stages.append((round(seconds, 1), text))
+        print(f"  {seconds:6.1f} s  {text}", flush=True)
+
+    def heard(self, seconds: float, line: str) -> None:
+        """A line of the second serial port."""
+        # The firmware clears the screen of every serial port first.
+        if "@@ stage " in line:
+            self.stage(line.partition("@@ stage ")[2])
+        elif line.startswith("@@ bar "):
+            self.bar.append((seconds, float(line.split()[2])))
+        elif line.startswith("{"):
+            try:
+                self.events.append((seconds, json.loads(line)))
+            except ValueError:
+                pass  # A line that the power cut ended, or a program's own.
+
+    def disk(self, size: str, name: str = "target") -> Path:
+        """A new, empty disk."""
+        file = self.folder / f"{name}.img"
+        file.unlink(missing_ok=True)
+        subprocess.run(["truncate", "-s", size, file], check=True)
+        return file
+
+    def iso(self, tree: str | Path | None, store: Path = CACHE / "vm-iso/nix-store.squashfs") -> Path:
+        """An ISO with the store and, at nix-cfg, a configuration (the name of an example or a folder)."""
+        file = self.folder / "live.iso"
+        parts = [f"/nix-store.squashfs={store}", f"/nix-path-registration={CACHE / 'vm-iso/layer/nix-path-registration'}"]
+        if tree:
+            parts.append(f"/nix-cfg={CACHE / 'vm-trees' / tree}")
+        command = ["xorriso", "-as", "mkisofs", "-quiet", "-R", "-V", "nixos-offline", "-o", file, "-graft-points", *parts]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        return file
+
+    def calamares(self, *users: str) -> Path:
+        """The configuration of Calamares as the build of an ISO derives it, for a configuration with these users."""
+        folder = self.folder / "calamares"
+        shutil.copytree(PROJECT / "tests/vm/calamares", folder)
+        (folder / "share/calamares/qml").mkdir()
+        size = sum(int(size) for size in re.findall(r"^\d+$", (CACHE / "vm-iso/layer/nix-path-registration").read_text(), re.MULTILINE))
+        command = [SHIPPED / "nix-cfg-iso", "calamares-config", folder, "--closure-bytes", str(size)]
+        subprocess.run([*command, *(f"--user={user}" for user in users)], check=True, stdout=subprocess.DEVNULL)
+        return folder
+
+    def tree(self, name: str, edits: dict[str, list[tuple[str, str]]]) -> Path:
+        """An example configuration with changes: {file: [(old, new)]}."""
+        folder = self.folder / f"tree-{name}"
+        shutil.copytree(CACHE / "vm-trees" / name, folder, symlinks=True)
+        for file, changes in edits.items():
+            text = (folder / file).read_text()
+            for old, new in changes:
+                if old not in text:
+                    raise Failed(f"{file} of {name} has no {old!r}")
+                text = text.replace(old, new)
+            (folder / file).write_text(text)
+        return folder
+
+    def live(self, firmware: str, iso: Path, disk: Path, agenda: str, files: dict[str, Path] | None = None) -> Machine:
+        """Boots the live system, which does what `agenda` (bash, see live/lib) says. `files` appear under /live."""
+        folder = self.folder / "initrd/live"
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        shutil.copytree(PROJECT / "tests/vm/live", folder)
+        shutil.copytree(PROJECT / "tests/rig/bin", folder / "bin")
+        shutil.copy(SHIPPED / "nix-cfg-install", folder / "bin")
+        shutil.copytree(PROJECT / "tests/vm/etc", folder / "etc")
+        channels = CACHE / "vm-iso/layer/nix/var/nix/profiles/per-user/root/channels-1-link"
+        (folder / "channels").write_text(os.readlink(channels))
+        (folder / "agenda").write_text(agenda)
+        for name, source in (files or {}).items():
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+        (folder / "init-initrd").rename(folder.parent / "init")
+        initrd = self.folder / "initrd.cpio"
+        with initrd.open("wb") as out:
+            out.write((CACHE / "vm-initrd").read_bytes())
+            # Each archive in an initrd begins at a multiple of four bytes.
+            out.write(b"\0" * (-out.tell() % 4))
+            out.flush()
+            subprocess.run("find . | cpio --quiet -o -H newc", shell=True, check=True, cwd=folder.parent, stdout=out)
+        shutil.rmtree(folder.parent)
+        results = self.disk("64M", "results")
+        disks = [(CACHE / "vm-live.img", "live", True), (disk, "target", False), (results, "results", False)]
+        kernel = CACHE / "vm-machine/linux-6.6.32/bzImage"
+        return Machine(self, "live system", firmware, disks, iso, kernel, initrd, "console=ttyS0 panic=-1 quiet")
+
+    def installed(self, firmware: str, disk: Path) -> Machine:
+        """Boots from the disk, with nothing else in the machine."""
+        return Machine(self, "installed system", firmware, [(disk, "target", False)])
+
+    def take_results(self) -> None:
+        """Unpacks what the live system left."""
+        file = self.folder / "results.img"
+        with tarfile.open(file) as tar:
+            tar.extractall(self.folder, filter="data")
+        file.unlink()
+
+    def progress(self) -> list[tuple[float, float]]:
+        """(second, fraction) of the installer's events so far."""
+        return [(seconds, event["fraction"]) for seconds, event in self.events if "fraction" in event]
+
+    def check_progress(self) -> None:
+        """It never goes back, ends at 1, and is never still for more than 5 s while bytes are copied."""
+        trace = self.progress()
+        (self.folder / "trace.tsv").write_text("".join(f"{seconds:.2f}\t{100 * fraction:.1f}\n" for seconds, fraction in trace))
+        fractions = [fraction for _, fraction in trace]
+        if fractions != sorted(fractions) or not fractions or fractions[-1] != 1:
+            raise Failed(f"the progress went back or did not end at 1: {fractions}")
+        moves, last = [], -1.0
+        copying = [(s, e["fraction"]) for s, e in self.events if e.get("phase") == "copy" and e.get("done")]
+        for seconds, fraction in copying:
+            if fraction > last:
+                moves.append(seconds)
+                last = fraction
+        still = max((b - a for a, b in itertools.pairwise(moves)), default=0)
+        self.stage(f"progress: {len(trace)} events, longest stand still while copying {still:.1f} s")
+        if still > 5:
+            raise Failed(f"the progress stood still for {still:.1f} s while bytes moved")
+
+    def check_bar(self) -> None:
+        """What Calamares' bar showed on the screen: it never goes back, and does not stand at 46 %."""
+        (self.folder / "trace.tsv").write_text("".join(f"{seconds:.2f}\t{per_cent}\n" for seconds, per_cent in self.bar))
+        shown = [per_cent for _, per_cent in self.bar]
+        if shown != sorted(shown):
+            raise Failed(f"the bar went back: {shown}")
+        if len(set(shown)) < 10:
+            raise Failed(f"the bar showed only {sorted(set(shown))}")
+        self.stage(f"the bar: {len(self.bar)} looks, {len(set(shown))} places from {shown[0]} to {shown[-1]} %")
+
+    def finish(self) -> None:
+        """Writes the times, and removes what is large."""
+        times = {"scenario": self.name, "load": self.load, "seconds": round(time.monotonic() - self.start, 1)}
+        (self.folder / "times.json").write_text(json.dumps({**times, "stages": self.stages}, indent=1) + "\n")
+        for file in [*self.folder.glob("*.img"), *self.folder.glob("*.iso"), *self.folder.glob("*.cpio"), *self.folder.glob("*.fd")]:
+            file.unlink()
