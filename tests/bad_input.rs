@@ -161,7 +161,9 @@ fn a_target_that_cannot_be_installed_to_is_named_before() {
 #[test]
 fn a_folder_that_is_no_mount_point_is_installed_to_when_that_is_meant() {
     let live = Live::new("2.26").iso_tree(&project().join("target/rig/trees/channel"));
-    live.sh("mkdir -p /mnt/etc/nixos && cp /iso/nix-cfg/hardware-configuration.nix /mnt/etc/nixos/")
+    live.sh("mkdir -p /mnt/etc/nixos && 
+         sed 's|^  nixpkgs|  fileSystems.\"/boot\" = { device = \"/dev/sda1\"; fsType = \"vfat\"; };\\n&|' \
+             /iso/nix-cfg/hardware-configuration.nix > /mnt/etc/nixos/hardware-configuration.nix")
         .ok();
     live.install("--not-mounted").ok();
 }
