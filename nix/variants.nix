@@ -52,7 +52,7 @@ let
     systemd-boot.enable = mkForce false;
     grub = {
       enable = mkForce true;
-      devices = mkForce [ "/dev/sda" ];
+      devices = mkForce [ (if isx86 then "/dev/sda" else "nodev") ];
       efiSupport = mkForce true;
       useOSProber = mkForce true;
       enableCryptodisk = mkForce true;
@@ -63,7 +63,7 @@ let
     secrets = mkIf stock { "/crypto_keyfile.bin" = null; };
   };
   guest.virtualisation = {
-    hypervGuest.enable = true;
+    hypervGuest.enable = isx86;
     virtualbox.guest.enable = isx86;
   };
   rare = "no installer puts a system on this file system";
@@ -273,5 +273,15 @@ in
     sshfs = rare;
     unionfs-fuse = rare;
     vboxsf = rare;
-  };
+  }
+  // lib.optionalAttrs (!isx86) (
+    each [
+      "config.boot.kernelPackages.broadcom_sta"
+      "hardware.cpu.amd.updateMicrocode"
+      "hardware.cpu.intel.updateMicrocode"
+      "networking.enableIntel2200BGFirmware"
+      "virtualisation.hypervGuest.enable"
+      "virtualisation.virtualbox.guest.enable"
+    ] (_: "no machine with this processor has it")
+  );
 }
