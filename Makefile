@@ -24,7 +24,7 @@ demo-calamares: static rig
 	cargo test --test demo_calamares -- --ignored --test-threads 1
 
 test: check static rig vm
-	cargo test --tests
+	cargo test --tests --no-fail-fast
 	tests/vm/run by_hand_uefi
 
 # See tests/vm/README.md.

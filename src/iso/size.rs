@@ -36,8 +36,8 @@ pub fn table(runner: &Runner, image: &Image) -> Result<String> {
         let counts = &closure.counts;
         let _ = writeln!(
             text,
-            "\nThe whole build closure has {} outputs, {} of its derivations are sources. Of the frontier's {} outputs none \
-             compiles; the image rebuilds up to {} derivations from them.",
+            "\nThe whole build closure has {} outputs, {} of its derivations are sources. The frontier has {} \
+             outputs; the image rebuilds up to {} derivations from them.",
             counts.full_outputs, counts.full_sources, counts.frontier_outputs, counts.glue
         );
     }

@@ -19,7 +19,7 @@ CACHE = PROJECT / "target/rig"
 SHIPPED = PROJECT / "target/x86_64-unknown-linux-gnu/release"
 OVMF = Path("/usr/share/OVMF")
 PATIENCE = 240  # seconds to wait for any condition: emulation on a busy machine
-# The emulator's own (QEMU 7.2, multi-threaded TCG, see README.md): then, and only then, a scenario is run once more.
+# The emulator's own (QEMU 7.2, multi-threaded TCG, see README.md): then, and only then, a scenario is run again.
 EMULATOR_PANIC = re.compile(r"Kernel panic - not syncing: (?!Attempted to kill init|VFS|No working init|Requested init)")
 LOST = re.compile(r"Kernel panic|stage 1 failed:.*\n|Guru Meditation|BUG: soft lockup")
 
@@ -118,7 +118,7 @@ class Machine:
         with stream.changed:
             while not (match := re.compile(pattern).search(stream.text, stream.cursor)):
                 if EMULATOR_PANIC.search(self.console.text):
-                    raise EmulatorPanic(f"{self.title}: the guest's kernel panicked, see console.log")
+                    raise EmulatorPanic(f"{self.title}: {self.tail(self.console)}")
                 if lost := LOST.search(self.console.text):
                     raise Failed(f"{self.title}: {lost[0]} while waiting for {pattern!r}")
                 if not stream.open:
@@ -201,6 +201,12 @@ class Run:
                 self.events.append((seconds, json.loads(line)))
             except ValueError:
                 pass  # A line that the power cut ended, or a program's own.
+
+    def keep_as(self, name: str) -> Path:
+        """Puts what is left of this run aside."""
+        kept = self.folder.with_name(name)
+        shutil.rmtree(kept, ignore_errors=True)
+        return self.folder.rename(kept)
 
     def disk(self, size: str, name: str = "target") -> Path:
         """A new, empty disk."""
