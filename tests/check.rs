@@ -32,7 +32,8 @@ fn short(problem: &Value) -> String {
     text
 }
 
-/// As a person reads it, without the raw words of Nix, which differ by version.
+/// As a person reads it, without the raw words of Nix, which differ by version, and without sizes, which are those of
+/// Debian's busybox and bash.
 fn long(problem: &Value) -> String {
     let mut text = format!(
         "{}: {}\n",
@@ -48,7 +49,8 @@ fn long(problem: &Value) -> String {
             writeln!(text, "  {label}: {}", words.replace('\n', "\n    ")).unwrap();
         }
     }
-    text
+    let size = regex_lite::Regex::new(r"[0-9.]+ MB").unwrap();
+    size.replace_all(&text, "… MB").into_owned()
 }
 
 /// All problems of each case, in one live system: a live system a tree would take minutes.

@@ -12,6 +12,7 @@ use walkdir::WalkDir;
 use super::target::Target;
 use crate::report::{Problem, bytes};
 use crate::store::database::Record;
+use crate::store::image::Image;
 
 /// After so many bytes the disk has to catch up. Else a slow disk's work would all be left to the end, when nothing moves
 /// any more and every estimate was wrong.
@@ -71,13 +72,20 @@ pub(super) fn require_space(target: &Target, needed: u64) -> Result<()> {
     .into())
 }
 
-/// The same for files, on a file system that has a fixed number of them.
-pub(super) fn require_inodes(target: &Target, records: &[&Record]) -> Result<()> {
+/// The same for files, on a file system that has a fixed number of them. They are counted only where there might be more
+/// than that: looking at every file of a medium takes seconds.
+pub(super) fn require_inodes(target: &Target, image: Option<&Image>, records: &[&Record]) -> Result<()> {
     let fs = statvfs(target.root()).context("Failed to look at the target's file system")?;
     if fs.files() == 0 {
         return Ok(());
     }
     let entries = |record: &&Record| WalkDir::new(&record.path).into_iter().count() as u64;
+    if let Some(image) = image {
+        let outside = records.iter().filter(|record| image.find(&record.path).is_none());
+        if image.inodes() + outside.map(entries).sum::<u64>() <= fs.files_free() {
+            return Ok(());
+        }
+    }
     let needed: u64 = records.iter().map(entries).sum();
     if needed <= fs.files_free() {
         return Ok(());

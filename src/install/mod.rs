@@ -130,10 +130,17 @@ pub fn check_only(job: &Job<'_>) -> Result<()> {
 /// # Errors
 /// The problems of the check, or a medium that is damaged.
 pub fn verify_store(job: &Job<'_>) -> Result<()> {
-    let (_, checked) = prove(job)?;
+    let (source, checked) = prove(job)?;
     job.report.phase(Phase::Copy);
-    let used: Vec<&str> = checked.work.uses.iter().map(String::as_str).collect();
+    let channel = channel_of(source.kind);
+    let channel = channel.as_deref().and_then(Path::to_str);
+    let used: Vec<&str> = checked.work.uses.iter().map(String::as_str).chain(channel).collect();
     copy::verify(job.runner, job.report, job.image.as_ref(), &used)
+}
+
+/// nixos-install gives a channel configuration the live system's channel; copied with the rest, it is there already.
+fn channel_of(kind: Kind) -> Option<PathBuf> {
+    if kind == Kind::Channel { channel() } else { None }
 }
 
 /// Installs. Every phase finds out what is already done: running it again is safe, and goes on where it stopped.
@@ -164,8 +171,7 @@ pub fn install(job: &Job<'_>) -> Result<()> {
     let system = build::build(job.runner, report, &checked.evaluated.drv)?;
 
     report.phase(Phase::Copy);
-    // nixos-install gives a channel configuration the live system's channel; copied here, it is there already.
-    let channel = if source.kind == Kind::Channel { channel() } else { None };
+    let channel = channel_of(source.kind);
     let roots: Vec<&str> = [Some(&system), channel.as_ref()]
         .into_iter()
         .flatten()

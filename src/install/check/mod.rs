@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use super::channel_of;
 use super::copy::closure_size;
 use super::machine::Machine;
 use super::{Job, hardware_files};
@@ -94,7 +95,17 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     found.extend(assertions(&known, root, &problems));
     found.extend(problems);
     let needed = match &known.evaluated {
-        Some(evaluated) => Some(needs(job, (root, &hardware.path), evaluated, &known, &mut found)?),
+        Some(evaluated) => {
+            let channel = channel_of(source.kind);
+            Some(needs(
+                job,
+                (root, &hardware.path),
+                evaluated,
+                channel.as_deref(),
+                &known,
+                &mut found,
+            )?)
+        }
         None => None,
     };
     match (known.evaluated, needed) {
@@ -170,6 +181,7 @@ fn needs(
     job: &Job<'_>,
     (root, hardware): (&Path, &Path),
     evaluated: &Evaluated,
+    channel: Option<&Path>,
     known: &Known,
     found: &mut Found<'_>,
 ) -> Result<(Work, u64)> {
@@ -186,7 +198,8 @@ fn needs(
     if !work.missing.is_empty() && !job.online {
         return Ok((work, 0));
     }
-    let uses: Vec<&str> = work.uses.iter().map(String::as_str).collect();
+    let channel = channel.and_then(Path::to_str);
+    let uses: Vec<&str> = work.uses.iter().map(String::as_str).chain(channel).collect();
     let bytes = closure_size(job.runner, &uses)?;
     if known.partial.is_whole() && work.missing.is_empty() {
         found.extend(machine::disk(job, bytes, work.build.is_empty()));

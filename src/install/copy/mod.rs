@@ -44,7 +44,7 @@ pub fn copy(runner: &Runner, report: &Report, target: &Target, image: Option<&Im
     let invalid = invalid(runner, target, &records)?;
     let records: Vec<&Record> = records.iter().filter(|record| invalid.contains(&record.path)).collect();
     require_space(target, records.iter().map(|record| record.nar_size).sum())?;
-    require_inodes(target, &records)?;
+    require_inodes(target, image, &records)?;
     let by_nix = content_addressed(runner, &records)?;
     if !by_nix.is_empty() {
         copy_with_nix(runner, target, &by_nix)?;

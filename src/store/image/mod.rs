@@ -32,6 +32,7 @@ const ZSTD: u16 = 6;
 pub struct Image {
     file: File,
     block_size: u32,
+    inode_count: u32,
     inodes: u64,
     folders: u64,
     fragment_table: u64,
@@ -87,6 +88,7 @@ impl Image {
         let mut image = Self {
             file,
             block_size,
+            inode_count: u32_at(4),
             inodes: u64_at(64),
             folders: u64_at(72),
             fragment_table: u64_at(80),
@@ -108,6 +110,12 @@ impl Image {
     /// When there is no memory for it.
     pub fn reader(&self) -> Result<Reader<'_>> {
         Reader::new(self)
+    }
+
+    /// How many files, folders and links there are in all.
+    #[must_use]
+    pub fn inodes(&self) -> u64 {
+        self.inode_count.into()
     }
 
     /// The names at the top, with their nodes: the store paths, and on an ISO `nix-path-registration`.
