@@ -180,10 +180,13 @@ fn killed_at_a_hundred_moments_a_rerun_ends_in_the_same_store() {
     let live = bind_pristine(live(&odd()), &pristine).with(&UUID);
     // Several kills on one target, until one run comes to its end; then all is compared and the target begins anew.
     let script = format!(
-        "kills=0; whole=0; RANDOM=1
+        "began=${{EPOCHREALTIME/./}}; copy-closure /mnt {root} > /dev/null || exit 1
+         took=$(((${{EPOCHREALTIME/./}} - began) / 1000))
+         chmod -R u+w /mnt/nix; rm -rf /mnt/nix
+         kills=0; whole=0; RANDOM=1
          while [ $kills -lt 100 ]; do
            copy-closure /mnt {root} > /dev/null & run=$!
-           sleep 0.$(printf %03d $((RANDOM % 700)))
+           moment=$((RANDOM % took)); sleep $((moment / 1000)).$(printf %03d $((moment % 1000)))
            kill -9 $run 2> /dev/null
            wait $run 2> /dev/null
            if [ $? = 137 ]; then kills=$((kills + 1)); [ $((RANDOM % 8)) != 0 ] && continue; copy-closure /mnt {root} > /dev/null || exit 1; fi
