@@ -344,6 +344,8 @@ fn install_on(image: &Path, name: &str, before: &str) -> (Live, Said) {
     let said = live.sh(&format!(
         "mkdir -p /mnt/etc/nixos
          sed \"s|/dev/sda|$(findmnt -no SOURCE /mnt)|\" /machine.nix > /mnt/etc/nixos/hardware-configuration.nix
+         # The key that the installer makes where /boot is encrypted.
+         if grep -q crypto_keyfile /machine.nix; then mkdir -p /mnt/boot && echo key > /mnt/boot/crypto_keyfile.bin; fi
          {before}
          nix-cfg-install --progress plain"
     ));

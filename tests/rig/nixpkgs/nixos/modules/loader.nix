@@ -20,7 +20,10 @@ let
         added=$(mktemp -d)
         ${lib.concatStrings (
           lib.mapAttrsToList (at: source: ''
-            mkdir -p $added/$(dirname ${at}) && cp ${toString source} $added/${at}
+            mkdir -p $added/$(dirname ${at}) && cp ${
+              # As in nixpkgs: null means the same path.
+              if source == null then at else toString source
+            } $added/${at}
           '') secrets
         )}
         (cd $added && find . | cpio -o -H newc) >> "$1"
