@@ -166,6 +166,10 @@ fn the_iso_of_a_channel_configuration_installs_it() {
         "{settings}"
     );
     assert!(settings.contains("\nnixpkgs: \"/nix/store/"), "{settings}");
+    // The live system's kernel unpacks the store on all processors.
+    let options = "eval --json path:/work#iso.live.config.fileSystems --apply 'all: all.\"/nix/.ro-store\".options'";
+    let options = nix(&builder, &format!("{options} {OVERRIDE}")).ok().out;
+    assert_eq!(options.trim(), "[\"loop\",\"threads=multi\"]");
     // The toplevel that is on the ISO is the one that the target's Nix comes to with the tree's own hardware.
     let expected = nix(
         &builder,
