@@ -18,6 +18,8 @@ pub mod settings;
 
 pub mod nix;
 
+pub mod mounts;
+
 pub mod store;
 
 pub mod install;

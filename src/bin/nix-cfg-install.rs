@@ -22,7 +22,6 @@ use nix_cfg_install::nix::environment::{environment, find_nixpkgs};
 use nix_cfg_install::nix::explain::explain;
 use nix_cfg_install::report::{Choice, LogFile, Phase, Problem, Problems, Report, init_logging};
 use nix_cfg_install::settings::Settings;
-use nix_cfg_install::store::image::Image;
 
 const DEFAULT_TARGET: &str = "/mnt";
 const LIVE_LOGS: &str = "/var/log/nix-cfg-install";
@@ -119,7 +118,7 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
         must_be_mounted: !args.not_mounted,
         online,
         no_bootloader: args.no_bootloader || settings.no_bootloader,
-        image: settings.read_image.unwrap_or(true).then(Image::of_live_store).flatten(),
+        read_image: settings.read_image.unwrap_or(true),
         stamp,
         runner: &runner,
         report,

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
-use super::mounts::{self, Mount};
+use crate::mounts::{self, Mount};
 use crate::nix::command::Runner;
 use crate::report::Report;
 
@@ -54,7 +54,7 @@ pub fn recall(runner: &Runner, report: &Report, target: &Path) -> Result<Option<
         return Ok(None);
     };
     report.note("Going on with what Calamares began.");
-    if !mounts::is_mount_point(target) {
+    if mounts::at(target).is_none() {
         report.note(&format!("Mounting the disk at {} again.", target.display()));
         mounts::mount(runner, &memory.mounts)?;
     }

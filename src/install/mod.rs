@@ -13,7 +13,6 @@ pub mod lock;
 mod luks;
 pub mod machine;
 pub mod memory;
-pub mod mounts;
 pub mod place;
 pub mod target;
 
@@ -37,6 +36,7 @@ use place::Placed;
 use target::Target;
 
 /// One installation, as it was asked for.
+#[allow(clippy::struct_excessive_bools)] // Independent wishes of a person.
 pub struct Job<'a> {
     /// Where to.
     pub target: Target,
@@ -60,8 +60,8 @@ pub struct Job<'a> {
     pub online: bool,
     /// Whether the boot loader is left alone.
     pub no_bootloader: bool,
-    /// The image of the live store, where it is to be read without the kernel and can be.
-    pub image: Option<Image>,
+    /// Whether the image of the live store is read without the kernel, where it can be.
+    pub read_image: bool,
     /// Names what this run leaves behind: its time, in UTC.
     pub stamp: String,
     /// Starts programs.
@@ -135,7 +135,11 @@ pub fn verify_store(job: &Job<'_>) -> Result<()> {
     let channel = channel_of(source.kind);
     let channel = channel.as_deref().and_then(Path::to_str);
     let used: Vec<&str> = checked.work.uses.iter().map(String::as_str).chain(channel).collect();
-    copy::verify(job.runner, job.report, job.image.as_ref(), &used)
+    copy::verify(job.runner, job.report, image_of(job).as_ref(), &used)
+}
+
+fn image_of(job: &Job<'_>) -> Option<Image> {
+    job.read_image.then(Image::of_live_store).flatten()
 }
 
 /// nixos-install gives a channel configuration the live system's channel; copied with the rest, it is there already.
@@ -177,7 +181,7 @@ pub fn install(job: &Job<'_>) -> Result<()> {
         .flatten()
         .filter_map(|path| path.to_str())
         .collect();
-    copy::copy(job.runner, report, &job.target, job.image.as_ref(), &roots)?;
+    copy::copy(job.runner, report, &job.target, image_of(job).as_ref(), &roots)?;
 
     report.phase(Phase::Activate);
     activate::activate(job, source.kind, &system)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::machine::KEY_FILE;
-use super::mounts::is_mount_point;
+use crate::mounts;
 use crate::report::Problem;
 use crate::tree::hardware::FILE_NAME;
 
@@ -104,7 +104,7 @@ impl Target {
     /// Whether something is mounted exactly there.
     #[must_use]
     pub fn is_mounted(&self) -> bool {
-        is_mount_point(&self.root)
+        mounts::at(&self.root).is_some()
     }
 
     /// Whether it is there, so that it has hardware of its own; [`Target::problems`] may still refuse it.

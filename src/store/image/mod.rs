@@ -11,14 +11,16 @@ mod reader;
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, bail, ensure};
+use nix::sys::stat::{major, minor};
 
 use super::source::{Kind, Tree};
+use crate::mounts;
 pub use reader::Reader;
 
 /// Where a NixOS live system mounts it (nixpkgs 24.05, nixos/modules/installer/cd-dvd/iso-image.nix).
@@ -45,14 +47,14 @@ impl Image {
     /// The image of the live system's store, where it is one that this module understands.
     #[must_use]
     pub fn of_live_store() -> Option<Self> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-        let (number, device) = mounts.lines().find_map(squashfs_device)?;
-        let opened = File::open(device).map_err(anyhow::Error::from).and_then(|file| {
+        let mount = mounts::at(Path::new(MOUNT_POINT)).filter(|mount| mount.kind == "squashfs")?;
+        let opened = File::open(&mount.source).map_err(anyhow::Error::from).and_then(|file| {
             let found = file.metadata()?.rdev();
-            let found = (nix::sys::stat::major(found), nix::sys::stat::minor(found));
-            ensure!(format!("{}:{}", found.0, found.1) == number, "it is another device");
+            let found = format!("{}:{}", major(found), minor(found));
+            ensure!(found == mount.number, "it is another device");
             Self::open(file)
         });
+        let device = mount.source.display();
         match opened {
             Ok(image) => {
                 log::debug!("reading {device} without the kernel's squashfs");
@@ -129,12 +131,4 @@ impl Image {
         let name = Path::new(path).file_name()?;
         self.paths.get(name).copied()
     }
-}
-
-/// Number and name of the device, from the line of /proc/self/mountinfo (proc(5)) that tells of the store's image.
-fn squashfs_device(line: &str) -> Option<(&str, &str)> {
-    let (mount, system) = line.split_once(" - ")?;
-    let (mount, mut system): (Vec<&str>, _) = (mount.split(' ').collect(), system.split(' '));
-    let is_image = system.next() == Some("squashfs") && mount.get(4) == Some(&MOUNT_POINT);
-    is_image.then_some((*mount.get(2)?, system.next()?))
 }

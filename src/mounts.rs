@@ -1,4 +1,4 @@
-//! What is mounted below a folder, and mounting it again the same way.
+//! What is mounted, and mounting it again the same way.
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
@@ -12,6 +12,9 @@ use crate::nix::command::{Invocation, Runner};
 /// One line of `/proc/self/mountinfo` (proc(5)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
+    /// The device's number, `MAJOR:MINOR`: only of this boot.
+    #[serde(skip)]
+    pub number: String,
     /// The device, or a word that stands for it.
     pub source: PathBuf,
     /// Which part of the file system: `/`, or a folder of it.
@@ -35,13 +38,11 @@ pub fn below(root: &Path) -> Vec<Mount> {
     mounts.filter(|mount| mount.at.starts_with(&root)).collect()
 }
 
-/// Whether something is mounted exactly at `path`; bind mounts count.
+/// What is mounted exactly at `path`, the last where it is several; bind mounts count.
 #[must_use]
-pub fn is_mount_point(path: &Path) -> bool {
-    let Ok(real) = fs::canonicalize(path) else {
-        return false;
-    };
-    below(&real).iter().any(|mount| mount.at == real)
+pub fn at(path: &Path) -> Option<Mount> {
+    let real = fs::canonicalize(path).ok()?;
+    below(&real).into_iter().rfind(|mount| mount.at == real)
 }
 
 /// Those of `mounts` that are disks: what the kernel provides is mounted by who needs it.
@@ -71,14 +72,15 @@ pub fn mount(runner: &Runner, mounts: &[Mount]) -> Result<()> {
 
 fn parse(line: &str) -> Option<Mount> {
     let (first, second) = line.split_once(" - ")?;
-    let mut first = first.split(' ').skip(3);
-    let (part, at, options) = (first.next()?, first.next()?, first.next()?);
+    let mut first = first.split(' ').skip(2);
+    let (number, part, at, options) = (first.next()?, first.next()?, first.next()?, first.next()?);
     let mut second = second.split(' ');
     let (kind, source) = (second.next()?, second.next()?);
     let subvolume = second
         .next()
         .and_then(|options| options.split(',').find(|option| option.starts_with("subvol=")));
     Some(Mount {
+        number: number.to_owned(),
         source: unescape(source),
         part: unescape(part),
         at: unescape(at),
@@ -105,8 +107,8 @@ mod tests {
 
     #[test]
     fn proc_is_a_mount_point_and_a_folder_in_it_is_not() {
-        assert!(is_mount_point(Path::new("/proc")));
-        assert!(!is_mount_point(Path::new("/proc/self")));
+        assert_eq!(at(Path::new("/proc")).expect("it is mounted").kind, "proc");
+        assert_eq!(at(Path::new("/proc/self")), None);
         assert!(disks(below(Path::new("/proc"))).is_empty());
     }
 
@@ -116,6 +118,7 @@ mod tests {
         assert_eq!(
             parse(line),
             Some(Mount {
+                number: "0:45".to_owned(),
                 source: "/dev/vda2".into(),
                 part: "/@home".into(),
                 at: "/mnt/my home".into(),

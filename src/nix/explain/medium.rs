@@ -1,0 +1,148 @@
+//! What is missing or broken around the configuration: disks, the lock, what is on the medium, builders.
+
+use regex_lite::Regex;
+
+use super::Said;
+use crate::nix::activity::store_name;
+use crate::report::Problem;
+
+pub(super) fn disk_full(said: &Said<'_>) -> Option<Problem> {
+    said.find::<0>(r"No space left on device|database or disk is full")?;
+    Some(
+        Problem::error("disk-full", "There is no space left")
+            .because("Either the target is too small for this system, or the live system's memory, where it is built, is full.")
+            .remedy("`df -h` says which. Use a larger disk or more memory (or swap), then run the same command again: it goes on from here."),
+    )
+}
+
+pub(super) fn read_only(said: &Said<'_>) -> Option<Problem> {
+    let [path] = said.find(r"['‘]?(/[^'’\s:]*)?['’]?:? ?Read-only file system")?;
+    Some(
+        Problem::error(
+            "read-only",
+            format!("The file system cannot be written {path}").trim_end(),
+        )
+        .because("It is mounted read-only; a damaged file system is remounted so by the kernel.")
+        .remedy("`dmesg` says whether the disk failed. Otherwise: mount -o remount,rw TARGET"),
+    )
+}
+
+pub(super) fn lock_changed(said: &Said<'_>) -> Option<Problem> {
+    said.find::<0>(
+        r"requires lock file changes|lock ?file contains (unlocked|mutable)|cannot write modified lock file",
+    )?;
+    Some(
+        Problem::error(
+            "flake-lock-incomplete",
+            "flake.lock does not lock all inputs of the flake",
+        )
+        .at("flake.lock", None, None)
+        .because("Without a network Nix can only use inputs that the lock names exactly.")
+        .remedy("On a machine with a network run `nix flake lock` in the configuration, and make the ISO again."),
+    )
+}
+
+pub(super) fn lock_feature(said: &Said<'_>) -> Option<Problem> {
+    let [what] = said.find(r"error: (unsupported \w+ input attribute[^\n]*|cannot fetch input '[^']*' because it uses a relative path|input '[^']*' has an unsupported attribute[^\n]*|lock file '[^']*' has unsupported version[^\n]*)")?;
+    Some(
+        Problem::error("flake-lock-too-new", "This version of Nix cannot read flake.lock")
+            .at("flake.lock", None, None)
+            .because(what)
+            .remedy("Make the ISO with the version of Nix that wrote the lock."),
+    )
+}
+
+pub(super) fn input_missing(said: &Said<'_>) -> Option<Problem> {
+    let network = r"unable to download|[Cc]ould(?:n't| not) resolve host|Failed to open archive|Failed to fetch git|unable to fork";
+    said.find::<0>(network)?;
+    let [input, other] = said.find(
+        r"(?:while fetching the input '([^']+)'|while (?:updating|fetching) the (?:lock file|flake input) '?([^'\n]*)|in flake\.lock)",
+    )
+    .or_else(|| said.find(r"unable to download '(https://(?:api\.)?github\.com/[^']+|[^']+/archive/[^']+|[^']+/tarball/[^']+)'()"))?;
+    let input = if input.is_empty() { other } else { input };
+    let problem = if input.is_empty() {
+        Problem::error("flake-input-missing", "A flake input is not on this medium")
+    } else {
+        Problem::error(
+            "flake-input-missing",
+            format!("The flake input {input} is not on this medium"),
+        )
+    };
+    Some(
+        problem
+            .because("Its source would have to be downloaded, and the installation is offline. It is missing from flake.lock, or from the ISO.")
+            .remedy("Run `nix flake lock` in the configuration and make the ISO from it again; or install with --online."),
+    )
+}
+
+pub(super) fn download(said: &Said<'_>) -> Option<Problem> {
+    let [url] = said
+        .find(r"unable to download '([^']+)'")
+        .or_else(|| said.find(r"cannot download [^\n]*? from any mirror()"))
+        .or_else(|| said.find(r"[Cc]ould(?:n't| not) resolve host:? ?'?([^\s')]*)"))?;
+    let derivation = failed_derivation(said);
+    let name = derivation.map(store_name);
+    let what = match &name {
+        Some(name) => format!("{name} is not on this medium"),
+        None => "Something that the system needs is not on this medium".to_owned(),
+    };
+    let wanted = wanted_by(said);
+    Some(
+        Problem::error("not-on-medium", what)
+            .because(format!("It would have to be downloaded from {url}, and the installation is offline.{wanted}"))
+            .remedy("Remove the package that needs it from the configuration, or make the ISO from this configuration. With a network: --online."),
+    )
+}
+
+/// The derivation that failed first: the root cause stands first in all versions.
+fn failed_derivation<'a>(said: &Said<'a>) -> Option<&'a str> {
+    let [path] = said
+        .find(r"builder for '([^']+\.drv)' failed")
+        .or_else(|| said.find(r"Cannot build '([^']+\.drv)'"))?;
+    Some(path)
+}
+
+/// Which derivations could not be built because of the first, as Nix tells it.
+fn wanted_by(said: &Said<'_>) -> String {
+    let Ok(dependants) =
+        Regex::new(r"dependenc(?:y|ies)[^\n]* of derivation '([^']+)' failed|error: Cannot build '([^']+)'")
+    else {
+        return String::new();
+    };
+    let root_cause = failed_derivation(said);
+    let mut names: Vec<String> = dependants
+        .captures_iter(said.text)
+        .filter_map(|found| Some(found.get(1).or_else(|| found.get(2))?.as_str()))
+        .filter(|path| Some(*path) != root_cause)
+        .map(store_name)
+        .collect();
+    names.dedup();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!(" It is needed for: {}.", names.join(" → "))
+    }
+}
+
+pub(super) fn channel_missing(said: &Said<'_>) -> Option<Problem> {
+    said.find::<0>(r"file 'nixpkgs[^']*' was not found in the Nix search path")?;
+    Some(
+        Problem::error("nixpkgs-missing", "There is no nixpkgs on this medium")
+            .because("A channel configuration is evaluated with the live system's `nixos` channel, and there is none.")
+            .remedy("Name a nixpkgs with `nixpkgs: PATH` in the settings, or make the ISO again."),
+    )
+}
+
+pub(super) fn builder_failed(said: &Said<'_>) -> Option<Problem> {
+    let path = failed_derivation(said)?;
+    Some(
+        Problem::error("builder-failed", format!("Building {} failed", store_name(path)))
+            .because(format!(
+                "Its builder stopped with an error; its last lines are below.{}{}",
+                said.last_word_of_builder()
+                    .map_or_else(String::new, |word| format!(" The last one: {word}.")),
+                wanted_by(said)
+            ))
+            .remedy("Mend or remove it in the configuration. The log has the builder's output."),
+    )
+}
