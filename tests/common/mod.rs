@@ -21,10 +21,16 @@ pub fn product() -> PathBuf {
     shipped("nix-cfg-install")
 }
 
-/// A static binary, as it is shipped.
+/// A static binary, as it is shipped; a test of one that is older than its sources would say nothing.
 pub fn shipped(name: &str) -> PathBuf {
     let path = project().join("target/x86_64-unknown-linux-gnu/release").join(name);
     assert!(path.exists(), "{} does not exist: run `make test`", path.display());
+    let changed = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).unwrap();
+    let sources = fs::read_to_string(path.with_extension("d")).unwrap();
+    for source in sources.split_whitespace().skip(1).map(Path::new) {
+        let fresh = source.exists() && changed(source) <= changed(&path);
+        assert!(fresh, "{name} is older than {}: run `make static`", source.display());
+    }
     path
 }
 
