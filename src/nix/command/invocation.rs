@@ -69,12 +69,15 @@ impl Invocation {
         self
     }
 
-    /// The command line as a person would type it.
+    /// The command line as a person would type it; of an expression of many lines only the first.
     #[must_use]
     pub fn line(&self) -> String {
         let shown = if self.long { SHOWN_OF_LONG } else { self.args.len() };
         let words = std::iter::once(&self.program).chain(self.args.iter().take(shown));
-        let mut line = words.map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
+        let mut line = words
+            .map(|word| shell_word(OsStr::new(&*first_line(word))))
+            .collect::<Vec<_>>()
+            .join(" ");
         if let Some(more @ 1..) = self.args.len().checked_sub(shown) {
             line.extend([" … and ", &more.to_string(), " more"]);
         }
@@ -84,6 +87,14 @@ impl Invocation {
 
 /// How much of a long command line is shown.
 const SHOWN_OF_LONG: usize = 6;
+
+fn first_line(word: &OsStr) -> Cow<'_, str> {
+    let text = word.to_string_lossy();
+    match text.split_once('\n') {
+        Some((first, _)) => format!("{first} …").into(),
+        None => text,
+    }
+}
 
 /// A word as a shell takes it.
 #[must_use]

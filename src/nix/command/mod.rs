@@ -185,7 +185,7 @@ impl Runner {
             let problem = if error.kind() == ErrorKind::NotFound {
                 Problem::error("program-missing", format!("The program `{name}` is not on this system"))
                     .because(format!("It is needed for: {}", invocation.line()))
-                    .remedy("Run this on a NixOS live system, where it is part of the installation tools.")
+                    .remedy("Run this where Nix is installed; all that installs a system is on a NixOS live system.")
             } else {
                 Problem::error(
                     "program-missing",
@@ -322,6 +322,11 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| it broke"), "{text}");
+    }
+
+    #[test]
+    fn of_an_expression_only_the_first_line_is_shown() {
+        assert_eq!(sh("a b\nc").line(), "sh -c 'a b …'");
     }
 
     #[test]
