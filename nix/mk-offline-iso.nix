@@ -20,6 +20,7 @@
   variants ? { },
   locales ? [ "all" ],
   closureList ? null,
+  offlineRebuild ? false,
   # More modules for the live system.
   modules ? [ ],
 }:
@@ -139,6 +140,7 @@ let
               variants
               locales
               closureList
+              offlineRebuild
               ;
             closure = lib.mkIf (closure != null) closure;
             elsewhere = if flake == null then [ (elsewhere null) ] else map elsewhere hosts;

@@ -33,6 +33,8 @@ let
       ) (lib.filesystem.listFilesRecursive tree);
     }
   ) cfg.targets (cfg.elsewhere ++ lib.genList (_: null) (builtins.length cfg.targets));
+  # One path for the installer to copy. It names each one of them, and so refers to outputs that a .drv file does not.
+  kept = pkgs.closureInfo { rootPaths = cfg.rebuildPaths; };
   # As its modules name it.
   tree =
     /.
@@ -174,11 +176,26 @@ in
       internal = true;
       description = "The targets again, from a copy of their tree at another store path.";
     };
+    rebuildPaths = mkOption {
+      type = types.listOf types.raw;
+      readOnly = true;
+      internal = true;
+      description = "What rebuilding the targets needs, besides what they need to run.";
+    };
     closures = mkOption {
       type = types.listOf types.raw;
       readOnly = true;
       internal = true;
       description = "What closure.nix found, one for each target.";
+    };
+    offlineRebuild = mkOption {
+      type = types.bool;
+      default = false;
+      description = ''
+        Whether the installed machine can be rebuilt without a network: the installer leaves there what that needs (with
+        `closure = "frontier"` the frontier and the sources of a flake's inputs, with `"full"` everything), safe from its
+        garbage collector. `nix-cfg-iso size` says how much that is.
+      '';
     };
     extraStorePaths = mkOption {
       type = types.listOf types.path;
@@ -191,10 +208,25 @@ in
   config = {
     offlineInstaller = {
       inherit closures;
-      settings = mkIf (cfg.closure == "frontier") {
-        not-covered = lib.unique (lib.concatMap (closure: closure.refuse) closures);
-      };
+      rebuildPaths =
+        (if cfg.closure == "full" then map (toplevel: toplevel.drvPath) toplevels else [ ])
+        ++ (if cfg.closure == "frontier" then lib.concatMap (closure: closure.storePaths) closures else [ ])
+        ++ (if cfg.flake == null then [ ] else (import ./inputs-of.nix cfg.flake).sources);
+      settings = lib.mkMerge [
+        (mkIf (cfg.closure == "frontier") {
+          not-covered = lib.unique (lib.concatMap (closure: closure.refuse) closures);
+        })
+        (mkIf cfg.offlineRebuild { offline-rebuild = "${kept}"; })
+      ];
     };
+    assertions = [
+      {
+        assertion = cfg.offlineRebuild -> cfg.closure != "runtime";
+        message = ''
+          offlineInstaller.offlineRebuild: with `closure = "runtime"` nothing is on the ISO that a rebuild could use.
+          Take "frontier" or "full".'';
+      }
+    ];
 
     environment.systemPackages = [ cfg.package ];
     nixpkgs.overlays = [
@@ -215,12 +247,7 @@ in
           target = "/nix-cfg";
         }
       ];
-      storeContents =
-        toplevels
-        ++ (if cfg.closure == "full" then map (toplevel: toplevel.drvPath) toplevels else [ ])
-        ++ (if cfg.closure == "frontier" then lib.concatMap (closure: closure.storePaths) closures else [ ])
-        ++ (if cfg.flake == null then [ ] else (import ./inputs-of.nix cfg.flake).sources)
-        ++ cfg.extraStorePaths;
+      storeContents = toplevels ++ cfg.rebuildPaths ++ cfg.extraStorePaths;
       # nixpkgs' own level 19 makes an image 11 % smaller and takes 22 times as long: a Debian /usr of 158 MB became 46.3 MB
       # in 1.9 s of one processor (level 6) and 41.1 MB in 43 s (level 19). Reading is as fast.
       squashfsCompression = mkDefault "zstd -Xcompression-level 6";

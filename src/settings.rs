@@ -33,12 +33,14 @@ pub struct Settings {
     pub no_bootloader: bool,
     /// What the medium was made without; written when the ISO is made.
     pub not_covered: Vec<NotCovered>,
+    /// What rebuilding the system without a network needs, as one store path of the medium: kept on the target.
+    pub offline_rebuild: Option<PathBuf>,
     /// Whether the store's image is read without the kernel's squashfs; yes by default.
     pub read_image: Option<bool>,
 }
 
 /// Every key, as it is written in the file.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "source",
     "host",
     "hardware-config",
@@ -47,6 +49,7 @@ const KEYS: [&str; 9] = [
     "online",
     "no-bootloader",
     "not-covered",
+    "offline-rebuild",
     "read-image",
 ];
 
@@ -126,7 +129,7 @@ mod tests {
         let settings = parse(
             "source: /a\nhost: h\nhardware-config: hosts/h/hardware-configuration.nix\nnixpkgs: /n\ntarget: /t\n\
              online: true\nno-bootloader: true\nnot-covered: [{\"kind\":\"filesystem\",\"name\":\"zfs\",\"reason\":\"no room\"}]\n\
-             read-image: false\n",
+             offline-rebuild: /nix/store/h-offline-rebuild\nread-image: false\n",
         )
         .unwrap();
         assert_eq!(
@@ -146,6 +149,7 @@ mod tests {
                     },
                     reason: "no room".into(),
                 }],
+                offline_rebuild: Some("/nix/store/h-offline-rebuild".into()),
                 read_image: Some(false),
             }
         );

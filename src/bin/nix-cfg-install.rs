@@ -113,6 +113,7 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
         host: args.host.or(settings.host),
         hardware_config: args.hardware_config.or(settings.hardware_config),
         not_covered: settings.not_covered,
+        offline_rebuild: settings.offline_rebuild,
         machine,
         passphrases: globals.map(Globals::passphrases).unwrap_or_default(),
         must_be_mounted: !args.not_mounted,

@@ -48,6 +48,8 @@ pub struct Job<'a> {
     pub hardware_config: Option<PathBuf>,
     /// What the medium was made without.
     pub not_covered: Vec<NotCovered>,
+    /// The store path that the target keeps, so that it can be rebuilt without a network.
+    pub offline_rebuild: Option<PathBuf>,
     /// What was decided outside the configuration.
     pub choices: Choices,
     /// What only the graphical installer knows of this machine.
@@ -132,9 +134,9 @@ pub fn check_only(job: &Job<'_>) -> Result<()> {
 pub fn verify_store(job: &Job<'_>) -> Result<()> {
     let (source, checked) = prove(job)?;
     job.report.phase(Phase::Copy);
-    let channel = channel_of(source.kind);
-    let channel = channel.as_deref().and_then(Path::to_str);
-    let used: Vec<&str> = checked.work.uses.iter().map(String::as_str).chain(channel).collect();
+    let beside = beside(job, source.kind);
+    let beside = beside.iter().filter_map(|path| path.to_str());
+    let used: Vec<&str> = checked.work.uses.iter().map(String::as_str).chain(beside).collect();
     copy::verify(job.runner, job.report, image_of(job).as_ref(), &used)
 }
 
@@ -142,9 +144,11 @@ fn image_of(job: &Job<'_>) -> Option<Image> {
     job.read_image.then(Image::of_live_store).flatten()
 }
 
-/// nixos-install gives a channel configuration the live system's channel; copied with the rest, it is there already.
-fn channel_of(kind: Kind) -> Option<PathBuf> {
-    if kind == Kind::Channel { channel() } else { None }
+/// What is copied besides the system. nixos-install gives a channel configuration the live system's channel; copied with
+/// the rest, it is there already.
+fn beside(job: &Job<'_>, kind: Kind) -> Vec<PathBuf> {
+    let channel = if kind == Kind::Channel { channel() } else { None };
+    channel.into_iter().chain(job.offline_rebuild.clone()).collect()
 }
 
 /// Installs. Every phase finds out what is already done: running it again is safe, and goes on where it stopped.
@@ -175,12 +179,8 @@ pub fn install(job: &Job<'_>) -> Result<()> {
     let system = build::build(job.runner, report, &checked.evaluated.drv)?;
 
     report.phase(Phase::Copy);
-    let channel = channel_of(source.kind);
-    let roots: Vec<&str> = [Some(&system), channel.as_ref()]
-        .into_iter()
-        .flatten()
-        .filter_map(|path| path.to_str())
-        .collect();
+    let roots = [vec![system.clone()], beside(job, source.kind)].concat();
+    let roots: Vec<&str> = roots.iter().filter_map(|path| path.to_str()).collect();
     copy::copy(job.runner, report, &job.target, image_of(job).as_ref(), &roots)?;
 
     report.phase(Phase::Activate);
@@ -188,5 +188,8 @@ pub fn install(job: &Job<'_>) -> Result<()> {
 
     report.phase(Phase::Keep);
     let finished = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    if let Some(path) = &job.offline_rebuild {
+        keep::root(&job.target, path)?;
+    }
     keep::keep(&job.target, &source.path, &checked, &system, &finished)
 }

@@ -89,6 +89,12 @@ impl Target {
         self.root.join("var/lib/nix-cfg-install/activating.json")
     }
 
+    /// Keeps what a rebuild without a network needs: Nix collects nothing that a link in this folder names.
+    #[must_use]
+    pub fn rebuild_root(&self) -> PathBuf {
+        self.root.join("nix/var/nix/gcroots/nix-cfg-install/offline-rebuild")
+    }
+
     /// What was installed, written when all is done.
     #[must_use]
     pub fn receipt(&self) -> PathBuf {

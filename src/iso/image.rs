@@ -32,6 +32,8 @@ pub struct Image {
     pub live: String,
     /// What the store is made to hold besides: inputs of the flake, paths that were added.
     pub others: Vec<String>,
+    /// What rebuilding the systems needs, besides what they need to run: kept on the target where `offlineRebuild` says so.
+    pub rebuild: Vec<String>,
     /// `frontier`, `full` or `runtime`.
     pub kind: String,
     /// For `frontier`, one for each system.
@@ -49,6 +51,7 @@ in {
   drvs = map (system: plain system.drvPath) systems;
   live = plain iso.live.config.system.build.toplevel.outPath;
   others = map (path: plain \"${path}\") isoImage.storeContents;
+  rebuild = map (path: plain \"${path}\") offlineInstaller.rebuildPaths;
   kind = offlineInstaller.closure;
   closures = if offlineInstaller.closure == \"frontier\" then map (closure: closure.facts) offlineInstaller.closures else [ ];
 }";

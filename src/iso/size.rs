@@ -32,6 +32,9 @@ pub fn table(runner: &Runner, image: &Image) -> Result<String> {
         parts.push(part(name, &records, unknown, &mut seen));
     }
     let mut text = print(&parts);
+    if let Some(line) = rebuild(runner, image)? {
+        text.push_str(&line);
+    }
     for closure in &image.closures {
         let counts = &closure.counts;
         let _ = writeln!(
@@ -42,6 +45,28 @@ pub fn table(runner: &Runner, image: &Image) -> Result<String> {
         );
     }
     Ok(text)
+}
+
+/// What `offlineRebuild` leaves on the target, besides the installed system, where all of it is built.
+fn rebuild(runner: &Runner, image: &Image) -> Result<Option<String>> {
+    if image.kind != "frontier" {
+        return Ok(None);
+    }
+    let mut seen = BTreeSet::new();
+    let mut of = |paths: &[String]| -> Result<Part> {
+        let (records, unknown) = there(runner, &paths.iter().map(String::as_str).collect())?;
+        Ok(part(String::new(), &records, unknown, &mut seen))
+    };
+    let (system, more) = (of(&image.toplevels)?, of(&image.rebuild)?);
+    if system.unknown + more.unknown > 0 || more.paths == 0 {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "\nWith offlineRebuild, {} paths of it stay on the target besides the system: {}, {} % of the system's own size.\n",
+        more.paths,
+        bytes(more.bytes),
+        100 * more.bytes / system.bytes.max(1)
+    )))
 }
 
 /// The roots of each part: the systems, what all variants need, what only one does, the rest.

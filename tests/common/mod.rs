@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::missing_panics_doc, missing_docs)] // Each test file uses a part of it.
 
 pub mod gui;
+pub mod iso;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -86,9 +87,13 @@ pub fn write(tree: &TempDir, name: &str, text: &str) {
 
 /// Replaces `old`, which must be there, in a file of a tree.
 pub fn edit(tree: &TempDir, name: &str, old: &str, new: &str) {
-    let path = tree.path().join(name);
-    let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains(old), "{name} has no {old}");
+    edit_text(&tree.path().join(name), old, new);
+}
+
+/// Replaces `old`, which must be there, in a file.
+pub fn edit_text(path: &Path, old: &str, new: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains(old), "{} has no {old}", path.display());
     fs::write(path, text.replace(old, new)).unwrap();
 }
 

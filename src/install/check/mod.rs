@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::channel_of;
+use super::beside;
 use super::copy::closure_size;
 use super::machine::Machine;
 use super::{Job, hardware_files};
@@ -95,17 +95,14 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     found.extend(assertions(&known, root, &problems));
     found.extend(problems);
     let needed = match &known.evaluated {
-        Some(evaluated) => {
-            let channel = channel_of(source.kind);
-            Some(needs(
-                job,
-                (root, &hardware.path),
-                evaluated,
-                channel.as_deref(),
-                &known,
-                &mut found,
-            )?)
-        }
+        Some(evaluated) => Some(needs(
+            job,
+            (root, &hardware.path),
+            evaluated,
+            &beside(job, source.kind),
+            &known,
+            &mut found,
+        )?),
         None => None,
     };
     match (known.evaluated, needed) {
@@ -181,7 +178,7 @@ fn needs(
     job: &Job<'_>,
     (root, hardware): (&Path, &Path),
     evaluated: &Evaluated,
-    channel: Option<&Path>,
+    beside: &[PathBuf],
     known: &Known,
     found: &mut Found<'_>,
 ) -> Result<(Work, u64)> {
@@ -198,9 +195,23 @@ fn needs(
     if !work.missing.is_empty() && !job.online {
         return Ok((work, 0));
     }
-    let channel = channel.and_then(Path::to_str);
-    let uses: Vec<&str> = work.uses.iter().map(String::as_str).chain(channel).collect();
-    let bytes = closure_size(job.runner, &uses)?;
+    if let Some(path) = job.offline_rebuild.as_deref().filter(|path| !path.exists()) {
+        found.add(nothing_to_keep(path));
+        return Ok((work, 0));
+    }
+    let uses = work.uses.iter().map(String::as_str);
+    let size = |beside: &[PathBuf]| {
+        let beside = beside.iter().filter_map(|path| path.to_str());
+        closure_size(job.runner, &uses.clone().chain(beside).collect::<Vec<_>>())
+    };
+    let bytes = size(beside)?;
+    if let (Some(_), Some((_, others))) = (&job.offline_rebuild, beside.split_last()) {
+        let more = bytes.saturating_sub(size(others)?);
+        job.report.note(&format!(
+            "Of what is copied, {} stay for rebuilding without a network.",
+            crate::report::bytes(more)
+        ));
+    }
     if known.partial.is_whole() && work.missing.is_empty() {
         found.extend(machine::disk(job, bytes, work.build.is_empty()));
         let memory = found.probe("the memory for building", machine::memory(&work.build));
@@ -346,4 +357,13 @@ fn nothing_imports(path: &Path) -> Problem {
         "It is put there, but unless the configuration imports it in another way, the system has no root file system.",
     )
     .remedy("Add it to `imports`.")
+}
+
+fn nothing_to_keep(path: &Path) -> Problem {
+    Problem::error(
+        "offline-rebuild-missing",
+        format!("The medium does not have {}", path.display()),
+    )
+    .because("The settings say with `offline-rebuild` that it stays on the target, for rebuilding without a network.")
+    .remedy("Take `offline-rebuild` out of the settings: the system can be installed without it.")
 }

@@ -1,0 +1,143 @@
+//! A machine that was installed with `offlineRebuild` is rebuilt without a network and without the medium.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use std::fs;
+
+use common::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder};
+use common::{Live, Said, edit_text, project};
+
+/// Asks for what the ISO can leave on the machine.
+fn ask_for_rebuilds(emitted: &Emitted) {
+    edit_text(
+        &emitted.dir().join("flake.nix"),
+        "desktop =",
+        "offlineRebuild = true;\n        desktop =",
+    );
+}
+
+/// The machine that `live` installed, started from its own disk: its store and its /etc/nixos, and no medium.
+struct Machine {
+    live: Live,
+}
+
+impl Machine {
+    fn of(nix: &str, installed: &Live) -> Self {
+        let zfs = format!("{}:/zfs.nix", project().join("tests/machines/xps-zfs.nix").display());
+        let live = Live::bare(nix).with(&["--empty-store", "--target-size", "600M", "--bind", &zfs]);
+        fs::create_dir(live.state.path().join("live")).unwrap();
+        let disk = "live/target.img";
+        fs::rename(installed.state.path().join(disk), live.state.path().join(disk)).unwrap();
+        Self { live }
+    }
+
+    fn sh(&self, script: &str) -> Said {
+        self.live.sh(&format!(
+            "{CONFIG}\nexport NIX_PATH=nixpkgs=/nix/var/nix/profiles/per-user/root/channels/nixos
+             mkdir -p /nix /etc/nixos && mount --bind /mnt/nix /nix && mount --bind /mnt/etc/nixos /etc/nixos
+             {script}"
+        ))
+    }
+}
+
+const CHANNEL: &str = "nix-build '<nixpkgs/nixos>' -A system -I nixos-config=/etc/nixos/configuration.nix";
+const FLAKE: &str = "nix build --print-out-paths \
+                     path:/etc/nixos#nixosConfigurations.alpha.config.system.build.toplevel";
+
+#[test]
+fn a_channel_configuration_is_changed_and_rebuilt_on_the_machine_from_its_own_store() {
+    let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    ask_for_rebuilds(&emitted);
+    let builder = builder("2.26", &emitted);
+    let image = build(&builder, OVERRIDE);
+    let size = format!("{CONFIG}\nnix-cfg-iso size /work -- --no-write-lock-file {OVERRIDE}");
+    let size = builder.sh(&size).ok().out;
+    let told = size
+        .lines()
+        .find(|line| line.starts_with("With offlineRebuild, "))
+        .unwrap_or_default();
+    assert!(told.contains(" % of the system's own size."), "{size}");
+
+    let live = boot("2.26", &image);
+    let said = live.install("").ok();
+    assert!(
+        said.err.contains(" stay for rebuilding without a network."),
+        "{}",
+        said.err
+    );
+    let machine = Machine::of("2.26", &live);
+    let change = "sed -i 's/channel-demo/renamed/; s/users.users.alice/users.users.bob/' /etc/nixos/configuration.nix";
+    let said = machine
+        .sh(&format!(
+            "{change}\nnix-collect-garbage > /dev/null; cd /tmp && {CHANNEL}"
+        ))
+        .ok();
+    let system = said.out.trim();
+    let told = machine
+        .sh(&format!("cat {system}/etc/hostname {system}/etc/users.spec"))
+        .ok()
+        .out;
+    assert!(told.starts_with("renamed\n") && told.contains("bob:"), "{told}");
+    // Another machine of the family, with all that it needs.
+    machine
+        .sh(&format!(
+            "cp /zfs.nix /etc/nixos/hardware-configuration.nix && cd /tmp && {CHANNEL}"
+        ))
+        .ok();
+
+    // It is this option that does it: without what the link keeps, there is nothing to build from.
+    let said = machine.sh(&format!(
+        "rm /nix/var/nix/gcroots/nix-cfg-install/offline-rebuild /tmp/result
+         nix-collect-garbage > /dev/null && cd /tmp && {CHANNEL}"
+    ));
+    said.fails(1, &["Could not resolve host: example.invalid"]);
+}
+
+#[test]
+fn a_flake_is_changed_and_rebuilt_on_the_machine_with_its_lock_and_nested_inputs() {
+    let emitted = Emitted::miniature("flake", &["--host", "alpha"]);
+    ask_for_rebuilds(&emitted);
+    let builder = builder("2.26", &emitted);
+    let image = build(&builder, "");
+    for version in ["2.26", "2.34"] {
+        let live = boot(version, &image);
+        live.install("").ok();
+        let machine = Machine::of(version, &live);
+        let said = machine
+            .sh(&format!(
+                "cp /etc/nixos/flake.lock /tmp && nix-collect-garbage > /dev/null
+                 sed -i 's/networking.hostName = name/networking.hostName = \"renamed\"/' /etc/nixos/flake.nix
+                 cd /tmp && {FLAKE} && cmp /tmp/flake.lock /etc/nixos/flake.lock"
+            ))
+            .ok();
+        let told = machine.sh(&format!("cat {}/etc/hostname", said.out.trim())).ok().out;
+        assert_eq!(told, "renamed\n");
+    }
+}
+
+#[test]
+fn an_iso_that_could_not_be_rebuilt_from_is_refused_when_it_is_evaluated() {
+    let emitted = Emitted::miniature("flake", &["--host", "alpha"]);
+    ask_for_rebuilds(&emitted);
+    edit_text(
+        &emitted.dir().join("flake.nix"),
+        "desktop =",
+        "closure = \"runtime\";\n        desktop =",
+    );
+    let said = common::iso::nix(&builder("2.26", &emitted), "eval --raw path:/work#iso.drvPath");
+    said.fails(1, &["nothing is on the ISO that a rebuild could use"]);
+}
+
+#[test]
+fn a_medium_without_what_is_to_be_kept_is_refused_before_anything_is_written() {
+    let live = Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/channel"));
+    live.sh("echo 'offline-rebuild: /nix/store/00000000000000000000000000000000-kept' > /etc/nix-cfg-install.yaml")
+        .ok();
+    live.install("").fails(
+        3,
+        &["The medium does not have /nix/store/0000", "Take `offline-rebuild` out"],
+    );
+    assert_eq!(live.sh("ls -A /mnt").ok().out, "lost+found\n");
+}
