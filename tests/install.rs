@@ -184,15 +184,6 @@ fn the_lock_of_a_flake_is_never_changed() {
 }
 
 #[test]
-fn a_flake_in_a_git_repository_sees_files_that_git_does_not_track() {
-    let flake = tree("flake");
-    common::run("git", &["-C", flake.path().to_str().unwrap(), "init", "-q"]);
-    let live = Live::with_disk("2.26").iso_tree(flake.path());
-    live.install("--host alpha").ok();
-    live.sh("test -d /mnt/etc/nixos/.git").ok();
-}
-
-#[test]
 fn a_tree_without_a_hardware_configuration_gets_it_where_it_is_imported() {
     let channel = tree("channel");
     std::fs::remove_file(channel.path().join("hardware-configuration.nix")).unwrap();

@@ -150,6 +150,14 @@ fn put_machine(
     })
 }
 
+/// What [`put`] put into the snapshot for the file at `path`: it, and the machine.nix that it imports.
+pub(super) fn files(snapshot: &Path, path: &Path) -> Result<Vec<PathBuf>> {
+    let file = snapshot.join(path);
+    let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
+    let beside = import::added(&text).map(|name| path.with_file_name(name));
+    Ok(std::iter::once(path.to_owned()).chain(beside).collect())
+}
+
 /// The user's own file of that name stays.
 fn free_name(folder: &Path) -> &'static str {
     if folder.join(machine::FILE_NAME).symlink_metadata().is_ok() {

@@ -6,6 +6,7 @@ pub mod check;
 pub mod choices;
 pub mod copy;
 mod disk;
+mod git;
 mod hardware_files;
 pub mod keep;
 mod leftovers;
@@ -162,6 +163,10 @@ pub fn install(job: &Job<'_>) -> Result<()> {
     report.phase(Phase::Place);
     job.log.also_to(&job.target.log(&job.stamp))?;
     luks::enroll(job)?;
+    if source.kind == Kind::Flake {
+        let files = hardware_files::files(checked.snapshot.path(), &checked.hardware.path)?;
+        git::track(job, checked.snapshot.path(), &files)?;
+    }
     let interrupt = job.runner.interrupt();
     match place::place(
         &job.target,

@@ -1,0 +1,76 @@
+//! A flake in a git repository: Nix reads it through git there, which hides every file that git does not track. The files
+//! that this program adds to the tree are made known to git.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::Job;
+use crate::nix::command::{Invocation, Runner, shell_word};
+use crate::report::Problem;
+
+/// Makes `files`, relative to the tree at `root`, known to its git repository, if it has one, by their names alone
+/// (`git add --intent-to-add`): nothing is read or committed, no filter is run, and what `.gitignore` says of them does not
+/// count. What git tracks already is left alone. Where git is missing or refuses, that is a warning: the installation
+/// itself does not look through git.
+///
+/// # Errors
+/// Interruption.
+pub(super) fn track(job: &Job<'_>, root: &Path, files: &[PathBuf]) -> Result<()> {
+    if root.join(".git").symlink_metadata().is_err() {
+        return Ok(());
+    }
+    for file in files {
+        let known = git(root).args(["ls-files", "--error-unmatch", "--"]).arg(file);
+        let add = git(root).args(["add", "--intent-to-add", "--force", "--"]).arg(file);
+        let tracked = run(job.runner, &known).and_then(|known| {
+            if known {
+                return Ok(true);
+            }
+            let added = run(job.runner, &add)?;
+            if added {
+                job.report.note(&format!(
+                    "Made {} known to git, so that Nix sees it there.",
+                    file.display()
+                ));
+            }
+            Ok(added)
+        });
+        match tracked.map_err(anyhow::Error::downcast::<Problem>) {
+            Ok(true) => {}
+            // It refuses, or there is no git.
+            Ok(false) | Err(Ok(_)) => job.report.problem(&untracked(file)),
+            Err(Err(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A repository's configuration can name programs that git starts: none of them is to run here.
+fn git(root: &Path) -> Invocation {
+    Invocation::new("git")
+        .args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
+        .arg("--git-dir")
+        .arg(root.join(".git"))
+        .arg("--work-tree")
+        .arg(root)
+        .arg("-C")
+        .arg(root)
+        .arg("--literal-pathspecs")
+}
+
+fn run(runner: &Runner, invocation: &Invocation) -> Result<bool> {
+    Ok(runner.run(invocation, &mut |_, _| {})?.status.success())
+}
+
+fn untracked(file: &Path) -> Problem {
+    Problem::warning("git-untracked", format!("Git does not know {}", file.display()))
+        .because(
+            "The system is installed with it. But `nixos-rebuild` reads a flake in a git repository through git, which hides \
+             what it does not track; and there is no git here that could be told.",
+        )
+        .remedy(format!(
+            "In the installed system, before the first nixos-rebuild: git -C /etc/nixos add --intent-to-add --force {}",
+            shell_word(file.as_os_str())
+        ))
+}
