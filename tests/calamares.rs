@@ -103,7 +103,7 @@ fn an_installation_that_failed_midway_is_finished_by_the_command_that_the_dialog
         "",
         "grep -q calamares-root /proc/self/mountinfo && exit 90
          sed -i /broken/d /tmp/nix-cfg/configuration.nix
-         sed -n 's/^    sudo //p' /calamares.log > /by-hand
+         sed -n 's/^sudo //p' /calamares.log > /by-hand
          sed -i 's/passwd alice/usermod -p hash alice/' /by-hand
          bash -ex /by-hand || exit 91",
     );
@@ -111,7 +111,7 @@ fn an_installation_that_failed_midway_is_finished_by_the_command_that_the_dialog
     let dialog = dialog(&said);
     assert!(dialog.contains("The last one: this part cannot be built"), "{dialog}");
     assert!(
-        dialog.contains("is kept on the disk. To go on by hand, in a terminal:"),
+        dialog.contains("What is done is kept. To go on, in a terminal:"),
         "{dialog}"
     );
     assert!(
@@ -133,7 +133,7 @@ fn a_helper_that_is_killed_is_told_with_the_command_to_go_on() {
     let gui = Gui::new(CALAMARES, "channel");
     let said = gui.run_between(
         "{ until [ -d /tmp/calamares-root-*/nix/store/.nix-cfg-install-tmp ]; do sleep 0.01; done; pkill -KILL -x nix-cfg-install; } &",
-        "sed -n 's/^    sudo //p' /calamares.log | bash -ex || exit 91",
+        "sed -n 's/^sudo //p' /calamares.log | bash -ex || exit 91",
     );
     assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
     let dialog = dialog(&said);

@@ -127,7 +127,10 @@ class Events:
 def unexplained(command, code, last_words):
     """The dialog of a helper that could not say why it ended."""
     how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    lines = [f"`{shlex.join(command)}` {how}.", *last_words, nothing_done()]
+    # About nine lines are visible: how to go on stands among them.
+    lines = [f"`{shlex.join(command)}` {how}.", "", nothing_done()]
+    if last_words:
+        lines += ["", "Its last words:", *last_words]
     return "The installation stopped unexpectedly", "\n".join(lines)
 
 
@@ -136,4 +139,4 @@ def nothing_done():
     root = libcalamares.globalstorage.value("rootMountPoint")
     if not root:
         return "Nothing was written to a disk."
-    return f"To go on by hand, in a terminal:\n    sudo nix-cfg-install --target {shlex.quote(root)}"
+    return f"To go on, in a terminal:\nsudo nix-cfg-install --target {shlex.quote(root)}"

@@ -23,8 +23,12 @@ pub struct ByHand<'a> {
     pub login: &'a str,
 }
 
-/// Words for a failure in `phase` with these problems. `by_hand` is absent before the disk was touched; `log` is where the whole
-/// story is.
+/// What is visible of the details without scrolling, at the size of NixOS' window (800 × 520; measured with Calamares 3.3.14).
+const LINES: usize = 9;
+const COLUMNS: usize = 58;
+
+/// Words for a failure in `phase` with these problems: the cause, cut where it is long, and how to go on are seen without
+/// scrolling, and everything is below. `by_hand` is absent before the disk was touched; `log` is where the whole story is.
 #[must_use]
 pub fn dialog(phase: Phase, problems: &[Problem], by_hand: Option<ByHand<'_>>, log: Option<&Path>) -> Dialog {
     let title = match problems {
@@ -32,72 +36,122 @@ pub fn dialog(phase: Phase, problems: &[Problem], by_hand: Option<ByHand<'_>>, l
         [] => format!("{} failed", phase.title()),
         several => format!("{} problems: {}", several.len(), several[0].what),
     };
-    let mut parts: Vec<String> = match problems {
+    let next = next(phase, by_hand);
+    let room = LINES.saturating_sub(next.iter().map(|line| height(line)).sum::<usize>() + 1);
+    let (brief, whole) = match problems {
         // The title says what it is.
-        [one] => vec![cause(one)],
-        several => several
-            .iter()
-            .map(|problem| format!("{}\n{}", problem.what, cause(problem)))
-            .collect(),
+        [one] => brief(one, room),
+        several => {
+            let names: Vec<&str> = several.iter().map(|problem| problem.what.as_str()).collect();
+            let whole = several.iter().map(|problem| join(&[&problem.what, &cause(problem)]));
+            (cut(&names.join("\n"), room), whole.collect())
+        }
     };
+    let mut parts = vec![brief, next.join("\n")];
+    parts.extend(whole);
+    parts.extend(problems.iter().map(|problem| problem.raw.clone()));
+    parts.extend(log.map(|log| format!("Log: {}", log.display())));
     parts.retain(|part| !part.is_empty());
-    parts.push(next(phase, by_hand, log));
-    parts.extend(
-        problems
-            .iter()
-            .filter(|problem| !problem.raw.is_empty())
-            .map(|problem| problem.raw.clone()),
-    );
     Dialog {
         title,
         details: parts.join("\n\n"),
     }
 }
 
-/// Where it is, why it matters, and what to do.
-fn cause(problem: &Problem) -> String {
-    let mut lines = Vec::new();
-    lines.extend(problem.place.as_ref().map(ToString::to_string));
-    if !problem.why.is_empty() {
-        lines.push(problem.why.clone());
+/// The cause and the remedy in at most `room` lines; and the whole, where that is more.
+fn brief(problem: &Problem, room: usize) -> (String, Vec<String>) {
+    let whole = cause(problem);
+    if height(&whole) <= room {
+        return (whole, Vec::new());
     }
-    if !problem.remedy.is_empty() {
-        lines.push(format!("What to do: {}", problem.remedy));
-    }
-    lines.join("\n")
+    let remedy = remedy(problem);
+    let for_remedy = height(&remedy).min(room / 2);
+    let why = cut(&why(problem), room - for_remedy);
+    let brief = join(&[&why, &cut(&remedy, room.saturating_sub(height(&why)))]);
+    (brief, vec![whole])
 }
 
-/// What is kept, how to go on, where the log is.
-fn next(phase: Phase, by_hand: Option<ByHand<'_>>, log: Option<&Path>) -> String {
-    let mut lines = Vec::new();
-    if let Some(ByHand { target, login }) = by_hand {
-        let kept = if phase <= Phase::Check {
-            "The disk is partitioned, and nothing is installed yet."
-        } else {
-            "What was installed so far is kept on the disk."
-        };
-        let target = shell_word(target.as_os_str());
-        lines.push(format!("{kept} To go on by hand, in a terminal:"));
-        lines.push(format!("    sudo nix-cfg-install --target {target}"));
-        if !login.is_empty() {
-            let passwd = shell_word(format!("passwd {login}").as_ref());
-            lines.push(format!("    sudo nixos-enter --root {target} -c {passwd}"));
+/// Where it is, and why it matters.
+fn why(problem: &Problem) -> String {
+    let place = problem.place.as_ref().map(ToString::to_string).unwrap_or_default();
+    join(&[&place, &problem.why])
+}
+
+fn remedy(problem: &Problem) -> String {
+    if problem.remedy.is_empty() {
+        return String::new();
+    }
+    format!("What to do: {}", problem.remedy)
+}
+
+fn cause(problem: &Problem) -> String {
+    join(&[&why(problem), &remedy(problem)])
+}
+
+fn join(parts: &[&str]) -> String {
+    let parts = parts.iter().filter(|part| !part.is_empty());
+    parts.copied().collect::<Vec<_>>().join("\n")
+}
+
+/// How many lines of the dialog `text` takes; a line that is too long goes on in the next.
+fn height(text: &str) -> usize {
+    text.lines()
+        .map(|line| line.chars().count().div_ceil(COLUMNS).max(1))
+        .sum()
+}
+
+/// The beginning of `text`, in words, that takes at most `room` lines.
+fn cut(text: &str, room: usize) -> String {
+    let mut shown = String::new();
+    for word in text.split_inclusive([' ', '\n']) {
+        if height(&format!("{shown}{} …", word.trim_end())) > room {
+            if height(text) <= room {
+                return text.to_owned();
+            }
+            return format!("{} …", shown.trim_end());
         }
+        shown.push_str(word);
+    }
+    shown
+}
+
+/// What is kept, and how to go on, line by line.
+fn next(phase: Phase, by_hand: Option<ByHand<'_>>) -> Vec<String> {
+    let Some(ByHand { target, login }) = by_hand else {
+        return vec!["Nothing was written to a disk. Correct it, and start the installation again.".to_owned()];
+    };
+    let kept = if phase <= Phase::Check {
+        "The disk is still empty."
     } else {
-        lines.push("Nothing was written to a disk. Correct it, and start the installation again.".to_owned());
+        "What is done is kept."
+    };
+    let target = shell_word(target.as_os_str());
+    let mut lines = vec![
+        format!("{kept} To go on, in a terminal:"),
+        format!("sudo nix-cfg-install --target {target}"),
+    ];
+    if !login.is_empty() {
+        let passwd = shell_word(format!("passwd {login}").as_ref());
+        lines.push(format!("sudo nixos-enter --root {target} -c {passwd}"));
     }
-    if let Some(log) = log {
-        lines.push(format!("Log: {}", log.display()));
-    }
-    lines.join("\n")
+    lines
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const TARGET: &str = "/tmp/calamares-root-ab12cd34";
+
+    fn by_hand() -> ByHand<'static> {
+        ByHand {
+            target: Path::new(TARGET),
+            login: "alice",
+        }
+    }
+
     #[test]
-    fn the_cause_comes_first_then_what_to_do_then_how_to_go_on_and_the_words_of_programs_last() {
+    fn the_cause_comes_first_then_how_to_go_on_and_the_words_of_programs_last() {
         let problem = Problem::error("x", "It broke")
             .at("a.nix", Some(3), None)
             .because("It was old.")
@@ -107,22 +161,50 @@ mod tests {
             target: Path::new("/tmp/calamares-root-x y"),
             login: "alice",
         };
-        let shown = dialog(
-            Phase::Copy,
-            std::slice::from_ref(&problem),
-            Some(by_hand),
-            Some(Path::new("/l")),
-        );
+        let one = std::slice::from_ref(&problem);
+        let shown = dialog(Phase::Copy, one, Some(by_hand), Some(Path::new("/l")));
         assert_eq!(shown.title, "It broke");
         assert_eq!(
             shown.details,
-            "a.nix:3\nIt was old.\nWhat to do: Mend it.\n\nWhat was installed so far is kept on the disk. To go on by hand, \
-             in a terminal:\n    sudo nix-cfg-install --target '/tmp/calamares-root-x y'\n    sudo nixos-enter --root '/tmp/calamares-root-x y' -c \
-             'passwd alice'\nLog: /l\n\nerror: 42"
+            "a.nix:3\nIt was old.\nWhat to do: Mend it.\n\nWhat is done is kept. To go on, in a terminal:\nsudo nix-cfg-install \
+             --target '/tmp/calamares-root-x y'\nsudo nixos-enter --root '/tmp/calamares-root-x y' -c 'passwd alice'\n\nerror: 42\n\nLog: /l"
         );
         let two = dialog(Phase::Check, &[problem.clone(), problem], None, None);
         assert_eq!(two.title, "2 problems: It broke");
         assert_eq!(two.details.matches("It broke\na.nix:3").count(), 2);
         assert!(two.details.contains("Nothing was written to a disk."));
+    }
+
+    #[test]
+    fn the_command_is_seen_without_scrolling_whatever_the_cause() {
+        let sentence = "This sentence tells of one of many causes, and each is long. ";
+        for (why, remedy) in [(0, 0), (1, 1), (9, 1), (1, 9), (9, 9), (9, 0)] {
+            let problem = Problem::error("x", "It broke")
+                .because(sentence.repeat(why).trim())
+                .remedy(sentence.repeat(remedy).trim());
+            for problems in [vec![problem.clone()], vec![problem; 12]] {
+                let details = dialog(Phase::Build, &problems, Some(by_hand()), None).details;
+                let (seen, _) = details.split_once("'passwd alice'").unwrap();
+                assert!(height(seen) <= LINES, "{why} {remedy}\n{details}");
+                assert!(
+                    seen.contains(&format!("\nsudo nix-cfg-install --target {TARGET}\n")),
+                    "{details}"
+                );
+                // What was cut is below.
+                for whole in [sentence.repeat(why), sentence.repeat(remedy)] {
+                    assert!(details.contains(whole.trim()), "{details}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_between_words_and_only_where_it_is_too_long() {
+        assert_eq!(cut("a b", 1), "a b");
+        let line = "x".repeat(COLUMNS);
+        assert_eq!(cut(&line, 1), line);
+        assert_eq!(cut(&format!("one {line}"), 1), "one …");
+        assert_eq!(cut("a\nb\nc", 2), "a\nb …");
+        assert_eq!(height("a\n\nb"), 3);
     }
 }
