@@ -7,8 +7,9 @@ import io.calamares.core 1.0 as Core
 Rectangle {
     id: status
 
-    // What the module said last.
+    // What the module said last, and for how many seconds it has said nothing else: a long build has no steps to count.
     property var said: ({})
+    property int since: 0
 
     anchors.bottom: parent.bottom
     anchors.left: parent.left
@@ -23,8 +24,18 @@ Rectangle {
 
         function onChanged() {
             const value = Core.Global.value("nixCfgInstall");
-            status.said = value ? value : {};
+            if (JSON.stringify(value) !== JSON.stringify(status.said)) {
+                status.said = value ? value : {};
+                status.since = 0;
+            }
         }
+    }
+
+    Timer {
+        interval: 1000
+        repeat: true
+        running: status.visible
+        onTriggered: status.since += 1
     }
 
     Column {
@@ -49,7 +60,7 @@ Rectangle {
             elide: Text.ElideMiddle
             color: "#5f676d"
             // A line of its own even when it is empty: the foot keeps its height.
-            text: status.said.item || " "
+            text: (status.said.item || " ") + (status.since >= 3 ? " (for " + status.since + " s)" : "")
         }
     }
 }

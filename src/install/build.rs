@@ -4,22 +4,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::nix::activity::Tracker;
+use crate::nix::activity::{Tracker, WATCHED};
 use crate::nix::command::{Invocation, Runner, Stream};
 use crate::nix::explain::explain;
 use crate::report::{Report, Unit};
 
-/// Builds the derivation at `drv` and gives its output. What is already valid is not built again.
+/// Builds the derivation at `drv`, which takes `planned` builds, and gives its output. What is already valid is not built
+/// again.
 ///
 /// # Errors
 /// An explained [`crate::report::Problem`] when a builder fails or something is missing.
-pub fn build(runner: &Runner, report: &Report, drv: &Path) -> Result<PathBuf> {
-    let invocation = Invocation::new("nix-store")
-        .args(["--realise", "--log-format", "internal-json"])
-        .arg(drv);
+pub fn build(runner: &Runner, report: &Report, drv: &Path, planned: u64) -> Result<PathBuf> {
+    let invocation = Invocation::new("nix-store").arg("--realise").args(WATCHED).arg(drv);
     let finished = track(runner, &invocation, &mut |tracker| {
         let (done, total) = tracker.builds();
-        report.progress(done, total, Unit::Derivations, tracker.item());
+        // Nix expects what it has come to; the plan is the whole.
+        report.progress(done, total.max(planned), Unit::Derivations, tracker.item());
     })?;
     let path = finished
         .lines()

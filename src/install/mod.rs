@@ -181,7 +181,12 @@ pub fn install(job: &Job<'_>) -> Result<()> {
     }
 
     report.phase(Phase::Build);
-    let system = build::build(job.runner, report, &checked.evaluated.drv)?;
+    let system = build::build(
+        job.runner,
+        report,
+        &checked.evaluated.drv,
+        checked.work.build.len() as u64,
+    )?;
 
     report.phase(Phase::Copy);
     let roots = [vec![system.clone()], beside(job, source.kind)].concat();

@@ -18,6 +18,14 @@ mod kind {
 const WARNING: u64 = 1;
 const INFO: u64 = 3;
 
+/// Makes a Nix program say what a [`Tracker`] reads; …
+pub const WATCHED: [&str; 2] = ["--log-format", "internal-json"];
+/// … and makes an evaluation tell of every file that it reads (level 4) and of every derivation that it instantiates (level 5).
+pub const EVALUATION: &str = "-vv";
+
+/// How those messages begin (Nix 2.8, 2.26 and 2.34).
+const PARTS: [&str; 2] = ["evaluating file '", "instantiated '"];
+
 /// How many lines of a failed builder's log are shown.
 const LOG_LINES: usize = 20;
 
@@ -55,6 +63,8 @@ pub struct Tracker {
     running: HashMap<u64, Running>,
     /// Builds that ended, and how many Nix expects in all.
     builds: (u64, u64),
+    /// Files read and derivations instantiated by an evaluation.
+    evaluated: u64,
     /// Bytes of paths that were copied to the end.
     copied: u64,
     /// The last thing that was begun.
@@ -91,6 +101,7 @@ impl Tracker {
             }
             "result" => self.result(line),
             "msg" if line.level <= INFO => self.say(line.level, &line.msg),
+            "msg" => self.evaluation(&line.msg),
             _ => {}
         }
     }
@@ -113,6 +124,15 @@ impl Tracker {
         if level <= WARNING {
             self.messages.push(text);
         }
+    }
+
+    fn evaluation(&mut self, text: &str) {
+        let Some(name) = PARTS.iter().find_map(|part| text.strip_prefix(part)) else {
+            return;
+        };
+        let name = name.split('\'').next().unwrap_or_default();
+        self.evaluated += 1;
+        name.rsplit('/').next().unwrap_or(name).clone_into(&mut self.item);
     }
 
     fn start(&mut self, line: &Line) {
@@ -160,6 +180,12 @@ impl Tracker {
         self.builds
     }
 
+    /// Files read and derivations instantiated.
+    #[must_use]
+    pub fn evaluated(&self) -> u64 {
+        self.evaluated
+    }
+
     /// Bytes copied so far.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -167,7 +193,7 @@ impl Tracker {
         self.copied + under_way.map(|running| running.done).sum::<u64>()
     }
 
-    /// The name of what is being worked on: a store path without its hash.
+    /// The name of what is being worked on: a store path without its hash, a file without its folder.
     #[must_use]
     pub fn item(&self) -> &str {
         &self.item
@@ -225,6 +251,21 @@ plain words
             tracker.said(),
             "error: it broke\nplain words\nlast lines of the builder:\na line"
         );
+    }
+
+    #[test]
+    fn files_and_derivations_of_an_evaluation_are_counted_and_are_no_messages() {
+        let mut tracker = Tracker::default();
+        for (level, text) in [
+            (4, "evaluating file '/nix/store/x-nixos/nixos/lib/eval-config.nix'"),
+            (5, "instantiated 'bash-5.2' -> '/nix/store/abc-bash-5.2.drv'"),
+            (5, "copied source '/tmp/c/motd' -> '/nix/store/abc-motd'"),
+            (0, "trace: a word of the user's own"),
+        ] {
+            tracker.take(&format!(r#"@nix {{"action":"msg","level":{level},"msg":"{text}"}}"#));
+        }
+        assert_eq!((tracker.evaluated(), tracker.item()), (2, "bash-5.2"));
+        assert_eq!(tracker.said(), "trace: a word of the user's own");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::activity::{EVALUATION, Tracker, WATCHED};
 use super::command::{Invocation, Runner, Stream};
 use super::explain;
 use super::facts::{EXPRESSION, Facts};
@@ -35,6 +36,9 @@ pub struct Lenience {
     pub assertions: bool,
 }
 
+/// Hears of the parts of an evaluation; see [`evaluate`].
+pub type OnPart<'a> = &'a mut dyn FnMut(u64, &str);
+
 /// What one evaluation tells.
 #[derive(Debug)]
 pub struct Evaluation {
@@ -59,15 +63,22 @@ pub struct Evaluated {
 /// An explained [`Problem`] when Nix cannot evaluate the flake.
 pub fn hosts(runner: &Runner, root: &Path) -> Result<Vec<String>> {
     let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", "builtins.attrNames"]);
-    let text = run(runner, &invocation, root, &mut Facts::default())?;
+    let text = run(runner, invocation, root, &mut Facts::default(), &mut |_, _| {})?;
     serde_json::from_str(&text).context("Nix printed host names that are not JSON")
 }
 
 /// Evaluates the configuration to its toplevel, once. Writes .drv files into the live system's store, and nothing else.
+/// `on_part` hears of every file that is read and of every derivation that is instantiated: how many it were so far, and its
+/// name.
 ///
 /// # Errors
 /// When Nix cannot be run, or prints what was not asked for. That the configuration cannot be evaluated is in the result.
-pub fn evaluate(runner: &Runner, configuration: &Configuration, lenience: Lenience) -> Result<Evaluation> {
+pub fn evaluate(
+    runner: &Runner,
+    configuration: &Configuration,
+    lenience: Lenience,
+    on_part: OnPart<'_>,
+) -> Result<Evaluation> {
     let root = &configuration.root;
     let invocation = match configuration.kind {
         Kind::Channel => channel(root, lenience),
@@ -77,7 +88,7 @@ pub fn evaluate(runner: &Runner, configuration: &Configuration, lenience: Lenien
     };
     let mut facts = Facts::default();
     let toplevel =
-        match run(runner, &invocation, root, &mut facts) {
+        match run(runner, invocation, root, &mut facts, on_part) {
             Ok(text) => Ok(serde_json::from_str(&text)
                 .context("Nix printed an evaluation that is not the JSON that was asked for")?),
             Err(error) => Err(error.downcast::<Problem>()?),
@@ -92,12 +103,8 @@ pub fn evaluate(runner: &Runner, configuration: &Configuration, lenience: Lenien
 pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize) -> Result<Evaluation> {
     let apply = format!("targets: ({EXPRESSION}) (builtins.elemAt targets {index})");
     let mut facts = Facts::default();
-    let toplevel = match run(
-        runner,
-        &nix_eval(dir, "iso.targets").args(["--apply", &apply]),
-        dir,
-        &mut facts,
-    ) {
+    let invocation = nix_eval(dir, "iso.targets").args(["--apply", &apply]);
+    let toplevel = match run(runner, invocation, dir, &mut facts, &mut |_, _| {}) {
         Ok(text) => Ok(serde_json::from_str(&text).context("Nix printed an evaluation that is not JSON")?),
         Err(error) => Err(error.downcast::<Problem>()?),
     };
@@ -181,18 +188,21 @@ fn nix_eval(root: &Path, attribute: &str) -> Invocation {
 }
 
 /// Runs Nix and gives its stdout; what it tells on stderr goes to `facts`.
-fn run(runner: &Runner, invocation: &Invocation, root: &Path, facts: &mut Facts) -> Result<String> {
-    let mut said = Vec::new();
-    let finished = runner.run(invocation, &mut |stream, line| {
-        if stream == Stream::Stderr && !facts.take(line) {
-            said.push(line.to_owned());
+fn run(runner: &Runner, invocation: Invocation, root: &Path, facts: &mut Facts, on_part: OnPart<'_>) -> Result<String> {
+    let mut tracker = Tracker::default();
+    let invocation = invocation.args(WATCHED).arg(EVALUATION);
+    let finished = runner.run(&invocation, &mut |stream, line| {
+        if stream == Stream::Stderr {
+            tracker.take(line);
+            on_part(tracker.evaluated(), tracker.item());
         }
     })?;
+    let said = tracker.said();
+    let said: Vec<&str> = said.lines().filter(|line| !facts.take(line)).collect();
     if finished.status.success() {
         return Ok(finished.text()?.to_owned());
     }
-    let said = console::strip_ansi_codes(&said.join("\n")).into_owned();
-    Err(explain::explain(&said, Some(root)).into())
+    Err(explain::explain(&said.join("\n"), Some(root)).into())
 }
 
 /// The host to install: `wanted` (from a flag or the settings), the only one, or the one named like the machine.

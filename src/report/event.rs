@@ -77,6 +77,8 @@ pub enum Unit {
     Bytes,
     /// Derivations built.
     Derivations,
+    /// Files read and derivations instantiated by an evaluation; how many it will be shows at its end only.
+    Evaluated,
     /// Steps of a known list.
     Steps,
 }

@@ -231,6 +231,7 @@ fn amount(event: &Event<'_>) -> String {
         _ if *total == 0 => {}
         Unit::Bytes => parts.push(format!("{} of {}", bytes(*done), bytes(*total))),
         Unit::Derivations => parts.push(format!("{done} of {total} derivations")),
+        Unit::Evaluated => parts.push(format!("{done} files and derivations evaluated")),
         Unit::Steps => {}
     }
     if let (Unit::Bytes, Some(pace)) = (unit, per_second) {

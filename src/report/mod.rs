@@ -74,7 +74,7 @@ impl Report {
         let now = Instant::now();
         let mut state = self.state();
         state.meter.advance(done, total);
-        let finished = done >= total;
+        let finished = total > 0 && done >= total;
         let early = state.last_progress.is_some_and(|last| now - last < MIN_INTERVAL);
         if early && !finished {
             return;
@@ -88,7 +88,8 @@ impl Report {
             unit,
             item,
             per_second: state.meter.pace(done, now),
-            eta_seconds: state.meter.eta(now),
+            // How long an evaluation takes is not known before its end.
+            eta_seconds: state.meter.eta(now).filter(|_| unit != Unit::Evaluated),
         };
         state.face.show(&event);
     }

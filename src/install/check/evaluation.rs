@@ -11,7 +11,7 @@ use super::lock;
 use crate::install::Job;
 use crate::nix::eval::{self, Configuration, Evaluated, Lenience};
 use crate::nix::facts::Facts;
-use crate::report::Problem;
+use crate::report::{Problem, Unit};
 use crate::tree::hardware::FILE_NAME;
 use crate::tree::lint::Broken;
 use crate::tree::source::{CONFIGURATION, FLAKE, Kind};
@@ -112,8 +112,12 @@ pub fn evaluate(
         }
         known.partial.leave_out(root, &broken.file)?;
     }
+    let usual = usual_parts(Path::new(STORE));
     for _ in 0..ROUNDS {
-        let evaluation = eval::evaluate(job.runner, configuration, known.partial.lenience)?;
+        let evaluation = eval::evaluate(job.runner, configuration, known.partial.lenience, &mut |parts, name| {
+            let total = usual.max(parts + usual / 4);
+            job.report.progress(parts, total, Unit::Evaluated, name);
+        })?;
         let mut facts = evaluation.facts;
         if known.partial.lenience.assertions {
             // Those that were broken before they were passed over.
@@ -144,6 +148,23 @@ pub fn evaluate(
         }
     }
     Ok(known)
+}
+
+/// Where an evaluation writes the derivations.
+const STORE: &str = "/nix/store";
+
+/// How many parts (files and derivations) the evaluation of a small server has: 2,724 and 4,751 with nixpkgs 24.05.
+const SMALL: u64 = 7_500;
+
+/// How many parts the evaluation will have, as far as that can be known before its end: an earlier one has left its
+/// derivations in the store at `store`, and there is a file to about two of them. Where more come, the bar moves on in
+/// smaller steps.
+fn usual_parts(store: &Path) -> u64 {
+    let names = fs::read_dir(store).into_iter().flatten().flatten();
+    let derivations = names
+        .filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b".drv"))
+        .count() as u64;
+    SMALL.max(derivations + derivations / 2)
 }
 
 enum Next {
