@@ -124,6 +124,44 @@ fn several_faults_of_a_real_configuration_are_found_in_one_run() {
 }
 
 #[test]
+fn the_bar_moves_with_the_work_of_a_real_evaluation() {
+    let Some(nixpkgs) = at_hand("NIXPKGS", "following the evaluation of a real nixpkgs") else {
+        return;
+    };
+    let (live, _tree) = real("2.26", &nixpkgs, "");
+    let mut parts = Vec::new();
+    // The first has a guess at how much it will be; the second knows what the first left.
+    for _ in 0..2 {
+        let said = live.sh(
+            "nix-cfg-install --check --progress json | while IFS= read -r line; do echo \"$EPOCHREALTIME $line\"; done",
+        );
+        let events: Vec<(f64, serde_json::Value)> = said
+            .out
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .map(|(at, event)| (at.parse().unwrap(), serde_json::from_str(event).unwrap()))
+            .filter(|(_, event): &(f64, serde_json::Value)| event["unit"] == "evaluated")
+            .collect();
+        assert!(events.len() > 20, "{}\n{}", said.out, said.err);
+        for pair in events.windows(2) {
+            let [(before, old), (after, new)] = pair else {
+                unreachable!()
+            };
+            let number = |event: &serde_json::Value, key: &str| event[key].as_f64().unwrap();
+            assert!(number(new, "fraction") >= number(old, "fraction"), "{old} {new}");
+            // It moves where work was done, and only there.
+            let worked = number(new, "done") > number(old, "done");
+            assert_eq!(worked, number(new, "fraction") > number(old, "fraction"), "{old} {new}");
+            assert!(after - before < 5.0, "nothing for {} s: {old} {new}", after - before);
+        }
+        let last = &events.last().unwrap().1;
+        parts.push((last["done"].as_u64().unwrap(), last["total"].as_u64().unwrap()));
+    }
+    let (done, total) = parts[1];
+    assert!(done > 5_000 && done * 10 > total * 7, "{parts:?}");
+}
+
+#[test]
 fn the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in() {
     if at_hand("NIXOS_INSTALL", "installing with the stock nixos-install").is_none() {
         return;

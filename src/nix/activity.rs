@@ -132,7 +132,9 @@ impl Tracker {
         };
         let name = name.split('\'').next().unwrap_or_default();
         self.evaluated += 1;
-        name.rsplit('/').next().unwrap_or(name).clone_into(&mut self.item);
+        let name = name.rsplit('/').next().unwrap_or(name);
+        // Nix has files of its own in `<…>`.
+        name.trim_matches(['<', '>']).clone_into(&mut self.item);
     }
 
     fn start(&mut self, line: &Line) {
