@@ -30,8 +30,8 @@ pub struct Choices {
     pub root_encrypted: bool,
     /// The console keymap with which passphrases are typed here.
     pub keymap: Option<String>,
-    /// The size of the disk that was chosen, in bytes; absent when the target is mounted already.
-    pub disk_bytes: Option<u64>,
+    /// The size of the largest disk of this machine, in bytes; the one that the live system came from does not count.
+    pub largest_disk: Option<u64>,
     /// The disk that a BIOS starts from.
     pub boot_disk: Option<PathBuf>,
 }
@@ -60,6 +60,7 @@ impl Choices {
             firmware,
             root_encrypted: block.is_some_and(|block| is_encrypted(&block)),
             keymap: keymap.map(|keymap| keymap.trim_matches('"').to_owned()),
+            largest_disk: largest_disk(live),
             ..Self::default()
         }
     }
@@ -70,6 +71,31 @@ fn is_encrypted(block: &Path) -> bool {
     let uuid = fs::read_to_string(block.join("dm/uuid")).unwrap_or_default();
     let mut below = fs::read_dir(block.join("slaves")).into_iter().flatten().flatten();
     uuid.starts_with("CRYPT-") || below.any(|slave| is_encrypted(&slave.path()))
+}
+
+/// Of the disks that the live system sees and could write to, in bytes. A loop, a mapping, memory have no device; a CD-ROM has
+/// one and is named `sr`.
+fn largest_disk(live: &Path) -> Option<u64> {
+    let device = |path: &Path| fs::canonicalize(path).ok();
+    let medium = fs::metadata(live.join("iso")).ok().and_then(|meta| {
+        let (major, minor) = (major(meta.dev()), minor(meta.dev()));
+        device(&live.join(format!("sys/dev/block/{major}:{minor}")))
+    });
+    let disks = fs::read_dir(live.join("sys/block")).ok()?.flatten();
+    let is_candidate = |disk: &PathBuf| {
+        let is_medium = device(disk).is_some_and(|disk| medium.as_ref().is_some_and(|medium| medium.starts_with(disk)));
+        let is_cd = disk
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"sr"));
+        disk.join("device").exists() && !is_cd && !is_medium && number(&disk.join("ro")) == Some(0)
+    };
+    let disks = disks.map(|entry| entry.path()).filter(is_candidate);
+    // Linux counts in 512 bytes, whatever the disk does.
+    disks.filter_map(|disk| Some(number(&disk.join("size"))? * 512)).max()
+}
+
+fn number(file: &Path) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -102,5 +128,40 @@ mod tests {
         let read = Choices::read(live.path(), target.path());
         assert_eq!((read.firmware, read.root_encrypted), (Firmware::Efi, true));
         assert_eq!(read.keymap.as_deref(), Some("de-latin1"));
+    }
+
+    #[test]
+    fn the_largest_disk_is_neither_a_loop_nor_a_cd_nor_read_only_nor_the_medium() {
+        let live = tempfile::tempdir().unwrap();
+        let sys = live.path().join("sys");
+        let disk = |name: &str, sectors: u64, read_only: u8, is_device: bool| {
+            let folder = sys.join("devices/pci").join(name);
+            fs::create_dir_all(&folder).unwrap();
+            if is_device {
+                fs::create_dir(folder.join("device")).unwrap();
+            }
+            fs::write(folder.join("size"), format!("{sectors}\n")).unwrap();
+            fs::write(folder.join("ro"), format!("{read_only}\n")).unwrap();
+            fs::create_dir_all(sys.join("block")).unwrap();
+            std::os::unix::fs::symlink(&folder, sys.join("block").join(name)).unwrap();
+            folder
+        };
+        assert_eq!(largest_disk(live.path()), None);
+        disk("loop0", 9000, 0, false);
+        disk("sr0", 8000, 0, true);
+        disk("nvme0n1", 7000, 1, true);
+        assert_eq!(largest_disk(live.path()), None);
+        let stick = disk("sdb", 6000, 0, true);
+        disk("sda", 5000, 0, true);
+        disk("vda", 400, 0, true);
+        assert_eq!(largest_disk(live.path()), Some(6000 * 512));
+        // The live system came from its first partition.
+        fs::create_dir(live.path().join("iso")).unwrap();
+        fs::create_dir(stick.join("sdb1")).unwrap();
+        let dev = fs::metadata(live.path().join("iso")).unwrap().dev();
+        fs::create_dir_all(sys.join("dev/block")).unwrap();
+        let link = sys.join(format!("dev/block/{}:{}", major(dev), minor(dev)));
+        std::os::unix::fs::symlink(stick.join("sdb1"), link).unwrap();
+        assert_eq!(largest_disk(live.path()), Some(5000 * 512));
     }
 }

@@ -47,16 +47,26 @@ pub fn root(disks: &Disks, hardware: &str) -> Option<Problem> {
 /// How much of what may have to be copied surely is: the rest is only used to build.
 const SURELY_COPIED: (u64, u64) = (3, 4);
 
-/// Whether `needed` bytes, at most, fit on the target or the chosen disk. `exact` when there is nothing to build.
+/// Whether `needed` bytes, at most, fit on the target, or on a disk of this machine while none is partitioned. `exact` when
+/// there is nothing to build.
 #[must_use]
 pub fn disk(job: &Job<'_>, needed: u64, exact: bool) -> Option<Problem> {
-    let (free, where_) = match (job.choices.disk_bytes, free_bytes(&job.target)) {
-        (Some(size), _) => (size, "The chosen disk has".to_owned()),
-        (None, Ok(free)) if !job.machine.before_partitioning => (free, format!("{} has", job.target.root().display())),
-        (None, _) => return None,
+    let (free, where_) = if job.machine.before_partitioning {
+        (
+            job.choices.largest_disk?,
+            "The largest disk of this machine has".to_owned(),
+        )
+    } else {
+        // A store path that is there already is not copied again.
+        if job.target.store().exists() {
+            return None;
+        }
+        (
+            free_bytes(&job.target).ok()?,
+            format!("{} has", job.target.root().display()),
+        )
     };
-    // A store path that is there already is not copied again.
-    if free >= needed || job.target.store().exists() {
+    if free >= needed {
         return None;
     }
     let why = format!(
