@@ -71,6 +71,8 @@ class Machine:
         work_in, work_out = os.pipe()
         command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-smp", "2", "-m", "1536"]
         command += ["-nic", "none", "-display", "none", "-no-reboot", "-serial", "stdio", "-serial", f"file:/dev/fd/{work_out}"]
+        # Then SeaBIOS, and so GRUB, speaks and listens on the first serial port.
+        command += ["-machine", "graphics=off"] if firmware == "bios" else []
         if firmware == "uefi":
             variables = run.folder / "efi-variables.fd"
             if not variables.exists():

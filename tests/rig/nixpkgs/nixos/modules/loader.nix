@@ -51,7 +51,7 @@ let
       [ "$device" = nodev ] || ${pkgs.grub2}/bin/grub-install --target=i386-pc --boot-directory=/boot "$device"
     done
     {
-      printf 'serial --unit=0 --speed=115200\nterminal_input console serial\nterminal_output console serial\nset timeout=1\n'
+      echo 'set timeout=1'
       printf 'menuentry "NixOS" {\n  linux $prefix/kernels/kernel init=%s/init ${parameters}\n  initrd $prefix/kernels/initrd\n}\n' "$system"
     } > /boot/grub/grub.cfg
   '';
