@@ -35,16 +35,23 @@ device() {
   done
 }
 
+# As NixOS has it (luksroot.nix): asks until a passphrase opens the volume, and tries it on the next one.
+passphrase=''
+open_asking() {
+  until [ -n "$passphrase" ] && printf %s "$passphrase" | cryptsetup open --key-file - "$2" "$3"; do
+    printf 'Passphrase for %s: ' "$1"
+    read -rs passphrase < /dev/console
+    echo
+  done
+}
+
 # name device key-file
 while read -r name source key; do
   at=$(device "$source") || fail "$source, to be opened as $name, did not appear"
   if [ -n "$key" ]; then
     cryptsetup open --key-file "$key" "$at" "$name" || fail "the key file $key does not open $source"
   else
-    printf 'Passphrase for %s: ' "$name"
-    read -rs passphrase < /dev/console
-    echo
-    printf %s "$passphrase" | cryptsetup open --key-file - "$at" "$name" || fail "the passphrase does not open $source"
+    open_asking "$source" "$at" "$name"
   fi
   echo "stage 1: opened $name"
 done < /etc/luks

@@ -14,6 +14,8 @@ let
     echo "setting up /etc..."
     mkdir -p -m 0755 /etc /bin /var /run /home /root /tmp /proc /sys /dev
     chmod 1777 /tmp
+    # As NixOS does, in nixos-enter too: GRUB finds the disk by what is mounted.
+    [ -e /proc/self ] || mount -t proc proc /proc
     ln -sfn "$system/etc" /etc/static
     (cd "$system/etc" && find . ! -type d) | while read -r name; do
       case "$name" in *.mode) continue ;; esac
