@@ -17,9 +17,10 @@ use crate::report::{Report, Unit};
 pub fn build(runner: &Runner, report: &Report, drv: &Path, planned: u64) -> Result<PathBuf> {
     let invocation = Invocation::new("nix-store").arg("--realise").args(WATCHED).arg(drv);
     let finished = track(runner, &invocation, &mut |tracker| {
-        let (done, total) = tracker.builds();
-        // Nix expects what it has come to; the plan is the whole.
-        report.progress(done, total.max(planned), Unit::Derivations, tracker.item());
+        let (done, expected) = tracker.builds();
+        // Nix first expects too many, and later those only that it has come to.
+        let total = if planned == 0 { expected } else { planned.max(done) };
+        report.progress(done, total, Unit::Derivations, tracker.item());
     })?;
     let path = finished
         .lines()

@@ -67,7 +67,7 @@ pub struct Tracker {
     evaluated: u64,
     /// Bytes of paths that were copied to the end.
     copied: u64,
-    /// The last thing that was begun.
+    /// What is being worked on, as [`Tracker::item`] gives it.
     item: String,
     messages: Vec<String>,
     /// The derivations of builders that ended, and their last lines.
@@ -92,16 +92,27 @@ impl Tracker {
             "start" => self.start(line),
             "stop" => {
                 if let Some(ended) = self.running.remove(&line.id) {
-                    match ended.kind {
-                        kind::COPY_PATH => self.copied += ended.done,
-                        kind::BUILD => self.keep(ended),
-                        _ => {}
-                    }
+                    self.ended(ended);
                 }
             }
             "result" => self.result(line),
             "msg" if line.level <= INFO => self.say(line.level, &line.msg),
             "msg" => self.evaluation(&line.msg),
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, ended: Running) {
+        let same_kind = self.running.iter().filter(|(_, running)| running.kind == ended.kind);
+        // What is named is at work; of several, what has been for the longest.
+        if let Some((_, other)) = same_kind.min_by_key(|(id, _)| **id)
+            && store_name(&ended.path) == self.item
+        {
+            self.item = store_name(&other.path);
+        }
+        match ended.kind {
+            kind::COPY_PATH => self.copied += ended.done,
+            kind::BUILD => self.keep(ended),
             _ => {}
         }
     }
@@ -281,8 +292,10 @@ plain words
                 r#"@nix {{"action":"result","fields":["{name} line"],"id":{id},"type":101}}"#
             ));
         }
-        tracker.take(r#"@nix {"action":"stop","id":2}"#);
+        assert_eq!(tracker.item(), "good");
         tracker.take(r#"@nix {"action":"stop","id":3}"#);
+        assert_eq!(tracker.item(), "bad", "what has ended is not being worked on");
+        tracker.take(r#"@nix {"action":"stop","id":2}"#);
         tracker.take(r#"@nix {"action":"msg","level":0,"msg":"error: builder for '/nix/store/bad.drv' failed"}"#);
         assert!(
             tracker.said().ends_with("last lines of the builder:\nbad line"),

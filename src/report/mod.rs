@@ -25,9 +25,11 @@ struct State {
     face: Box<dyn Face>,
     meter: Meter,
     last_progress: Option<Instant>,
+    /// What it said was done, to do and being worked on.
+    last_said: (u64, u64, String),
 }
 
-/// Progress events closer together than this are dropped, so that no face drowns.
+/// Progress events of what comes by the thousand, closer together than this, are dropped, so that no face drowns.
 const MIN_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
 
 impl Report {
@@ -39,6 +41,7 @@ impl Report {
                 face,
                 meter: Meter::new(Instant::now()),
                 last_progress: None,
+                last_said: (0, 0, String::new()),
             }),
         }
     }
@@ -54,6 +57,7 @@ impl Report {
         let mut state = self.state();
         state.meter.begin(phase, Instant::now());
         state.last_progress = None;
+        state.last_said = (0, 0, String::new());
         let fraction = state.meter.fraction();
         state.face.show(&Event::Phase { phase, fraction });
     }
@@ -76,10 +80,15 @@ impl Report {
         state.meter.advance(done, total);
         let finished = total > 0 && done >= total;
         let early = state.last_progress.is_some_and(|last| now - last < MIN_INTERVAL);
-        if early && !finished {
+        // After a build or a step there may be nothing to tell for minutes: none of them is dropped.
+        let many = matches!(unit, Unit::Bytes | Unit::Evaluated);
+        let said = &state.last_said;
+        let same = (said.0, said.1, said.2.as_str()) == (done, total, item);
+        if same || (early && many && !finished) {
             return;
         }
         state.last_progress = Some(now);
+        state.last_said = (done, total, item.to_owned());
         let event = Event::Progress {
             phase: state.meter.phase(),
             fraction: state.meter.fraction(),
@@ -124,5 +133,42 @@ impl Report {
             text,
             fraction,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Keeps what was done and what was being worked on.
+    struct Kept(Arc<Mutex<Vec<String>>>);
+
+    impl Face for Kept {
+        fn show(&mut self, event: &Event<'_>) {
+            if let Event::Progress { done, item, .. } = event {
+                self.0.lock().unwrap().push(format!("{done} {item}"));
+            }
+        }
+    }
+
+    fn told(unit: Unit) -> Vec<String> {
+        let kept = Arc::default();
+        let report = Report::new(Box::new(Kept(Arc::clone(&kept))));
+        for (done, item) in [(0, "a"), (1, "a"), (1, "a"), (1, "b"), (2, "b"), (3, "b")] {
+            report.progress(done, 3, unit, item);
+        }
+        kept.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn no_build_is_left_out_and_nothing_is_told_twice() {
+        assert_eq!(told(Unit::Derivations), ["0 a", "1 a", "1 b", "2 b", "3 b"]);
+    }
+
+    #[test]
+    fn of_many_bytes_the_first_and_the_last_are_told() {
+        assert_eq!(told(Unit::Bytes), ["0 a", "3 b"]);
     }
 }
