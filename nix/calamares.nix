@@ -6,6 +6,8 @@
   package,
   # What is installed, as `nixosSystem` gives it.
   targets,
+  # Their names in the flake: of several, the person at the machine chooses one.
+  hosts,
 }:
 let
   normalUsers =
@@ -33,7 +35,9 @@ _final: prev: {
         # The largest system decides how much room is asked for.
         bytes=$(sort -n ${toString sizes} | tail -n 1)
         ${package}/bin/nix-cfg-iso calamares-config $out --closure-bytes $bytes ${userFlags} \
-          --helper ${package}/bin/nix-cfg-install
+          ${
+            lib.concatMapStrings (host: " --host ${lib.escapeShellArg host}") hosts
+          } --helper ${package}/bin/nix-cfg-install
       '';
     }
   );

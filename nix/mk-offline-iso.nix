@@ -136,6 +136,7 @@ let
             inherit
               configuration
               flake
+              hosts
               targets
               variants
               locales

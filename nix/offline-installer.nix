@@ -82,6 +82,18 @@ in
         The systems that are installed, as `nixosSystem` gives them. What they need is in the ISO's store.
       '';
     };
+    hosts = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [
+        "laptop"
+        "server"
+      ];
+      description = ''
+        The names of the targets among the flake's nixosConfigurations. The only one is installed without a question; of
+        several, the person at the machine chooses: Calamares has a page for it.
+      '';
+    };
     flake = mkOption {
       type = types.nullOr types.raw;
       default = null;
@@ -216,6 +228,7 @@ in
         (mkIf (cfg.closure == "frontier") {
           not-covered = lib.unique (lib.concatMap (closure: closure.refuse) closures);
         })
+        (mkIf (builtins.length cfg.hosts == 1) { host = mkDefault (builtins.head cfg.hosts); })
         (mkIf cfg.offlineRebuild { offline-rebuild = "${kept}"; })
       ];
     };
@@ -232,7 +245,7 @@ in
     nixpkgs.overlays = [
       (import ./calamares.nix {
         inherit lib;
-        inherit (cfg) package targets;
+        inherit (cfg) package targets hosts;
       })
     ];
     environment.etc."nix-cfg-install.yaml".text = settingsText;

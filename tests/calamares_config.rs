@@ -21,6 +21,7 @@ fn known(users: Option<&[&str]>) -> Known {
     Known {
         closure_bytes: CLOSURE,
         users: users.map(|users| users.iter().map(|&name| name.to_owned()).collect()),
+        hosts: Vec::new(),
         helper: None,
     }
 }
@@ -135,6 +136,48 @@ fn every_structure_that_upstream_had_becomes_an_offline_installer() {
             folder.path(),
             version,
         );
+    }
+}
+
+#[test]
+fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
+    for version in ["early", "middle", "late"] {
+        let derived = |hosts: &[&str]| {
+            let folder = fixture(version);
+            let hosts = hosts.iter().map(|&name| name.to_owned()).collect();
+            derive(folder.path(), &Known { hosts, ..known(None) }).unwrap();
+            folder
+        };
+        let one = derived(&["alpha"]);
+        assert!(
+            !fs::read_to_string(one.path().join("share/calamares/settings.conf"))
+                .unwrap()
+                .contains("packagechooser")
+        );
+        let two = derived(&["alpha", "beta's"]);
+        let settings = yaml(two.path(), "settings.conf");
+        let pages = words(&settings["sequence"][0]["show"]);
+        assert_eq!(pages[..2], ["welcome", "packagechooser@host"], "{version}");
+        assert_eq!(
+            pages.iter().filter(|page| page.starts_with("packagechooser")).count(),
+            1,
+            "{version}"
+        );
+        assert_eq!(words(&settings["sequence"][2]["show"]), ["finished"], "{version}");
+        let instances = settings["instances"].as_sequence().unwrap();
+        let page = instances.iter().find(|one| one["id"] == "host").unwrap();
+        let page = yaml(two.path(), &format!("modules/{}", page["config"].as_str().unwrap()));
+        assert_eq!(
+            (page["mode"].as_str(), page["method"].as_str()),
+            (Some("required"), Some("legacy"))
+        );
+        let items: Vec<&str> = page["items"]
+            .as_sequence()
+            .unwrap()
+            .iter()
+            .map(|item| item["id"].as_str().unwrap())
+            .collect();
+        assert_eq!(items, ["alpha", "beta's"], "{version}");
     }
 }
 

@@ -110,7 +110,7 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
         ),
         target,
         source: named(args.source, settings.source),
-        host: args.host.or(settings.host),
+        host: args.host.or(machine.host.clone()).or(settings.host),
         hardware_config: args.hardware_config.or(settings.hardware_config),
         not_covered: settings.not_covered,
         offline_rebuild: settings.offline_rebuild,

@@ -134,6 +134,7 @@ fn calamares_config(args: CalamaresConfig) -> Result<()> {
     let known = Known {
         closure_bytes: args.closure_bytes,
         users: (args.no_users || !args.users.is_empty()).then_some(args.users),
+        hosts: args.hosts,
         helper: args.helper,
     };
     say(&calamares_config::derive(&args.folder, &known)?);

@@ -30,6 +30,9 @@ pub struct Globals {
     boot_loader: Option<BootLoader>,
     #[serde(deserialize_with = "list")]
     partitions: Vec<Partition>,
+    /// What the page `packagechooser@host` leaves, where the ISO has several hosts.
+    #[serde(rename = "packagechooser_host", deserialize_with = "text")]
+    host: String,
     #[serde(rename = "keyboardVConsoleKeymap", deserialize_with = "text")]
     console_keymap: String,
 }
@@ -169,6 +172,7 @@ impl Globals {
                 .map(swap_device)
                 .collect(),
             keymap: chosen(self.console_keymap.trim()),
+            host: self.host(),
             before_partitioning: false,
         }
     }
@@ -179,8 +183,13 @@ impl Globals {
         Machine {
             grub_device: self.is_bios().then(|| ANY_DISK.to_owned()),
             before_partitioning: true,
+            host: self.host(),
             ..Machine::default()
         }
+    }
+
+    fn host(&self) -> Option<String> {
+        (!self.host.is_empty()).then(|| self.host.clone())
     }
 
     /// The passphrases of the encrypted volumes, by partition.
@@ -244,7 +253,7 @@ mod tests {
     fn what_the_real_jobs_of_calamares_leave_is_understood() {
         let globals: Globals = serde_json::from_str(
             r#"{"firmwareType": "efi", "bootLoader": null, "rootMountPoint": "/tmp/calamares-root-x", "username": "alice",
-                "keyboardVConsoleKeymap": "de-latin1 ", "localeConf": {"LANG": "de_DE.UTF-8"}, "partitions": [
+                "packagechooser_host": "laptop", "keyboardVConsoleKeymap": "de-latin1 ", "localeConf": {"LANG": "de_DE.UTF-8"}, "partitions": [
                 {"device": "", "mountPoint": "", "fs": "unknown", "fsName": "unknown", "uuid": "", "claimed": 0},
                 {"device": "/dev/sda1", "mountPoint": "/boot", "fs": "fat32", "fsName": "fat32", "uuid": "AB-CD", "claimed": 1},
                 {"device": "/dev/sda2", "mountPoint": "/", "fs": "ext4", "fsName": "luks2", "uuid": "u-2", "claimed": true,
@@ -268,6 +277,7 @@ mod tests {
                 encrypted_boot: false,
                 swap: vec!["/dev/mapper/luks-3".into()],
                 keymap: Some("de-latin1".to_owned()),
+                host: Some("laptop".to_owned()),
                 before_partitioning: false,
             }
         );

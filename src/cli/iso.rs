@@ -137,6 +137,9 @@ pub struct CalamaresConfig {
     /// The configuration has no normal user at all
     #[arg(long, conflicts_with = "users")]
     pub no_users: bool,
+    /// A host that the person chooses from; given more than once, there is a page for it
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
     /// Where nix-cfg-install is [default: in PATH]
     #[arg(long, value_name = "FILE")]
     pub helper: Option<PathBuf>,

@@ -34,6 +34,9 @@ pub struct Machine {
     pub swap: Vec<PathBuf>,
     /// The console keymap with which passphrases are typed.
     pub keymap: Option<String>,
+    /// Which of a flake's hosts it becomes, where a person was asked.
+    #[serde(default)]
+    pub host: Option<String>,
     /// Whether there is no disk yet: file systems that stand in for those to come.
     pub before_partitioning: bool,
 }

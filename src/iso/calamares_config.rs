@@ -17,12 +17,21 @@ pub struct Known {
     pub closure_bytes: u64,
     /// The normal users that all of them have; `None` when that is not known.
     pub users: Option<Vec<String>>,
+    /// The hosts that a person chooses from; with less than two there is nothing to choose.
+    pub hosts: Vec<String>,
     /// Where nix-cfg-install is; absent: in PATH.
     pub helper: Option<PathBuf>,
 }
 
 /// Pages whose answers a configuration has already given: the desktop, and unfree software.
 const DECIDED: [&str; 3] = ["packagechooser", "packagechooserq", "notesqml"];
+
+/// The page that asks which host a machine becomes: an instance of Calamares' own chooser. Its mode `required` allows no
+/// next page before one is chosen; the name is left in globalStorage as `packagechooser_host` (Calamares 3.3,
+/// packagechooser/Config.cpp).
+const CHOOSER: &str = "packagechooser";
+const HOST: &str = "packagechooser@host";
+const HOST_CONF: &str = "packagechooser-host.conf";
 
 /// How the time is spent, for the bar. The jobs that are not named here count 1 each.
 const CHECK_WEIGHT: u64 = 8;
@@ -50,6 +59,10 @@ pub fn derive(folder: &Path, known: &Known) -> Result<Vec<String>> {
         users(text, known, &mut notes);
         Ok(())
     })?;
+    if known.hosts.len() > 1 {
+        write(&modules.join(HOST_CONF), &host_page(&known.hosts))?;
+        notes.push(format!("A page for the host: {}", known.hosts.join(", ")));
+    }
     // Where the machine is cannot be asked without a network.
     edit(&modules.join("locale.conf"), |text| {
         text.remove("geoip");
@@ -91,6 +104,7 @@ fn write(path: &Path, value: &impl serde::Serialize) -> Result<()> {
 fn settings(settings: &mut Mapping, known: &Known, notes: &mut Vec<String>) -> Result<()> {
     let mut phases = list(settings, "sequence");
     let nobody = known.users.as_ref().is_some_and(Vec::is_empty);
+    let mut asks = known.hosts.len() > 1;
     let mut found = false;
     let mut dropped = Vec::new();
     for phase in phases.iter_mut().filter_map(Value::as_mapping_mut) {
@@ -103,6 +117,11 @@ fn settings(settings: &mut Mapping, known: &Known, notes: &mut Vec<String>) -> R
                 }
                 !decided
             });
+            // Only the first of them asks; the other shows how it ended.
+            if let Some(at) = pages.iter().position(|page| page == "welcome").filter(|_| asks) {
+                pages.insert(at + 1, HOST.into());
+                asks = false;
+            }
         }
         if let Some(Value::Sequence(jobs)) = phase.get_mut("exec") {
             jobs.retain(|job| !(nobody && job == "users"));
@@ -135,6 +154,11 @@ fn settings(settings: &mut Mapping, known: &Known, notes: &mut Vec<String>) -> R
         let module = instance.get("module").and_then(Value::as_str);
         !module.is_some_and(|module| DECIDED.contains(&module))
     });
+    if known.hosts.len() > 1 {
+        instances.push(serde_yaml::to_value(
+            serde_json::json!({ "id": "host", "module": CHOOSER, "config": HOST_CONF }),
+        )?);
+    }
     for (id, weight) in [("check", CHECK_WEIGHT), ("install", INSTALL_WEIGHT)] {
         let mut instance = Mapping::new();
         instance.insert("id".into(), id.into());
@@ -185,6 +209,20 @@ fn welcome(welcome: &mut Mapping, closure_bytes: u64, notes: &mut Vec<String>) {
         requirements.insert(key.into(), words.into());
     }
     notes.push(format!("Required: {gib} GiB of disk, and no internet"));
+}
+
+/// No entry without a name: it could be chosen.
+fn host_page(hosts: &[String]) -> serde_json::Value {
+    let item = |host: &String| {
+        let what = format!("This machine becomes {host}, as the configuration on this medium describes it.");
+        serde_json::json!({ "id": host, "package": host, "name": host, "description": what })
+    };
+    serde_json::json!({
+        "mode": "required",
+        "method": "legacy",
+        "labels": { "step": "Machine" },
+        "items": hosts.iter().map(item).collect::<Vec<_>>(),
+    })
 }
 
 fn users(users: &mut Mapping, known: &Known, notes: &mut Vec<String>) {

@@ -29,6 +29,7 @@ let
     versionAtLeast = version: least: builtins.compareVersions version least >= 0;
     optionals = condition: list: if condition then list else [ ];
     optionalString = condition: text: if condition then text else "";
+    escapeShellArg = text: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] text}'";
     concatStrings = builtins.concatStringsSep "";
     concatMapStrings = f: list: builtins.concatStringsSep "" (map f list);
     mapAttrsToList = f: set: map (name: f name set.${name}) (builtins.attrNames set);
