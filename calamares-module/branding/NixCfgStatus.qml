@@ -22,12 +22,18 @@ Rectangle {
     Connections {
         target: Core.Global
 
+        // Later: Calamares emits this with the lock of its globalStorage held (3.3.14), and the pages write to it from this
+        // very thread. Reading it here would wait for ever.
         function onChanged() {
-            const value = Core.Global.value("nixCfgInstall");
-            if (JSON.stringify(value) !== JSON.stringify(status.said)) {
-                status.said = value ? value : {};
-                status.since = 0;
-            }
+            Qt.callLater(status.read);
+        }
+    }
+
+    function read() {
+        const value = Core.Global.value("nixCfgInstall");
+        if (JSON.stringify(value) !== JSON.stringify(status.said)) {
+            status.said = value ? value : {};
+            status.since = 0;
         }
     }
 

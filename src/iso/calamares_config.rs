@@ -199,7 +199,6 @@ fn welcome(welcome: &mut Mapping, closure_bytes: u64, notes: &mut Vec<String>) {
     let gib = (closure_bytes as f64 / f64::from(1 << 30)).mul_add(ROOM, FIRST_START_GIB);
     let gib = (gib * 10.0).ceil() / 10.0;
     requirements.insert("requiredStorage".into(), gib.into());
-    requirements.remove("internetCheckUrl");
     for key in ["check", "required"] {
         let mut words = list(requirements, key);
         words.retain(|word| word != "internet");

@@ -1,7 +1,9 @@
 //! The real Calamares in a live system, unattended or on a screen.
 
 use std::path::Path;
+use std::process::Command;
 
+use nix_cfg_install::iso::calamares_config::{Known, derive};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -30,19 +32,16 @@ impl Gui {
             "cp",
             &["-a", &format!("{}/.", rig.display()), folder.path().to_str().unwrap()],
         );
-        let status = project().join("calamares-module/branding/NixCfgStatus.qml");
+        let derived = folder.path().join("derived");
+        super::copy(&project().join("tests/fixtures/calamares/late"), &derived);
+        derive(&derived, &Known::default()).unwrap();
+        let status = derived.join("share/calamares/branding/nixos/NixCfgStatus.qml");
         std::fs::copy(status, folder.path().join("branding/rig/NixCfgStatus.qml")).unwrap();
         // Without such a folder Calamares ends at once.
         std::os::unix::fs::symlink("/usr/share/calamares/qml", folder.path().join("qml")).unwrap();
         let bind = |host: &Path, guest: &str| format!("{}:{guest}", host.display());
-        let live = Live::with_disk("2.26").with(&[
-            "--calamares",
-            calamares,
-            "--bind",
-            &bind(folder.path(), "/calamares"),
-            "--bind",
-            &bind(&project().join("calamares-module"), "/module"),
-        ]);
+        let live =
+            Live::with_disk("2.26").with(&["--calamares", calamares, "--bind", &bind(folder.path(), "/calamares")]);
         let gui = Self {
             live: live.iso_tree(&project().join("target/rig/trees").join(tree)),
             folder,
@@ -69,32 +68,33 @@ impl Gui {
         gui
     }
 
-    /// What NixOS' settings.conf is after our changes, with jobs that stand in for those that need a screen.
+    /// What the generator makes of a configuration of NixOS, with jobs that stand in for those that need a screen.
     fn settings(&self) {
-        let settings = r"---
-modules-search: [ /calamares/modules, /module, local ]
-instances:
-- { id: partition, module: record, config: partition.conf }
-- { id: check, module: nixos, config: nixos-check.conf, weight: 8 }
-- { id: install, module: nixos, config: nixos-install.conf, weight: 80 }
-sequence:
-- exec: [ seed, nixos@check, record@partition, mount, nixos@install, usermod, umount ]
-- show: [ finished ]
-branding: rig
-prompt-install: false
-dont-chroot: false
-oem-setup: false
-disable-cancel: false
-disable-cancel-during-exec: true
-hide-back-and-next-during-exec: false
-quit-at-end: true
-";
-        let stays = settings.replace("quit-at-end: true", "quit-at-end: false");
-        write(
-            &self.folder,
-            "settings.conf",
-            if self.screen.is_some() { &stays } else { settings },
-        );
+        let path = self.folder.path().join("derived/share/calamares/settings.conf");
+        let mut settings: Value = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let mut phases = settings["sequence"].as_array().unwrap().clone();
+        // The pages before need a person.
+        phases.remove(0);
+        let jobs = phases[0]["exec"].as_array_mut().unwrap();
+        for job in jobs.iter_mut() {
+            match job.as_str().unwrap() {
+                "partition" => *job = json!("record@partition"),
+                "users" => *job = json!("usermod"),
+                _ => {}
+            }
+        }
+        jobs.insert(0, json!("seed"));
+        settings["sequence"] = json!(phases);
+        let instances = settings["instances"].as_array_mut().unwrap();
+        instances.push(json!({ "id": "partition", "module": "record", "config": "partition.conf" }));
+        settings["modules-search"] = json!([
+            "/calamares/modules",
+            "/calamares/derived/lib/calamares/modules",
+            "local"
+        ]);
+        settings["branding"] = json!("rig");
+        settings["quit-at-end"] = json!(self.screen.is_none());
+        write(&self.folder, "settings.conf", &settings.to_string());
         self.instance("check", "{}");
         self.instance("install", "{}");
         write(
@@ -106,23 +106,17 @@ quit-at-end: true
         write(&self.folder, "modules/finished.conf", "---\nrestartNowMode: never\n");
     }
 
-    /// The configuration of one instance of our module: as it is shipped, with `more` (a YAML mapping on one line).
+    /// The configuration of one instance of our module: as the generator writes it, with `more` (a YAML mapping on one line).
     pub fn instance(&self, step: &str, more: &str) {
-        let name = match step {
-            "check" => "Checking your NixOS configuration",
-            _ => "Installing your NixOS configuration",
-        };
-        let mut configuration = json!({ "step": step, "name": name, "helper": "nix-cfg-install" });
+        let name = format!("modules/nixos-{step}.conf");
+        let text = std::fs::read_to_string(self.folder.path().join("derived/share/calamares").join(&name)).unwrap();
+        let mut configuration: Value = serde_yaml::from_str(&text).unwrap();
         let more: Value = serde_yaml::from_str(more).unwrap();
         configuration
             .as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        write(
-            &self.folder,
-            &format!("modules/nixos-{step}.conf"),
-            &configuration.to_string(),
-        );
+        write(&self.folder, &name, &configuration.to_string());
     }
 
     /// With a tree of the user's own in /tmp/nix-cfg.
@@ -174,6 +168,45 @@ quit-at-end: true
     pub fn ran(&self) -> String {
         self.live.sh("cat /ran 2> /dev/null; true").ok().out
     }
+}
+
+/// One of the configurations of upstream's structure, copied to be changed.
+pub fn fixture(name: &str) -> TempDir {
+    let folder = temporary();
+    super::copy(&project().join("tests/fixtures/calamares").join(name), folder.path());
+    folder
+}
+
+/// What git says of the repository of calamares-nixos-extensions.
+pub fn git(repository: &str, args: &[&str]) -> Vec<u8> {
+    let output = Command::new("git")
+        .args(["--git-dir", repository])
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+/// A version of calamares-nixos-extensions, as its package installs it.
+pub fn at_version(repository: &str, version: &str) -> TempDir {
+    let folder = temporary();
+    std::fs::write(
+        folder.path().join("archive.tar"),
+        git(repository, &["archive", version]),
+    )
+    .unwrap();
+    let script = format!(
+        "cd {} && mkdir source lib share share/calamares lib/calamares && tar -C source -xf archive.tar \
+         && cp -r source/modules lib/calamares/ && cp -r source/config/. share/calamares/ && cp -r source/branding share/calamares/",
+        folder.path().display()
+    );
+    run("sh", &["-c", &script]);
+    folder
 }
 
 /// What the slideshow saw: seconds since its first word, and the per cent of the whole that the bar shows.

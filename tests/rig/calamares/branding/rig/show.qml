@@ -18,10 +18,14 @@ Presentation {
         target: Core.Global
 
         function onChanged() {
-            const said = Core.Global.value("nixCfgInstall");
-            if (said && said.step)
-                console.log("trace " + JSON.stringify([Date.now(), said.step, said.fraction, said.phase, said.text, said.item]));
+            Qt.callLater(presentation.trace);
         }
+    }
+
+    function trace() {
+        const said = Core.Global.value("nixCfgInstall");
+        if (said && said.step)
+            console.log("trace " + JSON.stringify([Date.now(), said.step, said.fraction, said.phase, said.text, said.item]));
     }
 
     NixCfgStatus {}
