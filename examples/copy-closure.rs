@@ -40,5 +40,5 @@ fn run() -> Result<()> {
         .is_none()
         .then(Image::of_live_store)
         .flatten();
-    copy(&runner, &report, &target, image.as_ref(), &roots)
+    copy(&runner, &report, &target, image.as_ref(), &roots, &[])
 }

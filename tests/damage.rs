@@ -174,6 +174,59 @@ fn each_of_a_hundred_flipped_bits_is_found_and_nothing_bad_is_published() {
     assert!(harmless + unmountable < FLIPS / 4, "too few flips had an effect");
 }
 
+/// Installs from the medium in `store` and prints the system; exits with 6 when the medium is named and nothing was activated.
+const INSTALL: &str = "
+    export NIX_PATH=nixpkgs=/nix/var/nix/profiles/per-user/root/channels/nixos
+    if nix-cfg-install --progress plain $host > /dev/null 2> /said; then
+      nix-store --store /mnt --verify --check-contents 2> /verify || { cat /verify >&2; exit 99; }
+      readlink /mnt/nix/var/nix/profiles/system-1-link
+    else
+      [ ! -e /mnt/nix/var/nix/profiles/system ] || exit 98
+      grep -q 'The installation medium is damaged' /said && exit 6
+      cat /said >&2; exit 97
+    fi";
+
+#[test]
+fn wherever_a_bit_is_flipped_the_same_system_is_installed_or_the_medium_is_named() {
+    for (nix, tree, host) in [("2.26", "channel", ""), ("2.34", "flake", "--host alpha")] {
+        let iso = project().join(format!("target/rig/iso-{nix}"));
+        let store = temporary();
+        run(
+            "cp",
+            &["-a", &format!("{}/.", iso.display()), store.path().to_str().unwrap()],
+        );
+        let install = || {
+            let live = Live::with_disk(nix).iso_tree(&project().join("target/rig/trees").join(tree));
+            live.with(&UUID[2..])
+                .with(&["--store", store.path().to_str().unwrap()])
+                .sh(&format!("host='{host}'\n{INSTALL}"))
+        };
+        let system = install().ok().out;
+        let image = fs::File::options()
+            .read(true)
+            .write(true)
+            .open(store.path().join("nix-store.squashfs"))
+            .unwrap();
+        let size = image.metadata().unwrap().len();
+        let (mut random, mut named) = (Random(3), 0);
+        for _ in 0..10 {
+            let (place, bit) = (random.below(size), random.below(8));
+            let mut byte = [0];
+            image.read_exact_at(&mut byte, place).unwrap();
+            image.write_all_at(&[byte[0] ^ (1 << bit)], place).unwrap();
+            let said = install();
+            match said.code {
+                0 => assert_eq!(said.out, system),
+                6 => named += 1,
+                code => panic!("bit {bit} of byte {place}, {tree}: {code}\n{}{}", said.out, said.err),
+            }
+            image.write_all_at(&byte, place).unwrap();
+        }
+        println!("{tree}: {named} of 10 flips were named");
+        assert!(named > 2, "too few flips had an effect");
+    }
+}
+
 #[test]
 fn killed_at_a_hundred_moments_a_rerun_ends_in_the_same_store() {
     let pristine = pristine();

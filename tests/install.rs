@@ -220,6 +220,24 @@ fn settings_are_read_and_flags_win_over_them() {
 }
 
 #[test]
+fn nothing_is_installed_from_a_source_that_is_damaged_on_the_medium() {
+    // The phase in which it is found: Nix 2.26 looks itself.
+    for (nix, code) in [("2.8", 6), ("2.26", 3), ("2.34", 6)] {
+        let live = Live::with_disk(nix).iso_tree(&project().join("target/rig/trees/flake"));
+        // As a flipped bit of which the file system knows nothing: another text for a file of the system.
+        live.sh("source=$(grep -l 'good morning' /nix/store/*-source/flake.nix)
+                 sed -i 's/good morning/good mourning/' $source && grep -q mourning $source
+                 echo 'read-image: false' > /etc/nix-cfg-install.yaml")
+            .ok();
+        for args in ["--host alpha --verify-store", "--host alpha"] {
+            live.install(args)
+                .fails(code, &["The installation medium is damaged", "check sum of the stick"]);
+        }
+        live.sh("[ ! -e /mnt/nix/var/nix/profiles/system ]").ok();
+    }
+}
+
+#[test]
 fn json_progress_never_goes_back_and_ends_at_one() {
     let live = Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/channel"));
     let said = live.sh("nix-cfg-install --progress json").ok();

@@ -137,7 +137,8 @@ pub fn verify_store(job: &Job<'_>) -> Result<()> {
     job.report.phase(Phase::Copy);
     let beside = beside(job, source.kind);
     let beside = beside.iter().filter_map(|path| path.to_str());
-    let used: Vec<&str> = checked.work.uses.iter().map(String::as_str).chain(beside).collect();
+    let used = checked.work.uses.iter().chain(&checked.sources).map(String::as_str);
+    let used: Vec<&str> = used.chain(beside).collect();
     copy::verify(job.runner, job.report, image_of(job).as_ref(), &used)
 }
 
@@ -191,7 +192,15 @@ pub fn install(job: &Job<'_>) -> Result<()> {
     report.phase(Phase::Copy);
     let roots = [vec![system.clone()], beside(job, source.kind)].concat();
     let roots: Vec<&str> = roots.iter().filter_map(|path| path.to_str()).collect();
-    copy::copy(job.runner, report, &job.target, image_of(job).as_ref(), &roots)?;
+    let sources: Vec<&str> = checked.sources.iter().map(String::as_str).collect();
+    copy::copy(
+        job.runner,
+        report,
+        &job.target,
+        image_of(job).as_ref(),
+        &roots,
+        &sources,
+    )?;
 
     report.phase(Phase::Activate);
     activate::activate(job, source.kind, &system)?;

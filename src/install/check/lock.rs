@@ -69,25 +69,40 @@ pub fn explain(job: &Job<'_>, root: &Path, problem: Problem) -> Result<Vec<Probl
     Ok(found)
 }
 
+/// The sources of the inputs of the flake at `root`, as far as the live system's store has them.
+///
+/// # Errors
+/// When the lock cannot be read, or Nix does not say what is in its store.
+pub fn sources(job: &Job<'_>, root: &Path) -> Result<Vec<String>> {
+    let inputs = Lock::load(root)?.unwrap_or_default().inputs();
+    let (present, _) = located(job, &inputs)?;
+    Ok(present.into_iter().map(|(_, path)| path).collect())
+}
+
 /// The inputs whose source is not in the live system's store. `nix flake metadata` does not tell (Nix 2.8 to 2.34).
 fn absent(job: &Job<'_>, inputs: &[Input]) -> Result<Vec<Problem>> {
-    let located: Vec<(&Input, String)> = inputs
+    let (_, absent) = located(job, inputs)?;
+    Ok(absent.iter().map(|(input, path)| not_here(input, path)).collect())
+}
+
+/// An input, and where its source is or would be.
+type Located<'a> = (&'a Input, String);
+
+/// Those whose source is in the live system's store, and those whose is not.
+fn located<'a>(job: &Job<'_>, inputs: &'a [Input]) -> Result<(Vec<Located<'a>>, Vec<Located<'a>>)> {
+    let located: Vec<Located<'_>> = inputs
         .iter()
         .filter_map(|input| Some((input, of_source(input.nar_hash.as_deref()?, "source")?)))
         .collect();
     if located.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     let ask = Invocation::new("nix-store")
         .args(["--check-validity", "--print-invalid"])
         .args(located.iter().map(|(_, path)| path));
     let invalid = job.runner.output(&ask)?;
-    let is_absent = |path: &str| invalid.lines().any(|line| line == path);
-    Ok(located
-        .iter()
-        .filter(|(_, path)| is_absent(path))
-        .map(|(input, path)| not_here(input, path))
-        .collect())
+    let is_present = |(_, path): &Located<'_>| invalid.lines().all(|line| line != path);
+    Ok(located.into_iter().partition(is_present))
 }
 
 fn not_here(input: &Input, path: &str) -> Problem {

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::beside;
-use super::copy::closure_size;
+use super::copy::{self, closure_size};
 use super::machine::Machine;
-use super::{Job, hardware_files};
+use super::{Job, beside, hardware_files, image_of};
 use crate::nix::command::Invocation;
+use crate::nix::environment::channel;
 use crate::nix::eval::{self, Configuration, Evaluated};
 use crate::nix::facts::Assertion;
 use crate::report::{Problem, Problems};
@@ -47,6 +47,8 @@ pub struct Checked {
     pub work: Work,
     /// The bytes to copy, at most: what is used to build need not stay in the system.
     pub bytes: u64,
+    /// The sources on the medium that it was evaluated from.
+    pub sources: Vec<String>,
 }
 
 /// Finds every problem, tells the warnings, and gives what the later phases need.
@@ -94,12 +96,13 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     let problems = values(&known, &hardware, machine, job);
     found.extend(assertions(&known, root, &problems));
     found.extend(problems);
+    let sources = sources(job, source.kind, root)?;
     let needed = match &known.evaluated {
         Some(evaluated) => Some(needs(
             job,
             (root, &hardware.path),
             evaluated,
-            &beside(job, source.kind),
+            (&beside(job, source.kind), &sources),
             &known,
             &mut found,
         )?),
@@ -113,6 +116,7 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
             evaluated,
             work,
             bytes,
+            sources,
         }),
         _ => Err(found.into_error()),
     }
@@ -178,18 +182,16 @@ fn needs(
     job: &Job<'_>,
     (root, hardware): (&Path, &Path),
     evaluated: &Evaluated,
-    beside: &[PathBuf],
+    (beside, sources): (&[PathBuf], &[String]),
     known: &Known,
     found: &mut Found<'_>,
 ) -> Result<(Work, u64)> {
     let work = work(job, evaluated)?;
     let other_platform = known.facts.platform.as_deref().and_then(machine::platform).is_some();
-    if !job.online && !other_platform {
-        if !work.missing.is_empty() {
-            let file = root.join(hardware);
-            let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
-            found.extend(medium::not_covered(&text, &job.not_covered));
-        }
+    if !job.online && !other_platform && !work.missing.is_empty() && found.keep(undamaged(job, sources))?.is_some() {
+        let file = root.join(hardware);
+        let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
+        found.extend(medium::not_covered(&text, &job.not_covered));
         found.extend(medium::missing(&work.missing, root));
     }
     if !work.missing.is_empty() && !job.online {
@@ -218,6 +220,25 @@ fn needs(
         found.extend(memory.flatten());
     }
     Ok((work, bytes))
+}
+
+/// The sources on the medium that the configuration is evaluated from.
+fn sources(job: &Job<'_>, kind: Kind, root: &Path) -> Result<Vec<String>> {
+    match kind {
+        Kind::Channel => Ok(channel()
+            .iter()
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect()),
+        Kind::Flake => lock::sources(job, root),
+    }
+}
+
+/// A flipped bit in a source is another source: what is made from it has other names, and none of them is on the medium.
+fn undamaged(job: &Job<'_>, sources: &[String]) -> Result<()> {
+    job.report
+        .note("Not everything is on this medium. Looking whether it is damaged…");
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    copy::verify(job.runner, job.report, image_of(job).as_ref(), &sources)
 }
 
 /// What is to be built and what is missing, read from the .drv files: a dry run of Nix never says "missing".

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::remove;
 use crate::interrupt::Interrupted;
-use crate::report::Problem;
+use crate::nix::explain::damaged;
 use crate::store::database::Record;
 use crate::store::image::{Image, Reader};
 use crate::store::nar::Archive;
@@ -50,15 +50,10 @@ impl<'a> Medium<'a> {
                 other => log::debug!("{}, which should be {}: {other:?}", record.path, record.nar_hash),
             }
         }
-        Err(Problem::error("medium-damaged", "The installation medium is damaged")
-            .because(format!(
-                "{} was read twice and is not what it was when the ISO was made.",
-                record.path
-            ))
-            .remedy(
-                "Compare the check sum of the stick with the ISO's, write it again or use another stick, and run the same \
-                 command again. `nix-cfg-install --verify-store` checks all that an installation needs.",
-            )
-            .into())
+        Err(damaged(format!(
+            "{} was read twice and is not what it was when the ISO was made.",
+            record.path
+        ))
+        .into())
     }
 }

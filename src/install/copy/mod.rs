@@ -35,11 +35,19 @@ const LARGE: u64 = 32 << 20;
 
 /// Copies the closures of `roots` into the target's store. What is valid there is not copied again; what is there and not
 /// valid (an earlier run was cut off) is hashed, and kept if it is right. `image` is what the live store is mounted from,
-/// where it can be read.
+/// where it can be read. `sources`, what the system was made from, are read as well, and not copied: a bit that is wrong
+/// there can be in what was built.
 ///
 /// # Errors
 /// A [`Problem`]: the target is too small, or the medium is damaged; what Nix says, explained; interruption.
-pub fn copy(runner: &Runner, report: &Report, target: &Target, image: Option<&Image>, roots: &[&str]) -> Result<()> {
+pub fn copy(
+    runner: &Runner,
+    report: &Report,
+    target: &Target,
+    image: Option<&Image>,
+    roots: &[&str],
+    sources: &[&str],
+) -> Result<()> {
     let records = database::of_closure(runner, roots)?;
     let invalid = invalid(runner, target, &records)?;
     let records: Vec<&Record> = records.iter().filter(|record| invalid.contains(&record.path)).collect();
@@ -49,24 +57,32 @@ pub fn copy(runner: &Runner, report: &Report, target: &Target, image: Option<&Im
     if !by_nix.is_empty() {
         copy_with_nix(runner, target, &by_nix)?;
     }
-    let mut own: Vec<&Record> = records
+    let own: Vec<&Record> = records
         .into_iter()
         .filter(|record| !by_nix.contains(&record.path.as_str()))
         .collect();
+    let sources = database::of_closure(runner, if own.is_empty() { &[] } else { sources })?;
+    let only_read = sources.iter().filter(|source| !invalid.contains(&source.path));
+    let mut all: Vec<&Record> = own.iter().copied().chain(only_read).collect();
     // Then in the order in which they lie on the medium, where neighbours share blocks.
     let large = |record: &Record| Reverse(if record.nar_size < LARGE { 0 } else { record.nar_size });
-    own.sort_by(|a, b| (large(a), &a.path).cmp(&(large(b), &b.path)));
+    all.sort_by(|a, b| (large(a), &a.path).cmp(&(large(b), &b.path)));
     let staging = target.store_staging();
     remove(&staging)?;
     fs::create_dir_all(&staging).with_context(|| format!("Failed to make {}", staging.display()))?;
     let disk = Disk::of(target)?;
-    let job =
-        |record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>| publish(target, record, archive, medium);
+    let job = |record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>| {
+        if invalid.contains(&record.path) {
+            publish(target, record, archive, medium)
+        } else {
+            medium.read(record, archive, None)
+        }
+    };
     work(
         report,
         runner.interrupt(),
         image,
-        &own,
+        &all,
         &|bytes| disk.takes(bytes),
         &job,
     )

@@ -27,6 +27,35 @@ pub(super) fn read_only(said: &Said<'_>) -> Option<Problem> {
     )
 }
 
+/// The kernel's error when a block of the medium cannot be decompressed. Nix 2.8 and 2.34 do not always say of which file.
+pub(super) fn unreadable(said: &Said<'_>) -> Option<Problem> {
+    let [path] = said
+        .find(r"(?:(/(?:nix/store|iso)/[^'’\s:]*)[^\n]*|reading from file: |read of \d+ bytes: )Input/output error")?;
+    let what = if path.is_empty() { "One of its files" } else { path };
+    Some(damaged(format!("{what} cannot be read.")))
+}
+
+/// Nix 2.26 hashes the source of an input before it uses it; 2.8 and 2.34 do not: see `install::copy`.
+pub(super) fn input_damaged(said: &Said<'_>) -> Option<Problem> {
+    let [input] = said
+        .find(r#"mismatch in field 'narHash' of input '[^']*"repo":"([^"]*)"[^']*'"#)
+        .or_else(|| said.find(r"mismatch in field 'narHash' of input '([^']*)'"))?;
+    Some(damaged(format!(
+        "The source of the flake input {input} is not the one that flake.lock names."
+    )))
+}
+
+/// What is read from the medium is not what it was when the ISO was made.
+#[must_use]
+pub fn damaged(why: String) -> Problem {
+    Problem::error("medium-damaged", "The installation medium is damaged")
+        .because(why)
+        .remedy(
+            "Compare the check sum of the stick with the ISO's, write it again or use another stick, and run the same \
+             command again. `nix-cfg-install --verify-store` checks all that an installation needs.",
+        )
+}
+
 pub(super) fn lock_changed(said: &Said<'_>) -> Option<Problem> {
     said.find::<0>(
         r"requires lock file changes|lock ?file contains (unlocked|mutable)|cannot write modified lock file",

@@ -11,6 +11,7 @@ use regex_lite::Regex;
 use super::activity::LAST_LINES;
 use crate::report::Problem;
 pub(super) use configuration::no_hosts;
+pub use medium::damaged;
 
 /// What a rule looks at.
 struct Said<'a> {
@@ -75,9 +76,11 @@ impl<'a> Said<'a> {
 type Rule = fn(&Said<'_>) -> Option<Problem>;
 
 /// In this order: the first that knows the text explains it.
-const RULES: [Rule; 21] = [
+const RULES: [Rule; 23] = [
     medium::disk_full,
     medium::read_only,
+    medium::unreadable,
+    medium::input_damaged,
     medium::lock_changed,
     medium::lock_feature,
     medium::input_missing,
