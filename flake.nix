@@ -42,6 +42,7 @@
       checks = each (pkgs: {
         package = self.packages.${pkgs.stdenv.hostPlatform.system}.default;
       });
-      formatter = each (pkgs: pkgs.nixfmt);
+      # Not nixfmt itself: `nix fmt` hands over a folder.
+      formatter = each (pkgs: pkgs.nixfmt-tree);
     };
 }

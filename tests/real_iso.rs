@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use common::iso::{CONFIG, Emitted};
-use common::{Live, Said, at_hand, copy, edit_text, project, temporary, write};
+use common::{Live, Said, at_hand, copy, edit_text, project, run, shipped, temporary, write};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -26,8 +26,27 @@ fn alone() -> MutexGuard<'static, ()> {
 struct Evaluator {
     live: Live,
     version: &'static str,
-    /// The NAR hash of the nixpkgs, as a lock has it.
+    nixpkgs: Stored,
+}
+
+/// A source in the store, as a lock has it.
+struct Stored {
+    path: String,
     narhash: String,
+}
+
+fn store(live: &Live, path: &str) -> Stored {
+    let said = live.sh(&format!(
+        "{CONFIG}
+         path=$(nix-store --add-fixed --recursive sha256 {path})
+         echo $path $(nix hash to-sri --type sha256 $(nix-store -q --hash $path))"
+    ));
+    let said = said.ok().out;
+    let (path, narhash) = said.trim().split_once(' ').unwrap();
+    Stored {
+        path: path.to_owned(),
+        narhash: narhash.to_owned(),
+    }
 }
 
 impl Evaluator {
@@ -39,38 +58,50 @@ impl Evaluator {
             let path = inputs.join(input).display().to_string();
             live = live.with(&["--bind", &bind(&path, &format!("/inputs/{input}/source"))]);
         }
+        live = live.with(&[
+            "--bind",
+            &bind(
+                &shipped("nix-cfg-iso").display().to_string(),
+                "/usr/local/sbin/nix-cfg-iso",
+            ),
+        ]);
         for (path, at) in folders {
             live = live.with(&["--bind", &bind(&path.display().to_string(), at)]);
         }
-        let said = live.sh(&format!(
-            "{CONFIG}
-             for input in nixpkgs tools extra dotfiles; do nix-store --add-fixed --recursive sha256 /inputs/$input/source; done > /paths
-             nix hash to-sri --type sha256 $(nix-store -q --hash $(head -n 1 /paths))"
-        ));
-        let narhash = said.ok().out.trim().to_owned();
-        Self { live, version, narhash }
+        let nixpkgs = store(&live, "/inputs/nixpkgs/source");
+        for input in ["tools", "extra", "dotfiles"] {
+            store(&live, &format!("/inputs/{input}/source"));
+        }
+        Self { live, version, nixpkgs }
     }
 
-    /// Locks `folder` (of this machine) as a person's Nix would have, with a network: one input, the nixpkgs.
-    fn lock(&self, folder: &Path) {
-        let nixpkgs = json!({ "type": "github", "owner": "NixOS", "repo": "nixpkgs" });
-        let with = |more: Value| {
-            let mut reference = nixpkgs.clone();
-            reference
-                .as_object_mut()
-                .unwrap()
-                .extend(more.as_object().unwrap().clone());
-            reference
+    /// Locks `folder` (of this machine) as a person's Nix would have, with a network: the nixpkgs that it calls `branch`, and
+    /// the flake at the top of this project where it is an input.
+    fn lock(&self, folder: &Path, branch: &str, project: Option<&Stored>) {
+        let nixpkgs = |branch: &str| {
+            json!({
+                "locked": {
+                    "type": "github",
+                    "owner": "NixOS",
+                    "repo": "nixpkgs",
+                    "rev": "3".repeat(40),
+                    "lastModified": 1_717_000_000,
+                    "narHash": self.nixpkgs.narhash,
+                },
+                "original": { "type": "github", "owner": "NixOS", "repo": "nixpkgs", "ref": branch },
+            })
         };
-        let locked = with(json!({ "narHash": self.narhash, "lastModified": 1_717_000_000, "rev": "3".repeat(40) }));
-        let lock = json!({
-            "version": 7,
-            "root": "root",
-            "nodes": {
-                "root": { "inputs": { "nixpkgs": "nixpkgs" } },
-                "nixpkgs": { "locked": locked, "original": with(json!({ "ref": "nixos-24.05" })) },
-            },
-        });
+        let mut nodes = json!({ "root": { "inputs": { "nixpkgs": "nixpkgs" } }, "nixpkgs": nixpkgs(branch) });
+        if let Some(project) = project {
+            nodes["root"]["inputs"]["nix-cfg-install"] = "nix-cfg-install".into();
+            nodes["nix-cfg-install"] = json!({
+                "inputs": { "nixpkgs": "nixpkgs_2" },
+                "locked": { "type": "path", "path": project.path, "narHash": project.narhash },
+                "original": { "type": "github", "owner": "nix-cfg-install", "repo": "nix-cfg-install" },
+            });
+            nodes["nixpkgs_2"] = nixpkgs("nixos-unstable");
+        }
+        let lock = json!({ "version": 7, "root": "root", "nodes": nodes });
         fs::write(folder.join("flake.lock"), lock.to_string()).unwrap();
     }
 
@@ -195,10 +226,10 @@ fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_a_flake_and_the_example_o
             for (name, tree) in &channels {
                 let emitted = Emitted::new(tree, &CHANNEL);
                 without_frontier(&emitted);
-                evaluator.lock(emitted.dir());
+                evaluator.lock(emitted.dir(), "nixos-24.05", None);
                 copy(emitted.dir(), &folder(name));
             }
-            let emitted = Emitted::new(server_flake(&evaluator.narhash).path(), &[]);
+            let emitted = Emitted::new(server_flake(&evaluator.nixpkgs.narhash).path(), &[]);
             without_frontier(&emitted);
             copy(emitted.dir(), &folder("flake"));
         }
@@ -223,4 +254,84 @@ fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_a_flake_and_the_example_o
         assert_eq!(on_iso.out, on_target.out);
     }
     assert_eq!(drvs[0], drvs[1], "2.26 and 2.34 make different images");
+}
+
+#[test]
+fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_processor() {
+    let Some(nixpkgs) = at_hand("NIXPKGS", "evaluating the flake at the top") else {
+        return;
+    };
+    let _alone = alone();
+    let folders = temporary();
+    let folder = |name: &str| folders.path().join(name);
+    fs::create_dir(folder("top")).unwrap();
+    // Without target/ and what is not committed.
+    let tracked = "cd \"$0\" && git ls-files -z | xargs -0 cp --parents -t \"$1\"";
+    run(
+        "sh",
+        &[
+            "-c",
+            tracked,
+            project().to_str().unwrap(),
+            folder("top").to_str().unwrap(),
+        ],
+    );
+    let evaluator = Evaluator::new("2.26", &nixpkgs, &[(folders.path(), "/folders")]);
+    evaluator.lock(&folder("top"), "nixos-unstable", None);
+    let top = store(&evaluator.live, "/folders/top");
+
+    let drvs = "all: builtins.mapAttrs (_: builtins.mapAttrs (_: package: package.drvPath)) all";
+    for output in ["packages", "checks"] {
+        let said = evaluator.eval(&format!("--json path:/folders/top#{output} --apply '{drvs}'"));
+        let said: Value = serde_json::from_str(&said.out).unwrap();
+        for system in ["x86_64-linux", "aarch64-linux"] {
+            for (name, drv) in said[system].as_object().unwrap() {
+                assert!(
+                    drv.as_str().unwrap().contains("-nix-cfg-install-"),
+                    "{output}.{system}.{name}: {drv}"
+                );
+            }
+        }
+    }
+    // The formatter itself is newer than this nixpkgs.
+    let said = evaluator.eval("--json path:/folders/top#formatter --apply builtins.attrNames");
+    assert_eq!(said.out.trim(), r#"["aarch64-linux","x86_64-linux"]"#);
+
+    // As a person who lives in flakes begins.
+    let begin = "mkdir /tmp/own && cd /tmp/own && nix flake init -t path:/folders/top && cp -r /tmp/own /shared/";
+    evaluator.live.sh(&format!("{CONFIG}\nmkdir /shared; {begin}")).ok();
+    copy(
+        &evaluator.live.state.path().join("live/upper/shared/own"),
+        &folder("own"),
+    );
+    edit_text(
+        &folder("own/flake.nix"),
+        "flake = self;",
+        "flake = self; closure = \"runtime\";",
+    );
+    evaluator.lock(&folder("own"), "nixos-unstable", Some(&top));
+    let image = evaluator.image("/folders/own");
+    assert!(image.ends_with("-x86_64-linux.iso.drv"), "{image}");
+
+    // For the other processor, with programs that are built from source, and with all that the frontier needs.
+    let more = ["--system", "aarch64-linux", "--build-helper"];
+    let emitted = Emitted::new(server("aarch64-linux").path(), &[&CHANNEL[..], &more].concat());
+    evaluator.lock(emitted.dir(), "nixos-24.05", Some(&top));
+    copy(emitted.dir(), &folder("arm"));
+    let pinned = "cp -r /folders/arm /shared/ && nix-cfg-iso pin /shared/arm -- --no-write-lock-file";
+    evaluator.live.sh(&format!("{CONFIG}\n{pinned}")).ok();
+    let list = evaluator.live.state.path().join("live/upper/shared/arm/closure.json");
+    fs::copy(list, folder("arm/closure.json")).unwrap();
+    edit_text(
+        &folder("arm/flake.nix"),
+        "desktop =",
+        "closureList = ./closure.json;\n        desktop =",
+    );
+    let image = evaluator.image("/folders/arm");
+    assert!(image.ends_with("-aarch64-linux.iso.drv"), "{image}");
+    let list: Value = serde_json::from_str(&fs::read_to_string(folder("arm/closure.json")).unwrap()).unwrap();
+    eprintln!(
+        "aarch64-linux: {} outputs in the frontier",
+        list[0]["counts"]["frontier_outputs"]
+    );
 }

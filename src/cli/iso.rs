@@ -60,7 +60,8 @@ pub struct Init {
     /// This machine's hardware-configuration.nix, relative to the top of the configuration
     #[arg(long, value_name = "PATH-IN-TREE")]
     pub hardware_config: Option<PathBuf>,
-    /// Let the flake build nix-cfg-install from its source, instead of copying the one that this program came with
+    /// Let the flake take the installer from its repository and build it from source, instead of copying the one that this
+    /// program came with
     #[arg(long)]
     pub build_helper: bool,
 }

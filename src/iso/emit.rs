@@ -75,7 +75,10 @@ pub fn files(request: &Request, helpers: &[(&str, Vec<u8>)]) -> Vec<File> {
         File::text("flake.nix", flake(request)),
         File::text(SETTINGS_FILE, settings(request)),
     ];
-    files.extend(MODULES.map(|(name, text)| File::text(tool.join(name), text)));
+    // Else the flake takes them from where it takes the programs.
+    if !request.build_helper {
+        files.extend(MODULES.map(|(name, text)| File::text(tool.join(name), text)));
+    }
     files.extend(helpers.iter().map(|(name, contents)| File {
         path: tool.join("bin").join(&request.system).join(name),
         contents: contents.clone(),
@@ -97,23 +100,17 @@ fn flake(request: &Request) -> String {
                inputs.config.url = \"path:./{TREE_FOLDER}\"; # Needs Nix 2.26 or newer.\n"
         ),
     };
-    let (helper, import) = if request.build_helper {
+    let (helper, installer) = if request.build_helper {
+        let repository = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/");
         (
             format!(
-                "  inputs.nix-cfg-install.url = {};\n",
-                nix_string(&format!(
-                    "github:{}/v{}",
-                    env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/"),
-                    env!("CARGO_PKG_VERSION")
-                ))
+                "  # The installer, made from its source with a nixpkgs of its own.\n  inputs.nix-cfg-install.url = {};\n",
+                nix_string(&format!("github:{repository}"))
             ),
-            format!(
-                "installer = import ./{TOOL_FOLDER} {{\n        \
-                   package = pkgs: inputs.nix-cfg-install.packages.${{pkgs.stdenv.hostPlatform.system}}.default;\n      }};"
-            ),
+            "inputs.nix-cfg-install.lib".to_owned(),
         )
     } else {
-        (String::new(), format!("installer = import ./{TOOL_FOLDER} {{ }};"))
+        (String::new(), format!("import ./{TOOL_FOLDER} {{ }}"))
     };
     let source = match request.kind {
         Kind::Channel => format!(
@@ -138,7 +135,7 @@ fn flake(request: &Request) -> String {
   outputs =
     inputs:
     let
-      {import}
+      installer = {installer};
     in
     {{
       # nix build path:.#iso
@@ -149,7 +146,7 @@ fn flake(request: &Request) -> String {
         desktop = {desktop};
         settings = ./{SETTINGS_FILE};
         # The ISO holds enough to install on any machine; `closure = \"full\";` adds all sources (docs/closure.md).
-        # Machines to leave out (zfs = false;) or to add; {TOOL_FOLDER}/variants.nix has the names.
+        # Machines to leave out (zfs = false;) or to add; docs/closure.md has the names.
         variants = {{ }};
         # More NixOS modules for the live system, not for the installed one.
         modules = [ ];
@@ -227,6 +224,11 @@ mod tests {
                 let parsed = rnix::Root::parse(&flake);
                 assert!(parsed.errors().is_empty(), "{:?}\n{flake}", parsed.errors());
                 assert!(flake.lines().count() <= 45, "{flake}");
+                // A folder that nothing uses would be of another version one day.
+                let modules = files(&request, &[])
+                    .iter()
+                    .any(|file| file.path.starts_with(TOOL_FOLDER));
+                assert_eq!(modules, flake.contains("import ./installer"), "{flake}");
             }
         }
     }

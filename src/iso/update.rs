@@ -143,14 +143,27 @@ mod tests {
             nixpkgs: "github:NixOS/nixpkgs/nixos-24.05".to_owned(),
             system: "x86_64-linux".to_owned(),
             hardware_config: None,
-            build_helper: true,
+            build_helper: false,
         }
+    }
+
+    /// Programs to ship, as far as they are looked at: the header of a static program for an x86 machine.
+    fn programs() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let mut header = [0; 64];
+        header[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        header[18] = 62;
+        for name in helpers::NAMES {
+            fs::write(dir.path().join(name), header).unwrap();
+        }
+        dir
     }
 
     /// A folder as an earlier version wrote it: with another text in each of `old`.
     fn emitted(old: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let mut files = emit::files(&request(), &[]);
+        let helpers = helpers::load(programs().path(), &request().system).unwrap();
+        let mut files = emit::files(&request(), &helpers);
         for file in &mut files {
             if old.iter().any(|name| file.path == Path::new(name)) {
                 file.contents = b"an earlier text".to_vec();
@@ -165,7 +178,7 @@ mod tests {
     }
 
     fn run(dir: &tempfile::TempDir) -> String {
-        update(dir.path(), Path::new("/nowhere")).unwrap().join("\n")
+        update(dir.path(), programs().path()).unwrap().join("\n")
     }
 
     fn text(dir: &tempfile::TempDir, name: &str) -> String {
