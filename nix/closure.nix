@@ -119,7 +119,7 @@ let
     if list == null then
       builtins.addErrorContext ''
         while finding out what the image must hold: the derivations are read during the evaluation. Where import from
-        derivation is forbidden, run `nix-cfg-iso pin`, or set `closure` to "full"'' (read report)
+        derivation is forbidden, run `nix-cfg-iso pin`, or set `closure` to "runtime"'' (read report)
     else
       let
         plain = lib.mapAttrs (_: builtins.unsafeDiscardStringContext) drvs;

@@ -18,7 +18,7 @@ let
 
   toplevels = map (target: target.config.system.build.toplevel) cfg.targets;
 
-  # What the targets need to be rebuilt for other machines; only looked at for `closure = "frontier"`.
+  # What the targets need to be rebuilt for other machines; not looked at for `closure = "runtime"`.
   closures = lib.zipListsWith (
     target: elsewhere:
     import ./closure.nix {
@@ -138,8 +138,8 @@ in
 
         - `frontier`: what the systems need to run, and what is needed to rebuild them for any machine and for any choice
           of the installer (the `variants`). No sources; a few hundred store paths more than `runtime`.
-        - `full`: all that building them needs, sources and compilers included. Any change that does not ask for a new
-          package can be built without a network. Tens of gigabytes.
+        - `full`: besides, all that building them needs, sources and compilers included. Any change that does not ask for
+          a new package can be built without a network. Tens of gigabytes.
         - `runtime`: only what the systems need to run. Small, and enough only for a machine whose hardware
           configuration is the very one in the tree.
       '';
@@ -158,7 +158,7 @@ in
         }
       '';
       description = ''
-        Changes to the family of machines in variants.nix that `closure = "frontier"` is made for. `false` leaves one out:
+        Changes to the family of machines in variants.nix that the ISO is made for (not with `closure = "runtime"`). `false` leaves one out:
         the installer refuses such a machine and says why. A name of your own adds one.
       '';
     };
@@ -222,10 +222,10 @@ in
       inherit closures;
       rebuildPaths =
         (if cfg.closure == "full" then map (toplevel: toplevel.drvPath) toplevels else [ ])
-        ++ (if cfg.closure == "frontier" then lib.concatMap (closure: closure.storePaths) closures else [ ])
+        ++ (if cfg.closure != "runtime" then lib.concatMap (closure: closure.storePaths) closures else [ ])
         ++ (if cfg.flake == null then [ ] else (import ./inputs-of.nix cfg.flake).sources);
       settings = lib.mkMerge [
-        (mkIf (cfg.closure == "frontier") {
+        (mkIf (cfg.closure != "runtime") {
           not-covered = lib.unique (lib.concatMap (closure: closure.refuse) closures);
         })
         (mkIf (builtins.length cfg.hosts == 1) { host = mkDefault (builtins.head cfg.hosts); })

@@ -5,11 +5,12 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
 use common::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, nix, nix_cfg_iso};
-use common::{Live, Said, edit, project, shipped, tree};
+use common::{Live, Said, edit, edit_text, project, shipped, tree};
 use nix_cfg_install::install::machine::Machine;
 
 /// What every ISO must be.
@@ -82,6 +83,17 @@ fn the_iso_of_a_channel_configuration_installs_it() {
         "{settings}"
     );
     assert!(settings.contains("\nnixpkgs: \"/nix/store/"), "{settings}");
+    // The boot loader looks for the medium by its name: the volume descriptor of ISO 9660, from byte 40 of sector 16 on.
+    let mut name = [0; 32];
+    fs::File::open(&image)
+        .unwrap()
+        .read_exact_at(&mut name, 16 * 2048 + 40)
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&name).trim_end(), "nixos-offline-24.05-x86_64");
+    assert!(
+        live.read("/iso/isolinux/isolinux.cfg")
+            .contains("root=LABEL=nixos-offline-24.05-x86_64\n")
+    );
     // The live system's kernel unpacks the store on all processors.
     let options = "eval --json path:/work#iso.live.config.fileSystems --apply 'all: all.\"/nix/.ro-store\".options'";
     let options = nix(&builder, &format!("{options} {OVERRIDE}")).ok().out;
@@ -475,4 +487,33 @@ fn a_package_that_is_compiled_from_self_is_refused_when_the_iso_is_evaluated_and
     let package = "pkgs.run \"site-1.0\" { inherit (pkgs) stdenv; site = \"${self}/hosts\"; } \"mkdir -p $out/bin\"";
     with(&format!("{{ environment.systemPackages = [ ({package}) ]; }}"))
         .fails(100, &["site-1.0, for system-path", "(`self`)"]);
+}
+
+#[test]
+fn derivations_that_forbid_substitution_are_copied_where_the_live_nix_can_be_told_so() {
+    let emitted = Emitted::miniature("flake", &["--host", "alpha"]);
+    let live = builder("2.26", &emitted);
+    let settings = |version: &str| {
+        let flake = emitted.dir().join("flake.nix");
+        let before = fs::read_to_string(&flake).unwrap();
+        edit_text(
+            &flake,
+            "modules = [ ]",
+            &format!("modules = [ {{ nix.package.version = \"{version}\"; }} ]"),
+        );
+        let said = nix(&live, "eval --json path:/work#iso.live.config.nix.settings").ok();
+        fs::write(&flake, before).unwrap();
+        serde_json::from_str::<serde_json::Value>(&said.out).unwrap()
+    };
+    let new = settings("2.24.9");
+    assert_eq!(new["always-allow-substitutes"], true, "{new}");
+    assert_eq!(
+        (&new["connect-timeout"], &new["download-attempts"]),
+        (&1.into(), &1.into()),
+        "{new}"
+    );
+    assert_eq!(new["substituters"], serde_json::json!([]), "{new}");
+    // It would be told as an unknown setting by each command.
+    let old = settings("2.18.8");
+    assert!(old.get("always-allow-substitutes").is_none(), "{old}");
 }

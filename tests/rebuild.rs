@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 
 use common::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder};
-use common::{Live, Said, edit_text, project};
+use common::{Live, Said, edit, edit_text, project, tree};
 
 /// Asks for what the ISO can leave on the machine.
 fn ask_for_rebuilds(emitted: &Emitted) {
@@ -115,6 +115,30 @@ fn a_flake_is_changed_and_rebuilt_on_the_machine_with_its_lock_and_nested_inputs
         let told = machine.sh(&format!("cat {}/etc/hostname", said.out.trim())).ok().out;
         assert_eq!(told, "renamed\n");
     }
+}
+
+#[test]
+fn an_iso_with_all_build_dependencies_compiles_when_it_installs_and_so_does_the_machine() {
+    let tree = tree("channel");
+    let everything = "system.includeBuildDependencies = true;\n  system.stateVersion";
+    edit(&tree, "configuration.nix", "system.stateVersion", everything);
+    let emitted = Emitted::new(tree.path(), &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    ask_for_rebuilds(&emitted);
+    let builder = builder("2.26", &emitted);
+    let image = build(&builder, OVERRIDE);
+    // A package that is on no medium, made by the compiler that only this one has.
+    let compiled = "environment.systemPackages = [
+        (pkgs.run \"site-1.0\" { inherit (pkgs) stdenv; } \"mkdir -p $out/bin && echo > $out/bin/site\")";
+    edit(&tree, "configuration.nix", "environment.systemPackages = [", compiled);
+    let live = boot("2.26", &image).tmp_tree(tree.path());
+    live.sh("ls /nix/.ro-store | grep -e '-cowsay.*[.]tar$' && ls /nix/.ro-store | grep -e '-gcc-wrapper-'")
+        .ok();
+    live.install("").ok();
+    live.sh("ls /mnt/nix/var/nix/profiles/system/sw/bin/site").ok();
+    let machine = Machine::of("2.26", &live);
+    machine
+        .sh(&format!("nix-collect-garbage > /dev/null; sed -i s/site/other/g /etc/nixos/configuration.nix && cd /tmp && {CHANNEL}"))
+        .ok();
 }
 
 #[test]

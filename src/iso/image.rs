@@ -36,7 +36,7 @@ pub struct Image {
     pub rebuild: Vec<String>,
     /// `frontier`, `full` or `runtime`.
     pub kind: String,
-    /// For `frontier`, one for each system.
+    /// One for each system; none for `runtime`.
     pub closures: Vec<Closure>,
 }
 
@@ -53,7 +53,7 @@ in {
   others = map (path: plain \"${path}\") isoImage.storeContents;
   rebuild = map (path: plain \"${path}\") offlineInstaller.rebuildPaths;
   kind = offlineInstaller.closure;
-  closures = if offlineInstaller.closure == \"frontier\" then map (closure: closure.facts) offlineInstaller.closures else [ ];
+  closures = if offlineInstaller.closure != \"runtime\" then map (closure: closure.facts) offlineInstaller.closures else [ ];
 }";
 
 impl Flake {

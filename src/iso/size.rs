@@ -84,7 +84,7 @@ fn groups(image: &Image) -> Vec<(String, BTreeSet<&str>)> {
         };
         group.extend(one.outputs.values().map(String::as_str));
     }
-    if image.kind == "frontier" {
+    if image.kind != "runtime" {
         groups.push(("frontier, for several variants".to_owned(), shared));
         groups.extend(
             own.into_iter()

@@ -73,6 +73,13 @@ fn put(dir: &Path, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
+/// With another source of the nixpkgs.
+fn relock(dir: &Path, locked: &str) {
+    let github = r#""type": "github", "owner": "NixOS", "repo": "nixpkgs", "rev": "1""#;
+    assert!(LOCKED.contains(github));
+    put(dir, "flake.lock", &LOCKED.replace(github, locked));
+}
+
 fn gone(dir: &Path, name: &str) {
     fs::remove_file(dir.join(TREE_FOLDER).join(name)).unwrap();
 }
@@ -157,18 +164,25 @@ const CASES: &[Case] = &[
     ),
     (
         Kind::Flake,
-        |dir| {
-            put(
-                dir,
-                "flake.lock",
-                &LOCKED.replace(
-                    r#""type": "github", "owner": "NixOS", "repo": "nixpkgs", "rev": "1""#,
-                    r#""type": "path", "path": "/home/me/nixpkgs""#,
-                ),
-            );
-        },
+        |dir| relock(dir, r#""type": "path", "path": "/home/me/nixpkgs""#),
         "input-outside",
         &["path:/home/me/nixpkgs", "Move it into the tree"],
+    ),
+    (
+        Kind::Flake,
+        |dir| relock(dir, r#""type": "git", "url": "file:///home/me/nixpkgs", "rev": "1""#),
+        "input-outside",
+        &["git+file:///home/me/nixpkgs", "where everybody can fetch it"],
+    ),
+    (
+        Kind::Flake,
+        |dir| relock(dir, r#""type": "path", "path": "../nixpkgs""#),
+        "input-outside",
+        &[
+            "`nixpkgs` lies outside of the configuration",
+            "../nixpkgs",
+            "Move it into the tree",
+        ],
     ),
     (
         Kind::Channel,
