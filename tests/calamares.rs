@@ -160,6 +160,100 @@ fn when_calamares_is_gone_the_helper_ends_too() {
     assert!(said.err.contains("done (130)"), "{}", said.err);
 }
 
+#[test]
+fn whatever_goes_wrong_in_the_module_itself_is_told_in_words() {
+    for (configuration, title, details) in [
+        // No program takes a number as an argument.
+        ("{ step: 5 }", "The installation module of NixOS failed", "TypeError: "),
+        // Not a program, though it may be run.
+        (
+            "{ helper: /calamares/text }",
+            "The installation module of NixOS failed",
+            "Exec format error: '/calamares/text'",
+        ),
+        (
+            "{ helper: /bin/false }",
+            "The installation stopped unexpectedly",
+            "`/bin/false --calamares check` ended with exit code 1.",
+        ),
+    ] {
+        let gui = Gui::new(CALAMARES, "channel");
+        gui.file("text", "no program\n");
+        gui.instance("check", configuration);
+        let said = gui.run();
+        let dialog = dialog(&said);
+        assert!(dialog.starts_with(&format!("\"{title}\"")), "{configuration}: {dialog}");
+        assert!(dialog.contains(details), "{configuration}: {dialog}");
+        assert!(
+            !said.out.contains("Bad main script file"),
+            "{configuration}: {}",
+            said.out
+        );
+        assert_eq!(gui.ran(), "", "the partition job ran");
+    }
+}
+
+#[test]
+fn what_looks_like_html_in_a_title_is_shown_as_it_is() {
+    let mut gui = Gui::new(CALAMARES, "channel");
+    gui.storage["username"] = json!("<b>eve</b>");
+    let dialog = dialog(&gui.run());
+    // The title is taken as HTML, the details are not.
+    assert!(
+        dialog.starts_with("\"The configuration has no user `&lt;b&gt;eve&lt;/b&gt;`"),
+        "{dialog}"
+    );
+    assert!(dialog.contains("Its users are: alice"), "{dialog}");
+}
+
+#[test]
+fn the_log_of_the_window_tells_the_steps_and_has_no_noise() {
+    let gui = Gui::new(CALAMARES, "channel");
+    let said = gui.run().ok();
+    let lines: Vec<&str> = said
+        .out
+        .lines()
+        .filter_map(|line| line.trim_end().strip_prefix("[PYTHON JOB]: \"")?.strip_suffix('"'))
+        .collect();
+    let begins = [
+        // The check …
+        "Reading the settings",
+        "Finding the configuration",
+        "Using the channel configuration /iso/nix-cfg: ",
+        "Checking the configuration",
+        "Hardware configuration: hardware-configuration.nix, because ",
+        "The disk is not partitioned yet: asking nixos-generate-config",
+        "System: /nix/store/",
+        "To build: 6 derivations (",
+        "To copy: ",
+        "The configuration can be installed. Nothing was written.",
+        // … and the installation.
+        "Reading the settings",
+        "Finding the configuration",
+        "Using the channel configuration /iso/nix-cfg: ",
+        "Checking the configuration",
+        "Hardware configuration: hardware-configuration.nix, because ",
+        "The target has no hardware configuration yet: asking nixos-generate-config.",
+        "System: /nix/store/",
+        "To build: 7 derivations (",
+        "To copy: ",
+        "Placing the configuration",
+        "Building the system",
+        "Copying the system",
+        "Activating the system",
+        // What nixos-install says.
+        "copying channel...",
+        "installing the boot loader...",
+        "installation finished!",
+        "Keeping the log and the receipt",
+        "Installed. The log is /tmp/calamares-root-",
+    ];
+    assert_eq!(lines.len(), begins.len(), "{lines:#?}");
+    for (line, begin) in lines.iter().zip(begins) {
+        assert!(line.starts_with(begin), "{line} does not begin with {begin}");
+    }
+}
+
 /// Looks at all command lines, as often as it can, until Calamares has ended. The passphrase is made here, so that no command
 /// line of the test has it.
 const WATCH: &str = r#"

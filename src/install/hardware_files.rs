@@ -136,9 +136,11 @@ fn put_machine(
     if imported.is_some() {
         return Ok(text);
     }
-    job.report.note(&format!(
-        "Beside it: {name}, with what only the graphical installer knows of this machine."
-    ));
+    if !machine.before_partitioning {
+        job.report.note(&format!(
+            "Beside it: {name}, with what only the graphical installer knows of this machine."
+        ));
+    }
     import::add(&text, name).ok_or_else(|| {
         Problem::error(
             "hardware-shape",

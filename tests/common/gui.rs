@@ -119,6 +119,13 @@ impl Gui {
         write(&self.folder, &name, &configuration.to_string());
     }
 
+    /// A program or text of the test's own, as /calamares/NAME.
+    pub fn file(&self, name: &str, text: &str) {
+        write(&self.folder, name, text);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(self.folder.path().join(name), mode).unwrap();
+    }
+
     /// With a tree of the user's own in /tmp/nix-cfg.
     pub fn with_tree(mut self, tree: TempDir) -> Self {
         self.live = self.live.tmp_tree(tree.path());
