@@ -12,7 +12,7 @@ use nix_cfg_install::calamares::globals::Globals;
 use nix_cfg_install::cli::install::{Args, Step};
 use nix_cfg_install::install::choices::Choices;
 use nix_cfg_install::install::lock::Lock;
-use nix_cfg_install::install::machine::Machine;
+use nix_cfg_install::install::machine::{BY_ID, Machine};
 use nix_cfg_install::install::memory;
 use nix_cfg_install::install::target::Target;
 use nix_cfg_install::install::{self, Job};
@@ -148,7 +148,8 @@ fn target_and_machine(
     let named = named.unwrap_or_else(|| DEFAULT_TARGET.into());
     match (globals, step) {
         (Some(globals), Some(Step::Install)) => {
-            let (target, machine) = (globals.mounted()?, globals.machine());
+            let machine = globals.machine().with_lasting_names(Path::new(BY_ID));
+            let target = globals.mounted()?;
             memory::keep(target, &machine)?;
             Ok((Target::new(target), machine))
         }

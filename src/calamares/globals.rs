@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::dialog::ByHand;
+use super::keymap;
 use crate::install::choices::{Choices, Firmware};
 use crate::install::machine::{ANY_DISK, Luks, Machine};
 use crate::report::Problem;
@@ -35,6 +36,10 @@ pub struct Globals {
     host: String,
     #[serde(rename = "keyboardVConsoleKeymap", deserialize_with = "text")]
     console_keymap: String,
+    #[serde(deserialize_with = "text")]
+    keyboard_layout: String,
+    #[serde(deserialize_with = "text")]
+    keyboard_variant: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -171,7 +176,8 @@ impl Globals {
                 .filter(|one| one.is_swap())
                 .map(swap_device)
                 .collect(),
-            keymap: chosen(self.console_keymap.trim()),
+            keymap: chosen(self.console_keymap.trim())
+                .or_else(|| keymap::of_layout(&self.keyboard_layout, &self.keyboard_variant)),
             host: self.host(),
             before_partitioning: false,
         }

@@ -4,3 +4,4 @@
 pub mod caller;
 pub mod dialog;
 pub mod globals;
+mod keymap;

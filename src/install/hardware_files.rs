@@ -84,7 +84,8 @@ fn generate(job: &Job<'_>, machine: &Machine) -> Result<String> {
     Ok(text)
 }
 
-/// Starts the swap partitions: nixos-generate-config (24.05) writes those that are in use, and Calamares starts none.
+/// Starts the swap partitions that are not in use: nixos-generate-config (24.05) writes only those that are. Calamares' mount
+/// job starts them (3.3.14), and goes on when it cannot.
 fn start_swap(job: &Job<'_>) -> Result<()> {
     let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
     for device in &job.machine.swap {

@@ -1,7 +1,8 @@
 //! What the graphical installer knows of a machine and no configuration can: `machine.nix`, beside
 //! hardware-configuration.nix and imported by it.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,9 @@ pub const OTHER_FILE_NAME: &str = "machine-from-installer.nix";
 pub const KEY_FILE: &str = "/etc/secrets/initrd/luks.key";
 /// … and in its initrd.
 const KEY_FILE_IN_INITRD: &str = "/luks.key";
+
+/// Where the disks have names by their makers and serial numbers.
+pub const BY_ID: &str = "/dev/disk/by-id";
 
 /// Stands for the disk that a BIOS will start from, before one is chosen.
 pub const ANY_DISK: &str = "/dev/disk/by-id/not-yet";
@@ -62,6 +66,15 @@ impl Machine {
             before_partitioning: true,
             ..Self::default()
         }
+    }
+
+    /// The same with names that stay when a disk is added or removed, where the folder `by_id` has one: each rebuild installs
+    /// GRUB anew, on the disk of that name.
+    #[must_use]
+    pub fn with_lasting_names(mut self, by_id: &Path) -> Self {
+        let lasting = self.grub_device.as_deref().and_then(|disk| lasting_name(disk, by_id));
+        self.grub_device = lasting.or(self.grub_device);
+        self
     }
 
     /// The module, as nixfmt leaves it; `None` where the configuration needs nothing from here.
@@ -144,6 +157,15 @@ impl Machine {
     }
 }
 
+/// The link to `disk` in `by_id` that tells a person most: a number alone (`wwn-`, `nvme-eui.`) comes last.
+fn lasting_name(disk: &str, by_id: &Path) -> Option<String> {
+    let disk = fs::canonicalize(disk).ok()?;
+    let links = fs::read_dir(by_id).ok()?.flatten().map(|link| link.path());
+    let to_it = links.filter(|link| fs::canonicalize(link).is_ok_and(|real| real == disk));
+    let names = to_it.filter_map(|link| link.to_str().map(str::to_owned));
+    names.min_by_key(|name| (name.contains("/wwn-") || name.contains("/nvme-eui."), name.clone()))
+}
+
 const HEADER: &str = "\
 # What only the graphical installer knew of this machine. hardware-configuration.nix beside it imports it.
 # Written by nix-cfg-install; from here on it is yours.
@@ -169,5 +191,31 @@ mod tests {
             ..Machine::default()
         };
         assert_eq!(plain.nix(), None);
+    }
+
+    #[test]
+    fn grub_gets_the_name_that_stays_where_the_disk_has_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for disk in ["sda", "sdb"] {
+            fs::write(path(disk), "").unwrap();
+        }
+        let machine = Machine {
+            grub_device: path("sda").to_str().map(str::to_owned),
+            ..Machine::default()
+        };
+        let by_id = path("by-id");
+        assert_eq!(machine.clone().with_lasting_names(&by_id), machine);
+        fs::create_dir(&by_id).unwrap();
+        for (name, disk) in [
+            ("ata-A", "sdb"),
+            ("wwn-0x1", "sda"),
+            ("ata-B", "sda"),
+            ("ata-gone", "sdc"),
+        ] {
+            std::os::unix::fs::symlink(path(disk), by_id.join(name)).unwrap();
+        }
+        let named = machine.with_lasting_names(&by_id).grub_device;
+        assert_eq!(named.as_deref(), by_id.join("ata-B").to_str());
     }
 }

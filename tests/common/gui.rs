@@ -22,6 +22,8 @@ pub struct Gui {
     tree: Option<TempDir>,
     /// The X display to show it on; by default it is drawn nowhere.
     screen: Option<String>,
+    /// Whether it is started by an ordinary user, with only the jobs that do not need root themselves.
+    as_user: bool,
 }
 
 impl Gui {
@@ -63,6 +65,7 @@ impl Gui {
             }),
             tree: None,
             screen: None,
+            as_user: false,
         };
         gui.settings();
         gui
@@ -84,6 +87,9 @@ impl Gui {
             }
         }
         jobs.insert(0, json!("seed"));
+        if self.as_user {
+            jobs.retain(|job| !["mount", "usermod", "umount"].contains(&job.as_str().unwrap()));
+        }
         settings["sequence"] = json!(phases);
         let instances = settings["instances"].as_array_mut().unwrap();
         instances.push(json!({ "id": "partition", "module": "record", "config": "partition.conf" }));
@@ -141,6 +147,13 @@ impl Gui {
         self
     }
 
+    /// As NixOS 24.05 starts it: not as root.
+    pub fn started_by_user(mut self) -> Self {
+        self.as_user = true;
+        self.settings();
+        self
+    }
+
     /// Runs Calamares to its end and gives its log.
     pub fn run(&self) -> Said {
         self.run_between("", "")
@@ -159,12 +172,17 @@ impl Gui {
             Some(display) => format!("QT_QPA_PLATFORM=xcb DISPLAY={display}"),
             None => "QT_QPA_PLATFORM=offscreen".to_owned(),
         };
+        let user = if self.as_user {
+            "install -m 666 /dev/null /ran; setpriv --reuid 1000 --regid 100 --clear-groups env HOME=/tmp XDG_RUNTIME_DIR=/tmp"
+        } else {
+            ""
+        };
         self.live.sh(&format!(
             "export {platform} QT_QUICK_BACKEND=software PYTHONDONTWRITEBYTECODE=1 XDG_RUNTIME_DIR=/run LC_ALL=C.UTF-8
              export PATH=$PATH:/run/current-system/sw/bin
              ln -sf /bin/true /usr/local/sbin/udevadm; ln -sf /bin/true /usr/local/sbin/sync
              {before}
-             timeout 300 calamares -d -X -c /calamares -D8 > /calamares.log 2>&1; code=$?
+             {user} timeout 300 calamares -d -X -c /calamares -D8 > /calamares.log 2>&1; code=$?
              cat /calamares.log
              {after}
              exit $code"
