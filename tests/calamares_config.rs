@@ -91,6 +91,12 @@ fn holds(before: &Path, after: &Path, version: &str) {
     let locale = fs::read_to_string(after.join("share/calamares/modules/locale.conf")).unwrap();
     assert!(!locale.contains(": NO"), "{version}: {locale}");
 
+    // What is not ours to decide: among it that the disk is unmounted after a failure, too.
+    for file in ["umount", "mount", "partition", "keyboard", "finished"] {
+        let read = |folder: &Path| fs::read(folder.join(format!("share/calamares/modules/{file}.conf"))).ok();
+        assert_eq!(read(before), read(after), "{version}: {file}.conf was changed");
+    }
+
     let main = fs::read_to_string(after.join("lib/calamares/modules/nixos/main.py")).unwrap();
     assert!(
         main.contains("--calamares"),

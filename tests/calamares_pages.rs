@@ -6,38 +6,16 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use common::gui::{at_version, fixture};
-use common::{Live, at_hand, project};
+use common::at_hand;
+use common::gui::{at_version, fixture, pages};
 use nix_cfg_install::iso::calamares_config::{Known, derive};
 use tempfile::TempDir;
 
 /// What Calamares says until it has looked at all requirements.
 fn load(calamares: &str, folder: &Path) -> String {
-    let share = folder.join("share/calamares");
-    // Without such a folder Calamares ends at once.
-    symlink("/usr/share/calamares/qml", share.join("qml")).unwrap();
-    let branding = share.join("branding/nixos/branding.desc");
-    if !branding.exists() {
-        let rig = project().join("tests/rig/calamares/branding/rig/branding.desc");
-        let text = fs::read_to_string(rig).unwrap();
-        fs::write(branding, text.replace("componentName: rig", "componentName: nixos")).unwrap();
-    }
-    let settings: serde_json::Value =
-        serde_yaml::from_str(&fs::read_to_string(share.join("settings.conf")).unwrap()).unwrap();
-    let modules = settings["modules-search"][1].as_str().unwrap();
-    let bind = |host: &Path, guest: &str| format!("{}:{guest}", host.display());
-    let live = Live::bare("2.26").with(&[
-        "--calamares",
-        calamares,
-        "--bind",
-        &bind(&share, "/calamares"),
-        "--bind",
-        &bind(&folder.join("lib/calamares/modules"), modules),
-    ]);
+    let live = pages(calamares, folder);
     let said = live.sh(
         "export QT_QPA_PLATFORM=offscreen QT_QUICK_BACKEND=software PYTHONDONTWRITEBYTECODE=1 XDG_RUNTIME_DIR=/run LC_ALL=C.UTF-8
          calamares -d -X -c /calamares -D8 > /log 2>&1 & calamares=$!
@@ -68,20 +46,21 @@ fn complaints(log: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Loads what is derived from `before`, and gives what Calamares complains of.
+/// Loads what is derived from `before`, for an ISO with these hosts, and gives what Calamares complains of.
 #[track_caller]
-fn loads(calamares: &str, before: &TempDir, version: &str) -> BTreeSet<String> {
+fn loads(calamares: &str, before: &TempDir, version: &str, hosts: &[&str]) -> BTreeSet<String> {
     let after = common::temporary();
     common::copy(before.path(), after.path());
     let known = Known {
         closure_bytes: 12_000_000_000,
         users: Some(vec!["alice".to_owned()]),
+        hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
         ..Known::default()
     };
     derive(after.path(), &known).unwrap();
     let what = format!("{version} in Calamares {calamares}");
     let log = load(calamares, after.path());
-    for page in [
+    let mut pages = [
         "welcome",
         "locale",
         "keyboard",
@@ -89,14 +68,19 @@ fn loads(calamares: &str, before: &TempDir, version: &str) -> BTreeSet<String> {
         "partition",
         "summary",
         "finished",
-    ] {
+    ]
+    .map(|page| format!("{page}@{page}"))
+    .to_vec();
+    pages.extend((hosts.len() > 1).then(|| "packagechooser@host".to_owned()));
+    for page in &pages {
         assert!(
-            log.contains(&format!("ViewModule \"{page}@{page}\" loading complete")),
+            log.contains(&format!("ViewModule \"{page}\" loading complete")),
             "{what}: no page {page}\n{log}"
         );
     }
-    // These six, the installation, and the last.
-    assert!(log.contains("8 view steps loaded"), "{what}\n{log}");
+    // These and the installation.
+    let steps = format!("{} view steps loaded", pages.len() + 1);
+    assert!(log.contains(&steps), "{what}\n{log}");
     for requirement in [
         "\"storage\" satisfied? false mandatory? true",
         "\"ram\" satisfied? true mandatory? true",
@@ -111,8 +95,13 @@ fn loads(calamares: &str, before: &TempDir, version: &str) -> BTreeSet<String> {
 
 #[test]
 fn a_derived_configuration_is_loaded_without_a_complaint_of_its_own() {
-    for (calamares, name) in [("3.3", "early"), ("3.3", "middle"), ("3.3", "late"), ("3.4", "late")] {
-        let complaints = loads(calamares, &fixture(name), name);
+    for (calamares, name, hosts) in [
+        ("3.3", "early", &[][..]),
+        ("3.3", "middle", &["alpha"]),
+        ("3.3", "late", &["alpha", "beta"]),
+        ("3.4", "late", &["alpha", "beta"]),
+    ] {
+        let complaints = loads(calamares, &fixture(name), name, hosts);
         // The fixtures have no more than what is derived from: of the rest Calamares says that it is missing.
         let ours = [
             "QML",
@@ -143,7 +132,7 @@ fn what_is_derived_from_the_real_upstream_is_loaded_without_a_complaint_of_its_o
         ("3.4", "0.3.15"),
     ] {
         let before = at_version(&repository, version);
-        let own = loads(calamares, &before, version);
+        let own = loads(calamares, &before, version, &[]);
         let upstream = complaints(&load(calamares, before.path()));
         let new: Vec<_> = own.difference(&upstream).collect();
         assert!(new.is_empty(), "{version} in Calamares {calamares}: {new:#?}");

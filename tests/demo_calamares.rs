@@ -1,5 +1,5 @@
 //! `make demo-calamares`: the real Calamares on a virtual screen, with a picture of each moment in target/demo-calamares.
-//! Needs Xvfb and `import` of `ImageMagick`.
+//! Needs Xvfb, xdotool and `import` of `ImageMagick`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::gui::{Gui, trace};
+use common::gui::{Gui, at_version, fixture, pages, trace};
 use common::project;
+use nix_cfg_install::iso::calamares_config::{Known, derive};
 
 const DISPLAY: &str = ":77";
 
@@ -28,7 +29,7 @@ impl Screen {
             .args([DISPLAY, "-screen", "0", "800x520x24", "-nolisten", "tcp"])
             .stderr(Stdio::null())
             .spawn()
-            .expect("Xvfb is not on this system: apt-get install xvfb imagemagick");
+            .expect("Xvfb is not on this system: apt-get install xvfb xdotool imagemagick");
         let deadline = Instant::now() + Duration::from_secs(10);
         while !Path::new("/tmp/.X11-unix/X77").exists() {
             assert!(Instant::now() < deadline, "Xvfb did not start");
@@ -45,6 +46,29 @@ impl Screen {
             .unwrap();
         assert!(import.success());
     }
+}
+
+/// Clicks there, waits until that shows, and takes a picture of it.
+fn click(x: u32, y: u32, file: &Path) {
+    let shown = |file: &Path| {
+        Screen::picture(file);
+        std::fs::read(file).unwrap()
+    };
+    let before = shown(file);
+    let xdotool = Command::new("xdotool")
+        .env("DISPLAY", DISPLAY)
+        .args(["mousemove", &x.to_string(), &y.to_string(), "click", "1"])
+        .status()
+        .unwrap();
+    assert!(xdotool.success());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while shown(file) == before {
+        assert!(Instant::now() < deadline, "nothing happened for {}", file.display());
+        thread::sleep(Duration::from_millis(100));
+    }
+    // It is drawn to the end.
+    thread::sleep(Duration::from_millis(500));
+    Screen::picture(file);
 }
 
 impl Drop for Screen {
@@ -155,4 +179,57 @@ fn failures_on_a_screen() {
     film(&breaks, "Installation failed", &|log| {
         log.contains("Installation failed").then_some("6-failed-midway")
     });
+}
+
+/// The page before the last of which is shown: there is no disk for the page with the partitions.
+#[test]
+#[ignore = "a demo: make demo-calamares"]
+fn the_pages_on_a_screen() {
+    let folder_of = |repository: &str| at_version(repository, "0.3.15");
+    let upstream = common::at_hand("CALAMARES_EXTENSIONS", "showing the pages of the real upstream");
+    let folder_of_pages = upstream.as_deref().map_or_else(|| fixture("late"), folder_of);
+    let known = Known {
+        closure_bytes: 100_000_000,
+        users: Some(vec!["alice".to_owned()]),
+        hosts: ["laptop", "server"].map(str::to_owned).to_vec(),
+        ..Known::default()
+    };
+    derive(folder_of_pages.path(), &known).unwrap();
+    let file = folder_of_pages.path().join("share/calamares/settings.conf");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let without = text.replace("\"partition\",", "");
+    assert!(without.len() < text.len(), "{text}");
+    std::fs::write(&file, without).unwrap();
+    let screen = Screen::start();
+    let live =
+        pages("3.3", folder_of_pages.path()).with(&["--bind", "/tmp/.X11-unix:/tmp/.X11-unix", "--target-size", "3G"]);
+    // The disk of the rig under a name that Calamares looks at, for the room that is asked for.
+    let script = format!(
+        "disk=$(findmnt -no SOURCE /mnt) && mknod /dev/sda b 7 ${{disk#/dev/loop}}
+         export QT_QPA_PLATFORM=xcb DISPLAY={DISPLAY} QT_QUICK_BACKEND=software XDG_RUNTIME_DIR=/run LC_ALL=C.UTF-8
+         timeout 120 calamares -d -X -c /calamares -D8 > /calamares.log 2>&1"
+    );
+    let mut calamares = live.start(&script);
+    let log = live.state.path().join("live/upper/calamares.log");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains("requirement 3")) {
+        assert!(Instant::now() < deadline, "Calamares has not looked at the machine");
+        thread::sleep(Duration::from_millis(200));
+    }
+    thread::sleep(Duration::from_secs(1));
+    let picture = |name: &str| folder().join(format!("0-{name}.png"));
+    Screen::picture(&picture("1-welcome"));
+    let next = (656, 503);
+    for (name, (x, y)) in [
+        ("2-host", next),
+        ("2-host-chosen", (110, 34)),
+        ("3-location", next),
+        ("4-keyboard", next),
+        ("5-users", next),
+    ] {
+        click(x, y, &picture(name));
+    }
+    calamares.kill().unwrap();
+    calamares.wait().unwrap();
+    drop(screen);
 }

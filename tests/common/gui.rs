@@ -125,6 +125,12 @@ impl Gui {
         write(&self.folder, &name, &configuration.to_string());
     }
 
+    /// Leaves the disk mounted after a failure, as NixOS' configuration does (calamares-nixos-extensions 0.3.15).
+    pub fn stays_mounted(self) -> Self {
+        write(&self.folder, "modules/umount.conf", "---\n{}\n");
+        self
+    }
+
     /// A program or text of the test's own, as /calamares/NAME.
     pub fn file(&self, name: &str, text: &str) {
         write(&self.folder, name, text);
@@ -232,6 +238,30 @@ pub fn at_version(repository: &str, version: &str) -> TempDir {
     );
     run("sh", &["-c", &script]);
     folder
+}
+
+/// A live system with the Calamares that is installed in `folder` (as [`at_version`] gives it) in /calamares, pages and all.
+pub fn pages(calamares: &str, folder: &Path) -> Live {
+    let share = folder.join("share/calamares");
+    // Without such a folder Calamares ends at once.
+    std::os::unix::fs::symlink("/usr/share/calamares/qml", share.join("qml")).unwrap();
+    let branding = share.join("branding/nixos/branding.desc");
+    if !branding.exists() {
+        let rig = project().join("tests/rig/calamares/branding/rig/branding.desc");
+        let text = std::fs::read_to_string(rig).unwrap();
+        std::fs::write(branding, text.replace("componentName: rig", "componentName: nixos")).unwrap();
+    }
+    let settings: Value = serde_yaml::from_str(&std::fs::read_to_string(share.join("settings.conf")).unwrap()).unwrap();
+    let modules = settings["modules-search"][1].as_str().unwrap();
+    let bind = |host: &Path, guest: &str| format!("{}:{guest}", host.display());
+    Live::bare("2.26").with(&[
+        "--calamares",
+        calamares,
+        "--bind",
+        &bind(&share, "/calamares"),
+        "--bind",
+        &bind(&folder.join("lib/calamares/modules"), modules),
+    ])
 }
 
 /// What the slideshow saw: seconds since its first word, and the per cent of the whole that the bar shows.
