@@ -268,6 +268,31 @@ fn the_doctor_asks_nix_before_the_iso_is_built() {
         .fails(1, &["unfree-game-1.0 is not free software", "allowUnfree = true"]);
 }
 
+#[test]
+fn the_doctor_tells_what_two_hosts_share_once_and_speaks_of_this_machine() {
+    let emitted = Emitted::miniature("flake", &["--host", "alpha", "--host", "beta"]);
+    let live = builder("2.26", &emitted);
+    live.sh(&format!(
+        "{CONFIG}\ncp -r /work /tmp/iso && nix flake lock path:/tmp/iso"
+    ))
+    .ok();
+    let doctor = |change: &str| {
+        live.sh(&format!(
+            "rm -rf /tmp/ill; cp -r /tmp/iso /tmp/ill; cd /tmp/ill/nix-cfg && {change}; nix-cfg-iso doctor /tmp/ill"
+        ))
+    };
+    let both = "hosts/alpha/default.nix hosts/beta/default.nix";
+    let contradicts = format!("sed -i 's/^{{$/{{ boot.loader.grub.enable = true;/' {both}");
+    let said = doctor(&contradicts).fails(1, &["boot.loader.grub.devices"]);
+    assert_eq!(said.err.matches("contradicts itself").count(), 1, "{}", said.err);
+    doctor(&format!(
+        "sed -i 's/^{{$/{{ networking.hostName = throw \"No name.\";/' {both}"
+    ))
+    .fails(1, &["error: No name.", "path:/tmp/ill#iso.drvPath --show-trace"]);
+    let said = doctor("sed -i '/narHash/s/sha256-..../sha256-AAAA/' flake.lock; rm ../flake.lock");
+    said.fails(1, &["cannot be fetched", "The ISO is made with a network"]);
+}
+
 /// For each variant of nix/variants.nix a machine of tests/machines that asks for what only that one brings.
 const MACHINES: [(&str, &str); 10] = [
     ("uefi", "vmware"),

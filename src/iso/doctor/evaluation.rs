@@ -1,11 +1,14 @@
 //! What Nix says of the systems that the ISO installs.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::Patient;
 use super::files::other_platform;
 use crate::nix::command::Runner;
 use crate::nix::eval;
+use crate::nix::explain::UNKNOWN;
 use crate::nix::facts::{Facts, Users};
 use crate::report::Problem;
 
@@ -14,19 +17,47 @@ pub fn problems(patient: &Patient, runner: &Runner) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     for index in 0..patient.request.hosts.len().max(1) {
         let evaluation = eval::evaluate_target(runner, &patient.dir, index)?;
-        problems.extend(evaluation.toplevel.err());
-        problems.extend(facts(patient, &evaluation.facts));
+        let failed = evaluation.toplevel.err().map(|problem| here(problem, &patient.dir));
+        let mut found = facts(patient, &evaluation.facts);
+        if failed.as_ref().is_none_or(|problem| problem.code != "assertion") {
+            found.extend(assertions(&evaluation.facts));
+        }
+        found.extend(failed);
+        // What two hosts share is told once.
+        found.retain(|problem| !problems.contains(problem));
+        problems.extend(found);
     }
-    problems.dedup();
     Ok(problems)
+}
+
+/// The broken rules, where Nix stopped at something else before it came to tell them.
+fn assertions(facts: &Facts) -> impl Iterator<Item = Problem> + '_ {
+    let failed = facts.assertions.iter().flatten();
+    failed.map(|failed| {
+        Problem::error("assertion", "The configuration contradicts itself").because(failed.message.trim())
+    })
+}
+
+/// The same for the machine that makes the ISO: there is a network, and no log.
+fn here(problem: Problem, dir: &Path) -> Problem {
+    let dir = dir.display();
+    match problem.code {
+        UNKNOWN => problem.remedy(format!(
+            "`nix eval path:{dir}#iso.drvPath --show-trace` shows what led to it."
+        )),
+        "flake-input-missing" | "not-on-medium" => {
+            let what = problem.what.replace("is not on this medium", "cannot be fetched");
+            Problem::error("fetch", what)
+                .because("The ISO is made with a network: either there is none, or it is not at that address any more.")
+                .remedy("Try again; `nix flake update NAME` in the configuration takes a newer one.")
+                .raw(problem.raw)
+        }
+        _ => problem,
+    }
 }
 
 fn facts(patient: &Patient, facts: &Facts) -> Vec<Problem> {
     let mut problems: Vec<Problem> = facts.users.as_ref().and_then(nobody).into_iter().collect();
-    for failed in facts.assertions.iter().flatten() {
-        problems
-            .push(Problem::error("assertion", "The configuration contradicts itself").because(failed.message.trim()));
-    }
     if let Some(platform) = &facts.platform
         && *platform != patient.request.system
     {
