@@ -144,11 +144,15 @@ class Machine:
     def ends(self, code: int = 0) -> None:
         """The agenda of the live system must end with `code`, and the machine go off."""
         said = int(self.expect(r"@@ end (\d+)\n", self.work, 3 * PATIENCE)[1])
-        self.process.wait(PATIENCE)
-        self.run.stage(f"{self.title}: off")
+        self.off()
         self.run.take_results()
         if said != code:
             raise Failed(f"the agenda ended with {said}, not {code}:\n{self.tail(self.work)}")
+
+    def off(self) -> None:
+        """Waits until the machine has gone off by itself."""
+        self.process.wait(PATIENCE)
+        self.run.stage(f"{self.title}: off")
 
     def login(self, name: str, password: str) -> None:
         """Logs in on the serial console."""

@@ -269,6 +269,9 @@ rec {
     ''
   );
 
+  # Only a machine that boots has it: nothing stands in for Nix.
+  nix = real "nix-2.26" null;
+
   libtiny = package "libtiny-1.0" { };
   libsmall = package "libsmall-1.1" { inputs = [ libtiny ]; };
   hello = package "hello-2.12" { inputs = [ libsmall ]; };

@@ -30,7 +30,7 @@ let
       line=$(grep -E "^([^:]*/)?$(echo $module | sed 's/[-_]/[-_]/g')\.ko:" $modules/modules.dep) || continue
       for file in $(echo "$line" | tr -d :); do
         mkdir -p $into/$(dirname $file)
-        cp $modules/$file $into/$file
+        [ -e $into/$file ] || cp $modules/$file $into/$file
       done
       echo $module >> $out/names
     done

@@ -56,10 +56,6 @@ in
       type = types.bool;
       default = true;
     };
-    nix.settings = mkOption {
-      type = types.attrsOf types.anything;
-      default = { };
-    };
   };
 
   config.environment.etc = {

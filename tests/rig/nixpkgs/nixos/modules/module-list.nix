@@ -6,6 +6,7 @@
   ./initrd.nix
   ./loader.nix
   ./misc.nix
+  ./nix.nix
   ./nixpkgs.nix
   ./services.nix
   ./tasks/filesystems/bcachefs.nix

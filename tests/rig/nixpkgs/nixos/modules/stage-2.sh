@@ -11,6 +11,8 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t tmpfs run /run
 [ -e /dev/null ] || mount -t devtmpfs dev /dev
+# Nix gives each builder a terminal.
+mkdir -p /dev/pts && mount -t devpts devpts /dev/pts
 exec < /dev/console > /dev/console 2>&1
 "$system/activate"
 hostname "$host"

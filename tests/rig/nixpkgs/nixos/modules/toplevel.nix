@@ -28,10 +28,12 @@ let
     touch /etc/passwd /etc/group /etc/shadow && chmod 600 /etc/shadow
     grep -q '^root:' /etc/group || echo 'root:x:0:' >> /etc/group
     grep -q '^users:' /etc/group || echo 'users:x:100:' >> /etc/group
-    next=1000
     while IFS=: read -r name uid group home password; do
       if ! grep -q "^$name:" /etc/passwd; then
-        if [ -z "$uid" ]; then uid=$next; next=$((next + 1)); fi
+        if [ -z "$uid" ]; then
+          uid=1000
+          while grep -q "^[^:]*:x:$uid:" /etc/passwd; do uid=$((uid + 1)); done
+        fi
         gid=100; [ "$group" = root ] && gid=0
         echo "$name:x:$uid:$gid::$home:/run/current-system/sw/bin/bash" >> /etc/passwd
         echo "$name:$password:1::::::" >> /etc/shadow

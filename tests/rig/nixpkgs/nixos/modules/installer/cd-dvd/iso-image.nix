@@ -68,19 +68,6 @@ in
     fileSystems = config.lib.isoFileSystems;
     boot.loader.grub.enable = lib.mkForce false;
 
-    environment.etc."nix/nix.conf".text = lib.concatStrings (
-      lib.mapAttrsToList (
-        name: value:
-        "${name} = ${
-          if builtins.isList value then
-            toString value
-          else if value == true then
-            "true"
-          else
-            toString value
-        }\n"
-      ) config.nix.settings
-    );
     environment.etc."post-boot".text = config.boot.postBootCommands;
     boot.postBootCommands = ''
       nix-store --load-db < /nix/store/nix-path-registration
