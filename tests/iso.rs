@@ -48,7 +48,7 @@ fn look_into(live: &Live, tree: &Path) {
     assert!(calamares.contains("nixos@check"), "{calamares}");
     let welcome = sh("cat /run/current-system/sw/share/calamares/modules/welcome.conf");
     assert!(
-        welcome.contains("requiredStorage") && !welcome.contains("internet"),
+        welcome.contains("requiredStorage") && !welcome.contains("\"internet\""),
         "{welcome}"
     );
     assert!(sh("command -v nix-cfg-install").starts_with("/run/current-system/sw/bin/"));
