@@ -21,6 +21,7 @@ demo: static rig
 	tests/rig/demo
 
 demo-calamares: static rig
+	dpkg -s xvfb xdotool imagemagick > /dev/null 2>&1 || apt-get install -y -qq --no-install-recommends xvfb xdotool imagemagick
 	cargo test --test demo_calamares -- --ignored --test-threads 1
 
 test: check static rig vm

@@ -64,8 +64,14 @@ const GIT: [&str; 2] = ["--bind", "/usr/bin/git:/usr/bin/git"];
 fn what_the_installer_adds_to_a_flake_in_git_is_seen_by_the_next_rebuild() {
     for nix in VERSIONS {
         let repository = repository();
+        write(&repository, "notes/todo.txt", "not tracked");
         let live = live(nix, &repository).with(&GIT);
         let said = install(&live).ok();
+        assert!(
+            said.out.contains("Git does not know notes/todo.txt\\n"),
+            "{nix}: {}",
+            said.out
+        );
         assert!(
             said.out.contains("Made hosts/alpha/machine.nix known to git"),
             "{nix}: {}",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::Job;
+use super::target::Target;
 use crate::nix::command::{Invocation, Runner, shell_word};
 use crate::report::Problem;
 
@@ -43,6 +44,38 @@ pub(super) fn track(job: &Job<'_>, root: &Path, files: &[PathBuf]) -> Result<()>
             Err(Err(error)) => return Err(error),
         }
     }
+    others(job, root)
+}
+
+/// How many of the user's files are named.
+const SHOWN: usize = 20;
+
+/// Warns of the user's own files that are not tracked: this program reads the tree without git, so that nobody noticed.
+fn others(job: &Job<'_>, root: &Path) -> Result<()> {
+    let ask = git(root).args(["ls-files", "--others", "--exclude-standard"]).quiet();
+    let finished = match job.runner.run(&ask, &mut |_, _| {}) {
+        Ok(finished) if finished.status.success() => finished,
+        Ok(_) => return Ok(()),
+        // There is no git: told above.
+        Err(error) => return error.downcast::<Problem>().map(drop),
+    };
+    let text = String::from_utf8_lossy(&finished.stdout);
+    let names: Vec<&str> = text.lines().collect();
+    let what = match names.as_slice() {
+        [] => return Ok(()),
+        [only] => format!("Git does not know {only}"),
+        [first, more @ ..] => format!("Git does not know {first} and {} more files", more.len()),
+    };
+    let problem = Problem::warning("git-untracked", what)
+        .because(format!(
+            "The system is installed with all files of the configuration. {HIDDEN}"
+        ))
+        .remedy(format!(
+            "If it needs them, before the first nixos-rebuild: git -C {} add .",
+            Target::new("/").etc_nixos().display()
+        ))
+        .raw(names[..names.len().min(SHOWN)].join("\n"));
+    job.report.problem(&problem);
     Ok(())
 }
 
@@ -63,14 +96,18 @@ fn run(runner: &Runner, invocation: &Invocation) -> Result<bool> {
     Ok(runner.run(invocation, &mut |_, _| {})?.status.success())
 }
 
+/// Why it matters.
+const HIDDEN: &str =
+    "But `nixos-rebuild` reads a flake in a git repository through git, which hides what it does not track.";
+
 fn untracked(file: &Path) -> Problem {
     Problem::warning("git-untracked", format!("Git does not know {}", file.display()))
-        .because(
-            "The system is installed with it. But `nixos-rebuild` reads a flake in a git repository through git, which hides \
-             what it does not track; and there is no git here that could be told.",
-        )
+        .because(format!(
+            "The system is installed with it. {HIDDEN} There is no git here that could be told."
+        ))
         .remedy(format!(
-            "In the installed system, before the first nixos-rebuild: git -C /etc/nixos add --intent-to-add --force {}",
+            "In the installed system, before the first nixos-rebuild: git -C {} add --intent-to-add --force {}",
+            Target::new("/").etc_nixos().display(),
             shell_word(file.as_os_str())
         ))
 }
