@@ -192,7 +192,7 @@ in
       type = types.listOf types.raw;
       readOnly = true;
       internal = true;
-      description = "What rebuilding the targets needs, besides what they need to run.";
+      description = "What evaluating and rebuilding the targets needs, besides what they need to run.";
     };
     closures = mkOption {
       type = types.listOf types.raw;
@@ -213,7 +213,10 @@ in
       type = types.listOf types.path;
       default = [ ];
       example = literalExpression "[ pkgs.htop ]";
-      description = "More store paths for the ISO's store.";
+      description = ''
+        More store paths for the ISO's store: what the configuration needs while it is evaluated (import from derivation), or
+        packages that a later change may ask for. `offlineRebuild` keeps them on the machine, too.
+      '';
     };
   };
 
@@ -223,7 +226,8 @@ in
       rebuildPaths =
         (if cfg.closure == "full" then map (toplevel: toplevel.drvPath) toplevels else [ ])
         ++ (if cfg.closure != "runtime" then lib.concatMap (closure: closure.storePaths) closures else [ ])
-        ++ (if cfg.flake == null then [ ] else (import ./inputs-of.nix cfg.flake).sources);
+        ++ (if cfg.flake == null then [ ] else (import ./inputs-of.nix cfg.flake).sources)
+        ++ cfg.extraStorePaths;
       settings = lib.mkMerge [
         (mkIf (cfg.closure != "runtime") {
           not-covered = lib.unique (lib.concatMap (closure: closure.refuse) closures);
@@ -260,7 +264,7 @@ in
           target = "/nix-cfg";
         }
       ];
-      storeContents = toplevels ++ cfg.rebuildPaths ++ cfg.extraStorePaths;
+      storeContents = toplevels ++ cfg.rebuildPaths;
       # nixpkgs' own level 19 makes an image 11 % smaller and takes 22 times as long: a Debian /usr of 158 MB became 46.3 MB
       # in 1.9 s of one processor (level 6) and 41.1 MB in 43 s (level 19). Reading is as fast.
       squashfsCompression = mkDefault "zstd -Xcompression-level 6";

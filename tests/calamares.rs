@@ -14,11 +14,15 @@ const CALAMARES: &str = "3.3";
 fn a_configuration_is_installed_and_its_user_gets_the_password() {
     for (calamares, tree, host, user) in [
         ("3.3", "channel", "", "alice"),
-        ("3.3", "flake", "host: beta", "bert"),
+        // What was chosen on the page goes before the settings.
+        ("3.3", "flake", "host: alpha", "bert"),
         ("3.4", "channel", "", "alice"),
     ] {
         let mut gui = Gui::new(calamares, tree);
         gui.storage["username"] = json!(user);
+        if tree == "flake" {
+            gui.storage["packagechooser_host"] = json!("beta");
+        }
         let said = gui
             .run_between(&format!("echo '{host}' > /etc/nix-cfg-install.yaml"), "")
             .ok();
@@ -37,6 +41,11 @@ fn a_configuration_is_installed_and_its_user_gets_the_password() {
         );
         let receipt = gui.live.read("/mnt/var/lib/nix-cfg-install/receipt.json");
         assert!(receipt.contains(tree), "{what}: {receipt}");
+        assert_eq!(
+            receipt.contains(r#""host": "beta""#),
+            tree == "flake",
+            "{what}: {receipt}"
+        );
     }
 }
 

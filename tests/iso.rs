@@ -542,3 +542,73 @@ fn derivations_that_forbid_substitution_are_copied_where_the_live_nix_can_be_tol
     let old = settings("2.18.8");
     assert!(old.get("always-allow-substitutes").is_none(), "{old}");
 }
+
+#[test]
+fn what_a_configuration_builds_while_it_is_evaluated_is_built_again_on_the_target_from_what_the_iso_was_given() {
+    let tree = tree("flake");
+    let source = r#"(pkgs.fetchurl "repository.tar" "a repository\n")"#;
+    let module = format!(
+        r#"tools.nixosModules.default
+            ({{ pkgs, ... }}: {{
+              environment.etc."made".text = builtins.readFile (pkgs.glue "made" {{ }} "cat ${{{source}}} > $out");
+            }})"#
+    );
+    edit(&tree, "flake.nix", "tools.nixosModules.default", &module);
+    let emitted = Emitted::new(tree.path(), &["--host", "alpha"]);
+    let builder = builder("2.26", &emitted);
+    let source_there = "echo 'a repository' > /tmp/repository.tar && nix-store --add-fixed sha256 /tmp/repository.tar";
+    builder.sh(&format!("{CONFIG}\n{source_there}")).ok();
+    let image = build(&builder, "");
+    boot("2.26", &image)
+        .install("")
+        .fails(3, &["repository.tar", "is not on this medium"]);
+    let given = format!(
+        "modules = [ {{ offlineInstaller.extraStorePaths = let pkgs = inputs.config.nixosConfigurations.alpha.pkgs; in [ {source} ]; }} ]"
+    );
+    edit_text(&emitted.dir().join("flake.nix"), "modules = [ ]", &given);
+    let live = boot("2.26", &build(&builder, ""));
+    live.install("").ok();
+    let system = "/mnt/nix/var/nix/profiles/system";
+    assert_eq!(live.read(&format!("{system}/etc/made")), "a repository\n");
+}
+
+#[test]
+fn the_module_makes_an_installer_of_a_live_system_of_ones_own() {
+    let emitted = Emitted::miniature("flake", &["--host", "alpha"]);
+    let own = r#"own = inputs.config.inputs.nixpkgs.lib.nixosSystem {
+        modules = [
+          "${inputs.config.inputs.nixpkgs}/nixos/modules/installer/cd-dvd/installation-cd-minimal.nix"
+          installer.nixosModules.offline-installer
+          {
+            nixpkgs.hostPlatform = "x86_64-linux";
+            offlineInstaller = {
+              configuration = ./nix-cfg;
+              flake = inputs.config;
+              targets = [ inputs.config.nixosConfigurations.alpha ];
+              hosts = [ "alpha" ];
+            };
+          }
+        ];
+      };
+      iso = installer"#;
+    edit_text(&emitted.dir().join("flake.nix"), "iso = installer", own);
+    let live = builder("2.26", &emitted);
+    let eval = |what: &str| nix(&live, &format!("eval --raw 'path:/work#{what}'")).ok().out;
+    assert!(eval("own.config.system.build.isoImage.drvPath").ends_with("-x86_64-linux.iso.drv"));
+    let settings = eval(r#"own.config.environment.etc."nix-cfg-install.yaml".text"#);
+    assert!(
+        settings.contains("host: \"alpha\"\n") && settings.contains("not-covered: ["),
+        "{settings}"
+    );
+    // It holds the same as what mkOfflineIso makes, but for the live system itself.
+    let held = |of: &str| {
+        let paths = format!("eval --json path:/work#{of}.config.offlineInstaller.rebuildPaths");
+        nix(
+            &live,
+            &format!("{paths} --apply 'map (path: builtins.unsafeDiscardStringContext \"${{path}}\")'"),
+        )
+        .ok()
+        .out
+    };
+    assert_eq!(held("own"), held("iso.live"));
+}
