@@ -97,8 +97,9 @@ impl Report {
             unit,
             item,
             per_second: state.meter.pace(done, now),
-            // How long an evaluation takes is not known before its end.
-            eta_seconds: state.meter.eta(now).filter(|_| unit != Unit::Evaluated),
+            // Only bytes have a pace: an evaluation has no total, and one build is not like another. An estimate would stand
+            // there, and be wrong, as long as one runs.
+            eta_seconds: state.meter.eta(now).filter(|_| unit == Unit::Bytes),
         };
         state.face.show(&event);
     }
