@@ -8,8 +8,8 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::gui::{at_version, fixture, git};
-use common::{at_hand, project, temporary};
+use common::gui::{STRUCTURES, at_version, configuration, fixture, git};
+use common::{at_hand, temporary};
 use nix_cfg_install::iso::calamares_config::{Known, derive};
 use serde_yaml::Value;
 
@@ -26,7 +26,7 @@ fn known(users: Option<&[&str]>) -> Known {
 }
 
 fn yaml(folder: &Path, name: &str) -> Value {
-    let text = fs::read_to_string(folder.join("share/calamares").join(name)).unwrap();
+    let text = fs::read_to_string(configuration(folder).join(name)).unwrap();
     serde_yaml::from_str(&text).unwrap()
 }
 
@@ -88,12 +88,12 @@ fn holds(before: &Path, after: &Path, version: &str) {
     assert_eq!(requirements["requiredStorage"].as_f64(), Some(13.3), "{version}");
     assert!(yaml(after, "modules/locale.conf").get("geoip").is_none(), "{version}");
     // A country that readers of YAML 1.1 take for `false`.
-    let locale = fs::read_to_string(after.join("share/calamares/modules/locale.conf")).unwrap();
+    let locale = fs::read_to_string(configuration(after).join("modules/locale.conf")).unwrap();
     assert!(!locale.contains(": NO"), "{version}: {locale}");
 
     // What is not ours to decide: among it that the disk is unmounted after a failure, too.
     for file in ["umount", "mount", "partition", "keyboard", "finished"] {
-        let read = |folder: &Path| fs::read(folder.join(format!("share/calamares/modules/{file}.conf"))).ok();
+        let read = |folder: &Path| fs::read(configuration(folder).join(format!("modules/{file}.conf"))).ok();
         assert_eq!(read(before), read(after), "{version}: {file}.conf was changed");
     }
 
@@ -118,20 +118,16 @@ fn holds(before: &Path, after: &Path, version: &str) {
 
 #[test]
 fn every_structure_that_upstream_had_becomes_an_offline_installer() {
-    for version in ["early", "middle", "late"] {
+    for version in STRUCTURES {
         let folder = fixture(version);
         derive(folder.path(), &known(None)).unwrap();
-        holds(
-            &project().join("tests/fixtures/calamares").join(version),
-            folder.path(),
-            version,
-        );
+        holds(fixture(version).path(), folder.path(), version);
     }
 }
 
 #[test]
 fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
-    for version in ["early", "middle", "late"] {
+    for version in STRUCTURES {
         let derived = |hosts: &[&str]| {
             let folder = fixture(version);
             let hosts = hosts.iter().map(|&name| name.to_owned()).collect();
@@ -140,7 +136,7 @@ fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
         };
         let one = derived(&["alpha"]);
         assert!(
-            !fs::read_to_string(one.path().join("share/calamares/settings.conf"))
+            !fs::read_to_string(configuration(one.path()).join("settings.conf"))
                 .unwrap()
                 .contains("packagechooser")
         );
@@ -173,16 +169,13 @@ fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
 
 #[test]
 fn the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open() {
-    for version in ["early", "middle", "late"] {
+    for version in STRUCTURES {
         let login = |users: Option<&[&str]>| {
             let folder = fixture(version);
             derive(folder.path(), &known(users)).unwrap();
             yaml(folder.path(), "modules/users.conf")["presets"]["loginName"].clone()
         };
-        let before = yaml(
-            &project().join("tests/fixtures/calamares").join(version),
-            "modules/users.conf",
-        );
+        let before = yaml(fixture(version).path(), "modules/users.conf");
         assert_eq!(
             login(Some(&["alice"])),
             serde_yaml::from_str::<Value>("{ value: alice, editable: false }").unwrap()

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::gui::{Gui, at_version, fixture, pages, trace};
+use common::gui::{Gui, SHOW_PAGES, at_version, fixture, pages, trace};
 use common::project;
 use nix_cfg_install::iso::calamares_config::{Known, derive};
 
@@ -206,8 +206,7 @@ fn the_pages_on_a_screen() {
     // The disk of the rig under a name that Calamares looks at, for the room that is asked for.
     let script = format!(
         "disk=$(findmnt -no SOURCE /mnt) && mknod /dev/sda b 7 ${{disk#/dev/loop}}
-         export QT_QPA_PLATFORM=xcb DISPLAY={DISPLAY} QT_QUICK_BACKEND=software XDG_RUNTIME_DIR=/run LC_ALL=C.UTF-8
-         timeout 120 calamares -d -X -c /calamares -D8 > /calamares.log 2>&1"
+         (export QT_QPA_PLATFORM=xcb DISPLAY={DISPLAY}; {SHOW_PAGES}) > /calamares.log 2>&1"
     );
     let mut calamares = live.start(&script);
     let log = live.state.path().join("live/upper/calamares.log");

@@ -127,7 +127,7 @@ fn root(text: &str) -> Result<(String, PathBuf), String> {
 /// `nix-cfg-iso calamares-config`.
 #[derive(Debug, ClapArgs)]
 pub struct CalamaresConfig {
-    /// The installed calamares-nixos-extensions, with share/calamares and lib/calamares; it is changed
+    /// The installed calamares-nixos-extensions, with its share, lib and perhaps etc; it is changed
     pub folder: PathBuf,
     /// How many bytes the largest system takes
     #[arg(long, value_name = "BYTES")]

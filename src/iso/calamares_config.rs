@@ -41,16 +41,25 @@ const INSTALL_WEIGHT: u64 = 80;
 const CHECK: &str = "nixos@check";
 const INSTALL: &str = "nixos@install";
 
-/// Changes the calamares-nixos-extensions installed in `folder` (`share/calamares` and `lib/calamares/modules` below it) to
-/// ours, and tells what was done.
+/// Where a package has the configuration: nixpkgs' own copy (from 25.05 on) in the first, calamares-nixos-extensions in the
+/// second. The branding is in the second in any case.
+const CONFIGURATIONS: [&str; 2] = ["etc/calamares", SHARE];
+const SHARE: &str = "share/calamares";
+
+/// Changes the calamares-nixos-extensions installed in `folder` (its configuration, and `lib/calamares/modules`) to ours, and
+/// tells what was done.
 ///
 /// # Errors
 /// A [`Problem`] when the folder is not what is known of upstream; reading and writing.
 pub fn derive(folder: &Path, known: &Known) -> Result<Vec<String>> {
-    let share = folder.join("share/calamares");
-    let modules = share.join("modules");
+    let places = CONFIGURATIONS.map(|place| folder.join(place));
+    let is_there = |place: &&PathBuf| place.join("settings.conf").exists();
+    let configuration = places.iter().find(is_there).unwrap_or(&places[0]);
+    let modules = configuration.join("modules");
     let mut notes = Vec::new();
-    edit(&share.join("settings.conf"), |text| settings(text, known, &mut notes))?;
+    edit(&configuration.join("settings.conf"), |text| {
+        settings(text, known, &mut notes)
+    })?;
     edit(&modules.join("welcome.conf"), |text| {
         welcome(text, known.closure_bytes, &mut notes);
         Ok(())
@@ -77,7 +86,7 @@ pub fn derive(folder: &Path, known: &Known) -> Result<Vec<String>> {
         write(&modules.join(format!("nixos-{step}.conf")), &instance)?;
     }
     files::put_module(&folder.join("lib/calamares/modules/nixos"))?;
-    notes.extend(files::put_status(&share.join("branding/nixos"))?);
+    notes.extend(files::put_status(&folder.join(SHARE).join("branding/nixos"))?);
     Ok(notes)
 }
 
@@ -152,7 +161,8 @@ fn settings(settings: &mut Mapping, known: &Known, notes: &mut Vec<String>) -> R
     let mut instances = list(settings, "instances");
     instances.retain(|instance| {
         let module = instance.get("module").and_then(Value::as_str);
-        !module.is_some_and(|module| DECIDED.contains(&module))
+        // And the weight that newer nixpkgs give the job whose place is taken.
+        !module.is_some_and(|module| DECIDED.contains(&module) || module == "nixos")
     });
     if known.hosts.len() > 1 {
         instances.push(serde_yaml::to_value(

@@ -1,6 +1,6 @@
 //! The real Calamares in a live system, unattended or on a screen.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix_cfg_install::iso::calamares_config::{Known, derive};
@@ -201,11 +201,38 @@ impl Gui {
     }
 }
 
-/// One of the configurations of upstream's structure, copied to be changed.
+/// The structures that upstream's configuration had; see [`fixture`].
+pub const STRUCTURES: [&str; 4] = ["early", "middle", "late", "nixpkgs"];
+
+/// One of the configurations of upstream's structure, copied to be changed. `nixpkgs` is `late` as nixpkgs' own copy is
+/// installed from 25.05 on: in etc, its modules beside it, and with a weight for the job (2026).
 pub fn fixture(name: &str) -> TempDir {
     let folder = temporary();
-    super::copy(&project().join("tests/fixtures/calamares").join(name), folder.path());
+    let source = if name == "nixpkgs" { "late" } else { name };
+    super::copy(&project().join("tests/fixtures/calamares").join(source), folder.path());
+    if name == "nixpkgs" {
+        let (share, etc) = (
+            folder.path().join("share/calamares"),
+            folder.path().join("etc/calamares"),
+        );
+        std::fs::create_dir_all(&etc).unwrap();
+        for name in ["settings.conf", "modules"] {
+            std::fs::rename(share.join(name), etc.join(name)).unwrap();
+        }
+        let weight = "instances:\n- { module: nixos, weight: 48 }\n";
+        super::edit(&folder, "etc/calamares/settings.conf", "instances:\n", weight);
+    }
     folder
+}
+
+/// Where the configuration of a package is.
+pub fn configuration(folder: &Path) -> PathBuf {
+    let etc = folder.join("etc/calamares");
+    if etc.exists() {
+        etc
+    } else {
+        folder.join("share/calamares")
+    }
 }
 
 /// What git says of the repository of calamares-nixos-extensions.
@@ -240,29 +267,36 @@ pub fn at_version(repository: &str, version: &str) -> TempDir {
     folder
 }
 
-/// A live system with the Calamares that is installed in `folder` (as [`at_version`] gives it) in /calamares, pages and all.
+/// A live system with the Calamares that is installed in `folder` (as [`at_version`] gives it), pages and all: started by
+/// [`SHOW_PAGES`].
 pub fn pages(calamares: &str, folder: &Path) -> Live {
-    let share = folder.join("share/calamares");
     // Without such a folder Calamares ends at once.
-    std::os::unix::fs::symlink("/usr/share/calamares/qml", share.join("qml")).unwrap();
-    let branding = share.join("branding/nixos/branding.desc");
+    std::os::unix::fs::symlink("/usr/share/calamares/qml", folder.join("share/calamares/qml")).unwrap();
+    let branding = folder.join("share/calamares/branding/nixos/branding.desc");
     if !branding.exists() {
         let rig = project().join("tests/rig/calamares/branding/rig/branding.desc");
         let text = std::fs::read_to_string(rig).unwrap();
         std::fs::write(branding, text.replace("componentName: rig", "componentName: nixos")).unwrap();
     }
-    let settings: Value = serde_yaml::from_str(&std::fs::read_to_string(share.join("settings.conf")).unwrap()).unwrap();
+    let settings = configuration(folder).join("settings.conf");
+    let settings: Value = serde_yaml::from_str(&std::fs::read_to_string(settings).unwrap()).unwrap();
     let modules = settings["modules-search"][1].as_str().unwrap();
     let bind = |host: &Path, guest: &str| format!("{}:{guest}", host.display());
     Live::bare("2.26").with(&[
         "--calamares",
         calamares,
         "--bind",
-        &bind(&share, "/calamares"),
+        &bind(folder, "/extensions"),
         "--bind",
         &bind(&folder.join("lib/calamares/modules"), modules),
     ])
 }
+
+/// As NixOS' package starts it: the configuration is looked for where these two variables say.
+pub const SHOW_PAGES: &str = "
+    export XDG_CONFIG_DIRS=/extensions/etc:/extensions/share XDG_DATA_DIRS=/extensions/share:/usr/share
+    export QT_QUICK_BACKEND=software PYTHONDONTWRITEBYTECODE=1 XDG_RUNTIME_DIR=/run LC_ALL=C.UTF-8
+    exec timeout 120 calamares -d -X -D8";
 
 /// What the slideshow saw: seconds since its first word, and the per cent of the whole that the bar shows.
 pub fn trace(said: &Said) -> Vec<(f64, f64, String)> {
