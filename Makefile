@@ -26,13 +26,13 @@ demo-calamares: static rig
 
 test: check static rig vm
 	cargo test --tests --no-fail-fast
-	tests/vm/run by_hand_uefi
+	tests/vm/run by_hand_uefi calamares_uefi_channel
 
 # See tests/vm/README.md.
 vm-test: static vm
 	tests/vm/run
 
-vm:
+vm: static
 	tests/vm/setup
 
 check: lint

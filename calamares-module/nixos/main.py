@@ -74,6 +74,8 @@ def run_helper(configuration):
             process.stdin.close()
         except BrokenPipeError:
             pass
+    # The jobs that follow are not ours: what was said of this one would be shown until the next one begins.
+    libcalamares.globalstorage.insert(STATUS, {})
     if code == 0:
         return None
     return events.failure or unexplained(command, code, events.last_words)

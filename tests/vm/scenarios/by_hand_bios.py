@@ -14,11 +14,11 @@ def play(run):
     """The scenario."""
     flake = run.tree("flake", {"hosts/beta/default.nix": [("boot.loader.systemd-boot.enable = true;", GRUB)]})
     disk = run.disk("1500M")
-    with run.live("bios", run.iso("channel"), disk, AGENDA, {"flake": flake}) as live:
+    with run.live("bios", run.iso("flake"), disk, AGENDA, {"flake": flake}) as live:
         live.ends()
     run.check_progress()
     with run.installed("bios", disk) as system:
-        system.expect("MiniNixOS 24.05: beta is up, .* /boot on the root file system")
+        system.expect("MiniNixOS 24.05.*: beta is up, .* /boot on the root file system")
         system.login("bert", "demo")
         system.says("ls -d /sys/firmware/efi", "No such file")
         run.stage("logged in")

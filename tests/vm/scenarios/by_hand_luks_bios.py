@@ -26,7 +26,7 @@ def play(run):
         system.send("open sesame\r")
         system.expect("stage 1: opened luks-.*\n(?s:.*)stage 1: opened luks-.*\n")
         run.stage("the key in the initrd opened both")
-        system.expect("MiniNixOS 24.05: channel-demo is up, .* /boot on the root file system, swap devices 1")
+        system.expect("MiniNixOS 24.05.*: channel-demo is up, .* /boot on the root file system, swap devices 1")
         if "Passphrase for" in system.console.text:
             raise Failed("the initrd asked for the passphrase once more")
         system.login("alice", "demo")

@@ -16,7 +16,7 @@ def play(run):
         live.ends()
     run.check_progress()
     with run.installed("uefi", disk) as system:
-        system.expect("MiniNixOS 24.05: channel-demo is up, .* /boot vfat")
+        system.expect("MiniNixOS 24.05.*: channel-demo is up, .* /boot vfat")
         system.login("alice", "demo")
         system.says("findmnt / || grep ' / ' /proc/mounts", "ext4")
         system.says("cat /etc/motd", "Installed from your own configuration")

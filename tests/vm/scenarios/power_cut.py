@@ -25,5 +25,5 @@ def play(run):
         live.ends()
     run.check_progress()
     with run.installed("uefi", disk) as system:
-        system.expect("MiniNixOS 24.05: channel-demo is up, .* /boot vfat")
+        system.expect("MiniNixOS 24.05.*: channel-demo is up, .* /boot vfat")
         system.login("alice", "demo")

@@ -55,7 +55,9 @@ in
     system.path = pkgs.glue "system-path" { paths = config.environment.systemPackages; } ''
       mkdir -p $out/bin
       for path in $paths; do
-        if [ -e $path/share/calamares ]; then mkdir -p $out/share && ln -s $path/share/calamares $out/share/; fi
+        for part in share lib; do
+          [ ! -e $path/$part/calamares ] || { mkdir -p $out/$part && ln -s $path/$part/calamares $out/$part/; }
+        done
         [ -e $path/bin ] || continue
         for program in $path/bin/*; do
           name=$(basename $program)

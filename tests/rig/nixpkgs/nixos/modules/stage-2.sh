@@ -1,4 +1,4 @@
-# The system's init: activates it, mounts what fstab says, and offers a login on the consoles. @shell@, @busybox@, @system@
+# The system's init: activates it, mounts what fstab says, and offers a login on the consoles. @shell@, @busybox@, @shadow@, @system@
 export PATH=@busybox@/bin
 system=@system@
 host=$(cat "$system/etc/hostname")
@@ -24,13 +24,18 @@ grep -v '^#' /etc/fstab | while read -r device at type options _; do
     *) mkdir -p "$at" && mount -t "$type" -o "$options" "$device" "$at" ;;
   esac
 done
+# PAM looks for it there, and starts it without a PATH.
+mkdir -p /usr/sbin
+echo '#!/bin/sh
+exec @shadow@/lib/ld-linux-x86-64.so.2 --library-path @shadow@/lib @shadow@/libexec/unix_chkpwd "$@"' > /usr/sbin/unix_chkpwd
+chmod 755 /usr/sbin/unix_chkpwd
 sync
 swap=$(tail -n +2 /proc/swaps | wc -l)
 boot=$(grep ' /boot ' /proc/mounts | cut -d' ' -f3)
 echo "MiniNixOS $(cat "$system/nixos-version"): $host is up, from $system, /boot ${boot:-on the root file system}, swap devices $swap"
 respawn() {
   while :; do
-    setsid getty -L -l @busybox@/bin/login "$1" 115200 vt100
+    setsid getty -L -l @shadow@/bin/login "$1" 115200 vt100
     sleep 1
   done
 }

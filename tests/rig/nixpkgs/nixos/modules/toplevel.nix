@@ -98,7 +98,7 @@ in
         sed "s|@system@|$out|" $activatePath > $out/activate
         sed "s|@system@|$out|" $switchPath > $out/bin/switch-to-configuration
         chmod +x $out/activate $out/bin/switch-to-configuration
-        { echo "#!${pkgs.bash}/bin/bash"; sed "s|@system@|$out|; s|@busybox@|${pkgs.busybox}|" ${./stage-2.sh}; } > $out/init
+        { echo "#!${pkgs.bash}/bin/bash"; sed "s|@system@|$out|; s|@busybox@|${pkgs.busybox}|; s|@shadow@|${pkgs.shadow}|g" ${./stage-2.sh}; } > $out/init
         chmod +x $out/init
         printf %s ${config.system.nixos.version} > $out/nixos-version
         printf %s ${pkgs.system} > $out/system

@@ -1,4 +1,9 @@
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   inherit (lib) mkOption mkEnableOption types;
   users = lib.mapAttrsToList (name: user: user // { inherit name; }) config.users.users;
@@ -73,6 +78,14 @@ in
       group = "root";
     };
     environment.systemPackages = builtins.concatMap (user: user.packages) users;
+    environment.etc."pam.d/login".text =
+      lib.concatStrings (
+        map (kind: "${kind} required ${pkgs.shadow}/lib/security/pam_unix.so\n") [
+          "auth"
+          "account"
+        ]
+      )
+      + "session required ${pkgs.shadow}/lib/security/pam_permit.so\n";
     # name:uid:group:home:password, read by the activation.
     environment.etc."users.spec".text = lib.concatMapStrings (
       user:
