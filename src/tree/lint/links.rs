@@ -6,33 +6,55 @@ use walkdir::WalkDir;
 
 use crate::report::Problem;
 
+const OUTSIDE: &str = "tree-link-outside";
+const BROKEN: &str = "tree-link-broken";
+
+/// So many of a kind are told one by one; trees with dotfiles can have dozens.
+const FEW: usize = 3;
+
 /// Warns of links that lead nowhere or out of the tree at `root`: they are kept as they are.
 #[must_use]
 pub fn links(root: &Path) -> Vec<Problem> {
     let entries = WalkDir::new(root).sort_by_file_name().into_iter().flatten();
-    entries
-        .filter(walkdir::DirEntry::path_is_symlink)
-        .filter_map(|entry| {
-            let path = entry.path().strip_prefix(root).ok()?;
-            let link = std::fs::read_link(entry.path()).ok()?;
-            judge_link(root, path, &link)
-        })
-        .collect()
+    let found = entries.filter(walkdir::DirEntry::path_is_symlink).filter_map(|entry| {
+        let path = entry.path().strip_prefix(root).ok()?;
+        let link = std::fs::read_link(entry.path()).ok()?;
+        judge_link(root, path, &link)
+    });
+    let told = together(found.collect(), OUTSIDE, "lead out of the configuration");
+    together(told, BROKEN, "lead to something that does not exist")
+}
+
+/// One problem for all with `code`, where there are many; `what` says what those links do.
+fn together(problems: Vec<Problem>, code: &str, what: &str) -> Vec<Problem> {
+    let (many, mut others): (Vec<Problem>, Vec<Problem>) =
+        problems.iter().cloned().partition(|problem| problem.code == code);
+    if many.len() <= FEW {
+        return problems;
+    }
+    let places = many.iter().take(FEW).filter_map(|problem| problem.place.as_ref());
+    let places: Vec<String> = places.map(ToString::to_string).collect();
+    others.extend(many.first().map(|first| {
+        Problem::warning(first.code, format!("{} links {what}", many.len()))
+            .because(format!("The first: {}. {}", places.join(", "), first.why))
+            .remedy(&first.remedy)
+    }));
+    others
 }
 
 fn judge_link(root: &Path, path: &Path, link: &Path) -> Option<Problem> {
     let resolved = resolve(path.parent()?, link);
     let problem = match resolved {
         None => Problem::warning(
-            "tree-link-outside",
+            OUTSIDE,
             format!("A link leads out of the configuration, to {}", link.display()),
         )
         .because("On the installed system something else may be there, or nothing."),
         Some(inside) if root.join(&inside).symlink_metadata().is_err() => Problem::warning(
-            "tree-link-broken",
+            BROKEN,
             format!("A link leads to {}, which does not exist", link.display()),
         )
-        .because("It is kept as it is."),
+        .because("Links are kept as they are."),
         Some(_) => return None,
     };
     Some(problem.at(path, None, None).remedy("Nothing, if that is meant."))
@@ -89,5 +111,23 @@ mod tests {
                 "tree-link-broken broken"
             ]
         );
+    }
+
+    #[test]
+    fn many_links_of_a_kind_are_told_in_one_warning_that_names_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c", "d"] {
+            symlink("none", folder.path().join(name)).unwrap();
+        }
+        symlink("/etc/passwd", folder.path().join("x")).unwrap();
+        let found = links(folder.path());
+        let codes: Vec<&str> = found.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["tree-link-outside", "tree-link-broken"]);
+        let text = found[1].to_string();
+        assert!(
+            text.starts_with("4 links lead to something that does not exist\n"),
+            "{text}"
+        );
+        assert!(text.contains("The first: a, b, c. Links are kept"), "{text}");
     }
 }
