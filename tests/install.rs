@@ -293,3 +293,20 @@ fn odd_names_reach_the_disk_as_they_are() {
     )
     .ok();
 }
+
+#[test]
+fn the_name_that_every_live_system_has_chooses_no_host() {
+    let tree = tree("flake");
+    common::edit(
+        &tree,
+        "flake.nix",
+        "nixosConfigurations.beta",
+        "nixosConfigurations.nixos",
+    );
+    let live = Live::with_disk("2.26").tmp_tree(tree.path());
+    assert_eq!(live.read("/proc/sys/kernel/hostname"), "nixos\n");
+    live.install("")
+        .fails(3, &["several hosts", "alpha, nixos", "--host NAME"]);
+    live.sh("echo alpha > /proc/sys/kernel/hostname; nix-cfg-install --check --progress plain")
+        .ok();
+}

@@ -172,11 +172,20 @@ fn lenient_module(lenience: Lenience) -> String {
     format!("{{ {undeclared} {unfree} {assertions} }}")
 }
 
-/// The name of the live system: a flake may have a host of that name.
+/// What NixOS calls every machine that was given no name, live systems among them (nixos/modules/tasks/network-interfaces.nix).
+/// It says nothing of which host of a flake this machine is, even where one has that name.
+const DEFAULT_NAME: &str = "nixos";
+
+/// The name of the live system, where it was given one: a flake may have a host of that name.
 #[must_use]
 pub fn machine_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().to_owned()
+    let name = name.trim();
+    if name == DEFAULT_NAME {
+        String::new()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// `path:` and never the bare folder: a folder with `.git` would be read through git, which hides untracked files. The
