@@ -325,7 +325,7 @@ fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_proce
     edit_text(
         &folder("arm/flake.nix"),
         "desktop =",
-        "closureList = ./closure.json;\n        desktop =",
+        "closureList = ./closure.json; offlineRebuild = true;\n        desktop =",
     );
     let image = evaluator.image("/folders/arm");
     assert!(image.ends_with("-aarch64-linux.iso.drv"), "{image}");
