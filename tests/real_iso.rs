@@ -335,3 +335,38 @@ fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_proce
         list[0]["counts"]["frontier_outputs"]
     );
 }
+
+#[test]
+fn the_channel_on_the_machine_rebuilds_the_system_from_what_its_iso_held() {
+    let Some(nixpkgs) = at_hand("NIXPKGS", "comparing the channel with the ISO's nixpkgs") else {
+        return;
+    };
+    let _alone = alone();
+    let emitted = Emitted::new(server("x86_64-linux").path(), &CHANNEL);
+    without_frontier(&emitted);
+    let evaluator = Evaluator::new("2.26", &nixpkgs, &[(emitted.dir(), "/work")]);
+    evaluator.lock(emitted.dir(), "nixos-24.05", None);
+    let toplevel = "all: (builtins.head all).config.system.build.toplevel.drvPath";
+    let on_iso = evaluator
+        .eval(&format!("--raw path:/work#iso.targets --apply '{toplevel}'"))
+        .out;
+    // The channel as an ISO makes it (installer/cd-dvd/channel.nix), at another path and with files of its own.
+    let found = evaluator.live.sh(&format!(
+        "{CONFIG}
+         mkdir /channel && cp -r {} /channel/nixos && chmod u+w /channel/nixos
+         printf .20240529.3333333 > /channel/nixos/.version-suffix
+         drv=$(nix-instantiate '<nixpkgs/nixos>' -A system -I nixpkgs=/channel/nixos -I nixos-config=/work/nix-cfg/configuration.nix)
+         nix-cfg-iso frontier target={on_iso} channel=$drv --out /frontier.json && cat /frontier.json",
+        evaluator.nixpkgs.path
+    ));
+    let found: Value = serde_json::from_str(&found.ok().out).unwrap();
+    let frontier = found["frontier"].as_array().unwrap();
+    assert!(frontier.len() > 100, "{found}");
+    for one in frontier {
+        assert_eq!(
+            one["variants"],
+            json!(["target", "channel"]),
+            "only one of both needs {one}"
+        );
+    }
+}
