@@ -23,6 +23,10 @@ PATIENCE = 240  # seconds to wait for any condition: emulation on a busy machine
 EMULATOR_PANIC = re.compile(r"Kernel panic - not syncing: (?!Attempted to kill init|VFS|No working init|Requested init)")
 LOST = re.compile(r"Kernel panic|stage 1 failed:.*\n|Guru Meditation|BUG: soft lockup")
 
+# SeaBIOS moves the cursor in the middle of a word.
+ESCAPE = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|c)")
+INCOMPLETE = re.compile(r"(?:\x1b(?:\[[0-9;?=]*)?)?\Z")
+
 
 class Failed(AssertionError):
     """What a scenario expected did not happen."""
@@ -43,9 +47,12 @@ class Stream:
 
     def pump(self, source) -> None:
         """Reads until the machine is off."""
-        line, decoder = "", codecs.getincrementaldecoder("utf-8")(errors="replace")
+        line, rest, decoder = "", "", codecs.getincrementaldecoder("utf-8")(errors="replace")
         while data := os.read(source, 65536):
-            text = decoder.decode(data).replace("\r", "")
+            text = rest + decoder.decode(data).replace("\r", "")
+            # A sequence can come in two pieces.
+            rest = INCOMPLETE.search(text)[0]
+            text = ESCAPE.sub("", text.removesuffix(rest))
             with self.changed:
                 self.text += text
                 self.changed.notify_all()
