@@ -350,12 +350,12 @@ fn the_module_makes_an_installer_of_a_live_system_of_ones_own() {
         settings.contains("host: \"alpha\"\n") && settings.contains("not-covered: ["),
         "{settings}"
     );
-    // It holds the same as what mkOfflineIso makes, but for the live system itself.
+    // It holds the same as what mkOfflineIso makes, but for the live system itself; the order depends on where it looked first.
     let held = |of: &str| {
         let paths = format!("eval --json path:/work#{of}.config.offlineInstaller.rebuildPaths");
         nix(
             &live,
-            &format!("{paths} --apply 'map (path: builtins.unsafeDiscardStringContext \"${{path}}\")'"),
+            &format!("{paths} --apply 'all: builtins.sort builtins.lessThan (map (path: builtins.unsafeDiscardStringContext \"${{path}}\") all)'"),
         )
         .ok()
         .out
