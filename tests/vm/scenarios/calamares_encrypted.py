@@ -1,0 +1,26 @@
+"""UEFI and Calamares: its page encrypts the root; the passphrase that was typed there opens it at the serial console."""
+
+AGENDA = """
+start_calamares
+go_to $users
+type_user Alice secret-words
+go_to $partitions
+choose_erase
+encrypt_with open-sesame
+click_install
+"""
+
+
+def play(run):
+    """The scenario."""
+    disk = run.disk("3G")
+    with run.live("uefi", run.iso("channel"), disk, AGENDA) as live:
+        live.ends()
+    run.check_bar()
+    with run.installed("uefi", disk) as system:
+        system.expect("Passphrase for .*: $")
+        system.send("open-sesame\n")
+        system.expect("MiniNixOS 24.05.*: channel-demo is up, .* /boot vfat")
+        run.stage("the passphrase that was typed in Calamares opened the root")
+        system.login("alice", "secret-words")
+        system.says("cat /sys/block/dm-*/dm/uuid", "CRYPT-LUKS2")
