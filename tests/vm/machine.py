@@ -76,7 +76,8 @@ class Machine:
         self.run, self.title = run, title
         self.begun = time.monotonic()
         work_in, work_out = os.pipe()
-        command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-smp", "2", "-m", "1536"]
+        # Without AVX: 7.2's vpmaskmovd reads what its mask forbids, and Qt, so Calamares, dies of it.
+        command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-cx16,-avx,-avx2", "-smp", "2", "-m", "1536"]
         command += ["-nic", "none", "-display", "none", "-no-reboot", "-serial", "stdio", "-serial", f"file:/dev/fd/{work_out}"]
         # Then SeaBIOS, and so GRUB, speaks and listens on the first serial port.
         command += ["-machine", "graphics=off"] if firmware == "bios" else []
