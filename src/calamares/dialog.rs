@@ -121,7 +121,7 @@ fn next(phase: Phase, by_hand: Option<ByHand<'_>>) -> Vec<String> {
         return vec!["Nothing was written to a disk. Correct it, and start the installation again.".to_owned()];
     };
     let kept = if phase <= Phase::Check {
-        "The disk is still empty."
+        "Nothing is installed yet."
     } else {
         "What is done is kept."
     };
