@@ -1,5 +1,6 @@
-//! What the live system remembers of an installation that Calamares began, so that a person can go on by hand: Calamares
-//! unmounts the disk after a failure, and only it knows the machine. In memory: gone after a restart.
+//! What the live system remembers of an installation that Calamares began, so that a person can go on by hand: only
+//! Calamares knows the machine, and it can be told to unmount the disk after a failure (nixpkgs', to 2026, is not). In
+//! memory: gone after a restart.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
