@@ -18,7 +18,7 @@ use super::build::track;
 use super::disk::{self, Disk, require_inodes, require_space};
 use super::target::Target;
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::nix::activity::store_name;
+use crate::nix::activity::{WATCHED, store_name};
 use crate::nix::command::{Invocation, Runner};
 use crate::report::{Phase, Report, Unit};
 use crate::store::database::{self, Record};
@@ -152,7 +152,9 @@ fn content_addressed<'a>(runner: &Runner, records: &[&'a Record]) -> Result<Vec<
 
 fn copy_with_nix(runner: &Runner, target: &Target, paths: &[&str]) -> Result<()> {
     let invocation = Invocation::new("nix")
-        .args(["copy", "--no-check-sigs", "--log-format", "internal-json", "--to"])
+        .args(["copy", "--no-check-sigs"])
+        .args(WATCHED)
+        .arg("--to")
         .arg(target.root())
         .args(paths.iter().copied())
         .long();

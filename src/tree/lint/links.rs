@@ -27,11 +27,11 @@ pub fn links(root: &Path) -> Vec<Problem> {
 
 /// One problem for all with `code`, where there are many; `what` says what those links do.
 fn together(problems: Vec<Problem>, code: &str, what: &str) -> Vec<Problem> {
-    let (many, mut others): (Vec<Problem>, Vec<Problem>) =
-        problems.iter().cloned().partition(|problem| problem.code == code);
-    if many.len() <= FEW {
+    let is_one = |problem: &Problem| problem.code == code;
+    if problems.iter().filter(|problem| is_one(problem)).count() <= FEW {
         return problems;
     }
+    let (many, mut others): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(is_one);
     let places = many.iter().take(FEW).filter_map(|problem| problem.place.as_ref());
     let places: Vec<String> = places.map(ToString::to_string).collect();
     others.extend(many.first().map(|first| {
