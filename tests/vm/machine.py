@@ -70,9 +70,9 @@ class Stream:
 
 
 class Machine:
-    """A machine that is on. `disks` are (file, serial, read-only)."""
+    """A machine that is on. `disks` are (file, serial, read-only); the ISO is a CD, or a stick that it was written to."""
 
-    def __init__(self, run, title: str, firmware: str, disks, iso=None, kernel=None, initrd=None, append="") -> None:
+    def __init__(self, run, title: str, firmware: str, disks, iso=None, kernel=None, initrd=None, append="", stick=False) -> None:
         self.run, self.title = run, title
         self.begun = time.monotonic()
         work_in, work_out = os.pipe()
@@ -87,13 +87,16 @@ class Machine:
                 shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
             command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}"]
             command += ["-drive", f"if=pflash,format=raw,file={variables}"]
+        # The order is said each time: OVMF puts a disk that it has not seen before behind its own shell.
         for index, (file, serial, read_only) in enumerate(disks):
             mode = ",readonly=on" if read_only else ""
             command += ["-drive", f"if=none,id=disk{index},format=raw,file={file}{mode}"]
-            command += ["-device", f"virtio-blk-pci,drive=disk{index},serial={serial}"]
+            command += ["-device", f"virtio-blk-pci,drive=disk{index},serial={serial},bootindex={2 + index}"]
         if iso:
-            command += ["-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=iso"]
-            command += ["-drive", f"if=none,id=iso,format=raw,media=cdrom,readonly=on,file={iso}"]
+            # A stick to the firmware and the boot loader; the kernel, Debian's for clouds, knows no USB.
+            kind, media = ("scsi-hd,removable=on", "disk") if stick else ("scsi-cd", "cdrom")
+            command += ["-device", "virtio-scsi-pci", "-device", f"{kind},drive=iso,bootindex=1"]
+            command += ["-drive", f"if=none,id=iso,format=raw,media={media},readonly=on,file={iso}"]
         if kernel:
             command += ["-kernel", str(kernel), "-initrd", str(initrd), "-append", append]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[work_out])
@@ -173,10 +176,42 @@ class Machine:
             raise Failed(f"{name} could not log in:\n{self.tail(self.console)}")
         self.says("echo user-$(id -un)", f"user-{name}\n")
 
+    def types(self, command: str, seconds: float = PATIENCE) -> tuple[str, int]:
+        """Runs a command at the prompt, and gives its output and its exit code."""
+        self.send(f'{command}; echo "[$?] end-of-$(echo output)"\n')
+        match = self.expect(r"(?s)end-of-\$.*?\n(.*?)\[(\d+)\] end-of-output\n.*?[#$] ", seconds=seconds)
+        return match[1], int(match[2])
+
+    def does(self, command: str, seconds: float = PATIENCE) -> str:
+        """Runs a command at the prompt; it must succeed. Gives its output."""
+        text, code = self.types(command, seconds)
+        if code != 0:
+            raise Failed(f"{command} ended with {code}: {text}")
+        return text
+
+    def does_all(self, commands: str) -> None:
+        """Runs commands, a line each, that must succeed."""
+        for command in commands.strip().splitlines():
+            self.does(command)
+            self.run.stage(command)
+
+    def installs(self, command: str) -> None:
+        """Runs the installer at the prompt, with its events on the second serial port, and keeps its log."""
+        self.run.stage(f"{command}: begins")
+        self.does(f"{command} --progress json > /dev/ttyS1", 3 * PATIENCE)
+        self.run.stage(f"{command}: done")
+        results = self.run.folder / "results"
+        results.mkdir()
+        (results / "nix-cfg-install.log").write_text(self.does("cat /mnt/var/log/nix-cfg-install/*.log"))
+
+    def shuts_down(self) -> None:
+        """Switches the machine off as a person does."""
+        self.send("poweroff\n")
+        self.off()
+
     def says(self, command: str, pattern: str) -> re.Match:
         """Runs a command at the prompt; its output must contain `pattern`."""
-        self.send(f"{command}; echo end-of-$(echo output)\n")
-        text = self.expect(r"(?s)end-of-\$.*?\n(.*?)end-of-output")[1]
+        text, _ = self.types(command)
         match = re.search(pattern, text)
         if not match:
             raise Failed(f"{command} said {text!r}, not {pattern!r}")
@@ -273,6 +308,17 @@ class Run:
         disks = [(CACHE / "vm-live.img", "live", True), (disk, "target", False), (results, "results", False)]
         kernel = CACHE / "vm-machine/linux-6.6.32/bzImage"
         return Machine(self, "live system", firmware, disks, iso, kernel, initrd, "console=ttyS0 panic=-1 quiet")
+
+    def medium(self, firmware: str, iso: Path, disk: Path, stick: bool) -> Machine:
+        """Boots the ISO by its own boot loader into its own system, in a machine with an empty disk and nothing else."""
+        live = Machine(self, "the ISO", firmware, [(disk, "target", False)], iso, stick=stick)
+        live.expect("MiniNixOS .*: nixos is up")
+        self.stage("the ISO's system is up")
+        live.expect("bash-.*# ")
+        # The shell shows long lines whole.
+        live.does("stty rows 50 cols 500")
+        live.says("ls /sys/class/net", r"\Alo\n\Z")
+        return live
 
     def installed(self, firmware: str, disk: Path) -> Machine:
         """Boots from the disk, with nothing else in the machine."""

@@ -1,21 +1,23 @@
-"""BIOS, by hand, a flake from /tmp/nix-cfg before the ISO's configuration: GRUB starts the host that was asked for."""
+"""BIOS, by hand: the ISO starts from a CD, its flake is changed in /tmp/nix-cfg, and GRUB starts the host that was asked for."""
 
-AGENDA = """
-cp -r /live/flake /tmp/nix-cfg
-partition_bios
-mount_bios
-install_system --host beta
-finish
+COMMANDS = r"""
+cp -r /iso/nix-cfg /tmp/
+chmod -R u+w /tmp/nix-cfg
+sed -i 's|boot.loader.systemd-boot.enable = true;|boot.loader.grub.device = "/dev/vda";|' /tmp/nix-cfg/hosts/beta/default.nix
+parted -s /dev/vda -- mklabel msdos mkpart primary ext4 1MiB 100% set 1 boot on
+mkfs.ext4 -q /dev/vda1
+mount --mkdir /dev/vda1 /mnt
+nix-cfg-install --host beta --check
 """
-GRUB = 'boot.loader.grub.device = "/dev/disk/by-id/virtio-target";'
 
 
 def play(run):
     """The scenario."""
-    flake = run.tree("flake", {"hosts/beta/default.nix": [("boot.loader.systemd-boot.enable = true;", GRUB)]})
     disk = run.disk("1500M")
-    with run.live("bios", run.iso("flake"), disk, AGENDA, {"flake": flake}) as live:
-        live.ends()
+    with run.medium("bios", run.iso("flake"), disk, stick=False) as live:
+        live.does_all(COMMANDS)
+        live.installs("nix-cfg-install --host beta")
+        live.shuts_down()
     run.check_progress()
     with run.installed("bios", disk) as system:
         system.expect("MiniNixOS 24.05.*: beta is up, .* /boot on the root file system")

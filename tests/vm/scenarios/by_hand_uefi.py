@@ -1,19 +1,21 @@
-"""UEFI, by hand: partitioned and mounted as in the manual, one command, and the machine boots from its disk alone."""
+"""UEFI, by hand: the ISO starts from a stick, one types what the NixOS manual and the README say, and the disk boots alone."""
 
-AGENDA = """
-partition_uefi
-mount_uefi
-install_system
-finish
+COMMANDS = """
+parted -s /dev/vda -- mklabel gpt mkpart ESP fat32 1MiB 128MiB set 1 esp on mkpart root ext4 128MiB 100%
+mkfs.vfat -F 32 /dev/vda1
+mkfs.ext4 -q /dev/vda2
+mount --mkdir /dev/vda2 /mnt
+mount --mkdir -o umask=0077 /dev/vda1 /mnt/boot
 """
 
 
 def play(run):
     """The scenario."""
     disk = run.disk("1500M")
-    with run.live("uefi", run.iso("channel"), disk, AGENDA) as live:
-        live.expect("network devices: \n", live.work)
-        live.ends()
+    with run.medium("uefi", run.iso("channel"), disk, stick=True) as live:
+        live.does_all(COMMANDS)
+        live.installs("nix-cfg-install")
+        live.shuts_down()
     run.check_progress()
     with run.installed("uefi", disk) as system:
         system.expect("MiniNixOS 24.05.*: channel-demo is up, .* /boot vfat")

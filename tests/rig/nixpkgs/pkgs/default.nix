@@ -269,8 +269,25 @@ rec {
     ''
   );
 
-  # Only a machine that boots has it: nothing stands in for Nix.
+  # Only a machine that boots has them: nothing stands in for Nix, for what starts an ISO and for what one installs by hand.
   nix = real "nix-2.26" null;
+  syslinux = real "syslinux-6.04" null;
+  grub2_efi = real "grub-efi-2.06" null;
+  parted = real "parted-3.6" null;
+  coreutils = real "coreutils-9.7" null;
+  util-linux = real "util-linux-2.41" null;
+  nixos-install-tools =
+    if util-linux == null then
+      null
+    else
+      glue "nixos-install-tools" { scripts = real "nixos-install-scripts" null; } ''
+        mkdir -p $out/bin
+        for script in $scripts/*; do
+          { echo "#!${bash}/bin/bash"; echo "PATH=${util-linux}/bin:${coreutils}/bin:\$PATH"; tail -n +2 $script; } \
+            > $out/bin/$(basename $script)
+        done
+        chmod +x $out/bin/*
+      '';
 
   libtiny = package "libtiny-1.0" { };
   libsmall = package "libsmall-1.1" { inputs = [ libtiny ]; };
@@ -322,8 +339,8 @@ rec {
   bcachefs-tools = package "bcachefs-tools-1.7" { };
   btrfs-progs = package "btrfs-progs-6.8" { };
   cryptsetup = real "cryptsetup-2.7" (package "cryptsetup-2.7" { });
-  dosfstools = package "dosfstools-4.2" { };
-  e2fsprogs = package "e2fsprogs-1.47" { };
+  dosfstools = real "dosfstools-4.2" (package "dosfstools-4.2" { });
+  e2fsprogs = real "e2fsprogs-1.47" (package "e2fsprogs-1.47" { });
   f2fs-tools = package "f2fs-tools-1.16" { };
   mdadm = package "mdadm-4.3" { };
   xfsprogs = package "xfsprogs-6.8" { };

@@ -19,7 +19,7 @@ in
             };
             options = mkOption {
               type = types.listOf types.str;
-              default = [ ];
+              default = [ "defaults" ];
             };
             stratis.poolUuid = mkOption {
               type = types.nullOr types.str;
@@ -61,9 +61,9 @@ in
       lib.concatStrings (
         lib.mapAttrsToList (
           at: fs:
-          "${toString fs.device} ${at} ${fs.fsType} ${
-            if fs.options == [ ] then "defaults" else builtins.concatStringsSep "," fs.options
-          } 0 ${if at == "/" then "1" else "2"}\n"
+          "${toString fs.device} ${at} ${fs.fsType} ${builtins.concatStringsSep "," fs.options} 0 ${
+            if at == "/" then "1" else "2"
+          }\n"
         ) config.fileSystems
       )
       + lib.concatMapStrings (swap: "${swap.device} none swap defaults 0 0\n") config.swapDevices;

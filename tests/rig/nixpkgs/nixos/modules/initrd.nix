@@ -20,6 +20,11 @@ let
     "algif_skcipher"
   ];
 
+  # What the initrd mounts, outer folders first.
+  early = lib.filterAttrs (
+    at: fs: at == "/" || at == "/nix/store" || fs.neededForBoot
+  ) config.fileSystems;
+
   kernelModules = pkgs.glue "kernel-modules-shrunk" { } ''
     modules=$(echo ${pkgs.linux}/lib/modules/*)
     into=$out/lib/modules/$(basename $modules)
@@ -38,7 +43,13 @@ let
   stage1 = pkgs.glue "stage-1-init.sh" { src = ./stage-1.sh; } ''
     mkdir -p $out/etc
     cp $src $out/init && chmod +x $out/init
-    echo "${toString config.fileSystems."/".device or ""}" > $out/etc/root
+    echo -n "${
+      lib.concatStrings (
+        lib.mapAttrsToList (
+          at: fs: "${toString fs.device} ${at} ${fs.fsType} ${builtins.concatStringsSep "," fs.options}\n"
+        ) early
+      )
+    }" > $out/etc/fstab
     echo -n "${
       lib.concatStrings (
         lib.mapAttrsToList (name: device: "${name} ${device.device} ${toString device.keyFile}\n") luks

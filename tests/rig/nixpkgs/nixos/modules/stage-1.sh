@@ -1,6 +1,6 @@
 #!/bin/sh
 # shellcheck disable=SC3045,SC2013 # The shell of busybox knows read -s; words are what the command line has.
-# The first program of the initrd: finds the root file system that the configuration names, and goes on from there.
+# The first program of the initrd: mounts what the configuration names, or the store of a medium, and goes on from there.
 export PATH=/bin
 /bin/busybox --install -s /bin
 mkdir -p /proc /sys /dev /run /root-fs
@@ -10,6 +10,12 @@ mount -t devtmpfs dev /dev
 exec < /dev/console > /dev/console 2>&1
 echo "stage 1: loading $(tr '\n' ' ' < /etc/modules)"
 while read -r module; do modprobe "$module"; done < /etc/modules
+for word in $(cat /proc/cmdline); do
+  case $word in
+    init=*) init=${word#init=} ;;
+    root=*) root=${word#root=} ;;
+  esac
+done
 
 fail() {
   echo "stage 1 failed: $*"
@@ -23,6 +29,8 @@ device() {
   while :; do
     case $1 in
       /dev/disk/by-uuid/*) found=$(findfs "UUID=${1##*/}" 2> /dev/null) ;;
+      # What the boot loader says: the medium, by its label.
+      /dev/root) found=$(findfs "$root" 2> /dev/null) ;;
       *) found=$1 ;;
     esac
     if [ -n "$found" ] && [ -b "$found" ]; then
@@ -56,14 +64,27 @@ while read -r name source key; do
   echo "stage 1: opened $name"
 done < /etc/luks
 
-for word in $(cat /proc/cmdline); do
-  case $word in init=*) init=${word#init=} ;; esac
-done
-read -r root < /etc/root
-at=$(device "$root") || fail "the root file system $root did not appear"
-mount "$at" /root-fs || fail "the root file system $root cannot be mounted"
-[ -x "/root-fs$init" ] || [ -L "/root-fs$init" ] || fail "$root has no $init"
-echo "stage 1: the root file system is $root"
+while read -r name at type options; do
+  case $type in
+    tmpfs) source=$name ;;
+    squashfs)
+      source=/root-fs$name
+      # Debian's kernel does it without being told, and does not take this (SQUASHFS_CHOICE_DECOMP_BY_MOUNT).
+      options=${options%,threads=multi}
+      ;;
+    overlay)
+      source=$name
+      options=$(echo "$options" | sed 's,dir=/,dir=/root-fs/,g')
+      for folder in $(echo "$options" | tr ',' '\n' | sed -n 's/^\(upper\|work\)dir=//p'); do mkdir -p "$folder"; done
+      ;;
+    *) source=$(device "$name") || fail "$name, to be mounted at $at, did not appear" ;;
+  esac
+  mkdir -p "/root-fs$at"
+  mount -t "$type" -o "$options" "$source" "/root-fs$at" || fail "$name cannot be mounted at $at"
+  echo "stage 1: $at is $source"
+done < /etc/fstab
+[ -x "/root-fs$init" ] || [ -L "/root-fs$init" ] || fail "the root file system has no $init"
+mkdir -p /root-fs/dev
 mount --move /dev /root-fs/dev
 umount /sys /proc
 exec switch_root /root-fs "$init"

@@ -21,9 +21,11 @@ grep -v '^#' /etc/fstab | while read -r device at type options _; do
   case $at in
     /) mount -o "remount,rw,$options" / ;;
     none) swapon "$device" ;;
-    *) mkdir -p "$at" && mount -t "$type" -o "$options" "$device" "$at" ;;
+    # Not what the initrd has mounted.
+    *) grep -q " $at " /proc/mounts || { mkdir -p "$at" && mount -t "$type" -o "$options" "$device" "$at"; } ;;
   esac
 done
+[ ! -e "$system/etc/post-boot" ] || PATH=$system/sw/bin sh -eu "$system/etc/post-boot"
 # PAM looks for it there, and starts it without a PATH.
 mkdir -p /usr/sbin
 echo '#!/bin/sh
@@ -33,11 +35,20 @@ sync
 swap=$(tail -n +2 /proc/swaps | wc -l)
 boot=$(grep ' /boot ' /proc/mounts | cut -d' ' -f3)
 echo "MiniNixOS $(cat "$system/nixos-version"): $host is up, from $system, /boot ${boot:-on the root file system}, swap devices $swap"
+login=@shadow@/bin/login ask=''
+if [ -e "$system/etc/autologin" ]; then
+  printf '#!/bin/sh\nexec %s -f %s\n' "$login" "$(cat "$system/etc/autologin")" > /run/login
+  chmod 755 /run/login
+  login=/run/login ask=-n
+fi
 respawn() {
   while :; do
-    setsid getty -L -l @shadow@/bin/login "$1" 115200 vt100
+    setsid getty -L $ask -l "$login" "$1" 115200 vt100
     sleep 1
   done
 }
 respawn ttyS0 &
+# What busybox' poweroff and reboot tell process 1.
+trap 'umount -a -r 2> /dev/null; sync; poweroff -f' USR2
+trap 'umount -a -r 2> /dev/null; sync; reboot -f' TERM
 while :; do wait; sleep 1; done

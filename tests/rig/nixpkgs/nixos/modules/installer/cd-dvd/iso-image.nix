@@ -1,5 +1,6 @@
-# An ISO in the shape of nixpkgs': the store as a squashfs with its registration, and files beside it. Its boot menu is only
-# text that names the system; the rig's live systems read it as a boot loader would.
+# An ISO in the shape of nixpkgs': the store as a squashfs with its registration, and files beside it. With ./machine (see
+# pkgs/default.nix) it starts from a CD and from a stick, by a BIOS and by UEFI; without, its boot menu is only text that names
+# the system, which the rig's live systems read as a boot loader would.
 {
   config,
   lib,
@@ -17,6 +18,27 @@ let
     };
   toplevel = config.system.build.toplevel;
   closure = pkgs.closureInfo { rootPaths = cfg.storeContents; };
+
+  parameters = "init=${toplevel}/init ${toString config.boot.kernelParams}";
+  isolinux = pkgs.writeText "isolinux.cfg" ''
+    DEFAULT boot
+    LABEL boot
+    LINUX /boot/bzImage
+    APPEND ${parameters}
+    INITRD /boot/initrd
+  '';
+  grub = pkgs.writeText "grub.cfg" ''
+    set timeout=1
+    menuentry "NixOS Installer" {
+      linux /boot/bzImage ${parameters}
+      initrd /boot/initrd
+    }
+  '';
+  starts = pkgs.syslinux != null;
+  boot = lib.optionalString starts ''
+    -eltorito-boot isolinux/isolinux.bin -eltorito-catalog .boot.cat -no-emul-boot -boot-load-size 4 -boot-info-table \
+      -isohybrid-mbr ${pkgs.syslinux}/share/syslinux/isohdpfx.bin \
+      -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat'';
 in
 {
   options = {
@@ -57,6 +79,13 @@ in
       "/" = lib.mkImageMediaOverride {
         device = "tmpfs";
         fsType = "tmpfs";
+        options = [ "mode=0755" ];
+      };
+      # The medium, by what the boot loader says (root=).
+      "/iso" = lib.mkImageMediaOverride {
+        device = "/dev/root";
+        fsType = "iso9660";
+        neededForBoot = true;
       };
       "/nix/.ro-store" = lib.mkImageMediaOverride {
         fsType = "squashfs";
@@ -64,9 +93,31 @@ in
         options = [ "loop" ];
         neededForBoot = true;
       };
+      "/nix/.rw-store" = lib.mkImageMediaOverride {
+        device = "tmpfs";
+        fsType = "tmpfs";
+        options = [ "mode=0755" ];
+        neededForBoot = true;
+      };
+      "/nix/store" = lib.mkImageMediaOverride {
+        device = "overlay";
+        fsType = "overlay";
+        options = [
+          "lowerdir=/nix/.ro-store"
+          "upperdir=/nix/.rw-store/store"
+          "workdir=/nix/.rw-store/work"
+        ];
+      };
     };
     fileSystems = config.lib.isoFileSystems;
     boot.loader.grub.enable = lib.mkForce false;
+    boot.kernelParams = [ "root=LABEL=${cfg.volumeID}" ];
+    boot.initrd.availableKernelModules = [
+      "squashfs"
+      "isofs"
+      "overlay"
+      "loop"
+    ];
 
     environment.etc."post-boot".text = config.boot.postBootCommands;
     boot.postBootCommands = ''
@@ -77,12 +128,30 @@ in
     isoImage.storeContents = [ toplevel ];
     isoImage.contents = [
       {
-        source = "${toplevel}/kernel";
+        source = "${pkgs.linux}/bzImage";
         target = "/boot/bzImage";
       }
       {
-        source = pkgs.writeText "isolinux.cfg" "APPEND init=${toplevel}/init root=LABEL=${cfg.volumeID}\n";
+        source = "${config.system.build.initialRamdisk}/initrd";
+        target = "/boot/initrd";
+      }
+      {
+        source = isolinux;
         target = "/isolinux/isolinux.cfg";
+      }
+      {
+        source = grub;
+        target = "/EFI/boot/grub.cfg";
+      }
+    ]
+    ++ lib.optionals starts [
+      {
+        source = "${pkgs.syslinux}/share/syslinux";
+        target = "/isolinux";
+      }
+      {
+        source = "${pkgs.grub2_efi}/efi.img";
+        target = "/boot/efi.img";
       }
     ];
 
@@ -108,7 +177,8 @@ in
           echo nix-store.squashfs=nix-store.squashfs >> pathlist
           mkdir -p $out/iso
           ${pkgs.imageTool "xorriso"} -volume_date all_file_dates =1 -as mkisofs -quiet -iso-level 3 \
-            -volid ${cfg.volumeID} -graft-points -full-iso9660-filenames -joliet -r -path-list pathlist \
+            -volid ${cfg.volumeID} -graft-points -full-iso9660-filenames -joliet -r ${boot} \
+            -path-list pathlist \
             -output $out/iso/$name
         '';
   };
