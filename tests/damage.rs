@@ -5,14 +5,14 @@
 
 mod common;
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use common::{Live, project, run, temporary};
+use common::{Live, copy, project, run, temporary};
 use tempfile::TempDir;
 
 const UUID: [&str; 4] = [
@@ -36,6 +36,39 @@ fn live(store: &Path) -> Live {
     let example = project().join("target/x86_64-unknown-linux-gnu/release/examples/copy-closure");
     let bind = format!("{}:/usr/local/sbin/copy-closure", example.display());
     Live::new("2.26").with(&["--store", store.to_str().unwrap(), "--bind", &bind])
+}
+
+/// A copy of a live system's store, in which bits can be wrong.
+struct Medium {
+    folder: TempDir,
+    image: File,
+    size: u64,
+}
+
+impl Medium {
+    fn of(store: &Path) -> Self {
+        let folder = temporary();
+        copy(store, folder.path());
+        let image = folder.path().join("nix-store.squashfs");
+        let image = File::options().read(true).write(true).open(image).unwrap();
+        let size = image.metadata().unwrap().len();
+        Self { folder, image, size }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Gives what `look` sees while one bit is wrong, and which bit that was.
+    fn flipped<T>(&self, random: &mut Random, look: impl FnOnce() -> T) -> (T, String) {
+        let (place, bit) = (random.below(self.size), random.below(8));
+        let mut byte = [0];
+        self.image.read_exact_at(&mut byte, place).unwrap();
+        self.image.write_all_at(&[byte[0] ^ (1 << bit)], place).unwrap();
+        let seen = look();
+        self.image.write_all_at(&byte, place).unwrap();
+        (seen, format!("bit {bit} of byte {place}"))
+    }
 }
 
 /// The medium as it was made, unpacked by another reader.
@@ -119,23 +152,9 @@ fn each_of_a_hundred_flipped_bits_is_found_and_nothing_bad_is_published() {
     let (found, harmless, unmountable) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let worker = |seed: u64, way: &str| {
         let mut random = Random(seed);
-        let store = temporary();
-        run(
-            "cp",
-            &["-a", &format!("{}/.", odd().display()), store.path().to_str().unwrap()],
-        );
-        let image = fs::File::options()
-            .read(true)
-            .write(true)
-            .open(store.path().join("nix-store.squashfs"))
-            .unwrap();
-        let size = image.metadata().unwrap().len();
+        let medium = Medium::of(&odd());
         let mut mine = 0;
         while found.load(Ordering::Relaxed) < FLIPS {
-            let (place, bit) = (random.below(size), random.below(8));
-            let mut byte = [0];
-            image.read_exact_at(&mut byte, place).unwrap();
-            image.write_all_at(&[byte[0] ^ (1 << bit)], place).unwrap();
             let script = format!(
                 "mkdir /target
                  {way} copy-closure /target {} > /dev/null 2> /said; code=$?
@@ -146,7 +165,8 @@ fn each_of_a_hundred_flipped_bits_is_found_and_nothing_bad_is_published() {
                  exit 6",
                 root(), root()
             );
-            let said = bind_pristine(live(store.path()), &pristine).sh(&script);
+            let look = || bind_pristine(live(medium.path()), &pristine).sh(&script);
+            let (said, which) = medium.flipped(&mut random, look);
             match said.code {
                 6 => {
                     mine += 1;
@@ -155,9 +175,8 @@ fn each_of_a_hundred_flipped_bits_is_found_and_nothing_bad_is_published() {
                 0 => harmless.fetch_add(1, Ordering::Relaxed),
                 // The superblock: there is no live system then.
                 32 => unmountable.fetch_add(1, Ordering::Relaxed),
-                code => panic!("bit {bit} of byte {place}: {code}\n{}{}", said.out, said.err),
+                code => panic!("{which}: {code}\n{}{}", said.out, said.err),
             };
-            image.write_all_at(&byte, place).unwrap();
         }
         println!("{mine} found {way}");
     };
@@ -190,37 +209,22 @@ const INSTALL: &str = "
 fn wherever_a_bit_is_flipped_the_same_system_is_installed_or_the_medium_is_named() {
     for (nix, tree, host) in [("2.26", "channel", ""), ("2.34", "flake", "--host alpha")] {
         let iso = project().join(format!("target/rig/iso-{nix}"));
-        let store = temporary();
-        run(
-            "cp",
-            &["-a", &format!("{}/.", iso.display()), store.path().to_str().unwrap()],
-        );
+        let medium = Medium::of(&iso);
         let install = || {
             let live = Live::with_disk(nix).iso_tree(&project().join("target/rig/trees").join(tree));
             live.with(&UUID[2..])
-                .with(&["--store", store.path().to_str().unwrap()])
+                .with(&["--store", medium.path().to_str().unwrap()])
                 .sh(&format!("host='{host}'\n{INSTALL}"))
         };
         let system = install().ok().out;
-        let image = fs::File::options()
-            .read(true)
-            .write(true)
-            .open(store.path().join("nix-store.squashfs"))
-            .unwrap();
-        let size = image.metadata().unwrap().len();
         let (mut random, mut named) = (Random(3), 0);
         for _ in 0..10 {
-            let (place, bit) = (random.below(size), random.below(8));
-            let mut byte = [0];
-            image.read_exact_at(&mut byte, place).unwrap();
-            image.write_all_at(&[byte[0] ^ (1 << bit)], place).unwrap();
-            let said = install();
+            let (said, which) = medium.flipped(&mut random, install);
             match said.code {
                 0 => assert_eq!(said.out, system),
                 6 => named += 1,
-                code => panic!("bit {bit} of byte {place}, {tree}: {code}\n{}{}", said.out, said.err),
+                code => panic!("{which}, {tree}: {code}\n{}{}", said.out, said.err),
             }
-            image.write_all_at(&byte, place).unwrap();
         }
         println!("{tree}: {named} of 10 flips were named");
         assert!(named > 2, "too few flips had an effect");
