@@ -238,6 +238,22 @@ fn nothing_is_installed_from_a_source_that_is_damaged_on_the_medium() {
 }
 
 #[test]
+fn nothing_is_installed_from_a_nixpkgs_of_the_settings_that_is_damaged_on_the_medium() {
+    let live = Live::with_disk("2.34").iso_tree(&project().join("target/rig/trees/channel"));
+    // As above: one word of the system is another. It is not the channel, which stays whole.
+    live.sh("cp -rL /nix/var/nix/profiles/per-user/root/channels/nixos /nixpkgs
+             nixpkgs=$(nix-store --add /nixpkgs); module=$nixpkgs/nixos/modules/misc.nix
+             sed -i 's/ID=nixos/ID=nixoz/' $module && grep -q nixoz $module
+             echo \"nixpkgs: $nixpkgs\" > /etc/nix-cfg-install.yaml")
+        .ok();
+    for args in ["--verify-store", ""] {
+        live.install(args)
+            .fails(6, &["The installation medium is damaged", "-nixpkgs was read twice"]);
+    }
+    live.sh("[ ! -e /mnt/nix/var/nix/profiles/system ]").ok();
+}
+
+#[test]
 fn json_progress_never_goes_back_and_ends_at_one() {
     let live = Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/channel"));
     let said = live.sh("nix-cfg-install --progress json").ok();

@@ -112,6 +112,7 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
         source: named(args.source, settings.source),
         host: args.host.or(machine.host.clone()).or(settings.host),
         hardware_config: args.hardware_config.or(settings.hardware_config),
+        nixpkgs,
         not_covered: settings.not_covered,
         offline_rebuild: settings.offline_rebuild,
         machine,

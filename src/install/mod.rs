@@ -47,6 +47,8 @@ pub struct Job<'a> {
     pub host: Option<String>,
     /// The hardware configuration's path in the tree that was named.
     pub hardware_config: Option<PathBuf>,
+    /// The nixpkgs of a channel configuration: what `runner` finds by that name.
+    pub nixpkgs: Option<PathBuf>,
     /// What the medium was made without.
     pub not_covered: Vec<NotCovered>,
     /// The store path that the target keeps, so that it can be rebuilt without a network.

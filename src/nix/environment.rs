@@ -1,11 +1,15 @@
 //! The environment that Nix and the installation tools get: the same whether sudo or pkexec cleared the caller's.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Where a NixOS live system keeps root's channels (nixos/modules/installer/cd-dvd/channel.nix).
 const CHANNELS: &str = "/nix/var/nix/profiles/per-user/root/channels";
+
+/// The live system's store.
+const STORE: &str = "/nix/store";
 
 /// The programs of a NixOS live system, for a caller whose PATH was cleared.
 const SYSTEM_PATH: &str = "/run/wrappers/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:\
@@ -107,7 +111,20 @@ pub fn find_nixpkgs(named: Option<&Path>) -> Option<PathBuf> {
 /// The store path of the live system's `nixos` channel: what nixos-install copies to the target as its channel.
 #[must_use]
 pub fn channel() -> Option<PathBuf> {
-    let real = Path::new(CHANNELS).join("nixos").canonicalize().ok()?;
-    let name = real.strip_prefix("/nix/store").ok()?.components().next()?;
-    Some(Path::new("/nix/store").join(name))
+    in_store(&Path::new(CHANNELS).join("nixos"))
+}
+
+/// The store paths that a channel configuration is evaluated from: `nixpkgs`, and all channels of the live system, which are
+/// reached by their names. One that lies elsewhere is not among them.
+#[must_use]
+pub fn sources(nixpkgs: Option<&Path>) -> BTreeSet<PathBuf> {
+    let all = nixpkgs.into_iter().chain([Path::new(CHANNELS)]);
+    all.filter_map(in_store).collect()
+}
+
+/// The store path that `path` is, leads to or lies in.
+fn in_store(path: &Path) -> Option<PathBuf> {
+    let real = path.canonicalize().ok()?;
+    let name = real.strip_prefix(STORE).ok()?.components().next()?;
+    Some(Path::new(STORE).join(name))
 }

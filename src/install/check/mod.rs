@@ -18,7 +18,7 @@ use super::copy::{self, closure_size};
 use super::machine::Machine;
 use super::{Job, beside, hardware_files, image_of};
 use crate::nix::command::Invocation;
-use crate::nix::environment::channel;
+use crate::nix::environment;
 use crate::nix::eval::{self, Configuration, Evaluated};
 use crate::nix::facts::Assertion;
 use crate::report::{Problem, Problems};
@@ -225,7 +225,7 @@ fn needs(
 /// The sources on the medium that the configuration is evaluated from.
 fn sources(job: &Job<'_>, kind: Kind, root: &Path) -> Result<Vec<String>> {
     match kind {
-        Kind::Channel => Ok(channel()
+        Kind::Channel => Ok(environment::sources(job.nixpkgs.as_deref())
             .iter()
             .map(|path| path.to_string_lossy().into_owned())
             .collect()),
