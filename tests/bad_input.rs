@@ -159,6 +159,18 @@ fn a_target_that_cannot_be_installed_to_is_named_before() {
 }
 
 #[test]
+fn a_root_in_memory_needs_room_only_for_what_is_not_in_the_store() {
+    let live = Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/channel"));
+    // As people have it whose machines forget all else; and with an umask that would close the system to its users.
+    let said = live.sh("mkdir -p /target && mount -t tmpfs -o size=16M,mode=755 root /target
+         mkdir /target/nix /mnt/nix && mount --bind /mnt/nix /target/nix
+         umask 077; nix-cfg-install --target /target --progress plain >&2 || exit
+         cd /target; stat -c '%a %n' etc nix var var/log var/lib");
+    let modes = said.ok().out;
+    assert_eq!(modes, "755 etc\n755 nix\n755 var\n755 var/log\n755 var/lib\n");
+}
+
+#[test]
 fn a_folder_that_is_no_mount_point_is_installed_to_when_that_is_meant() {
     let live = Live::new("2.26").iso_tree(&project().join("target/rig/trees/channel"));
     live.sh("mkdir -p /mnt/etc/nixos && 
@@ -195,7 +207,7 @@ fn a_disk_that_is_too_small_is_named_with_what_is_missing_and_a_larger_one_goes_
 }
 
 #[test]
-fn a_disk_that_fills_up_on_the_way_is_explained_and_a_rerun_goes_on() {
+fn a_disk_without_room_for_so_many_files_is_explained() {
     // Few inodes: the free bytes are enough, and yet it does not fit.
     let live = Live::new("2.26")
         .with(&["--target-size", "400M", "--target-inodes", "200"])

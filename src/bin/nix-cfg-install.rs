@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 use clap::Parser;
+use nix::sys::stat::{Mode, umask};
 use nix_cfg_install::calamares::caller;
 use nix_cfg_install::calamares::dialog::dialog;
 use nix_cfg_install::calamares::globals::Globals;
@@ -65,6 +66,8 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
     if let Some(path) = &args.log {
         log.also_to(path)?;
     }
+    // The folders that are made on the target are for everybody there, whatever root's own are here.
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
     report.phase(Phase::Settings);
     let interrupt = Interrupt::on_signals()?;
     if args.calamares.is_some() {

@@ -1,12 +1,13 @@
 //! The target's file system: whether it has room, and that it keeps up.
 
 use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{Statvfs, statvfs};
 use walkdir::WalkDir;
 
 use super::target::Target;
@@ -56,12 +57,12 @@ fn has_errno(error: &anyhow::Error, errno: Errno) -> bool {
     })
 }
 
-/// Says before the first byte is written that the last would not fit. `needed` is in bytes.
+/// Says before the first byte is written that the last would not fit at `place`. `needed` is in bytes.
 ///
 /// # Errors
 /// A [`Problem`] `disk-full` with what is missing.
-pub(super) fn require_space(target: &Target, needed: u64) -> Result<()> {
-    let free = free_bytes(target)?;
+pub(super) fn require_space(place: &Path, needed: u64) -> Result<()> {
+    let free = free_bytes(place)?;
     if needed <= free {
         return Ok(());
     }
@@ -75,7 +76,7 @@ pub(super) fn require_space(target: &Target, needed: u64) -> Result<()> {
 /// The same for files, on a file system that has a fixed number of them. They are counted only where there might be more
 /// than that: looking at every file of a medium takes seconds.
 pub(super) fn require_inodes(target: &Target, image: Option<&Image>, records: &[&Record]) -> Result<()> {
-    let fs = statvfs(target.root()).context("Failed to look at the target's file system")?;
+    let fs = file_system(&target.store())?;
     if fs.files() == 0 {
         return Ok(());
     }
@@ -97,10 +98,15 @@ pub(super) fn require_inodes(target: &Target, image: Option<&Image>, records: &[
     .into())
 }
 
-/// What is free on the target's file system.
-pub(super) fn free_bytes(target: &Target) -> Result<u64> {
-    let fs = statvfs(target.root()).context("Failed to look at the target's file system")?;
+/// What is free at `place`, which need not be there yet: the store of a target can be on another disk than its root.
+pub(super) fn free_bytes(place: &Path) -> Result<u64> {
+    let fs = file_system(place)?;
     Ok(fs.blocks_available() * fs.fragment_size())
+}
+
+fn file_system(place: &Path) -> Result<Statvfs> {
+    let there = place.ancestors().find(|folder| folder.exists()).unwrap_or(place);
+    statvfs(there).with_context(|| format!("Failed to look at the file system of {}", there.display()))
 }
 
 fn disk_full(why: String) -> Problem {
@@ -112,7 +118,7 @@ fn disk_full(why: String) -> Problem {
 /// A disk that filled up although there was room for the bytes (many small files need more blocks), or that broke.
 pub(super) fn explain(target: &Target, error: anyhow::Error) -> anyhow::Error {
     if has_errno(&error, Errno::ENOSPC) {
-        let left = free_bytes(target).map_or_else(|_| "nothing".to_owned(), bytes);
+        let left = free_bytes(&target.store()).map_or_else(|_| "nothing".to_owned(), bytes);
         let why = format!("{left} are free, which is not enough for the next file.");
         return disk_full(why).raw(format!("{error:#}")).into();
     }

@@ -78,8 +78,8 @@ fn stage_and_swap(
 ) -> Result<Placed> {
     let staging = target.staging();
     let what = || format!("Failed to make {}", staging.display());
-    require_space(target, fs_extra::dir::get_size(snapshot)?)?;
     fs::create_dir_all(&staging).with_context(what)?;
+    require_space(&staging, fs_extra::dir::get_size(snapshot)?)?;
     let copier = Copier {
         owners: None,
         interrupt,

@@ -57,14 +57,12 @@ pub fn disk(job: &Job<'_>, needed: u64, exact: bool) -> Option<Problem> {
             "The largest disk of this machine has".to_owned(),
         )
     } else {
+        let store = job.target.store();
         // A store path that is there already is not copied again.
-        if job.target.store().exists() {
+        if store.exists() {
             return None;
         }
-        (
-            free_bytes(&job.target).ok()?,
-            format!("{} has", job.target.root().display()),
-        )
+        (free_bytes(&store).ok()?, format!("{} has", job.target.root().display()))
     };
     if free >= needed {
         return None;

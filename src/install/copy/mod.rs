@@ -51,7 +51,7 @@ pub fn copy(
     let records = database::of_closure(runner, roots)?;
     let invalid = invalid(runner, target, &records)?;
     let records: Vec<&Record> = records.iter().filter(|record| invalid.contains(&record.path)).collect();
-    require_space(target, records.iter().map(|record| record.nar_size).sum())?;
+    require_space(&target.store(), records.iter().map(|record| record.nar_size).sum())?;
     require_inodes(target, image, &records)?;
     let by_nix = content_addressed(runner, &records)?;
     if !by_nix.is_empty() {
