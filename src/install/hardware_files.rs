@@ -32,7 +32,7 @@ pub(super) fn put(job: &Job<'_>, machine: &Machine, snapshot: &Path, path: &Path
     }
     // A link there is replaced, not followed.
     remove(&file).with_context(what)?;
-    let existing = existing(job, machine);
+    let existing = existing(job, machine)?;
     let text = match &existing {
         Some(existing) => fs::read_to_string(existing).with_context(what)?,
         None => generate(job, machine)?,
@@ -55,16 +55,14 @@ fn remove(file: &Path) -> std::io::Result<()> {
 }
 
 /// This machine's file where an earlier run of this program, or nixos-generate-config, put it.
-fn existing(job: &Job<'_>, machine: &Machine) -> Option<PathBuf> {
+fn existing(job: &Job<'_>, machine: &Machine) -> Result<Option<PathBuf>> {
     if machine.before_partitioning {
-        return None;
+        return Ok(None);
     }
     let target: &Target = &job.target;
-    let placed = Placement::load(target).map(|placement| target.etc_nixos().join(placement.hardware));
-    placed
-        .into_iter()
-        .chain([target.generated_hardware()])
-        .find(|path| path.is_file())
+    let placed = Placement::load(target)?.map(|placement| target.etc_nixos().join(placement.hardware));
+    let mut known = placed.into_iter().chain([target.generated_hardware()]);
+    Ok(known.find(|path| path.is_file()))
 }
 
 fn generate(job: &Job<'_>, machine: &Machine) -> Result<String> {

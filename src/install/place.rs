@@ -14,13 +14,21 @@ use walkdir::WalkDir;
 use super::disk::require_space;
 use super::target::Target;
 use crate::interrupt::Interrupt;
+use crate::report::Problems;
 use crate::tree::snapshot::{Copier, nothing};
 
-/// What a later run must know: written before the swap, so that it can be finished or undone after a power cut.
+/// What a later run must know.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Placement {
     /// Where in etc/nixos this machine's hardware configuration is.
     pub hardware: PathBuf,
+    /// The swap that was begun and is not known to be finished.
+    swap: Option<Swap>,
+}
+
+/// Written before the swap, so that it can be finished or undone after a power cut.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Swap {
     /// The inode of the new folder: where it stands tells how far the swap came.
     inode: u64,
     /// The name under which the old folder is kept.
@@ -29,10 +37,17 @@ pub struct Placement {
 
 impl Placement {
     /// What an earlier run wrote, if any did.
-    #[must_use]
-    pub fn load(target: &Target) -> Option<Self> {
-        let text = fs::read(target.placement()).ok()?;
-        serde_json::from_slice(&text).ok()
+    ///
+    /// # Errors
+    /// When it cannot be read: nobody knows then what of the target is the user's.
+    pub fn load(target: &Target) -> Result<Option<Self>> {
+        let path = target.placement();
+        let what = || format!("Failed to read {}", path.display());
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).with_context(what),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(what),
+        }
     }
 
     fn save(&self, target: &Target) -> Result<()> {
@@ -60,22 +75,24 @@ pub fn place(target: &Target, snapshot: &Path, hardware: &Path, stamp: &str, int
     if same_tree(snapshot, &etc_nixos)? {
         return Ok(Placed::Same);
     }
-    let staging = target.staging();
-    let result = stage_and_swap(target, snapshot, hardware, stamp, interrupt);
-    if result.is_err() && Placement::load(target).is_none_or(|placement| is_inode(&staging, placement.inode)) {
-        // The new folder is still the staged one: the old one is in its place.
-        remove(&staging)?;
-    }
-    result
+    let before = target.etc_nixos_before(stamp);
+    let swapped = stage(target, snapshot, interrupt).and_then(|inode| {
+        let swap = Some(Swap {
+            inode,
+            before: before.clone(),
+        });
+        let hardware = hardware.to_owned();
+        Placement { hardware, swap }.save(target)?;
+        exchange(target, &before)
+    });
+    // Whether it failed or not: what was staged is removed, or what was swapped out is kept.
+    let kept = finish_earlier(target);
+    swapped?;
+    Ok(Placed::New(kept?))
 }
 
-fn stage_and_swap(
-    target: &Target,
-    snapshot: &Path,
-    hardware: &Path,
-    stamp: &str,
-    interrupt: &Interrupt,
-) -> Result<Placed> {
+/// Makes the new folder beside the old one, and gives its inode.
+fn stage(target: &Target, snapshot: &Path, interrupt: &Interrupt) -> Result<u64> {
     let staging = target.staging();
     let what = || format!("Failed to make {}", staging.display());
     fs::create_dir_all(&staging).with_context(what)?;
@@ -85,33 +102,27 @@ fn stage_and_swap(
         interrupt,
         leave_out: nothing,
     };
-    copier.copy(&File::open(snapshot)?.into(), &staging)?;
+    let problems = copier.copy(&File::open(snapshot)?.into(), &staging)?.problems;
+    if !problems.is_empty() {
+        return Err(Problems(problems).into());
+    }
     // The snapshot's own folder is private; etc/nixos is not.
     fs::set_permissions(&staging, std::os::unix::fs::PermissionsExt::from_mode(0o755)).with_context(what)?;
     sync(&staging)?;
-    let placement = Placement {
-        hardware: hardware.to_owned(),
-        inode: fs::metadata(&staging).with_context(what)?.ino(),
-        before: target.etc_nixos_before(stamp),
-    };
-    placement.save(target)?;
-    swap(target)?;
-    let kept = finish_earlier(target)?;
-    sync(&target.etc_nixos())?;
-    Ok(Placed::New(kept))
+    fs::metadata(&staging).map(|meta| meta.ino()).with_context(what)
 }
 
-/// Exchanges etc/nixos and the staged folder at once, or moves the staged one there when nothing is in the way.
-fn swap(target: &Target) -> Result<()> {
+/// Exchanges etc/nixos and the staged folder at once, or moves the staged one there when nothing is in the way. `before`
+/// is where the old folder goes meanwhile on a file system that cannot exchange.
+fn exchange(target: &Target, before: &Path) -> Result<()> {
     let (new, old) = (target.staging(), target.etc_nixos());
     let what = || format!("Failed to put {} in its place", old.display());
     match renameat2(AT_FDCWD, &new, AT_FDCWD, &old, RenameFlags::RENAME_EXCHANGE) {
         Ok(()) => Ok(()),
         Err(Errno::ENOENT) => fs::rename(&new, &old).with_context(what),
-        // A file system that cannot exchange: two steps, and a power cut between them is mended by the next run.
+        // Two steps, and a power cut between them is mended by the next run.
         Err(Errno::EINVAL | Errno::ENOSYS) => {
-            let placement = Placement::load(target).with_context(what)?;
-            fs::rename(&old, &placement.before).with_context(what)?;
+            fs::rename(&old, before).with_context(what)?;
             fs::rename(&new, &old).with_context(what)
         }
         Err(error) => Err(error).with_context(what),
@@ -122,21 +133,34 @@ fn swap(target: &Target) -> Result<()> {
 /// that did not get further, which is removed. Gives where the old one is kept.
 fn finish_earlier(target: &Target) -> Result<Option<PathBuf>> {
     let staging = target.staging();
-    let placement = Placement::load(target);
-    if let Some(placement) = &placement {
-        let (staged, before) = (is_inode(&staging, placement.inode), &placement.before);
-        if staged && !target.etc_nixos().exists() && before.exists() {
-            let what = || format!("Failed to put {} back", before.display());
-            fs::rename(before, target.etc_nixos()).with_context(what)?;
+    let Some(mut placement) = Placement::load(target)? else {
+        remove(&staging)?;
+        return Ok(None);
+    };
+    let kept = match placement.swap.take() {
+        Some(Swap { inode, before }) => {
+            let staged = is_inode(&staging, inode);
+            if staged && !exists(&target.etc_nixos()) && exists(&before) {
+                let what = || format!("Failed to put {} back", before.display());
+                fs::rename(&before, target.etc_nixos()).with_context(what)?;
+            }
+            if !staged && exists(&staging) {
+                fs::rename(&staging, &before).with_context(|| format!("Failed to keep {}", before.display()))?;
+            }
+            // On the disk before it is called finished: what is staged after that is taken for no folder of the user's.
+            staging.parent().map_or(Ok(()), sync)?;
+            placement.save(target)?;
+            Some(before).filter(|before| exists(before))
         }
-        if !staged && staging.exists() {
-            fs::rename(&staging, before).with_context(|| format!("Failed to keep {}", before.display()))?;
-        }
-    }
+        None => None,
+    };
     remove(&staging)?;
-    Ok(placement
-        .map(|placement| placement.before)
-        .filter(|before| before.exists()))
+    Ok(kept)
+}
+
+/// Whether something is there, be it a link that leads nowhere.
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 fn is_inode(path: &Path, inode: u64) -> bool {
@@ -159,7 +183,7 @@ fn sync(folder: &Path) -> Result<()> {
     nix::unistd::syncfs(&folder).with_context(what)
 }
 
-/// Writes a file so that it is there whole or not at all.
+/// Writes a file so that it is there whole or not at all, and stays there.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let what = || format!("Failed to write {}", path.display());
     let folder = path.parent().with_context(what)?;
@@ -168,7 +192,10 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).with_context(what)?;
     file.as_file().sync_all().with_context(what)?;
     file.persist(path).with_context(what)?;
-    Ok(())
+    // Its name as well: what is done next may survive a power cut that this would not, on another file system.
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .with_context(what)
 }
 
 /// Whether two trees have the same names, kinds, modes, contents and links. Times do not count.
@@ -210,4 +237,145 @@ fn same_entry(a: &walkdir::DirEntry, b: &walkdir::DirEntry) -> Result<bool> {
         return Ok(meta_a.len() == meta_b.len() && fs::read(a.path())? == fs::read(b.path())?);
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A target, and a tree with a file of this text.
+    fn target() -> (tempfile::TempDir, Target) {
+        let folder = tempfile::tempdir().unwrap();
+        let target = Target::new(folder.path());
+        (folder, target)
+    }
+
+    fn tree(text: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), text).unwrap();
+        folder
+    }
+
+    fn placed(target: &Target, text: &str, stamp: &str) -> Placed {
+        let hardware = Path::new("file");
+        place(target, tree(text).path(), hardware, stamp, &Interrupt::default()).unwrap()
+    }
+
+    fn text(folder: &Path) -> String {
+        fs::read_to_string(folder.join("file")).unwrap()
+    }
+
+    fn make(folder: &Path, text: &str) -> u64 {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("file"), text).unwrap();
+        fs::metadata(folder).unwrap().ino()
+    }
+
+    fn names(target: &Target) -> Vec<String> {
+        let entries = fs::read_dir(target.root().join("etc")).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Writes down that `inode` is swapped in, as a run that is killed then.
+    fn begun(target: &Target, inode: u64) {
+        let swap = Some(Swap {
+            inode,
+            before: target.etc_nixos_before("killed"),
+        });
+        let hardware = PathBuf::from("file");
+        Placement { hardware, swap }.save(target).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_run_had_staged_is_never_taken_for_what_was_there_before() {
+        let (_folder, target) = target();
+        make(&target.etc_nixos(), "user's");
+        assert_eq!(
+            placed(&target, "1", "a"),
+            Placed::New(Some(target.etc_nixos_before("a")))
+        );
+        // A second run was killed before it wrote down what it swaps.
+        make(&target.staging(), "half of 2");
+        assert_eq!(
+            placed(&target, "2", "b"),
+            Placed::New(Some(target.etc_nixos_before("b")))
+        );
+        assert_eq!(names(&target), ["nixos", "nixos.before-a", "nixos.before-b"]);
+        let texts = ["a", "b"].map(|stamp| text(&target.etc_nixos_before(stamp)));
+        assert_eq!(
+            (text(&target.etc_nixos()), texts),
+            ("2".to_owned(), ["user's", "1"].map(str::to_owned))
+        );
+        assert_eq!(placed(&target, "2", "c"), Placed::Same);
+    }
+
+    #[test]
+    fn an_interrupted_run_leaves_everything_as_it_was() {
+        let (_folder, target) = target();
+        make(&target.etc_nixos(), "user's");
+        placed(&target, "1", "a");
+        let interrupt = Interrupt::default();
+        interrupt.raise();
+        place(&target, tree("2").path(), Path::new("file"), "b", &interrupt).unwrap_err();
+        assert_eq!(names(&target), ["nixos", "nixos.before-a"]);
+        assert_eq!(text(&target.etc_nixos()), "1");
+    }
+
+    #[test]
+    fn wherever_a_swap_was_cut_off_the_old_folder_is_kept() {
+        let killed = |at: &dyn Fn(&Target)| {
+            let (_folder, target) = target();
+            make(&target.etc_nixos(), "user's");
+            at(&target);
+            placed(&target, "1", "a");
+            let kept: Vec<String> = names(&target).into_iter().skip(1).collect();
+            assert_eq!(text(&target.etc_nixos()), "1");
+            let [kept] = kept.as_slice() else { panic!("{kept:?}") };
+            assert_eq!(text(&target.root().join("etc").join(kept)), "user's");
+        };
+        // Staged.
+        killed(&|target| begun(target, make(&target.staging(), "1")));
+        // Exchanged.
+        killed(&|target| {
+            fs::rename(target.etc_nixos(), target.staging()).unwrap();
+            begun(target, make(&target.etc_nixos(), "1"));
+        });
+        // Kept.
+        killed(&|target| {
+            fs::rename(target.etc_nixos(), target.etc_nixos_before("killed")).unwrap();
+            begun(target, make(&target.etc_nixos(), "1"));
+        });
+        // The first of the two steps.
+        killed(&|target| {
+            fs::rename(target.etc_nixos(), target.etc_nixos_before("killed")).unwrap();
+            begun(target, make(&target.staging(), "1"));
+        });
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_here_is_kept_as_well() {
+        let (_folder, target) = target();
+        fs::create_dir(target.root().join("etc")).unwrap();
+        symlink("/persist/etc/nixos", target.etc_nixos()).unwrap();
+        placed(&target, "1", "a");
+        let kept = fs::read_link(target.etc_nixos_before("a")).unwrap();
+        assert_eq!(kept, Path::new("/persist/etc/nixos"));
+        assert_eq!(text(&target.etc_nixos()), "1");
+    }
+
+    #[test]
+    fn nothing_is_removed_while_it_is_not_known_what_an_earlier_run_did() {
+        let (_folder, target) = target();
+        make(&target.staging(), "user's");
+        write_whole(&target.placement(), b"{").unwrap();
+        let error = place(&target, tree("1").path(), Path::new("file"), "a", &Interrupt::default()).unwrap_err();
+        assert!(error.to_string().contains("placement.json"), "{error:#}");
+        assert_eq!(text(&target.staging()), "user's");
+    }
 }
