@@ -1,9 +1,11 @@
 //! A private copy of a tree. Everything after works on the copy: what was checked is what is installed, and nobody
 //! can exchange a file in between.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File, FileTimes};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
@@ -24,6 +26,18 @@ use crate::report::Problem;
 /// Permission bits that are kept. Not setuid and setgid: the copy belongs to root.
 const KEPT_MODE: u32 = 0o1777;
 
+/// Setuid and setgid.
+const SET_ID: u32 = 0o6000;
+
+/// Bytes of the longest list of attributes (`XATTR_LIST_MAX` of linux/limits.h).
+const ATTRIBUTES: usize = 65536;
+
+/// How the attributes begin that a person made: others are the system's own, and the installed one makes them anew.
+const OF_USER: [&str; 3] = ["user.", "system.posix_acl_", "security.capability"];
+
+/// Bytes that are read at once.
+const CHUNK: usize = 256 << 10;
+
 /// What a copy found on its way.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -31,6 +45,8 @@ pub struct Findings {
     pub problems: Vec<Problem>,
     /// The bytes of all files.
     pub bytes: u64,
+    /// The first name of each file that has several, by device and inode.
+    names: HashMap<(u64, u64), PathBuf>,
 }
 
 impl Findings {
@@ -38,6 +54,58 @@ impl Findings {
     fn push_first(&mut self, problem: Problem) {
         if self.problems.iter().all(|known| known.code != problem.code) {
             self.problems.push(problem);
+        }
+    }
+
+    /// Tells what the copy will not have of the file or folder at `path`.
+    fn unkept(&mut self, stat: &FileStat, path: &Path) {
+        if kind(stat) != SFlag::S_IFLNK && stat.st_mode & SET_ID != 0 {
+            self.push_first(
+                Problem::warning("tree-set-id", "A setuid or setgid bit in the configuration is not kept")
+                    .at(path, None, None)
+                    .because("All that is installed belongs to root. This is the first such file; there may be more.")
+                    .remedy("If it is needed, set it again in the installed system (chmod)."),
+            );
+        }
+        if kind(stat) != SFlag::S_IFREG || stat.st_nlink < 2 {
+            return;
+        }
+        let known = self
+            .names
+            .entry((stat.st_dev, stat.st_ino))
+            .or_insert_with(|| path.to_owned());
+        if known != path {
+            let known = known.display().to_string();
+            self.push_first(
+                Problem::warning(
+                    "tree-hard-link",
+                    "A file of the configuration that has two names becomes two files",
+                )
+                .at(path, None, None)
+                .because(format!(
+                    "Its other name is {known}: a hard link. This is the first such file; there may be more."
+                ))
+                .remedy("If both are to change together, make one of them a symbolic link (ln -s)."),
+            );
+        }
+    }
+
+    /// Tells which extended attributes and access lists the copy of `path` will not have.
+    fn unkept_attributes(&mut self, source: &OwnedFd, path: &Path) {
+        let mut names = vec![0; ATTRIBUTES];
+        // A file system without any.
+        let Ok(length) = rustix::fs::flistxattr(source, names.as_mut_slice()) else {
+            return;
+        };
+        let names = String::from_utf8_lossy(&names[..length]);
+        let of_user = |name: &&str| OF_USER.iter().any(|prefix| name.starts_with(prefix));
+        if let Some(name) = names.split('\0').find(of_user) {
+            self.push_first(
+                Problem::warning("tree-attributes", format!("The attribute {name} in the configuration is not kept"))
+                    .at(path, None, None)
+                    .because("A copy has neither extended attributes nor access lists, and Nix has none either. This is the first such file; there may be more.")
+                    .remedy("If it is needed, set it again in the installed system (setfattr, setfacl)."),
+            );
         }
     }
 }
@@ -78,7 +146,7 @@ impl Copier<'_> {
     pub fn copy(&self, source: &OwnedFd, dest: &Path) -> Result<Findings> {
         let mut findings = Findings::default();
         let source = source.try_clone().context("Failed to open the tree once more")?;
-        let mut stack = vec![Frame::open(source, PathBuf::new())?];
+        let mut stack = vec![Frame::open(source, PathBuf::new()).context("Failed to read the tree")?];
         self.judge(&stack[0].stat, Path::new("."), &mut findings);
         while let Some(frame) = stack.last_mut() {
             self.interrupt.check()?;
@@ -108,23 +176,30 @@ impl Copier<'_> {
         dest: &Path,
         findings: &mut Findings,
     ) -> Result<Option<Frame>> {
-        let what = || format!("Failed to copy {}", path.display());
         let name = name.as_os_str();
-        let seen = fstatat(&frame.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).with_context(what)?;
+        let seen = fstatat(&frame.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).context(Unread)?;
         self.judge(&seen, &path, findings);
+        findings.unkept(&seen, &path);
         let target = dest.join(&path);
         match kind(&seen) {
             SFlag::S_IFDIR => {
                 let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-                let inner = openat(&frame.source, name, flags, Mode::empty()).with_context(what)?;
-                fs::create_dir(&target).with_context(what)?;
+                let inner = openat(&frame.source, name, flags, Mode::empty()).context(Unread)?;
+                findings.unkept_attributes(&inner, &path);
+                fs::create_dir(&target)?;
                 return Ok(Some(Frame::open(inner, path)?));
             }
-            SFlag::S_IFREG => findings.bytes += copy_file(&frame.source, name, &target).with_context(what)?,
+            SFlag::S_IFREG => {
+                // Non-blocking: should the file have become a pipe since it was looked at, opening it must not hang.
+                let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+                let source = openat(&frame.source, name, flags, Mode::empty()).context(Unread)?;
+                findings.unkept_attributes(&source, &path);
+                findings.bytes += copy_file(source, &target)?;
+            }
             SFlag::S_IFLNK => {
-                let link = readlinkat(&frame.source, name).with_context(what)?;
-                symlink(&link, &target).with_context(what)?;
-                set_link_times(&target, &seen).with_context(what)?;
+                let link = readlinkat(&frame.source, name).context(Unread)?;
+                symlink(&link, &target)?;
+                set_link_times(&target, &seen)?;
             }
             special => findings.problems.push(special_file(&path, special)),
         }
@@ -169,12 +244,11 @@ impl Copier<'_> {
 
 impl Frame {
     fn open(source: OwnedFd, path: PathBuf) -> Result<Self> {
-        let what = || format!("Failed to read the folder {}", path.display());
-        let stat = fstat(&source).with_context(what)?;
-        let mut listing = Dir::from_fd(source.try_clone().with_context(what)?).with_context(what)?;
+        let stat = fstat(&source).context(Unread)?;
+        let mut listing = Dir::from_fd(source.try_clone()?).context(Unread)?;
         let mut names = Vec::new();
         for entry in listing.iter() {
-            let entry = entry.with_context(what)?;
+            let entry = entry.context(Unread)?;
             let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes());
             if name != "." && name != ".." {
                 names.push(name.to_owned());
@@ -195,6 +269,17 @@ fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
 }
 
+/// The context of every error that came from reading the source: the rest of the tree can still be read, while a dest that
+/// cannot be written ends the copy.
+#[derive(Debug)]
+struct Unread;
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("it cannot be read")
+    }
+}
+
 /// What the system says of a file that it does not give out, whole or at all: no permission, or a bad medium.
 const UNREADABLE: [Errno; 5] = [Errno::EACCES, Errno::EPERM, Errno::EIO, Errno::ESTALE, Errno::EUCLEAN];
 
@@ -205,14 +290,14 @@ fn unreadable(path: &Path, error: anyhow::Error) -> Result<Problem> {
         of_call.or_else(|| Some(Errno::from_raw(cause.downcast_ref::<io::Error>()?.raw_os_error()?)))
     });
     match number {
-        Some(number) if UNREADABLE.contains(&number) => Ok(Problem::error(
+        Some(number) if error.is::<Unread>() && UNREADABLE.contains(&number) => Ok(Problem::error(
             "tree-unreadable",
             "A file of the configuration cannot be read",
         )
         .at(path, None, None)
         .because(number.desc())
         .remedy("Copy the configuration anew. An input/output error means a bad medium; `dmesg` says more.")),
-        _ => Err(error),
+        _ => Err(error.context(format!("Failed to copy {}", path.display()))),
     }
 }
 
@@ -228,16 +313,22 @@ fn special_file(path: &Path, kind: SFlag) -> Problem {
         .remedy("Remove it from the tree.")
 }
 
-fn copy_file(folder: &OwnedFd, name: &std::ffi::OsStr, target: &Path) -> Result<u64> {
-    // Non-blocking: should the file have become a pipe since it was looked at, opening it must not hang.
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let opened = openat(folder, name, flags, Mode::empty())?;
-    let stat = fstat(&opened)?;
+fn copy_file(source: OwnedFd, target: &Path) -> Result<u64> {
+    let stat = fstat(&source).context(Unread)?;
     anyhow::ensure!(kind(&stat) == SFlag::S_IFREG, "it was exchanged while it was read");
-    let mut source = File::from(opened);
+    let mut source = File::from(source);
     let mut dest = File::options().write(true).create_new(true).mode(0o600).open(target)?;
-    let copied = io::copy(&mut source, &mut dest)?;
-    dest.flush()?;
+    let mut buffer = vec![0; CHUNK];
+    let mut copied = 0;
+    loop {
+        let read = match source.read(&mut buffer) {
+            Ok(0) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.context(Unread)?,
+        };
+        dest.write_all(&buffer[..read])?;
+        copied += read as u64;
+    }
     dest.set_permissions(fs::Permissions::from_mode(stat.st_mode & KEPT_MODE))?;
     dest.set_times(FileTimes::new().set_modified(modified(&stat)))?;
     Ok(copied)
@@ -351,10 +442,49 @@ mod tests {
         fs::set_permissions(source.path().join("suid"), fs::Permissions::from_mode(0o6755)).unwrap();
         let (dest, findings) = copy(source.path(), None);
         let told: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
-        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(told.len(), 3, "{told:?}");
         assert!(told[0].contains("a named pipe\n  where: pipe"), "{told:?}");
         assert!(told[1].contains("a socket\n  where: socket"), "{told:?}");
+        assert!(
+            told[2].contains("setuid or setgid bit in the configuration is not kept\n  where: suid"),
+            "{told:?}"
+        );
         assert_eq!(fs::metadata(dest.path().join("suid")).unwrap().mode() & 0o7777, 0o755);
+    }
+
+    #[test]
+    fn attributes_and_second_names_are_told_where_they_are_lost() {
+        let source = tempfile::tempdir().unwrap();
+        let root = source.path();
+        for name in ["a", "b", "c"] {
+            fs::write(root.join(name), "x").unwrap();
+        }
+        fs::hard_link(root.join("a"), root.join("d")).unwrap();
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(root.join("b"), "user.note", b"mine", flags).expect("this test needs extended attributes");
+        let (dest, findings) = copy(root, None);
+        let told: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0].contains("user.note in the configuration is not kept\n  where: b"),
+            "{told:?}"
+        );
+        assert!(
+            told[1].contains("becomes two files\n  where: d") && told[1].contains("name is a:"),
+            "{told:?}"
+        );
+        // A second name outside of the tree is no loss.
+        fs::remove_file(root.join("d")).unwrap();
+        fs::hard_link(root.join("a"), dest.path().join("elsewhere")).unwrap();
+        assert_eq!(copy(root, None).1.problems.len(), 1);
+    }
+
+    #[test]
+    fn a_dest_that_takes_nothing_ends_the_copy_and_is_not_called_an_unreadable_source() {
+        let refused = anyhow::Error::from(io::Error::from_raw_os_error(Errno::EIO as i32));
+        unreadable(Path::new("a"), refused).unwrap_err();
+        let refused = Err::<(), _>(Errno::EIO).context(Unread).unwrap_err();
+        assert_eq!(unreadable(Path::new("a"), refused).unwrap().code, "tree-unreadable");
     }
 
     #[test]
