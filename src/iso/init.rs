@@ -1,10 +1,11 @@
 //! `nix-cfg-iso init`: makes the choices, and writes the folder.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nix::sys::stat::SFlag;
 
 use super::emit::{self, Request, TREE_FOLDER};
 use super::manifest::{self, Manifest};
@@ -51,11 +52,12 @@ const SYSTEMS: [&str; 2] = ["x86_64-linux", "aarch64-linux"];
 /// Writes the folder. `programs` is where the running program stands; `os_release` is the file of that name.
 ///
 /// # Errors
-/// A [`Problem`] when something must be said first, or cannot be copied; nothing was written then. Also when the disk
-/// refuses; the folder is then incomplete, and says so by having no flake.nix.
+/// A [`Problem`] when something must be said first, or cannot be copied; also when the disk refuses. Nothing is left then, so
+/// that the same command can be given again.
 pub fn init(order: &Order, programs: &Path, os_release: &Path) -> Result<Done> {
     require_new(&order.dir)?;
     let source = source::choose(Some((&order.config, "--config")), &[])?;
+    require_outside(&order.dir, &order.config)?;
     let mut done = Done::default();
     done.notes.push(source.reason.clone());
     let request = request(order, &source, os_release, &mut done)?;
@@ -64,16 +66,13 @@ pub fn init(order: &Order, programs: &Path, os_release: &Path) -> Result<Done> {
     } else {
         helpers::load(programs, &request.system)?
     };
-    let tree = order.dir.join(TREE_FOLDER);
-    fs::create_dir_all(&tree).with_context(|| format!("Failed to make {}", tree.display()))?;
-    copy_tree(&source, &tree, &mut done)?;
-    let mut files = emit::files(&request, &helpers);
-    // The flake comes last: with it the folder is complete.
-    files.reverse();
-    for file in &files {
-        manifest::write(&order.dir, file)?;
+    let is_new = !order.dir.exists();
+    if let Err(error) = write(order, &source, request, &helpers, &mut done) {
+        return Err(match clear(&order.dir, is_new) {
+            Ok(()) => error,
+            Err(second) => error.context(format!("{} is left incomplete: {second}", order.dir.display())),
+        });
     }
-    Manifest::new(request, &files).save(&order.dir)?;
     // `path:` takes a whole path, or one that begins with a dot.
     let dir = std::path::absolute(&order.dir).context("Failed to find out where this folder is")?;
     let dir = dir.display();
@@ -81,6 +80,47 @@ pub fn init(order: &Order, programs: &Path, os_release: &Path) -> Result<Done> {
         "Wrote {dir}. Next:\n    nix-cfg-iso doctor {dir}\n    nix build path:{dir}#iso"
     ));
     Ok(done)
+}
+
+fn write(order: &Order, source: &Source, request: Request, helpers: &[(&str, Vec<u8>)], done: &mut Done) -> Result<()> {
+    let tree = order.dir.join(TREE_FOLDER);
+    fs::create_dir_all(&tree).with_context(|| format!("Failed to make {}", tree.display()))?;
+    copy_tree(source, &tree, done)?;
+    let mut files = emit::files(&request, helpers);
+    // The flake comes last: with it the folder is complete.
+    files.reverse();
+    for file in &files {
+        manifest::write(&order.dir, file)?;
+    }
+    Manifest::new(request, &files).save(&order.dir)
+}
+
+/// Removes what [`write`] made in a folder that was empty, or that `is_new`.
+fn clear(dir: &Path, is_new: bool) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ if is_new => Ok(()),
+        _ => fs::create_dir(dir),
+    }
+}
+
+/// In the configuration, the folder would be copied into itself, and into every later copy of the configuration.
+fn require_outside(dir: &Path, config: &Path) -> Result<()> {
+    let what = || format!("{} cannot be looked at", dir.display());
+    let absolute = std::path::absolute(dir).with_context(what)?;
+    let there = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(&absolute);
+    if !fs::canonicalize(there)
+        .with_context(what)?
+        .starts_with(fs::canonicalize(config).with_context(what)?)
+    {
+        return Ok(());
+    }
+    Err(
+        Problem::error("folder-inside", format!("{} lies in the configuration", dir.display()))
+            .because("The configuration is copied into that folder, and the folder would be part of the configuration.")
+            .remedy("Name a folder outside of it.")
+            .into(),
+    )
 }
 
 /// What a person wrote is never overwritten: the folder must be new or empty.
@@ -196,9 +236,10 @@ fn hardware_config(order: &Order, source: &Source, hosts: &[String]) -> Result<O
 
 /// Git's database stays behind (a flake in `path:` needs none, and inside another repository it would be a submodule),
 /// and so do the links that `nix build` leaves.
-fn left_out(path: &Path) -> bool {
+fn left_out(path: &Path, kind: SFlag) -> bool {
     let name = path.as_os_str().to_string_lossy();
-    path.file_name().is_some_and(|name| name == ".git") || name == "result" || name.starts_with("result-")
+    let of_build = kind == SFlag::S_IFLNK && (name == "result" || name.starts_with("result-"));
+    of_build || path.file_name().is_some_and(|name| name == ".git")
 }
 
 fn copy_tree(source: &Source, dest: &Path, done: &mut Done) -> Result<()> {
@@ -239,6 +280,7 @@ mod tests {
         fs::create_dir(tree.path().join(".git")).unwrap();
         fs::create_dir(tree.path().join("empty")).unwrap();
         std::os::unix::fs::symlink("/nix/store/x", tree.path().join("result")).unwrap();
+        fs::write(tree.path().join("result-parser.nix"), "{ }").unwrap();
         tree
     }
 
@@ -249,10 +291,42 @@ mod tests {
         let done = init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap();
         assert!(done.warnings.is_empty(), "{:?}", done.warnings);
         let copy = order.dir.join(TREE_FOLDER);
-        assert!(copy.join("configuration.nix").exists() && copy.join("empty").is_dir());
+        for mine in ["configuration.nix", "empty", "result-parser.nix"] {
+            assert!(copy.join(mine).exists(), "{mine} was left behind");
+        }
         assert!(!copy.join(".git").exists() && copy.join("result").symlink_metadata().is_err());
         let error = init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
         assert!(error.to_string().contains("not overwritten"), "{error}");
+    }
+
+    #[test]
+    fn a_failure_leaves_nothing_that_is_in_the_way_of_the_next_try() {
+        let (tree, dir) = (tree(), tempfile::tempdir().unwrap());
+        let order = order(dir.path(), tree.path());
+        let pipe = tree.path().join("pipe");
+        for exists in [false, true] {
+            nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+            init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
+            assert_eq!(order.dir.exists(), exists);
+            fs::remove_file(&pipe).unwrap();
+            init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap();
+            fs::remove_dir_all(&order.dir).unwrap();
+            fs::create_dir(&order.dir).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_in_the_configuration_is_refused_before_it_is_copied_into_itself() {
+        let tree = tree();
+        for dir in ["iso", "empty/iso", "empty"] {
+            let order = Order {
+                dir: tree.path().join(dir),
+                ..order(tree.path(), tree.path())
+            };
+            let error = init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
+            assert!(error.to_string().contains("lies in the configuration"), "{error:#}");
+        }
+        assert!(!tree.path().join("iso").exists());
     }
 
     #[test]

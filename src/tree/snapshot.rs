@@ -127,13 +127,13 @@ pub struct Copier<'a> {
     pub owners: Option<&'a Owners>,
     /// Ends the copy.
     pub interrupt: &'a Interrupt,
-    /// Whether the entry with this path, relative to the tree, stays behind.
-    pub leave_out: fn(&Path) -> bool,
+    /// Whether the entry with this path, relative to the tree, and of this kind stays behind.
+    pub leave_out: fn(&Path, SFlag) -> bool,
 }
 
 /// Everything is copied.
 #[must_use]
-pub fn nothing(_path: &Path) -> bool {
+pub fn nothing(_path: &Path, _kind: SFlag) -> bool {
     false
 }
 
@@ -156,9 +156,6 @@ impl Copier<'_> {
                 continue;
             };
             let path = frame.path.join(&name);
-            if (self.leave_out)(&path) {
-                continue;
-            }
             match self.copy_entry(frame, &name, path.clone(), dest, &mut findings) {
                 Ok(inner) => stack.extend(inner),
                 Err(error) => findings.problems.push(unreadable(&path, error)?),
@@ -178,6 +175,9 @@ impl Copier<'_> {
     ) -> Result<Option<Frame>> {
         let name = name.as_os_str();
         let seen = fstatat(&frame.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).context(Unread)?;
+        if (self.leave_out)(&path, kind(&seen)) {
+            return Ok(None);
+        }
         self.judge(&seen, &path, findings);
         findings.unkept(&seen, &path);
         let target = dest.join(&path);
