@@ -94,15 +94,8 @@ impl Flake {
 /// # Errors
 /// When Nix does not tell.
 pub fn there(runner: &Runner, paths: &BTreeSet<&str>) -> Result<(Vec<Record>, usize)> {
-    if paths.is_empty() {
-        return Ok((Vec::new(), 0));
-    }
-    let ask = Invocation::new("nix-store")
-        .args(["--check-validity", "--print-invalid"])
-        .args(paths.iter().copied())
-        .quiet()
-        .long();
-    let invalid: BTreeSet<String> = runner.output(&ask)?.lines().map(str::to_owned).collect();
-    let valid: Vec<&str> = paths.iter().copied().filter(|path| !invalid.contains(*path)).collect();
+    let paths: Vec<&str> = paths.iter().copied().collect();
+    let invalid = database::invalid(runner, None, &paths)?;
+    let valid: Vec<&str> = paths.into_iter().filter(|path| !invalid.contains(*path)).collect();
     Ok((database::of_closure(runner, &valid)?, invalid.len()))
 }

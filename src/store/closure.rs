@@ -1,12 +1,13 @@
 //! What the graph of a toplevel tells before anything is built: what is there, what is to be built, what is missing.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use anyhow::Result;
 
+use super::database;
 use super::graph::{Graph, Id};
 use crate::nix::activity::store_name;
-use crate::nix::command::{Invocation, Runner};
+use crate::nix::command::Runner;
 
 /// A source that would have to be downloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,15 +31,12 @@ pub struct Work {
     pub uses: BTreeSet<String>,
 }
 
-/// A command line holds about two million bytes; a store path is some seventy.
-const PATHS_A_CALL: usize = 10_000;
-
 impl Graph {
     /// The outputs of all derivations that are not in the live system's store.
     ///
     /// # Errors
     /// When Nix cannot tell.
-    pub fn invalid_outputs(&self, runner: &Runner) -> Result<HashSet<String>> {
+    pub fn invalid_outputs(&self, runner: &Runner) -> Result<BTreeSet<String>> {
         let paths: Vec<&str> = self
             .nodes()
             .iter()
@@ -46,21 +44,13 @@ impl Graph {
             .map(|output| &*output.path)
             .filter(|path| !path.is_empty())
             .collect();
-        let mut invalid = HashSet::new();
-        for chunk in paths.chunks(PATHS_A_CALL) {
-            let ask = Invocation::new("nix-store")
-                .args(["--check-validity", "--print-invalid"])
-                .args(chunk.iter().copied())
-                .long();
-            invalid.extend(runner.output(&ask)?.lines().map(str::to_owned));
-        }
-        Ok(invalid)
+        database::invalid(runner, None, &paths)
     }
 
     /// What is to be done when `invalid` are the outputs that are not there: an output that is there is used; a source that
     /// is not there is missing; anything else is built, once its inputs are there.
     #[must_use]
-    pub fn work(&self, invalid: &HashSet<String>) -> Work {
+    pub fn work(&self, invalid: &BTreeSet<String>) -> Work {
         let mut work = Work::default();
         let absent = |path: &str| path.is_empty() || invalid.contains(path);
         let mut parents: HashMap<Id, Option<Id>> = HashMap::new();
@@ -164,7 +154,7 @@ mod tests {
         describe(&drvs, &["system"])
     }
 
-    fn invalid(names: &[&str]) -> HashSet<String> {
+    fn invalid(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| format!("/nix/store/h-{name}")).collect()
     }
 

@@ -1,7 +1,9 @@
 //! Records of the store's database, in the text form of `nix-store --dump-db` and `--load-db` (the same in Nix 2.8, 2.26
 //! and 2.34, and in an ISO's nix-path-registration).
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 use std::str::Lines;
 
 use anyhow::{Context, Result, ensure};
@@ -28,16 +30,30 @@ pub struct Record {
 /// # Errors
 /// When Nix does not tell.
 pub fn of_closure(runner: &Runner, roots: &[&str]) -> Result<Vec<Record>> {
-    if roots.is_empty() {
-        return Ok(Vec::new());
-    }
     let ask = |what: &[&str], paths: &[&str]| {
-        let invocation = Invocation::new("nix-store").args(what.iter().copied());
-        runner.output(&invocation.args(paths.iter().copied()).quiet().long())
+        let invocation = Invocation::new("nix-store").args(what.iter().copied()).quiet();
+        runner.output_of(&invocation, paths)
     };
     let closure = ask(&["--query", "--requisites"], roots)?;
-    let closure: Vec<&str> = closure.lines().collect();
-    parse(&ask(&["--dump-db"], &closure)?)
+    // Asked for in several parts, what they share is told more than once.
+    let closure: BTreeSet<&str> = closure.lines().collect();
+    let dump = ask(&["--dump-db"], &closure.into_iter().collect::<Vec<_>>())?;
+    parse(&dump)
+}
+
+/// Those of `paths` that are not valid in the store of the file system at `root`, or in the live system's. Asking another
+/// store makes its folders and its database.
+///
+/// # Errors
+/// When Nix does not tell.
+pub fn invalid(runner: &Runner, root: Option<&Path>, paths: &[&str]) -> Result<BTreeSet<String>> {
+    let mut ask = Invocation::new("nix-store")
+        .args(["--check-validity", "--print-invalid"])
+        .quiet();
+    if let Some(root) = root {
+        ask = ask.arg("--store").arg(root);
+    }
+    Ok(runner.output_of(&ask, paths)?.lines().map(str::to_owned).collect())
 }
 
 /// Reads records.

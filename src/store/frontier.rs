@@ -383,7 +383,7 @@ mod tests {
                 let outputs = graph.nodes()[*id].outputs.iter();
                 outputs.filter(|output| names.contains(&output.name)).map(|output| output.path.to_string())
             });
-            let mut invalid: std::collections::HashSet<String> =
+            let mut invalid: BTreeSet<String> =
                 graph.nodes().iter().flat_map(|node| &node.outputs).map(|output| output.path.to_string()).collect();
             for path in there {
                 invalid.remove(&path);

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::install::Job;
-use crate::nix::command::Invocation;
 use crate::report::Problem;
+use crate::store::database;
 use crate::store::path::of_source;
 use crate::tree::lock::{self, Input, LOCK, Lock};
 
@@ -94,14 +94,9 @@ fn located<'a>(job: &Job<'_>, inputs: &'a [Input]) -> Result<(Vec<Located<'a>>, 
         .iter()
         .filter_map(|input| Some((input, of_source(input.nar_hash.as_deref()?, "source")?)))
         .collect();
-    if located.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let ask = Invocation::new("nix-store")
-        .args(["--check-validity", "--print-invalid"])
-        .args(located.iter().map(|(_, path)| path));
-    let invalid = job.runner.output(&ask)?;
-    let is_present = |(_, path): &Located<'_>| invalid.lines().all(|line| line != path);
+    let paths: Vec<&str> = located.iter().map(|(_, path)| path.as_str()).collect();
+    let invalid = database::invalid(job.runner, None, &paths)?;
+    let is_present = |(_, path): &Located<'_>| !invalid.contains(path);
     Ok(located.into_iter().partition(is_present))
 }
 

@@ -19,7 +19,7 @@ use super::disk::{self, Disk, require_inodes, require_space};
 use super::target::Target;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::nix::activity::{WATCHED, store_name};
-use crate::nix::command::{Invocation, Runner};
+use crate::nix::command::{Invocation, PATHS_A_CALL, Runner};
 use crate::report::{Phase, Report, Unit};
 use crate::store::database::{self, Record};
 use crate::store::image::Image;
@@ -49,14 +49,13 @@ pub fn copy(
     sources: &[&str],
 ) -> Result<()> {
     let records = database::of_closure(runner, roots)?;
-    let invalid = invalid(runner, target, &records)?;
+    let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
+    let invalid = database::invalid(runner, Some(target.root()), &paths)?;
     let records: Vec<&Record> = records.iter().filter(|record| invalid.contains(&record.path)).collect();
     require_space(&target.store(), records.iter().map(|record| record.nar_size).sum())?;
     require_inodes(target, image, &records)?;
     let by_nix = content_addressed(runner, &records)?;
-    if !by_nix.is_empty() {
-        copy_with_nix(runner, target, &by_nix)?;
-    }
+    copy_with_nix(runner, target, &by_nix)?;
     let own: Vec<&Record> = records
         .into_iter()
         .filter(|record| !by_nix.contains(&record.path.as_str()))
@@ -114,31 +113,12 @@ pub fn closure_size(runner: &Runner, roots: &[&str]) -> Result<u64> {
         .sum())
 }
 
-fn ask(program: &str, what: &[&str], paths: &[&str]) -> Invocation {
-    Invocation::new(program)
-        .args(what.iter().copied())
-        .args(paths.iter().copied())
-        .quiet()
-        .long()
-}
-
-/// Those that are not valid in the target's store. Asking makes its folders and database, too.
-fn invalid(runner: &Runner, target: &Target, records: &[Record]) -> Result<BTreeSet<String>> {
-    let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
-    let what = ["--check-validity", "--print-invalid", "--store"];
-    let root = target.root().to_str().context("The target's path is not UTF-8")?;
-    let answer = runner.output(&ask("nix-store", &[&what[..], &[root]].concat(), &paths))?;
-    Ok(answer.lines().map(str::to_owned).collect())
-}
-
 /// The paths whose record has more than [`Record`] can carry: a content address or signatures. On an ISO that are only
 /// those that were added since it was booted; Nix copies them.
 fn content_addressed<'a>(runner: &Runner, records: &[&'a Record]) -> Result<Vec<&'a str>> {
-    if records.is_empty() {
-        return Ok(Vec::new());
-    }
     let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
-    let told = runner.output(&ask("nix", &["path-info", "--sigs"], &paths))?;
+    let ask = Invocation::new("nix").args(["path-info", "--sigs"]).quiet();
+    let told = runner.output_of(&ask, &paths)?;
     let plain: BTreeSet<&str> = told
         .lines()
         .filter_map(|line| {
@@ -151,14 +131,16 @@ fn content_addressed<'a>(runner: &Runner, records: &[&'a Record]) -> Result<Vec<
 }
 
 fn copy_with_nix(runner: &Runner, target: &Target, paths: &[&str]) -> Result<()> {
-    let invocation = Invocation::new("nix")
-        .args(["copy", "--no-check-sigs"])
-        .args(WATCHED)
-        .arg("--to")
-        .arg(target.root())
-        .args(paths.iter().copied())
-        .long();
-    track(runner, &invocation, &mut |_| {})?;
+    for paths in paths.chunks(PATHS_A_CALL) {
+        let invocation = Invocation::new("nix")
+            .args(["copy", "--no-check-sigs"])
+            .args(WATCHED)
+            .arg("--to")
+            .arg(target.root())
+            .args(paths.iter().copied())
+            .long();
+        track(runner, &invocation, &mut |_| {})?;
+    }
     Ok(())
 }
 

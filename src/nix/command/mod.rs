@@ -87,6 +87,9 @@ pub struct Runner {
 /// How long a program that was asked to end may take before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How many store paths one call is given: a command line holds about two million bytes, and a path is some seventy.
+pub const PATHS_A_CALL: usize = 10_000;
+
 enum Message {
     Line(Stream, Vec<u8>),
     Closed,
@@ -161,6 +164,19 @@ impl Runner {
     pub fn output(&self, invocation: &Invocation) -> Result<String> {
         let finished = self.run(invocation, &mut |_, _| {})?.success()?;
         Ok(finished.text()?.to_owned())
+    }
+
+    /// What `invocation` says of `paths`, line by line; as many are asked for at a time as a command line holds.
+    ///
+    /// # Errors
+    /// As [`Runner::output`].
+    pub fn output_of(&self, invocation: &Invocation, paths: &[&str]) -> Result<String> {
+        let mut text = String::new();
+        for chunk in paths.chunks(PATHS_A_CALL) {
+            let part = self.output(&invocation.clone().args(chunk.iter().copied()).long())?;
+            text.extend(part.lines().flat_map(|line| [line, "\n"]));
+        }
+        Ok(text)
     }
 
     fn spawn(&self, invocation: &Invocation) -> Result<Child> {
@@ -322,6 +338,16 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| it broke"), "{text}");
+    }
+
+    #[test]
+    fn of_too_many_paths_for_a_command_line_all_are_asked_for() {
+        let paths =
+            vec!["/nix/store/00000000000000000000000000000000-a-name-that-is-as-long-as-many"; 3 * PATHS_A_CALL + 1];
+        let text = runner().output_of(&sh("echo $#; exit").arg("sh"), &paths).unwrap();
+        assert_eq!(text, "10000\n10000\n10000\n1\n");
+        assert_eq!(runner().output_of(&sh("true"), &paths[..1]).unwrap(), "");
+        assert_eq!(runner().output_of(&sh("exit 1"), &[]).unwrap(), "");
     }
 
     #[test]
