@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -74,11 +75,7 @@ impl Manifest {
 /// The SHA-256 of `bytes`, in hexadecimal.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // A String takes everything.
-        text
-    })
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
 /// Writes one file below `dir`, in one step: it is there whole or as it was before.

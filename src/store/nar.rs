@@ -1,7 +1,6 @@
 //! The NAR form of a store path (src/libutil/archive.cc of Nix 2.26): hashed while it is read, and written on the way.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -10,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
+use data_encoding::HEXLOWER;
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
@@ -77,16 +77,12 @@ impl<'a> Archive<'a> {
                     self.text(b")");
                 }
                 if let Some(folder) = folder {
-                    finish(&File::open(&folder)?, &folder, 0o555)?;
+                    let file = File::open(&folder).with_context(|| format!("Failed to open {}", folder.display()))?;
+                    finish(&file, &folder, 0o555)?;
                 }
             }
         }
-        let hash = std::mem::take(&mut self.hash).finalize();
-        Ok(hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        }))
+        Ok(HEXLOWER.encode(&std::mem::take(&mut self.hash).finalize()))
     }
 
     /// One node: whole, or for a folder its beginning, with its entries left on the stack.
