@@ -49,6 +49,8 @@ fn make(key: &Path) -> Result<()> {
         return Ok(());
     }
     if let Some(folder) = key.parent() {
+        // Only this one is closed: the target may have no /etc yet.
+        folder.parent().map_or(Ok(()), fs::create_dir_all)?;
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
@@ -118,4 +120,24 @@ fn by_hand(luks: &Luks, key: &Path, why: &str) -> Problem {
          sudo cryptsetup luksConvertKey --hash sha256 --pbkdf pbkdf2 {device}\n\
          sudo cryptsetup luksAddKey --hash sha256 --pbkdf pbkdf2 {device} {key}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn only_the_folder_of_the_key_is_closed_to_others() {
+        let target = tempfile::tempdir().unwrap();
+        let key = target.path().join("etc/secrets/initrd/luks.key");
+        make(&key).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let modes: Vec<u32> = key.ancestors().take(4).map(mode).collect();
+        assert_eq!(modes, [0o600, 0o700, 0o755, 0o755]);
+        let bytes = fs::read(&key).unwrap();
+        make(&key).unwrap();
+        assert_eq!((bytes.len(), fs::read(&key).unwrap()), (64, bytes));
+    }
 }
