@@ -43,10 +43,10 @@ pub fn activate(job: &Job<'_>, kind: Kind, system: &Path) -> Result<()> {
         }
         job.report.progress(step, STEPS.len() as u64, Unit::Steps, "");
     });
-    leftovers::finish(&job.target)?;
+    let cleaned = leftovers::finish(&job.target);
     let finished = finished?;
     if finished.status.success() {
-        return Ok(());
+        return cleaned;
     }
     let said = finished.tail.join("\n");
     let explained = explain(&said, None);

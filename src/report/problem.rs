@@ -62,7 +62,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A blocking problem with `code`, stating `what`; the rest is added by the `with_*` methods.
+    /// A blocking problem with `code`, stating `what`; the methods below add the rest.
     pub fn error(code: &'static str, what: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
