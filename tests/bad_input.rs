@@ -156,6 +156,10 @@ fn a_target_that_cannot_be_installed_to_is_named_before() {
     closed
         .install("")
         .fails(3, &["does not belong to root", "chown root:root /mnt"]);
+    let mounted = live();
+    mounted
+        .sh("mkdir -p /mnt/etc/nixos /mnt/persist && mount --bind /mnt/persist /mnt/etc/nixos; nix-cfg-install --progress plain")
+        .fails(3, &["Something is mounted at /mnt/etc/nixos", "umount /mnt/etc/nixos"]);
 }
 
 #[test]

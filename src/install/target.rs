@@ -174,7 +174,22 @@ impl Target {
             );
         }
         problems.extend(closed_folders(root));
+        problems.extend(self.etc_nixos_mounted());
         problems
+    }
+
+    /// A mount point cannot be exchanged with the new folder.
+    fn etc_nixos_mounted(&self) -> Option<Problem> {
+        let etc_nixos = self.etc_nixos();
+        mounts::at(&etc_nixos)?;
+        Some(
+            Problem::error("target-etc-nixos", format!("Something is mounted at {}", etc_nixos.display()))
+                .because("The new configuration is made beside that folder and exchanged with it, which a mount point does not allow.")
+                .remedy(format!(
+                    "umount {}; what is there can be moved to where it belongs after the installation.",
+                    etc_nixos.display()
+                )),
+        )
     }
 }
 
