@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Deserialize;
 
 use crate::report::{Problem, Problems};
@@ -57,14 +57,20 @@ impl Settings {
     /// Reads `explicit`, or [`DEFAULT_PATH`] where it exists.
     ///
     /// # Errors
-    /// When the file cannot be read, is not YAML, has a key that is not known (each is named with its line and the
+    /// A [`Problem`] when the file cannot be read, is not YAML, has a key that is not known (each is named with its line and the
     /// nearest known one) or a value of the wrong type.
     pub fn load(explicit: Option<&Path>) -> Result<Self> {
         let path = explicit.unwrap_or(Path::new(DEFAULT_PATH));
         match fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path),
             Err(error) if error.kind() == ErrorKind::NotFound && explicit.is_none() => Ok(Self::default()),
-            Err(error) => Err(error).with_context(|| format!("The settings file {} cannot be read", path.display())),
+            Err(error) => Err(Problem::error("settings", "The settings file cannot be read")
+                .at(path, None, None)
+                .because(error.to_string())
+                .remedy(
+                    "Name another with --settings, or none: then the one of the live system is used, if there is one.",
+                )
+                .into()),
         }
     }
 
@@ -180,6 +186,14 @@ mod tests {
     fn a_wrong_type_is_located() {
         let error = parse("host: a\nonline: perhaps\n").unwrap_err().to_string();
         assert!(error.contains("s.yaml:2"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_was_named_must_be_there() {
+        let error = Settings::load(Some(Path::new("/nowhere/s.yaml")))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("where: /nowhere/s.yaml\n  why: No such file"), "{error}");
     }
 
     #[test]

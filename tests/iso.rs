@@ -71,6 +71,23 @@ fn the_same_input_gives_the_same_bytes_and_an_update_leaves_them() {
 }
 
 #[test]
+fn a_reader_who_went_away_is_no_failure_and_a_full_disk_is_one() {
+    let (tree, folder) = (tree("channel"), common::temporary());
+    let init = format!(
+        "cd {}; init() {{ sleep 0.2; {} init $1 --config {} --nixpkgs x; echo $? > code; }}",
+        folder.path().display(),
+        shipped("nix-cfg-iso").display(),
+        tree.path().display()
+    );
+    let code = |script: &str| {
+        common::run("bash", &["-c", &format!("{init}; {script}")]);
+        fs::read_to_string(folder.path().join("code")).unwrap()
+    };
+    assert_eq!(code("init a 2>&1 | true"), "0\n");
+    assert_eq!(code("init b > /dev/full"), "1\n");
+}
+
+#[test]
 fn the_iso_of_a_channel_configuration_installs_it() {
     let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
     let builder = builder("2.26", &emitted);

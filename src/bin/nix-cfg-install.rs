@@ -20,7 +20,7 @@ use nix_cfg_install::install::{self, Job};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
 use nix_cfg_install::nix::command::Runner;
 use nix_cfg_install::nix::environment::{environment, find_nixpkgs};
-use nix_cfg_install::nix::explain::explain;
+use nix_cfg_install::nix::explain::{UNKNOWN, explain};
 use nix_cfg_install::report::{Choice, LogFile, Phase, Problem, Problems, Report, init_logging};
 use nix_cfg_install::settings::Settings;
 
@@ -192,7 +192,13 @@ fn explained(error: &anyhow::Error, report: &Report) -> (Vec<Problem>, u8) {
         vec![problem.clone()]
     } else {
         // A full or read-only disk has an explanation, whichever program or call met it.
-        vec![explain(&format!("error: {error:#}"), None)]
+        let explained = explain(&format!("error: {error:#}"), None);
+        vec![if explained.code == UNKNOWN {
+            // These are no program's words.
+            Problem::error(UNKNOWN, format!("{error:#}"))
+        } else {
+            explained
+        }]
     };
     for problem in &problems {
         report.problem(problem);

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -35,35 +36,26 @@ fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Init(args) => init(args),
         Command::Doctor(args) => doctor(&args),
-        Command::Update(args) => {
-            say(&update(&args.dir, &programs()?)?);
-            Ok(())
-        }
+        Command::Update(args) => say(&update(&args.dir, &programs()?)?),
         Command::Frontier(args) => frontier(&args),
         Command::Why(args) => {
             let runner = runner()?;
-            let image = flake(args.dir, args.nix_args).image(&runner)?;
-            for reason in why::why(&runner, &image, &args.path)? {
-                println!("{reason}");
-            }
-            Ok(())
+            say(&why::why(&runner, &flake(args.dir, args.nix_args), &args.path)?)
         }
         Command::Size(args) => {
             let runner = runner()?;
             let image = flake(args.dir, args.nix_args).image(&runner)?;
-            print!("{}", size::table(&runner, &image)?);
-            Ok(())
+            print(&size::table(&runner, &image)?)
         }
         Command::Pin(args) => {
             let path = Path::new(args.dir.split('#').next().unwrap_or_default()).join(pin::FILE);
             let text = pin::pin(&runner()?, &flake(args.dir, args.nix_args))?;
             fs::write(&path, text).with_context(|| format!("Failed to write {}", path.display()))?;
-            println!(
-                "Wrote {path}. Name it in flake.nix, beside `settings`: closureList = ./{};",
+            say(&[format!(
+                "Wrote {}. Name it in flake.nix, beside `settings`: closureList = ./{};",
+                path.display(),
                 pin::FILE,
-                path = path.display()
-            );
-            Ok(())
+            )])
         }
         Command::CalamaresConfig(args) => calamares_config(args),
     }
@@ -82,8 +74,7 @@ fn init(args: Init) -> Result<()> {
     };
     let done = init::init(&order, &programs()?, Path::new("/etc/os-release"))?;
     done.warnings.iter().for_each(tell);
-    say(&done.notes);
-    Ok(())
+    say(&done.notes)
 }
 
 fn doctor(args: &Doctor) -> Result<()> {
@@ -106,8 +97,8 @@ fn doctor(args: &Doctor) -> Result<()> {
     if !errors.is_empty() {
         return Err(Problems(errors).into());
     }
-    println!("{dir} can be built: nix build path:{dir}#iso", dir = dir.display());
-    Ok(())
+    let dir = dir.display();
+    say(&[format!("{dir} can be built: nix build path:{dir}#iso")])
 }
 
 /// Programs get this program's own environment: the network and the settings of the person who makes the image.
@@ -137,8 +128,7 @@ fn calamares_config(args: CalamaresConfig) -> Result<()> {
         hosts: args.hosts,
         helper: args.helper,
     };
-    say(&calamares_config::derive(&args.folder, &known)?);
-    Ok(())
+    say(&calamares_config::derive(&args.folder, &known)?)
 }
 
 /// The folder of this program: what it ships stands beside it.
@@ -147,10 +137,25 @@ fn programs() -> Result<PathBuf> {
     Ok(program.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
-fn say(notes: &[String]) {
-    for note in notes {
-        println!("{note}");
+/// One line each.
+fn say(lines: &[String]) -> Result<()> {
+    print(&lines.iter().flat_map(|line| [line, "\n"]).collect::<String>())
+}
+
+/// Writes to stdout. A reader who went away (`| head`) has seen enough.
+fn print(text: &str) -> Result<()> {
+    match io::stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| io::stdout().flush())
+    {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("Failed to write to stdout"),
+        _ => Ok(()),
     }
+}
+
+/// Writes to stderr; where that cannot be written, there is nobody to be told.
+fn complain(text: &str) {
+    drop(writeln!(io::stderr(), "{text}"));
 }
 
 fn tell(problem: &Problem) {
@@ -158,7 +163,7 @@ fn tell(problem: &Problem) {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
-    eprintln!("{heading}: {problem}\n");
+    complain(&format!("{heading}: {problem}\n"));
 }
 
 fn fail(error: &anyhow::Error) {
@@ -167,6 +172,6 @@ fn fail(error: &anyhow::Error) {
     } else if let Some(problem) = error.downcast_ref::<Problem>() {
         tell(problem);
     } else {
-        eprintln!("error: {error:#}");
+        complain(&format!("error: {error:#}"));
     }
 }

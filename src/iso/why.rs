@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use anyhow::Result;
 
-use super::image::{Image, there};
+use super::image::{Flake, there};
 use crate::nix::activity::store_name;
 use crate::nix::command::Runner;
 use crate::report::Problem;
@@ -15,11 +15,13 @@ use crate::store::graph::{Graph, Id};
 /// The reasons, one a line. `path` is a store path, or something in one.
 ///
 /// # Errors
-/// A [`Problem`] when the image has no such path, or `path` is none; others when the store cannot be read.
-pub fn why(runner: &Runner, image: &Image, path: &str) -> Result<Vec<String>> {
+/// A [`Problem`] when the image has no such path, or `path` is none; others when the image cannot be evaluated or the store
+/// not be read.
+pub fn why(runner: &Runner, flake: &Flake, path: &str) -> Result<Vec<String>> {
     let path = whole(path).ok_or_else(|| {
         Problem::error("why-path", format!("{path} is not a store path")).remedy("Name one: /nix/store/….")
     })?;
+    let image = flake.image(runner)?;
     let mut reasons = Vec::new();
     for closure in &image.closures {
         for one in closure

@@ -178,7 +178,8 @@ impl Face for Bar {
                 self.set(*fraction);
                 self.bar.finish_and_clear();
                 let colour = if *exit_code == 0 { "1;32" } else { "1;31" };
-                eprintln!("{}", self.paint(colour, text));
+                // A reader that went away must not end what is done.
+                drop(writeln!(io::stderr(), "{}", self.paint(colour, text)));
             }
         }
     }
