@@ -4,7 +4,10 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::{Live, VERSIONS, project, same, tree, write};
+use serde_json::Value;
 
 fn live(nix: &str) -> Live {
     Live::with_disk(nix)
@@ -84,6 +87,36 @@ fn content_addresses_are_kept() {
             said.out,
             said.err
         );
+    }
+}
+
+#[test]
+fn what_nix_copies_itself_moves_the_bar_too() {
+    for nix in VERSIONS {
+        let tree = tree("channel");
+        write(&tree, "motd", &"Another welcome.\n".repeat(3_000_000));
+        let live = live(nix).tmp_tree(tree.path());
+        let said = live.sh("nix-cfg-install --progress json").ok();
+        let events = said
+            .out
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let copying: Vec<Value> = events
+            .filter(|event| event["event"] == "progress" && event["phase"] == "copy")
+            .collect();
+        let done = |event: &&Value| event["done"].as_u64().unwrap();
+        assert!(copying.iter().any(|event| event["item"] == "motd"), "{nix}");
+        // It comes first, and counts from then on.
+        let others = copying
+            .iter()
+            .filter(|event| event["item"] != "motd" && done(event) > 0);
+        assert!(
+            others.clone().all(|event| done(&event) > 50_000_000),
+            "{nix}: {others:?}"
+        );
+        let totals: BTreeSet<u64> = copying.iter().map(|event| event["total"].as_u64().unwrap()).collect();
+        assert_eq!(totals.len(), 1, "{nix}");
+        assert_eq!(copying.last().unwrap()["done"], copying[0]["total"], "{nix}");
     }
 }
 

@@ -20,7 +20,7 @@ use super::target::Target;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::nix::activity::{WATCHED, store_name};
 use crate::nix::command::{Invocation, PATHS_A_CALL, Runner};
-use crate::report::{Phase, Report, Unit};
+use crate::report::{Phase, Report, Unit, bytes};
 use crate::store::database::{self, Record};
 use crate::store::image::Image;
 use crate::store::nar::Archive;
@@ -55,14 +55,25 @@ pub fn copy(
     require_space(&target.store(), records.iter().map(|record| record.nar_size).sum())?;
     require_inodes(target, image, &records)?;
     let by_nix = content_addressed(runner, &records)?;
-    copy_with_nix(runner, target, &by_nix)?;
-    let own: Vec<&Record> = records
+    let (by_nix, own): (Vec<&Record>, Vec<&Record>) = records
         .into_iter()
-        .filter(|record| !by_nix.contains(&record.path.as_str()))
-        .collect();
+        .partition(|record| by_nix.contains(record.path.as_str()));
     let sources = database::of_closure(runner, if own.is_empty() { &[] } else { sources })?;
     let only_read = sources.iter().filter(|source| !invalid.contains(&source.path));
     let mut all: Vec<&Record> = own.iter().copied().chain(only_read).collect();
+    let before: u64 = by_nix.iter().map(|record| record.nar_size).sum();
+    let total = before + all.iter().map(|record| record.nar_size).sum::<u64>();
+    report.expect(Phase::Copy, seconds(total));
+    if total > 0 {
+        report.note(&format!(
+            "Copying and reading {} store paths: {}",
+            by_nix.len() + all.len(),
+            bytes(total)
+        ));
+    }
+    copy_with_nix(runner, target, &by_nix, &mut |done, item| {
+        report.progress(done, total, Unit::Bytes, item);
+    })?;
     // Then in the order in which they lie on the medium, where neighbours share blocks.
     let large = |record: &Record| Reverse(if record.nar_size < LARGE { 0 } else { record.nar_size });
     all.sort_by(|a, b| (large(a), &a.path).cmp(&(large(b), &b.path)));
@@ -81,7 +92,7 @@ pub fn copy(
         report,
         runner.interrupt(),
         image,
-        &all,
+        (&all, before),
         &|bytes| disk.takes(bytes),
         &job,
     )
@@ -99,7 +110,9 @@ pub fn verify(runner: &Runner, report: &Report, image: Option<&Image>, roots: &[
     let records: Vec<&Record> = records.iter().collect();
     let check =
         |record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>| medium.read(record, archive, None);
-    work(report, runner.interrupt(), image, &records, &|_| Ok(()), &check)
+    let total = records.iter().map(|record| record.nar_size).sum();
+    report.expect(Phase::Copy, seconds(total));
+    work(report, runner.interrupt(), image, (&records, 0), &|_| Ok(()), &check)
 }
 
 /// The bytes of the closures of `roots` in the live system's store.
@@ -115,7 +128,7 @@ pub fn closure_size(runner: &Runner, roots: &[&str]) -> Result<u64> {
 
 /// The paths whose record has more than [`Record`] can carry: a content address or signatures. On an ISO that are only
 /// those that were added since it was booted; Nix copies them.
-fn content_addressed<'a>(runner: &Runner, records: &[&'a Record]) -> Result<Vec<&'a str>> {
+fn content_addressed(runner: &Runner, records: &[&Record]) -> Result<BTreeSet<String>> {
     let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
     let ask = Invocation::new("nix").args(["path-info", "--sigs"]).quiet();
     let told = runner.output_of(&ask, &paths)?;
@@ -127,19 +140,30 @@ fn content_addressed<'a>(runner: &Runner, records: &[&'a Record]) -> Result<Vec<
             words.all(|word| word == "ultimate").then_some(path)
         })
         .collect();
-    Ok(paths.into_iter().filter(|path| !plain.contains(path)).collect())
+    let special = paths.into_iter().filter(|path| !plain.contains(path));
+    Ok(special.map(str::to_owned).collect())
 }
 
-fn copy_with_nix(runner: &Runner, target: &Target, paths: &[&str]) -> Result<()> {
-    for paths in paths.chunks(PATHS_A_CALL) {
+/// Tells the bytes that are done, and what is being copied.
+fn copy_with_nix(
+    runner: &Runner,
+    target: &Target,
+    records: &[&Record],
+    on_bytes: &mut dyn FnMut(u64, &str),
+) -> Result<()> {
+    let mut done = 0;
+    for records in records.chunks(PATHS_A_CALL) {
         let invocation = Invocation::new("nix")
             .args(["copy", "--no-check-sigs"])
             .args(WATCHED)
             .arg("--to")
             .arg(target.root())
-            .args(paths.iter().copied())
+            .args(records.iter().map(|record| record.path.as_str()))
             .long();
-        track(runner, &invocation, &mut |_| {})?;
+        track(runner, &invocation, &mut |tracker| {
+            on_bytes(done + tracker.bytes(), tracker.item());
+        })?;
+        done += records.iter().map(|record| record.nar_size).sum::<u64>();
     }
     Ok(())
 }
@@ -154,20 +178,20 @@ pub(super) fn seconds(bytes: u64) -> f64 {
 /// What is done with one record.
 type Task<'a> = dyn Fn(&Record, &mut Archive<'_>, &mut Medium<'_>) -> Result<()> + Sync + 'a;
 
-/// Does `task` for all records, on several threads, and tells the progress and `on_bytes`. The first error ends it.
+/// Does `task` for all records, on several threads, and tells `on_bytes` and the progress, which counts the bytes that were
+/// copied `before`. The first error ends it.
 fn work(
     report: &Report,
     interrupt: &Interrupt,
     image: Option<&Image>,
-    records: &[&Record],
+    (records, before): (&[&Record], u64),
     on_bytes: &(dyn Fn(u64) -> Result<()> + Sync),
     task: &Task<'_>,
 ) -> Result<()> {
-    let total = records.iter().map(|record| record.nar_size).sum();
-    report.expect(Phase::Copy, seconds(total));
+    let total = before + records.iter().map(|record| record.nar_size).sum::<u64>();
     let (next, done, failed) = (
         AtomicUsize::new(0),
-        AtomicU64::new(0),
+        AtomicU64::new(before),
         Mutex::new(None::<anyhow::Error>),
     );
     let failure = || failed.lock().unwrap_or_else(PoisonError::into_inner);
