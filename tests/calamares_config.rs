@@ -87,6 +87,13 @@ fn holds(before: &Path, after: &Path, version: &str) {
     }
     assert_eq!(requirements["requiredStorage"].as_f64(), Some(13.3), "{version}");
     assert!(yaml(after, "modules/locale.conf").get("geoip").is_none(), "{version}");
+    // An automatic login is the configuration's to say.
+    let users = yaml(after, "modules/users.conf");
+    assert_eq!(
+        (&users["displayAutologin"], &users["doAutologin"]),
+        (&false.into(), &false.into()),
+        "{version}"
+    );
     // A country that readers of YAML 1.1 take for `false`.
     let locale = fs::read_to_string(configuration(after).join("modules/locale.conf")).unwrap();
     assert!(!locale.contains(": NO"), "{version}: {locale}");
@@ -110,9 +117,22 @@ fn holds(before: &Path, after: &Path, version: &str) {
     );
     let show = fs::read_to_string(after.join("share/calamares/branding/nixos/show.qml")).unwrap();
     assert_eq!(show.matches("NixCfgStatus {}").count(), 1, "{version}");
+    let branding = after.join("share/calamares/branding/nixos");
+    assert!(branding.join("NixCfgStatus.qml").exists(), "{version}");
+    let style = fs::read_to_string(branding.join("stylesheet.qss")).unwrap();
+    assert!(style.contains("QCheckBox#checkBoxDoAutoLogin"), "{version}: {style}");
+}
+
+#[test]
+fn a_style_sheet_of_upstream_is_kept_and_ours_comes_after_it() {
+    let folder = fixture("late");
+    let file = folder.path().join("share/calamares/branding/nixos/stylesheet.qss");
+    fs::write(&file, "QWidget { color: red; }\n").unwrap();
+    derive(folder.path(), &known(None)).unwrap();
+    let style = fs::read_to_string(&file).unwrap();
     assert!(
-        after.join("share/calamares/branding/nixos/NixCfgStatus.qml").exists(),
-        "{version}"
+        style.starts_with("QWidget { color: red; }\n/*") && style.contains("#checkBoxDoAutoLogin"),
+        "{style}"
     );
 }
 

@@ -86,7 +86,9 @@ pub fn derive(folder: &Path, known: &Known) -> Result<Vec<String>> {
         write(&modules.join(format!("nixos-{step}.conf")), &instance)?;
     }
     files::put_module(&folder.join("lib/calamares/modules/nixos"))?;
-    notes.extend(files::put_status(&folder.join(SHARE).join("branding/nixos"))?);
+    let branding = folder.join(SHARE).join("branding/nixos");
+    notes.extend(files::put_status(&branding)?);
+    files::put_style(&branding)?;
     Ok(notes)
 }
 
@@ -235,6 +237,10 @@ fn host_page(hosts: &[String]) -> serde_json::Value {
 }
 
 fn users(users: &mut Mapping, known: &Known, notes: &mut Vec<String>) {
+    // Who is logged in without a password is the configuration's to say. Calamares 3.4 has the first of these two; on the page
+    // of 3.3 the style sheet hides the question.
+    users.insert("displayAutologin".into(), false.into());
+    users.insert("doAutologin".into(), false.into());
     let Some([only]) = known.users.as_deref() else {
         return;
     };

@@ -1,4 +1,4 @@
-//! Our files in Calamares' folders: the module, and the live status in the slideshow.
+//! Our files in Calamares' folders: the module, the live status in the slideshow, and the style sheet.
 
 use std::fs;
 use std::path::Path;
@@ -18,6 +18,12 @@ const STATUS: (&str, &str) = (
     include_str!("../../calamares-module/branding/NixCfgStatus.qml"),
 );
 const USE_OF_STATUS: &str = "\n    NixCfgStatus {}\n";
+
+/// What is hidden on upstream's pages.
+const STYLE: (&str, &str) = (
+    "stylesheet.qss",
+    include_str!("../../calamares-module/branding/stylesheet.qss"),
+);
 
 /// Replaces the module in `folder`.
 pub(super) fn put_module(folder: &Path) -> Result<()> {
@@ -51,4 +57,11 @@ pub(super) fn put_status(folder: &Path) -> Result<Option<String>> {
     fs::write(&show, format!("{before}{USE_OF_STATUS}{after}")).with_context(what)?;
     fs::write(folder.join(STATUS.0), STATUS.1).with_context(what)?;
     Ok(None)
+}
+
+/// Puts our style sheet into the branding in `folder`, after upstream's own if there is one.
+pub(super) fn put_style(folder: &Path) -> Result<()> {
+    let file = folder.join(STYLE.0);
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    fs::write(&file, text + STYLE.1).with_context(|| format!("Failed to write to {}", file.display()))
 }
