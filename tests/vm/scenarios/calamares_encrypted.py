@@ -1,4 +1,4 @@
-"""UEFI and Calamares: its page encrypts the root; the passphrase that was typed there opens it at the serial console."""
+"""UEFI and Calamares: its page encrypts the root and the swap; the passphrase that was typed there opens both at the serial console."""
 
 AGENDA = """
 start_calamares
@@ -6,6 +6,7 @@ go_to $users
 type_user Alice secret-words
 go_to $partitions
 choose_erase
+choose_swap
 encrypt_with open-sesame
 click_install
 """
