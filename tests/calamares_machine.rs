@@ -80,6 +80,7 @@ fn on_a_bios_with_everything_encrypted_the_key_is_made_and_the_passphrase_is_now
     for text in [
         "lib.mkForce [ \"/dev/disk/by-id/ata-Rig_42\" ]",
         "enableCryptodisk",
+        "gcry_sha512",
         "\"luks-root\"",
         "\"de-latin1-nodeadkeys\"",
     ] {

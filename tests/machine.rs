@@ -129,6 +129,7 @@ let
     in {
       grub = if c.boot.loader.grub.enable then c.boot.loader.grub.devices else [ ];
       cryptodisk = c.boot.loader.grub.enable && c.boot.loader.grub.enableCryptodisk;
+      modules = c.boot.loader.grub.extraGrubInstallArgs;
       luks = builtins.mapAttrs (name: device: [ device.device (toString device.keyFile) ]) c.boot.initrd.luks.devices;
       secrets = builtins.mapAttrs (name: toString) c.boot.initrd.secrets;
       keymap = c.console.keyMap;
@@ -176,6 +177,7 @@ fn a_real_nixos_takes_every_machine() {
         let expected = json!({
             "grub": if bios { json!(["/dev/sda"]) } else { json!([]) },
             "cryptodisk": key,
+            "modules": if key { json!(["--modules=gcry_sha512"]) } else { json!([]) },
             "luks": volumes,
             "secrets": if key { json!({"/luks.key": "/etc/secrets/initrd/luks.key"}) } else { json!({}) },
             "keymap": if volumes_are_asked_for(crypt, swapped) { "de-latin1" } else { "us" },

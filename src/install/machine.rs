@@ -108,7 +108,10 @@ impl Machine {
         if self.encrypted_boot {
             text.push_str(
                 "  # The kernel lies on an encrypted volume: GRUB asks for the passphrase (with the US keymap).\n  \
-                 boot.loader.grub.enableCryptodisk = true;\n",
+                 boot.loader.grub.enableCryptodisk = true;\n  \
+                 # Calamares made the volume with SHA-512, of which grub-install knows nothing: without this, GRUB takes the right\n  \
+                 # passphrase for a wrong one.\n  \
+                 boot.loader.grub.extraGrubInstallArgs = [ \"--modules=gcry_sha512\" ];\n",
             );
         }
         Some(text)

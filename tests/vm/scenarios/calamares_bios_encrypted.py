@@ -22,7 +22,6 @@ def play(run):
     disk, tree = run.disk("3G"), run.tree("channel", {"configuration.nix": GRUB})
     with run.live("bios", run.iso("channel"), disk, AGENDA, {"tree": tree}) as live:
         live.ends()
-    run.check_bar()
     with run.installed("bios", disk) as system:
         system.expect("Enter passphrase for hd0,msdos1")
         run.stage("GRUB asks")
@@ -36,3 +35,4 @@ def play(run):
         # It was another one of the live system's disks.
         system.says("grep grub.devices /etc/nixos/machine.nix", '"/dev/disk/by-id/virtio-target"')
         system.says("cat /proc/swaps /sys/block/dm-*/dm/uuid", r"/dev/(?s:.*)CRYPT-LUKS2(?s:.*)CRYPT-LUKS2")
+    run.check_bar()

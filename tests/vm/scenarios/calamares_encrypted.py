@@ -17,7 +17,6 @@ def play(run):
     disk = run.disk("3G")
     with run.live("uefi", run.iso("channel"), disk, AGENDA) as live:
         live.ends()
-    run.check_bar()
     with run.installed("uefi", disk) as system:
         system.expect("Passphrase for .*: $")
         system.send("open-sesame\n")
@@ -25,3 +24,4 @@ def play(run):
         run.stage("the passphrase that was typed in Calamares opened the root")
         system.login("alice", "secret-words")
         system.says("cat /sys/block/dm-*/dm/uuid", "CRYPT-LUKS2")
+    run.check_bar()

@@ -15,8 +15,8 @@ def play(run):
     disk = run.disk("3G")
     with run.live("uefi", run.iso("channel"), disk, AGENDA) as live:
         live.ends()
-    run.check_bar()
     with run.installed("uefi", disk) as system:
         system.expect("MiniNixOS 24.05.*: channel-demo is up, .* /boot vfat")
         system.login("alice", "secret-words")
         run.stage("logged in with the password that was typed in Calamares")
+    run.check_bar()

@@ -19,8 +19,8 @@ def play(run):
     disk, flake = run.disk("3G"), run.tree("flake", EDITED)
     with run.live("uefi", run.iso("flake"), disk, AGENDA, {"flake": flake}) as live:
         live.ends()
-    run.check_bar()
     with run.installed("uefi", disk) as system:
         system.expect("MiniNixOS 24.05.*: alpha-edited is up, .* /boot vfat")
         system.login("ada", "secret-words")
         run.stage("logged in with the password that was typed in Calamares")
+    run.check_bar()

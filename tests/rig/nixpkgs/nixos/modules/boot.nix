@@ -61,6 +61,7 @@ in
         };
         device = string "";
         devices = strings;
+        extraGrubInstallArgs = strings;
         efiSupport = mkEnableOption "EFI support in GRUB";
         efiInstallAsRemovable = mkEnableOption "installing GRUB as the removable boot loader";
         enableCryptodisk = mkEnableOption "encrypted /boot";

@@ -48,7 +48,8 @@ let
     ${lib.optionalString grub.enableCryptodisk "export GRUB_ENABLE_CRYPTODISK=y"}
     for device in ${toString grub.devices}; do
       echo "installing the GRUB 2 boot loader on $device..."
-      [ "$device" = nodev ] || ${pkgs.grub2}/bin/grub-install --target=i386-pc --boot-directory=/boot "$device"
+      [ "$device" = nodev ] || ${pkgs.grub2}/bin/grub-install --target=i386-pc --boot-directory=/boot \
+        ${toString (map lib.escapeShellArg grub.extraGrubInstallArgs)} "$device"
     done
     {
       echo 'set timeout=1'
