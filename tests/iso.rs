@@ -306,6 +306,18 @@ fn the_doctor_tells_what_two_hosts_share_once_and_speaks_of_this_machine() {
         "sed -i 's/^{{$/{{ networking.hostName = throw \"No name.\";/' {both}"
     ))
     .fails(1, &["error: No name.", "path:/tmp/ill#iso.drvPath --show-trace"]);
+    // The miniature's live system has Nix 2.18.
+    doctor(&format!(
+        "{CONFIG}\nmkdir sub && echo '{{ outputs = _: {{ }}; }}' > sub/flake.nix && rm ../flake.lock &&
+         sed -i 's|^  inputs = {{|&\\n    sub.url = \"path:./sub\";|' flake.nix && nix flake lock path:$PWD"
+    ))
+    .fails(
+        1,
+        &[
+            "Nix 2.18.8 cannot read how flake.lock locks the input `sub`",
+            "nix.package",
+        ],
+    );
     let said = doctor("sed -i '/narHash/s/sha256-..../sha256-AAAA/' flake.lock; rm ../flake.lock");
     said.fails(1, &["cannot be fetched", "The ISO is made with a network"]);
 }

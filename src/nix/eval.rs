@@ -96,14 +96,18 @@ pub fn evaluate(
     Ok(Evaluation { facts, toplevel })
 }
 
-/// Evaluates one of the systems that the emitted flake in `dir` installs, by its place among `iso.targets`.
+/// Evaluates one of the systems that the emitted flake in `dir` installs, by its place among `iso.targets`. Tells the version
+/// of the live system's Nix as well, which the image needs in any case.
 ///
 /// # Errors
 /// As [`evaluate`].
 pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize) -> Result<Evaluation> {
-    let apply = format!("targets: ({EXPRESSION}) (builtins.elemAt targets {index})");
+    let apply = format!(
+        "iso: builtins.trace \"nix-cfg-install: nix ${{builtins.toJSON iso.live.config.nix.package.version}}\"
+          (({EXPRESSION}) (builtins.elemAt iso.targets {index}))"
+    );
     let mut facts = Facts::default();
-    let invocation = nix_eval(dir, "iso.targets").args(["--apply", &apply]);
+    let invocation = nix_eval(dir, "iso").args(["--apply", &apply]);
     let toplevel = match run(runner, invocation, dir, &mut facts, &mut |_, _| {}) {
         Ok(text) => Ok(serde_json::from_str(&text).context("Nix printed an evaluation that is not JSON")?),
         Err(error) => Err(error.downcast::<Problem>()?),

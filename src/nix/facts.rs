@@ -28,6 +28,8 @@ pub struct Facts {
     pub boot: Option<Boot>,
     /// What it is installed on.
     pub disks: Option<Disks>,
+    /// The version of the live system's Nix; told while an ISO is made.
+    pub nix: Option<String>,
 }
 
 /// A rule that is broken.
@@ -133,6 +135,7 @@ impl Facts {
             users: later.users.or(self.users.take()),
             boot: later.boot.or(self.boot.take()),
             disks: later.disks.or(self.disks.take()),
+            nix: later.nix.or(self.nix.take()),
         };
     }
 
@@ -149,6 +152,7 @@ impl Facts {
             "users" => self.users = read(name, json),
             "boot" => self.boot = read(name, json),
             "disks" => self.disks = read(name, json),
+            "nix" => self.nix = read(name, json),
             _ => log::debug!("an unknown fact: {line}"),
         }
         true

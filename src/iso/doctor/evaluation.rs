@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::Patient;
 use super::files::other_platform;
+use super::{Patient, flake};
 use crate::nix::command::Runner;
 use crate::nix::eval;
 use crate::nix::explain::UNKNOWN;
@@ -19,6 +19,9 @@ pub fn problems(patient: &Patient, runner: &Runner) -> Result<Vec<Problem>> {
         let evaluation = eval::evaluate_target(runner, &patient.dir, index)?;
         let failed = evaluation.toplevel.err().map(|problem| here(problem, &patient.dir));
         let mut found = facts(patient, &evaluation.facts);
+        if let Some(nix) = &evaluation.facts.nix {
+            found.extend(flake::unreadable_there(&patient.tree, nix)?);
+        }
         if failed.as_ref().is_none_or(|problem| problem.code != "assertion") {
             found.extend(assertions(&evaluation.facts));
         }

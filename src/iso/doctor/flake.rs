@@ -1,5 +1,7 @@
 //! What a flake's locks tell: the configuration's own, and that of the emitted folder.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::Patient;
@@ -71,10 +73,35 @@ fn unreadable(config: &Input, version: (u32, u32)) -> Option<Problem> {
     })
 }
 
+/// The same for the configuration's own lock and the live system's Nix, of version `nix`: that one evaluates it on the target.
+pub fn unreadable_there(tree: &Path, nix: &str) -> Result<Vec<Problem>> {
+    let (Some(lock), Some(version)) = (Lock::load(tree)?, version(nix)) else {
+        return Ok(Vec::new());
+    };
+    let inputs = lock.inputs().into_iter();
+    let unreadable = inputs.filter(|input| input.relative && input.has_parent != (version >= PARENTS));
+    let problem = |input: Input| {
+        let what = format!(
+            "The live system's Nix {nix} cannot read how flake.lock locks the input `{}`",
+            input.name
+        );
+        Problem::error("lock-style", what)
+            .at(LOCK, None, None)
+            .because("Nix 2.26 changed how an input inside of the flake is written, and neither reads the other's.")
+            .remedy("Give the live system another Nix, with `nix.package` in `modules` of flake.nix; or take the input out of the inputs: files of the configuration need none.")
+    };
+    Ok(unreadable.map(problem).collect())
+}
+
 /// The version of the Nix in PATH; `None` without one.
 fn nix_version(runner: &Runner) -> Option<(u32, u32)> {
     let said = runner.output(&Invocation::new("nix").arg("--version")).ok()?;
-    let mut parts = said.split_whitespace().last()?.split('.');
+    version(said.split_whitespace().last()?)
+}
+
+/// The first two numbers of a version.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
