@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     };
     let report = Report::new(face.face());
     let mut globals = None;
-    match run(args, &mut globals, &log, &report) {
+    match run(&args, &mut globals, &log, &report) {
         Ok(text) => {
             report.done(0, &text);
             ExitCode::SUCCESS
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 const INTERRUPTED: u8 = 130;
 
 /// `globals` is left behind for the words about a failure.
-fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report) -> Result<String> {
+fn run(args: &Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report) -> Result<String> {
     init_logging(args.verbose, log.clone())?;
     log::debug!("command line: {:?}", std::env::args_os().collect::<Vec<_>>());
     let stamp = install::stamp(SystemTime::now());
@@ -86,19 +86,10 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
     let nixpkgs = find_nixpkgs(settings.nixpkgs.as_deref());
     let mut runner = Runner::new(environment(nixpkgs.as_deref(), online), interrupt);
     report.phase(Phase::Source);
-    let named = args.target.clone().or(settings.target.clone());
-    let (target, machine) = match (named, args.check || args.verify_store) {
-        // A look needs no target.
-        (None, true) if globals.is_none() && !Target::new(DEFAULT_TARGET).is_mounted() => {
-            (Target::new(DEFAULT_TARGET), Machine::before_partitioning())
-        }
-        (named, _) => target_and_machine(args.calamares, globals, named, &runner, report)?,
-    };
-    let lock = if args.check || machine.before_partitioning || !target.root().is_dir() {
-        None
-    } else {
-        Some(Lock::take(&target)?)
-    };
+    let named = args.target.clone().or(settings.target);
+    let (target, machine) = target_and_machine(args, globals, named, &runner, report)?;
+    // Held until the end.
+    let lock = lock(args, &target, &machine)?;
     if let Some(lock) = &lock {
         runner.share_lock(lock.file()?);
     }
@@ -112,9 +103,9 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
             |globals| globals.choices(target.root()),
         ),
         target,
-        source: named(args.source, settings.source),
-        host: args.host.or(machine.host.clone()).or(settings.host),
-        hardware_config: args.hardware_config.or(settings.hardware_config),
+        source: named(args.source.clone(), settings.source),
+        host: args.host.clone().or(machine.host.clone()).or(settings.host),
+        hardware_config: args.hardware_config.clone().or(settings.hardware_config),
         nixpkgs,
         not_covered: settings.not_covered,
         offline_rebuild: settings.offline_rebuild,
@@ -129,28 +120,46 @@ fn run(args: Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report
         report,
         log,
     };
+    carry_out(args, &job)
+}
+
+/// Does what was asked for, and gives the last word.
+fn carry_out(args: &Args, job: &Job<'_>) -> Result<String> {
     if args.verify_store {
-        install::verify_store(&job)?;
+        install::verify_store(job)?;
         return Ok("The medium has what the installation needs, and it is undamaged.".to_owned());
     }
     if args.check || args.calamares == Some(Step::Check) {
-        install::check_only(&job)?;
+        install::check_only(job)?;
         return Ok("The configuration can be installed. Nothing was written.".to_owned());
     }
-    install::install(&job)?;
-    Ok(format!("Installed. The log is {}.", log_place(log)))
+    install::install(job)?;
+    Ok(format!("Installed. The log is {}.", log_place(job.log)))
+}
+
+/// The lock of the target, where it is written to or read at length.
+fn lock(args: &Args, target: &Target, machine: &Machine) -> Result<Option<Lock>> {
+    if args.check || machine.before_partitioning || !target.root().is_dir() {
+        return Ok(None);
+    }
+    Lock::take(target).map(Some)
 }
 
 /// Where to install, and what is known of the machine: from Calamares, or from what it began and a person finishes.
 fn target_and_machine(
-    step: Option<Step>,
+    args: &Args,
     globals: Option<&Globals>,
     named: Option<PathBuf>,
     runner: &Runner,
     report: &Report,
 ) -> Result<(Target, Machine)> {
+    let looks = args.check || args.verify_store;
+    if looks && globals.is_none() && named.is_none() && !Target::new(DEFAULT_TARGET).is_mounted() {
+        // A look needs no target.
+        return Ok((Target::new(DEFAULT_TARGET), Machine::before_partitioning()));
+    }
     let named = named.unwrap_or_else(|| DEFAULT_TARGET.into());
-    match (globals, step) {
+    match (globals, args.calamares) {
         (Some(globals), Some(Step::Install)) => {
             let machine = globals.machine().with_lasting_names(Path::new(BY_ID));
             let target = globals.mounted()?;

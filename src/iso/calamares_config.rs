@@ -160,13 +160,21 @@ fn settings(settings: &mut Mapping, known: &Known, notes: &mut Vec<String>) -> R
             dropped.join(", ")
         ));
     }
+    set_instances(settings, &known.hosts)?;
+    // Calamares would end and leave the helper alone.
+    settings.insert("disable-cancel-during-exec".into(), true.into());
+    Ok(())
+}
+
+/// The instances of the pages and jobs: ours, and those of upstream that are still used.
+fn set_instances(settings: &mut Mapping, hosts: &[String]) -> Result<()> {
     let mut instances = list(settings, "instances");
     instances.retain(|instance| {
         let module = instance.get("module").and_then(Value::as_str);
         // And the weight that newer nixpkgs give the job whose place is taken.
         !module.is_some_and(|module| DECIDED.contains(&module) || module == "nixos")
     });
-    if known.hosts.len() > 1 {
+    if hosts.len() > 1 {
         instances.push(serde_yaml::to_value(
             serde_json::json!({ "id": "host", "module": CHOOSER, "config": HOST_CONF }),
         )?);
@@ -180,8 +188,6 @@ fn settings(settings: &mut Mapping, known: &Known, notes: &mut Vec<String>) -> R
         instances.push(instance.into());
     }
     settings.insert("instances".into(), instances.into());
-    // Calamares would end and leave the helper alone.
-    settings.insert("disable-cancel-during-exec".into(), true.into());
     Ok(())
 }
 
