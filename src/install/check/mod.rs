@@ -7,6 +7,7 @@ mod lock;
 mod machine;
 mod medium;
 mod users;
+mod values;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,6 @@ use super::{Job, beside, hardware_files, image_of};
 use crate::nix::command::Invocation;
 use crate::nix::environment;
 use crate::nix::eval::{self, Configuration, Evaluated};
-use crate::nix::facts::Assertion;
 use crate::report::{Problem, Problems};
 use crate::store::closure::Work;
 use crate::store::graph::Graph;
@@ -93,21 +93,22 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
         job.report.note(&format!("Host: {host}, because {reason}."));
         configuration.host = Some(host);
     }
-    let problems = values(&known, &hardware, machine, job);
-    found.extend(assertions(&known, root, &problems));
+    let problems = values::judge(&known, &hardware, machine, job);
+    found.extend(values::assertions(&known, root, &problems));
     found.extend(problems);
     let sources = sources(job, source.kind, root)?;
-    let needed = match &known.evaluated {
-        Some(evaluated) => Some(needs(
+    let beside = beside(job, source.kind);
+    let needs = |evaluated| {
+        needs(
             job,
             (root, &hardware.path),
             evaluated,
-            (&beside(job, source.kind), &sources),
+            (&beside, &sources),
             &known,
             &mut found,
-        )?),
-        None => None,
+        )
     };
+    let needed = known.evaluated.as_ref().map(needs).transpose()?;
     match (known.evaluated, needed) {
         (Some(evaluated), Some((work, bytes))) if !found.has_errors() => Ok(Checked {
             snapshot,
@@ -251,106 +252,6 @@ fn work(job: &Job<'_>, evaluated: &Evaluated) -> Result<Work> {
         invalid.len()
     );
     Ok(graph.work(&invalid))
-}
-
-/// What the values of the configuration tell, beside what was decided outside it.
-fn values(known: &Known, hardware: &Hardware, machine: &Machine, job: &Job<'_>) -> Vec<Problem> {
-    let (facts, choices) = (&known.facts, &job.choices);
-    let mut problems = Vec::new();
-    let mut absent = Vec::new();
-    match &facts.users {
-        Some(users) => problems.extend(users::users(users, choices)),
-        None => absent.push("who can log in"),
-    }
-    match &facts.boot {
-        Some(boot) => problems.extend(boot::boot(boot, choices)),
-        None => absent.push("the boot loader"),
-    }
-    match &facts.disks {
-        Some(disks) => {
-            problems.extend(boot::keymap(disks, choices));
-            // Without a root there is no other either, for the same reason.
-            let root = self::machine::root(disks, &hardware.path.to_string_lossy());
-            if let (Some(boot), None, false) = (&facts.boot, &root, machine.before_partitioning) {
-                problems.extend(boot::esp(boot, disks, choices));
-            }
-            problems.extend(root);
-        }
-        None => absent.push("the file systems"),
-    }
-    match &facts.platform {
-        Some(platform) => problems.extend(self::machine::platform(platform)),
-        None => absent.push("what machine the configuration is for"),
-    }
-    problems.extend(facts.warnings.iter().flatten().map(|text| nixos_warning(text)));
-    problems.retain(|problem| known.partial.believes(problem));
-    // Without a toplevel there is an error that says why nothing is known.
-    if known.evaluated.is_some() {
-        let why = "The configuration gives no value for it.";
-        problems.extend(absent.into_iter().map(|what| found::not_checked(what, why)));
-    }
-    problems
-}
-
-fn nixos_warning(text: &str) -> Problem {
-    Problem::warning(
-        "nixos-warning",
-        "A module of NixOS warns of something in the configuration",
-    )
-    .because(text.trim())
-    .remedy("Follow what it says; the installation goes on without.")
-}
-
-/// Assertions of nixpkgs (24.05) that the check finds by the values itself, and tells with this machine's disks and files;
-/// and the codes under which it does.
-const KNOWN_BY_VALUE: [(&str, &[&str]); 3] = [
-    ("does not specify your root file system", &["root-file-system-none"]),
-    (
-        "Neither the root account nor any wheel user has a password",
-        &["nobody-can-log-in", "nobody-is-root"],
-    ),
-    (
-        "You must set the option ‘boot.loader.grub.devices’",
-        &["grub-device-none", "boot-needs-bios"],
-    ),
-];
-
-/// One problem for each broken rule that is not among `told`.
-fn assertions(known: &Known, root: &Path, told: &[Problem]) -> Vec<Problem> {
-    let Some(said) = &known.assertions else {
-        return Vec::new();
-    };
-    let is_told = |failed: &Assertion| {
-        KNOWN_BY_VALUE.iter().any(|(words, codes)| {
-            failed.message.contains(words) && told.iter().any(|problem| codes.contains(&problem.code))
-        })
-    };
-    let problem = |failed: &Assertion| {
-        let problem = Problem::error("assertion", "The configuration contradicts itself")
-            .because(failed.message.trim())
-            .remedy("That is a rule of a NixOS module; change the options that it names.");
-        match in_tree(&failed.file, root) {
-            Some(file) => problem.at(file, (failed.line > 0).then_some(failed.line), None),
-            None => problem,
-        }
-    };
-    let failed = known.facts.assertions.iter().flatten();
-    let mut problems: Vec<Problem> = failed.filter(|failed| !is_told(failed)).map(problem).collect();
-    problems.retain(|problem| known.partial.believes(problem));
-    if let Some(first) = problems.first_mut() {
-        first.raw.clone_from(&said.raw);
-    }
-    problems
-}
-
-/// `file` relative to the tree, if it is in it: a flake is evaluated from its copy in the store.
-fn in_tree(file: &str, root: &Path) -> Option<PathBuf> {
-    let file = Path::new(file);
-    let inside = match file.strip_prefix("/nix/store") {
-        Ok(in_store) => in_store.components().skip(1).collect(),
-        Err(_) => file.strip_prefix(root).ok()?.to_owned(),
-    };
-    root.join(&inside).is_file().then_some(inside)
 }
 
 /// Copies the tree to a folder that only root can reach, in the live system's memory.

@@ -1,0 +1,242 @@
+//! A private copy of a tree. Everything after works on the copy: what was checked is what is installed, and nobody
+//! can exchange a file in between.
+
+mod findings;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fs::{self, File, FileTimes};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use nix::dir::Dir;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fstat, fstatat, utimensat};
+use nix::sys::time::TimeSpec;
+
+use super::owner::{Owner, Owners};
+use crate::interrupt::Interrupt;
+use crate::report::Problem;
+pub use findings::Findings;
+use findings::{Unread, special_file, unreadable};
+
+/// Permission bits that are kept. Not setuid and setgid: the copy belongs to root.
+const KEPT_MODE: u32 = 0o1777;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 256 << 10;
+
+/// One folder that is being copied.
+struct Frame {
+    source: OwnedFd,
+    stat: FileStat,
+    /// Relative to the tree.
+    path: PathBuf,
+    /// What is still to be copied, last first.
+    names: Vec<OsString>,
+}
+
+/// Copies trees: as they are (links stay links; modes, times, empty folders, dot files and all names are kept), owned by
+/// this process's user. Extended attributes and hard links are not kept.
+pub struct Copier<'a> {
+    /// Who may own the source; `None` for a copy that was judged before.
+    pub owners: Option<&'a Owners>,
+    /// Ends the copy.
+    pub interrupt: &'a Interrupt,
+    /// Whether the entry with this path, relative to the tree, and of this kind stays behind.
+    pub leave_out: fn(&Path, SFlag) -> bool,
+}
+
+/// Everything is copied.
+#[must_use]
+pub fn nothing(_path: &Path, _kind: SFlag) -> bool {
+    false
+}
+
+impl Copier<'_> {
+    /// Copies the folder `source` to `dest`, an existing empty folder. Nothing in the source is followed through a link.
+    ///
+    /// # Errors
+    /// When something cannot be written, or the copy was interrupted. What must be refused (special files, owners, modes,
+    /// what cannot be read) is in the findings instead, so that all of it can be told at once.
+    pub fn copy(&self, source: &OwnedFd, dest: &Path) -> Result<Findings> {
+        let mut findings = Findings::default();
+        let source = source.try_clone().context("Failed to open the tree once more")?;
+        let mut stack = vec![Frame::open(source, PathBuf::new()).context("Failed to read the tree")?];
+        self.judge(&stack[0].stat, Path::new("."), &mut findings);
+        while let Some(frame) = stack.last_mut() {
+            self.interrupt.check()?;
+            let Some(name) = frame.names.pop() else {
+                finish_folder(frame, dest)?;
+                stack.pop();
+                continue;
+            };
+            let path = frame.path.join(&name);
+            match self.copy_entry(frame, &name, path.clone(), dest, &mut findings) {
+                Ok(inner) => stack.extend(inner),
+                Err(error) => findings.problems.push(unreadable(&path, error)?),
+            }
+        }
+        Ok(findings)
+    }
+
+    /// Copies one entry; gives the frame of a folder, which is then copied in turn.
+    fn copy_entry(
+        &self,
+        frame: &Frame,
+        name: &OsString,
+        path: PathBuf,
+        dest: &Path,
+        findings: &mut Findings,
+    ) -> Result<Option<Frame>> {
+        let name = name.as_os_str();
+        let seen = fstatat(&frame.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).context(Unread)?;
+        if (self.leave_out)(&path, kind(&seen)) {
+            return Ok(None);
+        }
+        self.judge(&seen, &path, findings);
+        findings.unkept(&seen, &path);
+        let target = dest.join(&path);
+        match kind(&seen) {
+            SFlag::S_IFDIR => {
+                let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+                let inner = openat(&frame.source, name, flags, Mode::empty()).context(Unread)?;
+                findings.unkept_attributes(&inner, &path);
+                fs::create_dir(&target)?;
+                return Ok(Some(Frame::open(inner, path)?));
+            }
+            SFlag::S_IFREG => {
+                // Non-blocking: should the file have become a pipe since it was looked at, opening it must not hang.
+                let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+                let source = openat(&frame.source, name, flags, Mode::empty()).context(Unread)?;
+                findings.unkept_attributes(&source, &path);
+                findings.bytes += copy_file(source, &target)?;
+            }
+            SFlag::S_IFLNK => {
+                let link = readlinkat(&frame.source, name).context(Unread)?;
+                symlink(&link, &target)?;
+                set_link_times(&target, &seen)?;
+            }
+            special => findings.problems.push(special_file(&path, special)),
+        }
+        Ok(None)
+    }
+
+    fn judge(&self, stat: &FileStat, path: &Path, findings: &mut Findings) {
+        let Some(owners) = self.owners else { return };
+        if stat.st_mode & 0o002 != 0 && kind(stat) != SFlag::S_IFLNK {
+            findings.push_first(
+                Problem::error(
+                    "tree-world-writable",
+                    "Everybody on this system can change the configuration",
+                )
+                .at(path, None, None)
+                .because("It becomes the system that root runs. This is the first such file; there may be more.")
+                .remedy("chmod -R o-w TREE. On a FAT or NTFS stick, copy the tree to a folder of your own first."),
+            );
+        }
+        match owners.judge(stat.st_uid) {
+            Owner::SystemAccount(name) => findings.push_first(
+                Problem::error(
+                    "tree-owner",
+                    format!("The configuration belongs to the system account `{name}`"),
+                )
+                .at(path, None, None)
+                .because("A service could have written it, and it becomes the system that root runs.")
+                .remedy("If it is yours: chown -R root TREE"),
+            ),
+            Owner::Unknown(uid) => findings.push_first(
+                Problem::warning(
+                    "tree-owner-unknown",
+                    format!("The configuration belongs to user {uid}, who has no account here"),
+                )
+                .at(path, None, None)
+                .because("It was probably written on another machine."),
+            ),
+            Owner::Trusted => {}
+        }
+    }
+}
+
+impl Frame {
+    fn open(source: OwnedFd, path: PathBuf) -> Result<Self> {
+        let stat = fstat(&source).context(Unread)?;
+        let mut listing = Dir::from_fd(source.try_clone()?).context(Unread)?;
+        let mut names = Vec::new();
+        for entry in listing.iter() {
+            let entry = entry.context(Unread)?;
+            let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                names.push(name.to_owned());
+            }
+        }
+        // Taken from the end: the order of findings is then that of the names.
+        names.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(Self {
+            source,
+            stat,
+            path,
+            names,
+        })
+    }
+}
+
+fn kind(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
+}
+
+fn copy_file(source: OwnedFd, target: &Path) -> Result<u64> {
+    let stat = fstat(&source).context(Unread)?;
+    anyhow::ensure!(kind(&stat) == SFlag::S_IFREG, "it was exchanged while it was read");
+    let mut source = File::from(source);
+    let mut dest = File::options().write(true).create_new(true).mode(0o600).open(target)?;
+    let mut buffer = vec![0; CHUNK];
+    let mut copied = 0;
+    loop {
+        let read = match source.read(&mut buffer) {
+            Ok(0) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.context(Unread)?,
+        };
+        dest.write_all(&buffer[..read])?;
+        copied += read as u64;
+    }
+    dest.set_permissions(fs::Permissions::from_mode(stat.st_mode & KEPT_MODE))?;
+    dest.set_times(FileTimes::new().set_modified(modified(&stat)))?;
+    Ok(copied)
+}
+
+/// A folder's mode and time come after its contents, which would change the time and might need the write bit.
+fn finish_folder(frame: &Frame, dest: &Path) -> Result<()> {
+    let target = dest.join(&frame.path);
+    let what = || format!("Failed to finish the folder {}", target.display());
+    let folder = File::open(&target).with_context(what)?;
+    folder
+        .set_permissions(fs::Permissions::from_mode(frame.stat.st_mode & KEPT_MODE))
+        .with_context(what)?;
+    folder
+        .set_times(FileTimes::new().set_modified(modified(&frame.stat)))
+        .with_context(what)
+}
+
+fn modified(stat: &FileStat) -> SystemTime {
+    let nanos = Duration::from_nanos(u64::try_from(stat.st_mtime_nsec).unwrap_or(0));
+    let seconds = Duration::from_secs(stat.st_mtime.unsigned_abs());
+    if stat.st_mtime >= 0 {
+        SystemTime::UNIX_EPOCH + seconds + nanos
+    } else {
+        SystemTime::UNIX_EPOCH - seconds + nanos
+    }
+}
+
+fn set_link_times(target: &Path, stat: &FileStat) -> Result<()> {
+    let time = TimeSpec::new(stat.st_mtime, stat.st_mtime_nsec);
+    utimensat(AT_FDCWD, target, &time, &time, UtimensatFlags::NoFollowSymlink)?;
+    Ok(())
+}
