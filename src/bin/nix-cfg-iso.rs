@@ -48,7 +48,7 @@ fn run(args: Args) -> Result<()> {
             print(&size::table(&runner, &image)?)
         }
         Command::Pin(args) => {
-            let path = Path::new(args.dir.split('#').next().unwrap_or_default()).join(pin::FILE);
+            let path = pin::file(&args.dir)?;
             let text = pin::pin(&runner()?, &flake(args.dir, args.nix_args))?;
             fs::write(&path, text).with_context(|| format!("Failed to write {}", path.display()))?;
             say(&[format!(
