@@ -20,7 +20,7 @@ use nix_cfg_install::iso::update::update;
 use nix_cfg_install::iso::{pin, size, why};
 use nix_cfg_install::nix::command::Runner;
 use nix_cfg_install::nix::environment::environment;
-use nix_cfg_install::report::{Problem, Problems, Severity};
+use nix_cfg_install::report::{Problem, Problems, Severity, harmless};
 
 fn main() -> ExitCode {
     match run(Args::parse()) {
@@ -155,7 +155,7 @@ fn print(text: &str) -> Result<()> {
 
 /// Writes to stderr; where that cannot be written, there is nobody to be told.
 fn complain(text: &str) {
-    drop(writeln!(io::stderr(), "{text}"));
+    drop(writeln!(io::stderr(), "{}", harmless(text)));
 }
 
 fn tell(problem: &Problem) {

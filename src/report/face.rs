@@ -108,8 +108,15 @@ impl<W: Write + Send> Face for Plain<W> {
             Event::Failure { .. } => return,
             Event::Done { text, .. } => (*text).to_owned(),
         };
-        drop(writeln!(self.out, "{line}"));
+        drop(writeln!(self.out, "{}", harmless(&line)));
     }
+}
+
+/// Names of files and the words of programs without what a terminal obeys: colours go, other control characters are replaced.
+#[must_use]
+pub fn harmless(text: &str) -> String {
+    let text = console::strip_ansi_codes(text);
+    text.replace(|char: char| char.is_control() && !"\n\t".contains(char), "\u{fffd}")
 }
 
 struct Bar {
@@ -158,16 +165,17 @@ impl Face for Bar {
             }
             Event::Progress { fraction, .. } => {
                 self.set(*fraction);
-                self.bar.set_message(detail(event));
+                self.bar.set_message(harmless(&detail(event)));
             }
-            Event::Log { text } => self.bar.println(format!("  {text}")),
+            Event::Log { text } => self.bar.println(format!("  {}", harmless(text))),
             Event::Problem { problem } => {
                 let colour = match problem.severity {
                     Severity::Error => "1;31",
                     Severity::Warning => "1;33",
                 };
                 let heading = self.paint(colour, heading(problem.severity).trim_end());
-                self.bar.println(format!("{heading} {problem}"));
+                self.bar
+                    .println(format!("{heading} {}", harmless(&problem.to_string())));
             }
             Event::Failure { .. } => {}
             Event::Done {
@@ -179,7 +187,7 @@ impl Face for Bar {
                 self.bar.finish_and_clear();
                 let colour = if *exit_code == 0 { "1;32" } else { "1;31" };
                 // A reader that went away must not end what is done.
-                drop(writeln!(io::stderr(), "{}", self.paint(colour, text)));
+                drop(writeln!(io::stderr(), "{}", self.paint(colour, &harmless(text))));
             }
         }
     }
@@ -291,6 +299,18 @@ mod tests {
                 r#"{"version":1,"event":"problem","severity":"error","code":"syntax","what":"two\nlines","place":{"file":"a.nix","line":1},"why":"","remedy":"","raw":"","text":"two\nlines\n  where: a.nix:1"}"#,
             ]
         );
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_written_to_it() {
+        let mut face = Plain {
+            out: Vec::new(),
+            last_percent: None,
+        };
+        let problem = Problem::error("x", "\x1b[31mred\x1b[0m, \x1b]0;title\x07 and \r").at("a\nb", None, None);
+        face.show(&Event::Problem { problem: &problem });
+        let text = String::from_utf8(face.out).unwrap();
+        assert_eq!(text, "error: red,  and \u{fffd}\n  where: a\u{fffd}b\n");
     }
 
     #[test]

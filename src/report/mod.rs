@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 pub use event::{Event, Phase, Unit};
-pub use face::{Choice, Face, bytes};
+pub use face::{Choice, Face, bytes, harmless};
 pub use log_file::{LogFile, init_logging};
 pub use problem::{Place, Problem, Problems, Severity};
 

@@ -30,7 +30,9 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
+        // One line, whatever is in the name.
+        let file = self.file.display().to_string();
+        f.write_str(&file.replace(char::is_control, "\u{fffd}"))?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
             if let Some(column) = self.column {
