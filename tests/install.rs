@@ -208,6 +208,9 @@ fn settings_are_read_and_flags_win_over_them() {
     );
     let said = live.install("--dry-run --host beta").ok();
     assert!(said.err.contains("Host: beta"), "{}", said.err);
+    live.sh("echo 'nixpkgs: /nowhere' > /etc/nix-cfg-install.yaml").ok();
+    live.install("--dry-run")
+        .fails(2, &["There is no nixpkgs at /nowhere", "the live system's channel"]);
     live.sh("echo 'hots: alpha' > /etc/nix-cfg-install.yaml").ok();
     live.install("--dry-run").fails(
         2,

@@ -83,7 +83,7 @@ fn run(args: &Args, globals: &mut Option<Globals>, log: &LogFile, report: &Repor
         log::debug!("{error:#}");
     }
     let online = args.online || settings.online;
-    let nixpkgs = find_nixpkgs(settings.nixpkgs.as_deref());
+    let nixpkgs = find_nixpkgs(settings.nixpkgs.as_deref())?;
     let mut runner = Runner::new(environment(nixpkgs.as_deref(), online), interrupt);
     report.phase(Phase::Source);
     let named = args.target.clone().or(settings.target);

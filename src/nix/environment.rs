@@ -3,7 +3,13 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::report::Problem;
 
 /// Where a NixOS live system keeps root's channels (nixos/modules/installer/cd-dvd/channel.nix).
 const CHANNELS: &str = "/nix/var/nix/profiles/per-user/root/channels";
@@ -91,21 +97,37 @@ fn nix_path(nixpkgs: &Path) -> OsString {
     value
 }
 
+/// What makes a folder the nixpkgs of a channel configuration.
+const DOOR: &str = "nixos/default.nix";
+
 /// The nixpkgs for channel configurations: `named` in the settings, the one in `NIX_PATH`, the live system's channel.
-#[must_use]
-pub fn find_nixpkgs(named: Option<&Path>) -> Option<PathBuf> {
+///
+/// # Errors
+/// A [`Problem`] when none is where the settings name one: another would make another system.
+pub fn find_nixpkgs(named: Option<&Path>) -> Result<Option<PathBuf>> {
+    if let Some(named) = named {
+        return match fs::metadata(named.join(DOOR)) {
+            Ok(_) => Ok(Some(named.to_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(no_nixpkgs(named).into()),
+            Err(error) => Err(error).with_context(|| format!("Failed to look at {}", named.display())),
+        };
+    }
     let from_variable = || {
         let value = env::var("NIX_PATH").ok()?;
         let entry = value.split(':').find_map(|entry| entry.strip_prefix("nixpkgs="))?;
         Some(PathBuf::from(entry))
     };
     let channels = Path::new(CHANNELS);
-    named
-        .map(Path::to_owned)
-        .or_else(from_variable)
+    let mut places = from_variable()
         .into_iter()
-        .chain([channels.join("nixos"), channels.join("nixpkgs")])
-        .find(|path| path.join("nixos/default.nix").exists())
+        .chain([channels.join("nixos"), channels.join("nixpkgs")]);
+    Ok(places.find(|path| path.join(DOOR).exists()))
+}
+
+fn no_nixpkgs(named: &Path) -> Problem {
+    Problem::error("settings", format!("There is no nixpkgs at {}", named.display()))
+        .because(format!("The settings name it with `nixpkgs`, and it has no {DOOR}."))
+        .remedy("Correct the path, or remove it: then the live system's channel is used.")
 }
 
 /// The store path of the live system's `nixos` channel: what nixos-install copies to the target as its channel.
