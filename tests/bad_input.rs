@@ -156,6 +156,12 @@ fn a_target_that_cannot_be_installed_to_is_named_before() {
     closed
         .install("")
         .fails(3, &["does not belong to root", "chown root:root /mnt"]);
+    live()
+        .install("--target /")
+        .fails(3, &["The target is the system that is running"]);
+    live()
+        .sh("mkdir /mnt/elsewhere && ln -s elsewhere /mnt/nix; nix-cfg-install --progress plain")
+        .fails(3, &["/mnt/nix is a link", "mount --bind"]);
     let mounted = live();
     mounted
         .sh("mkdir -p /mnt/etc/nixos /mnt/persist && mount --bind /mnt/persist /mnt/etc/nixos; nix-cfg-install --progress plain")

@@ -300,6 +300,14 @@ fn without_a_boot_loader_there_is_none() {
 }
 
 #[test]
+fn the_target_may_be_named_by_a_link_and_from_where_one_is() {
+    let live = Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/channel"));
+    live.sh("ln -s /mnt /root/disk && cd /root && nix-cfg-install --progress plain --target disk")
+        .ok();
+    live.sh("test -e /mnt/nix/var/nix/profiles/system").ok();
+}
+
+#[test]
 fn odd_names_reach_the_disk_as_they_are() {
     let channel = tree("channel");
     write(&channel, "a name with\nnewline", "x");

@@ -18,9 +18,13 @@ pub struct Target {
 }
 
 impl Target {
-    /// The target mounted at `root`.
+    /// The target mounted at `root`, under its real name where it is there: Nix opens no store whose path has a link in it
+    /// (2.8 to 2.34, src/libstore/local-store.cc).
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        Self {
+            root: fs::canonicalize(&root).unwrap_or(root),
+        }
     }
 
     /// The mount point.
@@ -141,6 +145,13 @@ impl Target {
                 format!("The target {} is not a folder", root.display()),
             )];
         }
+        if self.root == Path::new("/") {
+            return vec![
+                Problem::error("target-running", "The target is the system that is running")
+                    .because("A system is installed to another disk than the one that it is installed from.")
+                    .remedy("Mount the new root file system at /mnt and leave --target away. A running NixOS is changed with nixos-rebuild."),
+            ];
+        }
         if must_be_mounted && !self.is_mounted() {
             return vec![
                 Problem::error(
@@ -175,7 +186,20 @@ impl Target {
         }
         problems.extend(closed_folders(root));
         problems.extend(self.etc_nixos_mounted());
+        problems.extend(self.store_link());
         problems
+    }
+
+    /// As [`Target::new`], below the mount point.
+    fn store_link(&self) -> Option<Problem> {
+        let link = [self.root.join("nix"), self.store()]
+            .into_iter()
+            .find(|path| path.is_symlink())?;
+        Some(
+            Problem::error("target-store-link", format!("{} is a link", link.display()))
+                .because("Nix opens no store whose path has a link in it.")
+                .remedy("Remove the link, and mount what it leads to in its place (mount --bind)."),
+        )
     }
 
     /// A mount point cannot be exchanged with the new folder.
