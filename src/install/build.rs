@@ -17,10 +17,8 @@ use crate::report::{Report, Unit};
 pub fn build(runner: &Runner, report: &Report, drv: &Path, planned: u64) -> Result<PathBuf> {
     let invocation = Invocation::new("nix-store").arg("--realise").args(WATCHED).arg(drv);
     let finished = track(runner, &invocation, &mut |tracker| {
-        let (done, expected) = tracker.builds();
-        // Nix first expects too many, and later those only that it has come to.
-        let total = if planned == 0 { expected } else { planned.max(done) };
-        report.progress(done, total, Unit::Derivations, tracker.item());
+        let done = tracker.built();
+        report.progress(done, planned.max(done), Unit::Derivations, tracker.item());
     })?;
     let path = finished
         .lines()

@@ -61,8 +61,8 @@ const LOGS: usize = 32;
 #[derive(Default)]
 pub struct Tracker {
     running: HashMap<u64, Running>,
-    /// Builds that ended, and how many Nix expects in all.
-    builds: (u64, u64),
+    /// Builds that ended.
+    built: u64,
     /// Files read and derivations instantiated by an evaluation.
     evaluated: u64,
     /// Bytes of paths that were copied to the end.
@@ -169,10 +169,10 @@ impl Tracker {
         let Some(running) = self.running.get_mut(&line.id) else {
             return;
         };
-        let number = |index: usize| line.fields.get(index).and_then(Value::as_u64).unwrap_or(0);
+        let done = || line.fields.first().and_then(Value::as_u64).unwrap_or(0);
         match (line.kind, running.kind) {
-            (kind::RESULT_PROGRESS, kind::BUILDS) => self.builds = (number(0), number(1)),
-            (kind::RESULT_PROGRESS, kind::COPY_PATH) => running.done = number(0),
+            (kind::RESULT_PROGRESS, kind::BUILDS) => self.built = done(),
+            (kind::RESULT_PROGRESS, kind::COPY_PATH) => running.done = done(),
             (kind::RESULT_BUILD_LOG_LINE, _) => {
                 if let Some(text) = line.fields.first().and_then(Value::as_str) {
                     if running.log.len() == LOG_LINES {
@@ -187,10 +187,10 @@ impl Tracker {
         }
     }
 
-    /// Derivations built and expected in all.
+    /// Derivations built. How many Nix expects in all is no use: at first too many, and later those that it has come to.
     #[must_use]
-    pub fn builds(&self) -> (u64, u64) {
-        self.builds
+    pub fn built(&self) -> u64 {
+        self.built
     }
 
     /// Files read and derivations instantiated.
@@ -258,7 +258,7 @@ plain words
     fn builds_are_counted_and_errors_come_without_colours() {
         let mut tracker = Tracker::default();
         BUILD.trim().lines().for_each(|line| tracker.take(line));
-        assert_eq!(tracker.builds(), (1, 3));
+        assert_eq!(tracker.built(), 1);
         assert_eq!(tracker.item(), "etc-1");
         assert_eq!(
             tracker.said(),
