@@ -8,7 +8,6 @@ use std::ffi::{OsStr, OsString};
 pub struct Invocation {
     pub(super) program: OsString,
     pub(super) args: Vec<OsString>,
-    pub(super) env: Vec<(OsString, OsString)>,
     pub(super) stdin: Option<Vec<u8>>,
     pub(super) quiet: bool,
     long: bool,
@@ -20,7 +19,6 @@ impl Invocation {
         Self {
             program: program.into(),
             args: Vec::new(),
-            env: Vec::new(),
             stdin: None,
             quiet: false,
             long: false,
@@ -38,13 +36,6 @@ impl Invocation {
     #[must_use]
     pub fn args<I: Into<OsString>>(mut self, args: impl IntoIterator<Item = I>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
-        self
-    }
-
-    /// Sets a variable for this program alone.
-    #[must_use]
-    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.env.push((name.into(), value.into()));
         self
     }
 

@@ -192,7 +192,6 @@ impl Runner {
             .args(&invocation.args)
             .env_clear()
             .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .envs(invocation.env.iter().map(|(name, value)| (name, value)))
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
