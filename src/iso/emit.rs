@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::nix::literal::string;
 use crate::tree::source::Kind;
 
 /// The folder of the emitted flake that belongs to this program.
@@ -93,7 +94,7 @@ fn flake(request: &Request) -> String {
         Kind::Channel => format!(
             "  # The nixpkgs of the installed system, and of the live system that installs it.\n  \
                inputs.nixpkgs.url = {};\n",
-            nix_string(&request.nixpkgs)
+            string(&request.nixpkgs)
         ),
         Kind::Flake => format!(
             "  # The flake that is installed: its inputs, by its own lock. After a change there: nix flake update config\n  \
@@ -105,7 +106,7 @@ fn flake(request: &Request) -> String {
         (
             format!(
                 "  # The installer, made from its source with a nixpkgs of its own.\n  inputs.nix-cfg-install.url = {};\n",
-                nix_string(&format!("github:{repository}"))
+                string(&format!("github:{repository}"))
             ),
             "inputs.nix-cfg-install.lib".to_owned(),
         )
@@ -115,17 +116,17 @@ fn flake(request: &Request) -> String {
     let source = match request.kind {
         Kind::Channel => format!(
             "inherit (inputs) nixpkgs;\n        system = {};",
-            nix_string(&request.system)
+            string(&request.system)
         ),
         Kind::Flake => {
-            let hosts: Vec<String> = request.hosts.iter().map(|host| nix_string(host)).collect();
+            let hosts: Vec<String> = request.hosts.iter().map(|host| string(host)).collect();
             format!(
                 "flake = inputs.config;\n        hosts = [ {} ]; # The first one's nixpkgs makes the live system.",
                 hosts.join(" ")
             )
         }
     };
-    let desktop = nix_string(&request.desktop);
+    let desktop = string(&request.desktop);
     format!(
         "\
 {{
@@ -180,14 +181,6 @@ fn settings(request: &Request) -> String {
 /// A string as JSON, which is YAML for every reader: a bare `no` would be false for some.
 fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// A Nix string literal.
-fn nix_string(text: &str) -> String {
-    format!(
-        "\"{}\"",
-        text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${")
-    )
 }
 
 #[cfg(test)]

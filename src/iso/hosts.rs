@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use rnix::ast::{self, HasEntry};
 
 use crate::report::Problem;
+use crate::tree::lock::plain;
 use crate::tree::source::FLAKE;
 
 /// The hosts to put on the ISO: `wanted`, or the only one that the flake names.
@@ -45,7 +46,7 @@ fn named(text: &str) -> Vec<String> {
             .attrpath()
             .iter()
             .flat_map(ast::Attrpath::attrs)
-            .map(plain)
+            .map(|name| plain(&name))
             .collect();
         let Some(at) = path
             .iter()
@@ -59,7 +60,7 @@ fn named(text: &str) -> Vec<String> {
             let inner = set
                 .attrpath_values()
                 .filter_map(|entry| entry.attrpath()?.attrs().next());
-            found.extend(inner.filter_map(plain));
+            found.extend(inner.filter_map(|name| plain(&name)));
         }
     }
     found.sort();
@@ -70,18 +71,6 @@ fn named(text: &str) -> Vec<String> {
 /// The node as a `T`: rnix does not export the trait that its own `AstNode` stands on.
 fn cast<T: ast::AstNode>(node: rnix::SyntaxNode) -> Option<T> {
     T::cast(node)
-}
-
-/// A name that is written out.
-fn plain(attr: ast::Attr) -> Option<String> {
-    match attr {
-        ast::Attr::Ident(ident) => Some(ident.to_string()),
-        ast::Attr::Str(text) => match text.normalized_parts().as_slice() {
-            [ast::InterpolPart::Literal(name)] => Some(name.clone()),
-            _ => None,
-        },
-        ast::Attr::Dynamic(_) => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Which file of the tree is this machine's hardware-configuration.nix. docs/settings.md has the rules.
 
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
 use rnix::ast::{self, AstToken};
 use walkdir::WalkDir;
 
+use super::files::nix_files;
 use super::source::{CONFIGURATION, Kind};
 use crate::report::Problem;
 
@@ -150,26 +150,13 @@ pub(super) fn normal(path: &Path) -> Option<PathBuf> {
 /// The paths of files named [`FILE_NAME`] that any Nix file of the tree names by a relative path literal, relative to the
 /// tree, sorted, without duplicates.
 fn imports(root: &Path) -> Vec<PathBuf> {
-    let entries = WalkDir::new(root).into_iter();
-    let mut found: Vec<PathBuf> = entries
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .flatten()
-        .filter(|entry| entry.file_type().is_file() && entry.path().extension().is_some_and(|ext| ext == "nix"))
-        .filter_map(|entry| {
-            let text = fs::read_to_string(entry.path()).ok()?;
-            // Parsing is slow, and most files do not name it.
-            if !text.contains(FILE_NAME) {
-                return None;
-            }
-            let folder = entry.path().parent()?.strip_prefix(root).ok()?;
-            Some(
-                path_literals(&text)
-                    .into_iter()
-                    .map(|literal| folder.join(literal))
-                    .collect::<Vec<_>>(),
-            )
+    // Parsing is slow, and most files do not name it.
+    let files = nix_files(root).filter(|(_, text)| text.contains(FILE_NAME));
+    let mut found: Vec<PathBuf> = files
+        .flat_map(|(file, text)| {
+            let literals = path_literals(&text).into_iter();
+            literals.map(move |literal| file.with_file_name(literal))
         })
-        .flatten()
         .filter_map(|path| normal(&path))
         .collect();
     found.sort();
@@ -190,6 +177,8 @@ fn path_literals(text: &str) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {

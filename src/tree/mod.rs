@@ -1,6 +1,7 @@
 //! The user's configuration tree: where it is, what kind it is, which file is this machine's hardware file.
 
 pub mod feature;
+pub mod files;
 pub mod hardware;
 pub mod import;
 pub mod lint;

@@ -1,14 +1,13 @@
 //! Where the user's files name something that Nix only tells by its name.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rnix::ast::{AstToken, PathContent};
 use rnix::{NodeOrToken, SyntaxKind, SyntaxToken};
-use walkdir::WalkDir;
 
 use super::modules::position;
 use crate::report::Problem;
+use crate::tree::files::nix_files;
 use crate::tree::hardware::normal;
 
 /// `problem` at the first place of the tree at `root` whose path literal leads to `wanted` (relative to the tree).
@@ -51,28 +50,21 @@ fn at_first(problem: Problem, root: &Path, text: &str, matches: &dyn Fn(&Path, &
 }
 
 fn first(root: &Path, text: &str, matches: &dyn Fn(&Path, &SyntaxToken) -> bool) -> Option<(PathBuf, u32, u32)> {
-    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
-    entries
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .flatten()
-        .filter(|entry| entry.file_type().is_file() && entry.path().extension().is_some_and(|ext| ext == "nix"))
-        .find_map(|entry| {
-            let contents = fs::read_to_string(entry.path()).ok()?;
-            // Parsing is slow, and most files do not name it.
-            if !contents.contains(text) {
-                return None;
-            }
-            let file = entry.path().strip_prefix(root).ok()?;
-            let syntax = rnix::Root::parse(&contents).syntax();
-            let mut tokens = syntax.descendants_with_tokens().filter_map(NodeOrToken::into_token);
-            let token = tokens.find(|token| matches(file, token))?;
-            let (line, column) = position(&contents, usize::from(token.text_range().start()));
-            Some((file.to_owned(), line, column))
-        })
+    // Parsing is slow, and most files do not name it.
+    let mut files = nix_files(root).filter(|(_, contents)| contents.contains(text));
+    files.find_map(|(file, contents)| {
+        let syntax = rnix::Root::parse(&contents).syntax();
+        let mut tokens = syntax.descendants_with_tokens().filter_map(NodeOrToken::into_token);
+        let token = tokens.find(|token| matches(&file, token))?;
+        let (line, column) = position(&contents, usize::from(token.text_range().start()));
+        Some((file, line, column))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

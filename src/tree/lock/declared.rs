@@ -136,7 +136,9 @@ fn collect(set: &impl HasEntry, way: &mut Vec<String>, inputs: &mut BTreeMap<Str
     }
 }
 
-fn plain(name: &Attr) -> Option<String> {
+/// The name of an attribute, where it is written out.
+#[must_use]
+pub fn plain(name: &Attr) -> Option<String> {
     match name {
         Attr::Ident(name) => Some(name.ident_token()?.text().to_owned()),
         Attr::Str(name) => string(name),

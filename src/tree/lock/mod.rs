@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::report::Problem;
-pub use declared::problems;
+pub use declared::{plain, problems};
 
 /// The name of the file.
 pub const LOCK: &str = "flake.lock";
