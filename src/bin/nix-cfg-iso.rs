@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use nix_cfg_install::cli::iso::{Args, CalamaresConfig, Command, Doctor, Frontier, Init};
-use nix_cfg_install::interrupt::Interrupt;
+use nix_cfg_install::interrupt::{Interrupt, Interrupted};
 use nix_cfg_install::iso::calamares_config::{self, Known};
 use nix_cfg_install::iso::closure::Closure;
 use nix_cfg_install::iso::doctor;
@@ -27,10 +27,17 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             fail(&error);
-            ExitCode::FAILURE
+            if error.is::<Interrupted>() {
+                ExitCode::from(INTERRUPTED)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
+
+/// The exit code of a run that was interrupted.
+const INTERRUPTED: u8 = 130;
 
 fn run(args: Args) -> Result<()> {
     match args.command {
