@@ -149,6 +149,10 @@ fn a_target_that_cannot_be_installed_to_is_named_before() {
         .with(&["--target-options", "ro"])
         .install("")
         .fails(3, &["is mounted read-only", "remount,rw"]);
+    live()
+        .with(&["--target-options", "noexec"])
+        .install("")
+        .fails(3, &["is mounted with noexec", "remount,exec"]);
     let closed = live();
     closed
         .sh("chmod 700 /mnt && nix-cfg-install --progress plain; test $? = 3 && chown 1000 /mnt")

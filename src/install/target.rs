@@ -162,17 +162,7 @@ impl Target {
                 .remedy("Mount the new root file system there first. If it really is meant: --not-mounted"),
             ];
         }
-        let mut problems = Vec::new();
-        if statvfs(root).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY)) {
-            problems.push(
-                Problem::error(
-                    "target-read-only",
-                    format!("The file system at {} is mounted read-only", root.display()),
-                )
-                .because("A damaged file system is mounted so, too; `dmesg` says it.")
-                .remedy(format!("mount -o remount,rw {}", root.display())),
-            );
-        }
+        let mut problems = file_system(root);
         // nixos-install (nixpkgs 24.05) refuses both of these, after the build.
         if (meta.uid(), meta.gid()) != (0, 0) {
             problems.push(
@@ -217,10 +207,56 @@ impl Target {
     }
 }
 
+/// What keeps a system from being installed on the file system at `root`.
+fn file_system(root: &Path) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if statvfs(root).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY)) {
+        problems.push(
+            Problem::error(
+                "target-read-only",
+                format!("The file system at {} is mounted read-only", root.display()),
+            )
+            .because("A damaged file system is mounted so, too; `dmesg` says it.")
+            .remedy(format!("mount -o remount,rw {}", root.display())),
+        );
+    }
+    problems.extend(mounts::at(root).and_then(|mount| without_links(root, &mount.kind)));
+    if statvfs(root).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_NOEXEC)) {
+        problems.push(
+            Problem::error(
+                "target-noexec",
+                format!("The file system at {} is mounted with noexec", root.display()),
+            )
+            .because("The new system's own programs are run there, to activate it and to install its boot loader.")
+            .remedy(format!("mount -o remount,exec {}", root.display())),
+        );
+    }
+    problems
+}
+
+/// File systems that have neither symbolic links nor owners, as Linux calls them.
+const WITHOUT_LINKS: [&str; 5] = ["vfat", "msdos", "exfat", "ntfs", "ntfs3"];
+
+/// The problem of a root file system of such a kind.
+fn without_links(root: &Path, kind: &str) -> Option<Problem> {
+    WITHOUT_LINKS.contains(&kind).then(|| {
+        let root = root.display();
+        Problem::error(
+            "target-file-system",
+            format!("No system can be installed on {kind}, which is mounted at {root}"),
+        )
+        .because(
+            "It has no symbolic links and no owners. Perhaps the boot partition was mounted in the place of the root.",
+        )
+        .remedy(format!(
+            "Mount the new root file system at {root}, and the boot partition below it, at {root}/boot."
+        ))
+    })
+}
+
 /// nixos-install wants the target and all folders above it readable and searchable for everybody.
 fn closed_folders(root: &Path) -> Vec<Problem> {
-    let real = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
-    real.ancestors()
+    root.ancestors()
         .filter(|folder| *folder != Path::new("/"))
         .filter_map(|folder| {
             let mode = fs::metadata(folder).ok()?.permissions().mode();
@@ -247,6 +283,13 @@ mod tests {
     fn codes(root: &Path, must_be_mounted: bool) -> Vec<&'static str> {
         let problems = Target::new(root).problems(must_be_mounted);
         problems.iter().map(|problem| problem.code).collect()
+    }
+
+    #[test]
+    fn a_boot_partition_in_the_place_of_the_root_is_known_by_its_file_system() {
+        let text = without_links(Path::new("/mnt"), "vfat").unwrap().to_string();
+        assert!(text.contains("the boot partition below it, at /mnt/boot"), "{text}");
+        assert_eq!(without_links(Path::new("/mnt"), "ext4"), None);
     }
 
     #[test]
