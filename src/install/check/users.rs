@@ -4,7 +4,7 @@ use crate::install::choices::Choices;
 use crate::nix::facts::{Account, Users};
 use crate::report::Problem;
 
-/// The problems of the accounts. `no_way_in` of them is an error only where nothing can be done afterwards.
+/// The problems of the accounts. That nobody can log in is an error only where nothing can be done afterwards.
 #[must_use]
 pub fn users(users: &Users, choices: &Choices) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
