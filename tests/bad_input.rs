@@ -267,7 +267,7 @@ fn a_wrong_flag_and_a_person_who_is_not_root_are_told_what_to_do() {
     live.sh("setpriv --reuid 1000 --clear-groups nix-cfg-install --progress plain")
         .fails(2, &["Only root can install a system", "sudo"]);
     // Nobody is there to read it; it is told by the code all the same.
-    let code = "(sleep 0.2; nix-cfg-install --progress bar --settings /none 2>&1; echo $? > /code) | true; cat /code";
+    let code = "(sleep 0.2; nix-cfg-install --settings /none 2>&1; echo $? > /code) | true; cat /code";
     assert_eq!(live.sh(code).ok().out, "2\n");
     let help = live.sh("nix-cfg-install --help").ok().out;
     for text in ["--dry-run", "Exit codes:", "130  interrupted", "/tmp/nix-cfg"] {

@@ -87,13 +87,15 @@ pub enum Step {
 
 impl ValueEnum for Choice {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Auto, Self::Bar, Self::Plain, Self::Json]
+        &[Self::Auto, Self::Plain, Self::Json]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
-            Self::Auto => ("auto", "A bar on a terminal, plain lines otherwise"),
-            Self::Bar => ("bar", "A bar with the time that is left"),
+            Self::Auto => (
+                "auto",
+                "A bar with the time that is left on a terminal, plain lines otherwise",
+            ),
             Self::Plain => ("plain", "One line a change, for logs"),
             Self::Json => ("json", "One JSON object a line on stdout"),
         };

@@ -18,11 +18,9 @@ pub trait Face: Send {
 /// Which face the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Choice {
-    /// A bar when stderr is a terminal, plain lines otherwise.
+    /// A bar with an estimate of the time left when stderr is a terminal, plain lines otherwise.
     #[default]
     Auto,
-    /// A bar with an estimate of the time left.
-    Bar,
     /// One line a change, for logs.
     Plain,
     /// One JSON object a line on stdout; everything else goes to stderr.
@@ -35,7 +33,6 @@ impl Choice {
     pub fn face(self) -> Box<dyn Face> {
         match self {
             Self::Json => Box::new(Json { out: io::stdout() }),
-            Self::Bar => Box::new(Bar::new()),
             Self::Auto if io::stderr().is_terminal() => Box::new(Bar::new()),
             Self::Auto | Self::Plain => Box::new(Plain {
                 out: io::stderr(),
@@ -137,7 +134,8 @@ impl Bar {
         bar.enable_steady_tick(Duration::from_millis(250));
         Self {
             bar,
-            colours: io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            // https://no-color.org: set to anything but nothing.
+            colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         }
     }
 
