@@ -124,11 +124,18 @@ struct Bar {
 /// The bar's resolution: it is drawn from a fraction.
 const TICKS: u32 = 10_000;
 
+/// Of so many columns the words get more than the bar.
+fn bar_width(columns: u16) -> u16 {
+    (columns / 3).clamp(5, 30)
+}
+
 impl Bar {
     fn new() -> Self {
         let bar = ProgressBar::with_draw_target(Some(u64::from(TICKS)), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{spinner} [{bar:30}] {percent:>3}% {wide_msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let width = bar_width(console::Term::stderr().size().1);
+        let style =
+            ProgressStyle::with_template(&format!("{{spinner}} [{{bar:{width}}}] {{percent:>3}}% {{wide_msg}}"))
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("=> "));
         // The spinner shows that the program lives while Nix evaluates and nothing can be counted.
         bar.enable_steady_tick(Duration::from_millis(250));
@@ -297,6 +304,11 @@ mod tests {
                 r#"{"version":1,"event":"problem","severity":"error","code":"syntax","what":"two\nlines","place":{"file":"a.nix","line":1},"why":"","remedy":"","raw":"","text":"two\nlines\n  where: a.nix:1"}"#,
             ]
         );
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_there_is_room_for_words_beside_the_bar() {
+        assert_eq!([0, 20, 40, 80, 200].map(bar_width), [5, 6, 13, 26, 30]);
     }
 
     #[test]
