@@ -20,8 +20,8 @@ def play(run):
     with run.installed("uefi", disk) as system:
         system.expect("Passphrase for .*: $")
         system.send("open-sesame\n")
-        system.expect("MiniNixOS 24.05.*: channel-demo is up, .* /boot vfat")
-        run.stage("the passphrase that was typed in Calamares opened the root")
+        system.expect("MiniNixOS 24.05.*: channel-demo is up, .* /boot vfat, swap devices 1")
+        run.stage("the passphrase that was typed in Calamares opened both")
         system.login("alice", "secret-words")
-        system.says("cat /sys/block/dm-*/dm/uuid", "CRYPT-LUKS2")
+        system.says("cat /proc/swaps /sys/block/dm-*/dm/uuid", r"/dev/(?s:.*)CRYPT-LUKS2(?s:.*)CRYPT-LUKS2")
     run.check_bar()
