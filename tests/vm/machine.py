@@ -72,7 +72,7 @@ class Stream:
 class Machine:
     """A machine that is on. `disks` are (file, serial, read-only); the ISO is a CD, or a stick that it was written to."""
 
-    def __init__(self, run, title: str, firmware: str, disks, iso=None, kernel=None, initrd=None, append="", stick=False) -> None:
+    def __init__(self, run, title: str, firmware: str, disks, iso=None, stick=False) -> None:
         self.run, self.title = run, title
         self.begun = time.monotonic()
         work_in, work_out = os.pipe()
@@ -97,8 +97,6 @@ class Machine:
             kind, media = ("scsi-hd,removable=on", "disk") if stick else ("scsi-cd", "cdrom")
             command += ["-device", "virtio-scsi-pci", "-device", f"{kind},drive=iso,bootindex=1"]
             command += ["-drive", f"if=none,id=iso,format=raw,media={media},readonly=on,file={iso}"]
-        if kernel:
-            command += ["-kernel", str(kernel), "-initrd", str(initrd), "-append", append]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[work_out])
         os.close(work_out)
         self.console = Stream(run.folder / "console.log", run.start, lambda *_: None)
@@ -286,38 +284,28 @@ class Run:
             (folder / file).write_text(text)
         return folder
 
-    def live(self, firmware: str, iso: Path, disk: Path, agenda: str, files: dict[str, Path] | None = None) -> Machine:
-        """Boots the live system, which does what `agenda` (bash, see live/lib) says. `files` appear under /live."""
-        folder = self.folder / "initrd/live"
-        shutil.rmtree(folder.parent, ignore_errors=True)
-        shutil.copytree(PROJECT / "tests/vm/live", folder)
-        shutil.copytree(PROJECT / "tests/rig/bin", folder / "bin")
-        (folder / "agenda").write_text(agenda)
-        for name, source in (files or {}).items():
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
-        (folder / "init-initrd").rename(folder.parent / "init")
-        initrd = self.folder / "initrd.cpio"
-        with initrd.open("wb") as out:
-            out.write((CACHE / "vm-initrd").read_bytes())
-            # Each archive in an initrd begins at a multiple of four bytes.
-            out.write(b"\0" * (-out.tell() % 4))
-            out.flush()
-            subprocess.run("find . | cpio --quiet -o -H newc", shell=True, check=True, cwd=folder.parent, stdout=out)
-        shutil.rmtree(folder.parent)
-        results = self.disk("64M", "results")
-        disks = [(CACHE / "vm-live.img", "live", True), (disk, "target", False), (results, "results", False)]
-        kernel = CACHE / "vm-machine/linux-6.6.32/bzImage"
-        return Machine(self, "live system", firmware, disks, iso, kernel, initrd, "console=ttyS0 panic=-1 quiet")
-
-    def medium(self, firmware: str, iso: Path, disk: Path, stick: bool) -> Machine:
-        """Boots the ISO by its own boot loader into its own system, in a machine with an empty disk and nothing else."""
-        live = Machine(self, "the ISO", firmware, [(disk, "target", False)], iso, stick=stick)
+    def medium(self, firmware: str, iso: Path, disk: Path, *more: tuple[Path, str, bool], stick: bool = False) -> Machine:
+        """Boots the ISO by its own boot loader into its own system, where root is at the prompt. `disk` is its /dev/vda."""
+        live = Machine(self, "the ISO", firmware, [(disk, "target", False), *more], iso, stick)
         live.expect("MiniNixOS .*: nixos is up")
-        self.stage("the ISO's system is up")
+        self.stage("the ISO: its system is up")
         live.expect("bash-.*# ")
         # The shell shows long lines whole.
         live.does("stty rows 50 cols 500")
         live.says("ls /sys/class/net", r"\Alo\n\Z")
+        return live
+
+    def live(self, firmware: str, iso: Path, disk: Path, agenda: str, files: dict[str, Path] | None = None) -> Machine:
+        """Boots the ISO, goes from there into Debian's system, and does what `agenda` (bash, see live/lib) says. `files` appear
+        under /live."""
+        (self.folder / "agenda").write_text(agenda)
+        archive = self.folder / "live.tar"
+        with tarfile.open(archive, "w") as tar:
+            for name, source in {"": PROJECT / "tests/vm/live", "agenda": self.folder / "agenda", **(files or {})}.items():
+                tar.add(source, f"live/{name}")
+        debian, results = CACHE / "vm-live.img", self.disk("64M", "results")
+        live = self.medium(firmware, iso, disk, (debian, "live", True), (archive, "files", True), (results, "results", False))
+        live.send("tar -xf /dev/vdc -C / && exec /live/enter\n")
         return live
 
     def installed(self, firmware: str, disk: Path) -> Machine:
@@ -370,5 +358,5 @@ class Run:
         """Writes the times, and removes what is large."""
         times = {"scenario": self.name, "load": self.load, "seconds": round(time.monotonic() - self.start, 1)}
         (self.folder / "times.json").write_text(json.dumps({**times, "stages": self.stages}, indent=1) + "\n")
-        for file in [*self.folder.glob("*.img"), *self.folder.glob("*.iso"), *self.folder.glob("*.cpio"), *self.folder.glob("*.fd")]:
+        for file in [*self.folder.glob("*.img"), *self.folder.glob("*.iso"), *self.folder.glob("*.tar"), *self.folder.glob("*.fd")]:
             file.unlink()

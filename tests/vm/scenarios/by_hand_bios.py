@@ -1,4 +1,4 @@
-"""BIOS, by hand: the ISO starts from a CD, its flake is changed in /tmp/nix-cfg, and GRUB starts the host that was asked for."""
+"""BIOS, by hand: the ISO starts from a stick, its flake is changed in /tmp/nix-cfg, and GRUB starts the host that was asked for."""
 
 COMMANDS = r"""
 cp -r /iso/nix-cfg /tmp/
@@ -14,7 +14,7 @@ nix-cfg-install --host beta --check
 def play(run):
     """The scenario."""
     disk = run.disk("1500M")
-    with run.medium("bios", run.iso("flake"), disk, stick=False) as live:
+    with run.medium("bios", run.iso("flake"), disk, stick=True) as live:
         live.does_all(COMMANDS)
         live.installs("nix-cfg-install --host beta")
         live.shuts_down()
