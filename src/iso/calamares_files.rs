@@ -1,6 +1,7 @@
 //! Our files in Calamares' folders: the module, the live status in the slideshow, and the style sheet.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -62,6 +63,8 @@ pub(super) fn put_status(folder: &Path) -> Result<Option<String>> {
 /// Puts our style sheet into the branding in `folder`, after upstream's own if there is one.
 pub(super) fn put_style(folder: &Path) -> Result<()> {
     let file = folder.join(STYLE.0);
-    let text = fs::read_to_string(&file).unwrap_or_default();
-    fs::write(&file, text + STYLE.1).with_context(|| format!("Failed to write to {}", file.display()))
+    let opened = OpenOptions::new().append(true).create(true).open(&file);
+    opened
+        .and_then(|mut file| file.write_all(STYLE.1.as_bytes()))
+        .with_context(|| format!("Failed to write to {}", file.display()))
 }
