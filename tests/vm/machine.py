@@ -287,12 +287,17 @@ class Run:
     def medium(self, firmware: str, iso: Path, disk: Path, *more: tuple[Path, str, bool], stick: bool = False) -> Machine:
         """Boots the ISO by its own boot loader into its own system, where root is at the prompt. `disk` is its /dev/vda."""
         live = Machine(self, "the ISO", firmware, [(disk, "target", False), *more], iso, stick)
-        live.expect("MiniNixOS .*: nixos is up")
-        self.stage("the ISO: its system is up")
-        live.expect("bash-.*# ")
-        # The shell shows long lines whole.
-        live.does("stty rows 50 cols 500")
-        live.says("ls /sys/class/net", r"\Alo\n\Z")
+        try:
+            live.expect("MiniNixOS .*: nixos is up")
+            self.stage("the ISO: its system is up")
+            live.expect("bash-.*# ")
+            # The shell shows long lines whole.
+            live.does("stty rows 50 cols 500")
+            live.says("ls /sys/class/net", r"\Alo\n\Z")
+        except BaseException:
+            # Nobody else has it yet.
+            live.kill()
+            raise
         return live
 
     def live(self, firmware: str, iso: Path, disk: Path, agenda: str, files: dict[str, Path] | None = None) -> Machine:
