@@ -251,6 +251,7 @@ fn the_log_of_the_window_tells_the_steps_and_has_no_noise() {
         "Placing the configuration",
         "Building the system",
         "Copying the system",
+        "Copying and reading ",
         "Activating the system",
         // What nixos-install says.
         "copying channel...",
