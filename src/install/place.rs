@@ -27,7 +27,7 @@ pub struct Placement {
 }
 
 /// Written before the swap, so that it can be finished or undone after a power cut.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Swap {
     /// The inode of the new folder: where it stands tells how far the swap came.
     inode: u64,

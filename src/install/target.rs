@@ -210,7 +210,8 @@ impl Target {
 /// What keeps a system from being installed on the file system at `root`.
 fn file_system(root: &Path) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if statvfs(root).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_RDONLY)) {
+    let flags = statvfs(root).map_or(FsFlags::empty(), |fs| fs.flags());
+    if flags.contains(FsFlags::ST_RDONLY) {
         problems.push(
             Problem::error(
                 "target-read-only",
@@ -221,7 +222,7 @@ fn file_system(root: &Path) -> Vec<Problem> {
         );
     }
     problems.extend(mounts::at(root).and_then(|mount| without_links(root, &mount.kind)));
-    if statvfs(root).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_NOEXEC)) {
+    if flags.contains(FsFlags::ST_NOEXEC) {
         problems.push(
             Problem::error(
                 "target-noexec",

@@ -61,16 +61,17 @@ fn unreadable(config: &Input, version: (u32, u32)) -> Option<Problem> {
                 "Build the ISO with Nix 2.26 or newer, or remove flake.lock of the folder that is built.",
             )
         };
-        Problem::error(
-            "lock-style",
-            format!(
-                "The ISO's flake.lock was written by {what}, and this is Nix {}.{}",
-                version.0, version.1
-            ),
-        )
-        .because("Nix 2.26 changed how an input inside of the flake is written, and neither reads the other's.")
+        let (major, minor) = version;
+        lock_style(format!(
+            "The ISO's flake.lock was written by {what}, and this is Nix {major}.{minor}"
+        ))
         .remedy(remedy)
     })
+}
+
+fn lock_style(what: String) -> Problem {
+    Problem::error("lock-style", what)
+        .because("Nix 2.26 changed how an input inside of the flake is written, and neither reads the other's.")
 }
 
 /// The same for the configuration's own lock and the live system's Nix, of version `nix`: that one evaluates it on the target.
@@ -81,13 +82,11 @@ pub fn unreadable_there(tree: &Path, nix: &str) -> Result<Vec<Problem>> {
     let inputs = lock.inputs().into_iter();
     let unreadable = inputs.filter(|input| input.relative && input.has_parent != (version >= PARENTS));
     let problem = |input: Input| {
-        let what = format!(
+        lock_style(format!(
             "The live system's Nix {nix} cannot read how flake.lock locks the input `{}`",
             input.name
-        );
-        Problem::error("lock-style", what)
+        ))
             .at(LOCK, None, None)
-            .because("Nix 2.26 changed how an input inside of the flake is written, and neither reads the other's.")
             .remedy("Give the live system another Nix, with `nix.package` in `modules` of flake.nix; or take the input out of the inputs: files of the configuration need none.")
     };
     Ok(unreadable.map(problem).collect())
