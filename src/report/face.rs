@@ -1,6 +1,6 @@
 //! The three faces of the event stream: a bar on a terminal, plain lines, JSON lines.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,7 +18,7 @@ pub trait Face: Send {
 /// Which face the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Choice {
-    /// A bar with an estimate of the time left when stderr is a terminal, plain lines otherwise.
+    /// A bar with an estimate of the time left when stderr is a terminal that can redraw a line, plain lines otherwise.
     #[default]
     Auto,
     /// One line a change, for logs.
@@ -31,10 +31,11 @@ impl Choice {
     /// Makes the face. Colours and the bar appear only where a terminal is.
     #[must_use]
     pub fn face(self) -> Box<dyn Face> {
-        match self {
-            Self::Json => Box::new(Json { out: io::stdout() }),
-            Self::Auto if io::stderr().is_terminal() => Box::new(Bar::new()),
-            Self::Auto | Self::Plain => Box::new(Plain {
+        let bar = if self == Self::Auto { Bar::new() } else { None };
+        match (self, bar) {
+            (Self::Json, _) => Box::new(Json { out: io::stdout() }),
+            (_, Some(bar)) => Box::new(bar),
+            (_, None) => Box::new(Plain {
                 out: io::stderr(),
                 last_percent: None,
             }),
@@ -130,8 +131,14 @@ fn bar_width(columns: u16) -> u16 {
 }
 
 impl Bar {
-    fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(Some(u64::from(TICKS)), ProgressDrawTarget::stderr());
+    /// `None` where a bar cannot be drawn: stderr is no terminal, or TERM is `dumb` or unset. indicatif then writes
+    /// nothing at all, not even the lines that are printed above the bar.
+    fn new() -> Option<Self> {
+        let stderr = ProgressDrawTarget::stderr();
+        if stderr.is_hidden() {
+            return None;
+        }
+        let bar = ProgressBar::with_draw_target(Some(u64::from(TICKS)), stderr);
         let width = bar_width(console::Term::stderr().size().1);
         let style =
             ProgressStyle::with_template(&format!("{{spinner}} [{{bar:{width}}}] {{percent:>3}}% {{wide_msg}}"))
@@ -139,11 +146,11 @@ impl Bar {
         bar.set_style(style.progress_chars("=> "));
         // The spinner shows that the program lives while Nix evaluates and nothing can be counted.
         bar.enable_steady_tick(Duration::from_millis(250));
-        Self {
+        Some(Self {
             bar,
             // https://no-color.org: set to anything but nothing.
             colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        }
+        })
     }
 
     fn paint(&self, code: &str, text: &str) -> String {

@@ -167,7 +167,8 @@ impl Live {
         self.with(&["--tmp-tree", tree.to_str().unwrap()])
     }
 
-    fn command(&self, script: &str) -> Command {
+    /// The command that runs `script` in it.
+    pub fn command(&self, script: &str) -> Command {
         let mut command = Command::new(project().join("tests/rig/live"));
         command
             .arg("--state")
