@@ -1,5 +1,5 @@
 //! Upstream's configuration of Calamares becomes that of an offline installer: in the three structures that it had, and in
-//! every version of the real repository where that is at hand.
+//! every version of the real repository (`CALAMARES_EXTENSIONS`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -7,9 +7,11 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 
 use common::gui::{STRUCTURES, at_version, configuration, fixture, git};
-use common::{at_hand, temporary};
+use common::real::{self, plain, with};
+use common::temporary;
 use nix_cfg_install::iso::calamares_config::{Known, derive};
 use serde_yaml::Value;
 
@@ -123,7 +125,6 @@ fn holds(before: &Path, after: &Path, version: &str) {
     assert!(style.contains("QCheckBox#checkBoxDoAutoLogin"), "{version}: {style}");
 }
 
-#[test]
 fn a_style_sheet_of_upstream_is_kept_and_ours_comes_after_it() {
     let folder = fixture("late");
     let file = folder.path().join("share/calamares/branding/nixos/stylesheet.qss");
@@ -136,7 +137,6 @@ fn a_style_sheet_of_upstream_is_kept_and_ours_comes_after_it() {
     );
 }
 
-#[test]
 fn every_structure_that_upstream_had_becomes_an_offline_installer() {
     for version in STRUCTURES {
         let folder = fixture(version);
@@ -145,7 +145,6 @@ fn every_structure_that_upstream_had_becomes_an_offline_installer() {
     }
 }
 
-#[test]
 fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
     for version in STRUCTURES {
         let derived = |hosts: &[&str]| {
@@ -187,7 +186,6 @@ fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
     }
 }
 
-#[test]
 fn the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open() {
     for version in STRUCTURES {
         let login = |users: Option<&[&str]>| {
@@ -205,7 +203,6 @@ fn the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open() {
     }
 }
 
-#[test]
 fn without_any_user_none_is_asked_for_and_no_password_is_set() {
     let folder = fixture("late");
     derive(folder.path(), &known(Some(&[]))).unwrap();
@@ -213,7 +210,6 @@ fn without_any_user_none_is_asked_for_and_no_password_is_set() {
     assert!(!settings.contains("\"users\""), "{settings}");
 }
 
-#[test]
 fn a_configuration_without_the_job_is_refused() {
     let folder = fixture("late");
     let file = folder.path().join("share/calamares/settings.conf");
@@ -229,15 +225,8 @@ fn a_configuration_without_the_job_is_refused() {
     assert_eq!(fs::read_to_string(&file).unwrap(), text, "it was changed all the same");
 }
 
-#[test]
-fn every_version_of_the_real_repository_becomes_an_offline_installer() {
-    let Some(repository) = at_hand(
-        "CALAMARES_EXTENSIONS",
-        "deriving from every version of calamares-nixos-extensions",
-    ) else {
-        return;
-    };
-    let tags = String::from_utf8(git(&repository, &["tag", "--sort=version:refname"])).unwrap();
+fn every_version_of_the_real_repository_becomes_an_offline_installer(repository: &str) {
+    let tags = String::from_utf8(git(repository, &["tag", "--sort=version:refname"])).unwrap();
     let first = tags
         .lines()
         .position(|tag| tag == "0.2.2")
@@ -245,10 +234,28 @@ fn every_version_of_the_real_repository_becomes_an_offline_installer() {
     let versions: Vec<&str> = tags.lines().skip(first).collect();
     assert!(versions.contains(&"0.3.15"), "{versions:?}");
     for version in versions {
-        let before = at_version(&repository, version);
+        let before = at_version(repository, version);
         let after = temporary();
         common::copy(before.path(), after.path());
         derive(after.path(), &known(None)).unwrap_or_else(|error| panic!("{version}: {error:#}"));
         holds(before.path(), after.path(), version);
     }
+}
+
+fn main() -> ExitCode {
+    real::run(
+        file!(),
+        vec![
+            plain(a_style_sheet_of_upstream_is_kept_and_ours_comes_after_it),
+            plain(every_structure_that_upstream_had_becomes_an_offline_installer),
+            plain(of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none),
+            plain(the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open),
+            plain(without_any_user_none_is_asked_for_and_no_password_is_set),
+            plain(a_configuration_without_the_job_is_refused),
+            with(
+                "CALAMARES_EXTENSIONS",
+                every_version_of_the_real_repository_becomes_an_offline_installer,
+            ),
+        ],
+    )
 }

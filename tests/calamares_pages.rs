@@ -7,9 +7,10 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::ExitCode;
 
-use common::at_hand;
 use common::gui::{SHOW_PAGES, at_version, fixture, pages};
+use common::real::{self, plain, with};
 use nix_cfg_install::iso::calamares_config::{Known, derive};
 use tempfile::TempDir;
 
@@ -92,7 +93,6 @@ fn loads(calamares: &str, before: &TempDir, version: &str, hosts: &[&str]) -> BT
     complaints(&log)
 }
 
-#[test]
 fn a_derived_configuration_is_loaded_without_a_complaint_of_its_own() {
     for (calamares, name, hosts) in [
         ("3.3", "early", &[][..]),
@@ -116,12 +116,7 @@ fn a_derived_configuration_is_loaded_without_a_complaint_of_its_own() {
     }
 }
 
-#[test]
-fn what_is_derived_from_the_real_upstream_is_loaded_without_a_complaint_of_its_own() {
-    let what = "loading what is derived from calamares-nixos-extensions";
-    let Some(repository) = at_hand("CALAMARES_EXTENSIONS", what) else {
-        return;
-    };
+fn what_is_derived_from_the_real_upstream_is_loaded_without_a_complaint_of_its_own(repository: &str) {
     // Those after which the structure changed, and the newest.
     for (calamares, version) in [
         ("3.3", "0.2.5"),
@@ -130,10 +125,23 @@ fn what_is_derived_from_the_real_upstream_is_loaded_without_a_complaint_of_its_o
         ("3.3", "0.3.15"),
         ("3.4", "0.3.15"),
     ] {
-        let before = at_version(&repository, version);
+        let before = at_version(repository, version);
         let own = loads(calamares, &before, version, &[]);
         let upstream = complaints(&load(calamares, before.path()));
         let new: Vec<_> = own.difference(&upstream).collect();
         assert!(new.is_empty(), "{version} in Calamares {calamares}: {new:#?}");
     }
+}
+
+fn main() -> ExitCode {
+    real::run(
+        file!(),
+        vec![
+            plain(a_derived_configuration_is_loaded_without_a_complaint_of_its_own),
+            with(
+                "CALAMARES_EXTENSIONS",
+                what_is_derived_from_the_real_upstream_is_loaded_without_a_complaint_of_its_own,
+            ),
+        ],
+    )
 }

@@ -1,4 +1,4 @@
-//! How small an offline closure is, and that it is enough: with a real nixpkgs (`NIXPKGS`), and in the rig with real builds.
+//! How small an offline closure is, and that it is enough: with each real nixpkgs of `NIXPKGS`, and in the rig with real builds.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -7,9 +7,11 @@ mod common;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::Context;
-use common::{Live, at_hand, project, shipped};
+use common::real::{self, Tree, on_each_tree};
+use common::{Live, project, shipped};
 use nix_cfg_install::iso::closure::Closure;
 use nix_cfg_install::nix::activity::store_name;
 use nix_cfg_install::store::closure::{Work, nearest_option};
@@ -101,12 +103,8 @@ fn machines() -> Vec<String> {
     names
 }
 
-#[test]
-fn machines_that_the_family_was_not_made_from_need_nothing_that_the_image_does_not_hold() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "covering machines with a real nixpkgs") else {
-        return;
-    };
-    let evaluator = Evaluator::new(&nixpkgs);
+fn machines_that_the_family_was_not_made_from_need_nothing_that_the_image_does_not_hold(tree: &Tree) {
+    let evaluator = Evaluator::new(&tree.path);
     let mut covered = 0;
     // A few at a time: each keeps some hundred megabytes.
     for names in machines().chunks(13) {
@@ -166,12 +164,8 @@ fn machines_that_the_family_was_not_made_from_need_nothing_that_the_image_does_n
     assert!(covered >= 15, "{covered}");
 }
 
-#[test]
-fn three_real_systems_need_a_small_part_of_their_build_closure() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "counting the closures of a real nixpkgs") else {
-        return;
-    };
-    let evaluator = Evaluator::new(&nixpkgs);
+fn three_real_systems_need_a_small_part_of_their_build_closure(tree: &Tree) {
+    let evaluator = Evaluator::new(&tree.path);
     for (system, most) in [("server", 300), ("gnome", 700), ("plasma6", 700)] {
         let evaluated = evaluator.evaluate(system, "").unwrap();
         let counts = &evaluated.facts.counts;
@@ -186,12 +180,8 @@ fn three_real_systems_need_a_small_part_of_their_build_closure() {
     }
 }
 
-#[test]
-fn what_nixos_generate_config_can_write_is_covered_or_named() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "reading nixos-generate-config") else {
-        return;
-    };
-    let evaluator = Evaluator::new(&nixpkgs);
+fn what_nixos_generate_config_can_write_is_covered_or_named(tree: &Tree) {
+    let evaluator = Evaluator::new(&tree.path);
     // A variant that is dropped is refused by the installer, with the reason, and so is nothing else that can be installed.
     let dropped = evaluator
         .evaluate("server", "variants = { zfs = false; bcachefs = false; };")
@@ -233,13 +223,9 @@ fn what_nixos_generate_config_can_write_is_covered_or_named() {
     );
 }
 
-#[test]
-fn a_newer_nixos_generate_config_does_not_pass_unseen() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "a nixos-generate-config that writes more") else {
-        return;
-    };
+fn a_newer_nixos_generate_config_does_not_pass_unseen(tree: &Tree) {
     let place = "nixos/modules/installer/tools/nixos-generate-config.pl";
-    let script = fs::read_to_string(Path::new(&nixpkgs).join(place)).unwrap();
+    let script = fs::read_to_string(Path::new(&tree.path).join(place)).unwrap();
     let known = "push @attrs, \"virtualisation.hypervGuest.enable = true;\"";
     assert!(script.contains(known));
     let newer = common::temporary();
@@ -252,7 +238,7 @@ fn a_newer_nixos_generate_config_does_not_pass_unseen() {
         ),
     )
     .unwrap();
-    let mut evaluator = Evaluator::new(&nixpkgs);
+    let mut evaluator = Evaluator::new(&tree.path);
     evaluator.live = evaluator
         .live
         .with(&["--bind", &format!("{}:/nixpkgs/{place}", file.display())]);
@@ -267,4 +253,16 @@ fn a_newer_nixos_generate_config_does_not_pass_unseen() {
             .iter()
             .any(|one| one["name"] == "hardware.npu.intel.enable")
     );
+}
+
+fn main() -> ExitCode {
+    real::run(
+        file!(),
+        vec![
+            on_each_tree(machines_that_the_family_was_not_made_from_need_nothing_that_the_image_does_not_hold),
+            on_each_tree(three_real_systems_need_a_small_part_of_their_build_closure),
+            on_each_tree(what_nixos_generate_config_can_write_is_covered_or_named),
+            on_each_tree(a_newer_nixos_generate_config_does_not_pass_unseen),
+        ],
+    )
 }

@@ -8,8 +8,10 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use common::{Live, at_hand, project};
+use common::real::{self, Tree, on_each_tree, plain};
+use common::{Live, project};
 use nix_cfg_install::calamares::globals::Globals;
 use serde_json::{Value, json};
 
@@ -74,7 +76,6 @@ fn golden() -> PathBuf {
     project().join("tests/golden/machine")
 }
 
-#[test]
 fn every_machine_gets_what_it_needs_and_no_more() {
     let mut expected: Vec<String> = Vec::new();
     for (name, storage) in machines() {
@@ -140,14 +141,10 @@ in
 builtins.mapAttrs (file: _: machine file (/golden + "/${file}")) files
 "#;
 
-#[test]
-fn a_real_nixos_takes_every_machine() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "evaluating machine.nix with a real nixpkgs") else {
-        return;
-    };
+fn a_real_nixos_takes_every_machine(tree: &Tree) {
     let live = Live::new("2.26").with(&[
         "--bind",
-        &format!("{nixpkgs}:/nixpkgs"),
+        &format!("{}:/nixpkgs", tree.path),
         "--bind",
         &format!("{}:/golden", golden().display()),
     ]);
@@ -189,4 +186,14 @@ fn a_real_nixos_takes_every_machine() {
 
 fn volumes_are_asked_for(crypt: &str, swap: &str) -> bool {
     crypt == "luks" || swap == "cryptswap"
+}
+
+fn main() -> ExitCode {
+    real::run(
+        file!(),
+        vec![
+            plain(every_machine_gets_what_it_needs_and_no_more),
+            on_each_tree(a_real_nixos_takes_every_machine),
+        ],
+    )
 }

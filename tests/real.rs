@@ -1,13 +1,16 @@
-//! With a real nixpkgs (`NIXPKGS`, a 24.05 tree) and the stock nixos-install script (`NIXOS_INSTALL`), where they are at hand.
+//! With each real nixpkgs of `NIXPKGS`, and with the stock nixos-install script (`NIXOS_INSTALL`).
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
 
-use common::{Live, VERSIONS, at_hand, project, same, temporary, write};
+use std::process::ExitCode;
+
+use common::real::{self, Tree, on_each_tree, with};
+use common::{Live, VERSIONS, project, same, temporary, write};
 
 /// A live system whose channel is the real nixpkgs, with a server as its configuration and `more` in it.
-fn real(nix: &str, nixpkgs: &str, more: &str) -> (Live, tempfile::TempDir) {
+fn real(nix: &str, nixpkgs: &Tree, more: &str) -> (Live, tempfile::TempDir) {
     let tree = temporary();
     // A tree without a binary cache's large data files evaluates with these stubs.
     let text = format!(
@@ -31,18 +34,14 @@ fn real(nix: &str, nixpkgs: &str, more: &str) -> (Live, tempfile::TempDir) {
     write(&tree, "configuration.nix", &text);
     let live = Live::with_disk(nix)
         .iso_tree(tree.path())
-        .with(&["--bind", &format!("{nixpkgs}:/nixpkgs")]);
+        .with(&["--bind", &format!("{}:/nixpkgs", nixpkgs.path)]);
     live.sh("echo 'nixpkgs: /nixpkgs' > /etc/nix-cfg-install.yaml").ok();
     (live, tree)
 }
 
-#[test]
-fn a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_told() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "evaluating a real nixpkgs") else {
-        return;
-    };
+fn a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_told(tree: &Tree) {
     for nix in VERSIONS {
-        let (live, _tree) = real(nix, &nixpkgs, "environment.systemPackages = [ pkgs.htop ];");
+        let (live, _tree) = real(nix, tree, "environment.systemPackages = [ pkgs.htop ];");
         let said = live.install("").fails(
             3,
             &[
@@ -57,11 +56,7 @@ fn a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_told() {
     }
 }
 
-#[test]
-fn the_errors_of_a_real_nixpkgs_are_explained() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "explaining the errors of a real nixpkgs") else {
-        return;
-    };
+fn the_errors_of_a_real_nixpkgs_are_explained(tree: &Tree) {
     let cases: &[(&str, &[&str])] = &[
         (
             "services.opensh.enable = true;",
@@ -97,20 +92,16 @@ fn the_errors_of_a_real_nixpkgs_are_explained() {
     ];
     for nix in VERSIONS {
         for (more, texts) in cases {
-            let (live, _tree) = real(nix, &nixpkgs, more);
+            let (live, _tree) = real(nix, tree, more);
             live.install("").fails(3, texts);
         }
     }
 }
 
-#[test]
-fn several_faults_of_a_real_configuration_are_found_in_one_run() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "finding several faults with a real nixpkgs") else {
-        return;
-    };
+fn several_faults_of_a_real_configuration_are_found_in_one_run(tree: &Tree) {
     let more = "users.mutableUsers = false; services.opensh.enable = true; environment.systemPackages = [ pkgs.htop ];
         networking.networkmanager.enable = true; networking.wireless.enable = true;";
-    let (live, _tree) = real("2.26", &nixpkgs, more);
+    let (live, _tree) = real("2.26", tree, more);
     live.with(&["--firmware", "bios"]).install("--check").fails(
         3,
         &[
@@ -118,17 +109,13 @@ fn several_faults_of_a_real_configuration_are_found_in_one_run() {
             "You can not use networking.networkmanager with networking.wireless",
             "Nobody could log in to the installed system",
             "systemd-boot) needs UEFI",
-            "htop-3.3.0 (from environment.systemPackages) is not on this medium\n  where: configuration.nix:",
+            "(from environment.systemPackages) is not on this medium\n  where: configuration.nix:",
         ],
     );
 }
 
-#[test]
-fn the_bar_moves_with_the_work_of_a_real_evaluation() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "following the evaluation of a real nixpkgs") else {
-        return;
-    };
-    let (live, _tree) = real("2.26", &nixpkgs, "");
+fn the_bar_moves_with_the_work_of_a_real_evaluation(tree: &Tree) {
+    let (live, _tree) = real("2.26", tree, "");
     let mut parts = Vec::new();
     // The first has a guess at how much it will be; the second knows what the first left.
     for _ in 0..2 {
@@ -161,11 +148,7 @@ fn the_bar_moves_with_the_work_of_a_real_evaluation() {
     assert!(done > 5_000 && done * 10 > total * 7, "{parts:?}");
 }
 
-#[test]
-fn the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in() {
-    if at_hand("NIXOS_INSTALL", "installing with the stock nixos-install").is_none() {
-        return;
-    }
+fn the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in(_: &str) {
     let uuid = ["--target-uuid", "01234567-89ab-cdef-0123-456789abcdef"];
     for (tree, args) in [("channel", ""), ("flake", "--host alpha")] {
         let live = || {
@@ -181,4 +164,20 @@ fn the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in() {
         stand_in.install(args).ok();
         same(&stock.fingerprint(), &stand_in.fingerprint(), "the disks differ");
     }
+}
+
+fn main() -> ExitCode {
+    real::run(
+        file!(),
+        vec![
+            on_each_tree(a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_told),
+            on_each_tree(the_errors_of_a_real_nixpkgs_are_explained),
+            on_each_tree(several_faults_of_a_real_configuration_are_found_in_one_run),
+            on_each_tree(the_bar_moves_with_the_work_of_a_real_evaluation),
+            with(
+                "NIXOS_INSTALL",
+                the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in,
+            ),
+        ],
+    )
 }

@@ -1,4 +1,4 @@
-//! With a real nixpkgs (`NIXPKGS`, a 24.05 tree): the ISO of each kind of configuration is evaluated, purely and without a
+//! With each real nixpkgs of `NIXPKGS`: the ISO of each kind of configuration is evaluated, purely and without a
 //! network. Nothing is built.
 
 #![allow(clippy::unwrap_used, missing_docs)]
@@ -7,20 +7,14 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use common::iso::{CONFIG, Emitted};
-use common::{Live, Said, at_hand, copy, edit_text, project, run, shipped, temporary, write};
+use common::real::{self, Tree, on_each_tree, on_each_tree_with};
+use common::{Live, Said, copy, edit_text, project, run, shipped, temporary, write};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-/// One evaluation takes gigabytes and all of a processor: never two at once.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A machine with Nix, the nixpkgs and the rig's inputs in its store, and folders of this machine.
 struct Evaluator {
@@ -202,42 +196,27 @@ fn without_frontier(emitted: &Emitted) {
 
 const CHANNEL: [&str; 2] = ["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"];
 
-#[test]
-fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_a_flake_and_the_example_of_nix_offline_iso_on_every_nix() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "evaluating an ISO of a real nixpkgs") else {
-        return;
-    };
-    let example = at_hand(
-        "NIX_OFFLINE_ISO",
-        "evaluating the example of nix-offline-iso (a folder with its sources)",
-    );
-    let _alone = alone();
+/// Emits the folder that makes the ISO of a channel configuration, into `dest`.
+fn emit_channel(evaluator: &Evaluator, tree: &Path, dest: &Path) {
+    let emitted = Emitted::new(tree, &CHANNEL);
+    without_frontier(&emitted);
+    evaluator.lock(emitted.dir(), "nixos-24.05", None);
+    copy(emitted.dir(), dest);
+}
+
+fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix(tree: &Tree) {
     let folders = temporary();
     let folder = |name: &str| folders.path().join(name);
-    let server = server("x86_64-linux");
-    let mut channels = vec![("channel", server.path().to_owned())];
-    if let Some(example) = &example {
-        channels.push(("example", Path::new(example).join("nix-cfg")));
-    }
     let mut drvs = Vec::new();
     for version in ["2.26", "2.34"] {
-        let evaluator = Evaluator::new(version, &nixpkgs, &[(folders.path(), "/folders")]);
+        let evaluator = Evaluator::new(version, &tree.path, &[(folders.path(), "/folders")]);
         if drvs.is_empty() {
-            for (name, tree) in &channels {
-                let emitted = Emitted::new(tree, &CHANNEL);
-                without_frontier(&emitted);
-                evaluator.lock(emitted.dir(), "nixos-24.05", None);
-                copy(emitted.dir(), &folder(name));
-            }
+            emit_channel(&evaluator, server("x86_64-linux").path(), &folder("channel"));
             let emitted = Emitted::new(server_flake(&evaluator.nixpkgs.narhash).path(), &[]);
             without_frontier(&emitted);
             copy(emitted.dir(), &folder("flake"));
         }
-        let mut images: Vec<String> = channels
-            .iter()
-            .map(|(name, _)| evaluator.image(&format!("/folders/{name}")))
-            .collect();
-        images.push(evaluator.image("/folders/flake"));
+        let images = ["channel", "flake"].map(|name| evaluator.image(&format!("/folders/{name}")));
         assert!(
             images.iter().all(|image| image.ends_with("-x86_64-linux.iso.drv")),
             "{images:?}"
@@ -256,12 +235,22 @@ fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_a_flake_and_the_example_o
     assert_eq!(drvs[0], drvs[1], "2.26 and 2.34 make different images");
 }
 
-#[test]
-fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_processor() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "evaluating the flake at the top") else {
-        return;
-    };
-    let _alone = alone();
+fn the_example_of_nix_offline_iso_becomes_the_same_iso_on_every_nix(tree: &Tree) {
+    let example = Path::new(&real::value("NIX_OFFLINE_ISO").unwrap()).join("nix-cfg");
+    let folders = temporary();
+    let drvs = ["2.26", "2.34"].map(|version| {
+        let evaluator = Evaluator::new(version, &tree.path, &[(folders.path(), "/folders")]);
+        let folder = folders.path().join("example");
+        if !folder.exists() {
+            emit_channel(&evaluator, &example, &folder);
+        }
+        evaluator.image("/folders/example")
+    });
+    assert!(drvs[0].ends_with("-x86_64-linux.iso.drv"), "{drvs:?}");
+    assert_eq!(drvs[0], drvs[1], "2.26 and 2.34 make different images");
+}
+
+fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_processor(tree: &Tree) {
     let folders = temporary();
     let folder = |name: &str| folders.path().join(name);
     fs::create_dir(folder("top")).unwrap();
@@ -276,7 +265,7 @@ fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_proce
             folder("top").to_str().unwrap(),
         ],
     );
-    let evaluator = Evaluator::new("2.26", &nixpkgs, &[(folders.path(), "/folders")]);
+    let evaluator = Evaluator::new("2.26", &tree.path, &[(folders.path(), "/folders")]);
     evaluator.lock(&folder("top"), "nixos-unstable", None);
     let top = store(&evaluator.live, "/folders/top");
 
@@ -336,15 +325,10 @@ fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_proce
     );
 }
 
-#[test]
-fn the_channel_on_the_machine_rebuilds_the_system_from_what_its_iso_held() {
-    let Some(nixpkgs) = at_hand("NIXPKGS", "comparing the channel with the ISO's nixpkgs") else {
-        return;
-    };
-    let _alone = alone();
+fn the_channel_on_the_machine_rebuilds_the_system_from_what_its_iso_held(tree: &Tree) {
     let emitted = Emitted::new(server("x86_64-linux").path(), &CHANNEL);
     without_frontier(&emitted);
-    let evaluator = Evaluator::new("2.26", &nixpkgs, &[(emitted.dir(), "/work")]);
+    let evaluator = Evaluator::new("2.26", &tree.path, &[(emitted.dir(), "/work")]);
     evaluator.lock(emitted.dir(), "nixos-24.05", None);
     let toplevel = "all: (builtins.head all).config.system.build.toplevel.drvPath";
     let on_iso = evaluator
@@ -369,4 +353,19 @@ fn the_channel_on_the_machine_rebuilds_the_system_from_what_its_iso_held() {
             "only one of both needs {one}"
         );
     }
+}
+
+fn main() -> ExitCode {
+    real::run(
+        file!(),
+        vec![
+            on_each_tree(a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix),
+            on_each_tree_with(
+                &["NIX_OFFLINE_ISO"],
+                the_example_of_nix_offline_iso_becomes_the_same_iso_on_every_nix,
+            ),
+            on_each_tree(the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_processor),
+            on_each_tree(the_channel_on_the_machine_rebuilds_the_system_from_what_its_iso_held),
+        ],
+    )
 }

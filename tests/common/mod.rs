@@ -4,6 +4,7 @@
 
 pub mod gui;
 pub mod iso;
+pub mod real;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,17 +61,6 @@ pub fn temporary() -> TempDir {
     let folder = tempfile::tempdir_in(base).unwrap();
     fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     folder
-}
-
-/// The value of an environment variable that names a file or folder, or a loud word that the test did not run.
-pub fn at_hand(variable: &str, what: &str) -> Option<String> {
-    let value = std::env::var(variable)
-        .ok()
-        .filter(|value| std::path::Path::new(value).exists());
-    if value.is_none() {
-        eprintln!("\n*** SKIPPED: {what} needs {variable} in the environment. ***\n");
-    }
-    value
 }
 
 pub fn run(program: &str, args: &[&str]) {
