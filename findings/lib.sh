@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# Sourced by each finding. Makes a temporary directory `work`, which is removed at the end.
+set -euo pipefail
+
+work=$(mktemp -d)
+trap 'rm -rf --one-file-system "$work"' EXIT
+changed=0
+
+# Debian packages of SUITE, each as NAME=VERSION or NAME, unpacked into $work/root with what they depend on:
+# debian SUITE PACKAGE…
+debian() {
+  local suite=$1 mirror
+  shift
+  command -v mmdebstrap > /dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends mmdebstrap > /dev/null; }
+  mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m1 -E '/debian/?$')
+  if ! mmdebstrap --quiet --variant=extract --mode=root --include="$(IFS=,; echo "$*"),bash,coreutils,diffutils,grep,sed" \
+    --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --aptopt='APT::Install-Recommends "false"' \
+    --aptopt='Acquire::Check-Valid-Until "false"' --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
+    "$suite" "$work/root" "$mirror" > "$work/log" 2>&1; then
+    tail -n 5 "$work/log"
+    echo "Debian's archive no longer serves all of these for $suite: $*"
+    exit 3
+  fi
+  ldconfig -r "$work/root"
+}
+
+# Runs a script inside the packages' root, without a network: inside COMMAND…
+inside() {
+  unshare --mount --pid --fork --net bash -c '
+    mount -t proc proc "$1/proc"; mount --rbind /dev "$1/dev"; root=$1; shift
+    exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C "$@"' - "$work/root" "$@"
+}
+
+# Compares what is seen with what was seen when the finding was written: seen WHAT EXPECTED SEEN-THEN SEEN-NOW
+seen() {
+  printf '%s\n  most expect: %s\n  seen:        %s\n' "$1" "$2" "$4"
+  [ "$3" = "$4" ] || { printf '  CHANGED. It was: %s\n' "$3"; changed=1; }
+}
+
+finish() { exit "$changed"; }

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# In a binary cache that Nix writes, the name of a compressed archive has an ending for xz, zstd and bzip2, and none for gzip
+# and lzma: `.nar` is not always an uncompressed archive, and only the .narinfo file tells.
+. "$(dirname "$0")/lib.sh"
+debian trixie nix-bin=2.26.3+dfsg-1
+
+cat > "$work/root/tmp/run" << 'SCRIPT'
+export NIX_STORE_DIR=/tmp/s/store NIX_STATE_DIR=/tmp/s/var NIX_LOG_DIR=/tmp/s/log NIX_CONF_DIR=/tmp/s/conf
+export NIX_CONFIG='experimental-features = nix-command
+substituters =
+build-users-group ='
+echo hello > /tmp/file
+path=$(nix-store --add /tmp/file)
+for compression in none xz zstd bzip2 gzip lzma; do
+  nix copy --to "file:///tmp/$compression?compression=$compression" "$path" 2> /dev/null
+  ls "/tmp/$compression/nar" | sed 's/^[0-9a-z]*//'
+done
+SCRIPT
+inside nix --version
+mapfile -t names < <(inside bash /tmp/run)
+seen 'not compressed' .nar .nar "${names[0]}"
+seen 'compressed with xz' .nar.xz .nar.xz "${names[1]}"
+seen 'compressed with zstd' .nar.zst .nar.zst "${names[2]}"
+seen 'compressed with bzip2' .nar.bz2 .nar.bz2 "${names[3]}"
+seen 'compressed with gzip' .nar.gz .nar "${names[4]}"
+seen 'compressed with lzma' .nar.lzma .nar "${names[5]}"
+finish
