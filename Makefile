@@ -4,12 +4,13 @@ TARGET := x86_64-unknown-linux-gnu
 STATIC := target/$(TARGET)/release
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo demo-calamares test vm-test vm check lint tools rig static docs bench fuzz clean
+.PHONY: help demo demo-calamares test real vm-test vm check lint tools rig static docs bench fuzz clean
 
 help:
 	@echo "make demo    install a channel configuration and a flake, offline, into a disk image, and show the result"
 	@echo "make demo-calamares   the graphical installer on a virtual screen; pictures into target/demo-calamares"
 	@echo "make test    all tests and all gates"
+	@echo "make real NIXPKGS=TREE[:TREE…]   what needs a real nixpkgs, on each of these trees; into target/real/summary.json"
 	@echo "make vm-test whole installations in virtual machines, from an empty disk to a login"
 	@echo "make check   only the quick ones: gates and unit tests"
 	@echo "make static  the binary as it is shipped"
@@ -27,6 +28,12 @@ demo-calamares: static rig
 test: check static rig vm
 	cargo test --tests --no-fail-fast
 	tests/vm/run by_hand_uefi calamares_uefi_channel
+
+# NIXPKGS is looked at before anything is built for it.
+real:
+	tests/make-real --only-look
+	$(MAKE) static rig
+	tests/make-real $(ONLY)
 
 # See tests/vm/README.md.
 vm-test: static vm

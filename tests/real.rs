@@ -1,12 +1,13 @@
-//! With each real nixpkgs of `NIXPKGS`, and with the stock nixos-install script (`NIXOS_INSTALL`).
+//! With each real nixpkgs of `NIXPKGS`, and its stock nixos-install.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod common;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use common::real::{self, Tree, on_each_tree, with};
+use common::real::{self, Tree, on_each_tree};
 use common::{Live, VERSIONS, project, same, temporary, write};
 
 /// A live system whose channel is the real nixpkgs, with a server as its configuration and `more` in it.
@@ -148,7 +149,18 @@ fn the_bar_moves_with_the_work_of_a_real_evaluation(tree: &Tree) {
     assert!(done > 5_000 && done * 10 > total * 7, "{parts:?}");
 }
 
-fn the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in(_: &str) {
+/// The stock script of a nixpkgs; it moved with 25.05.
+fn stock_nixos_install(nixpkgs: &Tree) -> PathBuf {
+    let places = [
+        "nixos/modules/installer/tools/nixos-install.sh",
+        "pkgs/by-name/ni/nixos-install/nixos-install.sh",
+    ];
+    let mut places = places.iter().map(|place| Path::new(&nixpkgs.path).join(place));
+    places.find(|place| place.exists()).unwrap()
+}
+
+fn the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in(nixpkgs: &Tree) {
+    let script = stock_nixos_install(nixpkgs);
     let uuid = ["--target-uuid", "01234567-89ab-cdef-0123-456789abcdef"];
     for (tree, args) in [("channel", ""), ("flake", "--host alpha")] {
         let live = || {
@@ -156,7 +168,7 @@ fn the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in(_: &str) {
                 .with(&uuid)
                 .iso_tree(&project().join("target/rig/trees").join(tree))
         };
-        let stock = live();
+        let stock = live().stock(&script);
         stock.install(args).ok();
         let tool = stock.sh("cat /usr/local/bin/nixos-install").ok().out;
         assert!(!tool.contains("Stands in for"), "the stock script was not used");
@@ -174,10 +186,7 @@ fn main() -> ExitCode {
             on_each_tree(the_errors_of_a_real_nixpkgs_are_explained),
             on_each_tree(several_faults_of_a_real_configuration_are_found_in_one_run),
             on_each_tree(the_bar_moves_with_the_work_of_a_real_evaluation),
-            with(
-                "NIXOS_INSTALL",
-                the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in,
-            ),
+            on_each_tree(the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in),
         ],
     )
 }

@@ -8,123 +8,13 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
 
+use common::evaluator::{CHANNEL, Evaluator, store};
 use common::iso::{CONFIG, Emitted};
 use common::real::{self, Tree, on_each_tree, on_each_tree_with};
-use common::{Live, Said, copy, edit_text, project, run, shipped, temporary, write};
+use common::{copy, edit_text, project, run, temporary, write};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-/// A machine with Nix, the nixpkgs and the rig's inputs in its store, and folders of this machine.
-struct Evaluator {
-    live: Live,
-    version: &'static str,
-    nixpkgs: Stored,
-}
-
-/// A source in the store, as a lock has it.
-struct Stored {
-    path: String,
-    narhash: String,
-}
-
-fn store(live: &Live, path: &str) -> Stored {
-    let said = live.sh(&format!(
-        "{CONFIG}
-         path=$(nix-store --add-fixed --recursive sha256 {path})
-         echo $path $(nix hash to-sri --type sha256 $(nix-store -q --hash $path))"
-    ));
-    let said = said.ok().out;
-    let (path, narhash) = said.trim().split_once(' ').unwrap();
-    Stored {
-        path: path.to_owned(),
-        narhash: narhash.to_owned(),
-    }
-}
-
-impl Evaluator {
-    fn new(version: &'static str, nixpkgs: &str, folders: &[(&Path, &str)]) -> Self {
-        let inputs = project().join("tests/rig/inputs");
-        let bind = |what: &str, at: &str| format!("{what}:{at}");
-        let mut live = Live::bare(version).with(&["--empty-store", "--bind", &bind(nixpkgs, "/inputs/nixpkgs/source")]);
-        for input in ["tools", "extra", "dotfiles"] {
-            let path = inputs.join(input).display().to_string();
-            live = live.with(&["--bind", &bind(&path, &format!("/inputs/{input}/source"))]);
-        }
-        live = live.with(&[
-            "--bind",
-            &bind(
-                &shipped("nix-cfg-iso").display().to_string(),
-                "/usr/local/sbin/nix-cfg-iso",
-            ),
-        ]);
-        for (path, at) in folders {
-            live = live.with(&["--bind", &bind(&path.display().to_string(), at)]);
-        }
-        let nixpkgs = store(&live, "/inputs/nixpkgs/source");
-        for input in ["tools", "extra", "dotfiles"] {
-            store(&live, &format!("/inputs/{input}/source"));
-        }
-        Self { live, version, nixpkgs }
-    }
-
-    /// Locks `folder` (of this machine) as a person's Nix would have, with a network: the nixpkgs that it calls `branch`, and
-    /// the flake at the top of this project where it is an input.
-    fn lock(&self, folder: &Path, branch: &str, project: Option<&Stored>) {
-        let nixpkgs = |branch: &str| {
-            json!({
-                "locked": {
-                    "type": "github",
-                    "owner": "NixOS",
-                    "repo": "nixpkgs",
-                    "rev": "3".repeat(40),
-                    "lastModified": 1_717_000_000,
-                    "narHash": self.nixpkgs.narhash,
-                },
-                "original": { "type": "github", "owner": "NixOS", "repo": "nixpkgs", "ref": branch },
-            })
-        };
-        let mut nodes = json!({ "root": { "inputs": { "nixpkgs": "nixpkgs" } }, "nixpkgs": nixpkgs(branch) });
-        if let Some(project) = project {
-            nodes["root"]["inputs"]["nix-cfg-install"] = "nix-cfg-install".into();
-            nodes["nix-cfg-install"] = json!({
-                "inputs": { "nixpkgs": "nixpkgs_2" },
-                "locked": { "type": "path", "path": project.path, "narHash": project.narhash },
-                "original": { "type": "github", "owner": "nix-cfg-install", "repo": "nix-cfg-install" },
-            });
-            nodes["nixpkgs_2"] = nixpkgs("nixos-unstable");
-        }
-        let lock = json!({ "version": 7, "root": "root", "nodes": nodes });
-        fs::write(folder.join("flake.lock"), lock.to_string()).unwrap();
-    }
-
-    /// `nix eval`, and what it took.
-    fn eval(&self, what: &str) -> Said {
-        let started = Instant::now();
-        let stats = "export NIX_SHOW_STATS=1 NIX_SHOW_STATS_PATH=/tmp/stats";
-        let said = self
-            .live
-            .sh(&format!("{CONFIG}\n{stats}\nnix eval {what} --no-write-lock-file"))
-            .ok();
-        let stats: Value = serde_json::from_str(&self.live.read("/tmp/stats")).unwrap();
-        eprintln!(
-            "Nix {}: {} s, {} s of CPU, a heap of {} MB: {what}",
-            self.version,
-            started.elapsed().as_secs(),
-            stats["cpuTime"].as_f64().unwrap().round(),
-            stats["gc"]["heapSize"].as_u64().unwrap() >> 20,
-        );
-        said
-    }
-
-    /// The .drv file of an image of `folder`.
-    fn image(&self, folder: &str) -> String {
-        let said = self.eval(&format!("--raw path:{folder}#iso.drvPath"));
-        assert!(said.out.ends_with(".iso.drv"), "{}", said.out);
-        said.out
-    }
-}
 
 /// A server as people write it.
 const SERVER: &str = r#"{ pkgs, ... }:
@@ -141,27 +31,6 @@ const SERVER: &str = r#"{ pkgs, ... }:
 }
 "#;
 
-/// The same as a flake with a nested input (`tools/extra`), one that follows another, and one that is no flake.
-const SERVER_FLAKE: &str = r#"{
-  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-24.05";
-  inputs.tools.url = "github:example/tools";
-  inputs.tools.inputs.nixpkgs.follows = "nixpkgs";
-  inputs.dotfiles.url = "github:example/dotfiles";
-  inputs.dotfiles.flake = false;
-  outputs =
-    { nixpkgs, tools, dotfiles, ... }:
-    {
-      nixosConfigurations.server = nixpkgs.lib.nixosSystem {
-        modules = [
-          ./configuration.nix
-          tools.nixosModules.default
-          { environment.etc."dotfiles".source = dotfiles; }
-        ];
-      };
-    };
-}
-"#;
-
 fn server(system: &str) -> TempDir {
     let tree = temporary();
     write(&tree, "configuration.nix", SERVER);
@@ -174,17 +43,6 @@ fn server(system: &str) -> TempDir {
     tree
 }
 
-/// The lock of the rig's flake, with the NAR hash of the real nixpkgs: as if a person had locked it.
-fn server_flake(narhash: &str) -> TempDir {
-    let tree = server("x86_64-linux");
-    write(&tree, "flake.nix", SERVER_FLAKE);
-    let lock = fs::read_to_string(project().join("target/rig/trees/flake/flake.lock")).unwrap();
-    let mut lock: Value = serde_json::from_str(&lock).unwrap();
-    lock["nodes"]["nixpkgs"]["locked"]["narHash"] = narhash.into();
-    write(&tree, "flake.lock", &lock.to_string());
-    tree
-}
-
 /// What the frontier costs, and that it covers, is shown in tests/closure.rs.
 fn without_frontier(emitted: &Emitted) {
     edit_text(
@@ -193,8 +51,6 @@ fn without_frontier(emitted: &Emitted) {
         "closure = \"runtime\";\n        desktop =",
     );
 }
-
-const CHANNEL: [&str; 2] = ["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"];
 
 /// Emits the folder that makes the ISO of a channel configuration, into `dest`.
 fn emit_channel(evaluator: &Evaluator, tree: &Path, dest: &Path) {
@@ -212,7 +68,7 @@ fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix(
         let evaluator = Evaluator::new(version, &tree.path, &[(folders.path(), "/folders")]);
         if drvs.is_empty() {
             emit_channel(&evaluator, server("x86_64-linux").path(), &folder("channel"));
-            let emitted = Emitted::new(server_flake(&evaluator.nixpkgs.narhash).path(), &[]);
+            let emitted = Emitted::new(evaluator.flake(server("x86_64-linux")).path(), &[]);
             without_frontier(&emitted);
             copy(emitted.dir(), &folder("flake"));
         }

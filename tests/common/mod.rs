@@ -2,9 +2,11 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::missing_panics_doc, missing_docs)] // Each test file uses a part of it.
 
+pub mod evaluator;
 pub mod gui;
 pub mod iso;
 pub mod real;
+pub mod rows;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -122,6 +124,7 @@ impl Said {
 pub struct Live {
     pub state: TempDir,
     args: Vec<String>,
+    stock: Option<PathBuf>,
 }
 
 impl Live {
@@ -135,6 +138,7 @@ impl Live {
         let live = Self {
             state: temporary(),
             args: Vec::new(),
+            stock: None,
         };
         live.with(&["--nix", nix])
     }
@@ -149,6 +153,12 @@ impl Live {
         self
     }
 
+    /// With this stock nixos-install script, beside which is its nixos-enter.sh, or in the folder of a package of that name.
+    pub fn stock(mut self, nixos_install: &Path) -> Self {
+        self.stock = Some(nixos_install.to_owned());
+        self
+    }
+
     pub fn iso_tree(self, tree: &Path) -> Self {
         self.with(&["--iso-tree", tree.to_str().unwrap()])
     }
@@ -160,6 +170,15 @@ impl Live {
     /// The command that runs `script` in it.
     pub fn command(&self, script: &str) -> Command {
         let mut command = Command::new(project().join("tests/rig/live"));
+        if let Some(script) = &self.stock {
+            let folder = script.parent().unwrap();
+            let places = [
+                folder.join("nixos-enter.sh"),
+                folder.with_file_name("nixos-enter").join("nixos-enter.sh"),
+            ];
+            let enter = places.iter().find(|place| place.exists());
+            command.env("NIXOS_INSTALL", script).env("NIXOS_ENTER", enter.unwrap());
+        }
         command
             .arg("--state")
             .arg(self.state.path().join("live"))

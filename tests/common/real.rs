@@ -1,31 +1,30 @@
-//! Tests that need what a checkout does not have: a real nixpkgs, the stock nixos-install, another project's sources. Where
+//! Tests that need what a checkout does not have: a real nixpkgs, another project's sources. Where
 //! that is absent, cargo's summary counts them as ignored, and each line says what is needed.
 //!
-//! The test binaries that have such tests set `harness = false` in Cargo.toml, and list their tests in `main`.
+//! The test binaries that have such tests set `harness = false` in Cargo.toml, and list their tests in `main`. `make real`
+//! sets `REAL_ROWS`: then only those run that need a nixpkgs, and each leaves a row there.
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 use super::project;
+use super::rows::Rows;
 
 /// A nixpkgs that `NIXPKGS` names.
 #[derive(Debug, Clone)]
 pub struct Tree {
     /// Its directory on this machine.
     pub path: String,
-    /// `26.11`, from its file `.version`; `26.11-2` for the second tree of a release.
+    /// `26.11`, from its file `.version`: what the names of its tests begin with; `26.11-2` for the second tree of a release.
     pub release: String,
 }
 
 /// What a test may need, by the environment variable that names it.
-const NEEDS: [(&str, &str); 4] = [
+const NEEDS: [(&str, &str); 3] = [
     ("NIXPKGS", "NIXPKGS=TREE[:TREE…]"),
-    (
-        "NIXOS_INSTALL",
-        "NIXOS_INSTALL=FILE, the stock nixos-install, with nixos-enter.sh beside it",
-    ),
     ("NIX_OFFLINE_ISO", "NIX_OFFLINE_ISO=DIR, the sources of nix-offline-iso"),
     (
         "CALAMARES_EXTENSIONS",
@@ -81,6 +80,15 @@ pub fn trees() -> Result<Vec<Tree>, String> {
     Ok(trees)
 }
 
+/// A test, and the variables of [`NEEDS`] without which it cannot run.
+pub struct Test {
+    name: String,
+    needs: Vec<&'static str>,
+    /// Takes many minutes: only for `make real`.
+    long: bool,
+    run: Box<dyn FnOnce() -> Result<(), Failed> + Send>,
+}
+
 /// The name of a test function.
 fn name_of<T>(_: T) -> String {
     let name = std::any::type_name::<T>();
@@ -88,60 +96,94 @@ fn name_of<T>(_: T) -> String {
 }
 
 /// A test that needs nothing more than the rig.
-pub fn plain(test: impl Fn() + Copy + Send + 'static) -> Vec<Trial> {
-    let trial = Trial::test(name_of(test), move || {
+pub fn plain(test: impl Fn() + Copy + Send + 'static) -> Vec<Test> {
+    let run = Box::new(move || {
         test();
         Ok(())
     });
-    vec![trial]
+    vec![Test {
+        name: name_of(test),
+        needs: Vec::new(),
+        long: false,
+        run,
+    }]
 }
 
 /// A test that needs what `variable` names.
-pub fn with(variable: &'static str, test: impl Fn(&str) + Copy + Send + 'static) -> Vec<Trial> {
-    let trial = Trial::test(name_of(test), move || {
+pub fn with(variable: &'static str, test: impl Fn(&str) + Copy + Send + 'static) -> Vec<Test> {
+    let run = Box::new(move || {
         test(&value(variable)?);
         Ok(())
     });
-    vec![lacking(trial, &[variable])]
+    vec![Test {
+        name: name_of(test),
+        needs: vec![variable],
+        long: false,
+        run,
+    }]
 }
 
 /// A test that runs on each tree of `NIXPKGS`.
-pub fn on_each_tree(test: impl Fn(&Tree) + Copy + Send + 'static) -> Vec<Trial> {
+pub fn on_each_tree(test: impl Fn(&Tree) + Copy + Send + 'static) -> Vec<Test> {
     on_each_tree_with(&[], test)
 }
 
 /// A test that runs on each tree of `NIXPKGS`, and needs what `also` name besides.
-pub fn on_each_tree_with(also: &[&'static str], test: impl Fn(&Tree) + Copy + Send + 'static) -> Vec<Trial> {
+pub fn on_each_tree_with(also: &'static [&'static str], test: impl Fn(&Tree) + Copy + Send + 'static) -> Vec<Test> {
     let name = name_of(test);
-    let needs = [&["NIXPKGS"], also].concat();
+    let mut tests = for_each_tree(&name, |tree| {
+        let tree = tree.clone();
+        let run = move || {
+            for variable in also {
+                value(variable).unwrap();
+            }
+            test(&tree);
+        };
+        vec![(name.clone(), Box::new(run) as Box<dyn FnOnce() + Send>)]
+    });
+    for test in &mut tests {
+        test.needs.extend(also);
+    }
+    tests
+}
+
+/// For each tree of `NIXPKGS`, the tests that `make` gives by name; `all` is the name of them all where there is no tree.
+pub fn for_each_tree(all: &str, make: impl Fn(&Tree) -> Vec<(String, Box<dyn FnOnce() + Send>)>) -> Vec<Test> {
+    let test = |name: String, run| Test {
+        name,
+        needs: vec!["NIXPKGS"],
+        long: false,
+        run,
+    };
     let trees = match trees() {
         Ok(trees) => trees,
         // Run all the same (`--ignored`), it fails.
-        Err(reason) => return vec![lacking(Trial::test(name, move || Err(reason.into())), &needs)],
+        Err(reason) => return vec![test(all.to_owned(), Box::new(move || Err(reason.into())))],
     };
-    let on = |tree: Tree| {
-        let also = also.to_vec();
-        let trial = Trial::test(format!("{}: {name}", tree.release), move || {
-            also.iter().try_for_each(|variable| value(variable).map(drop))?;
-            test(&tree);
-            Ok(())
-        });
-        lacking(trial, &needs)
+    let on = |tree: &Tree| {
+        let release = tree.release.clone();
+        let tests = make(tree).into_iter();
+        tests.map(move |(name, run)| {
+            let run = Box::new(|| {
+                run();
+                Ok(())
+            });
+            test(format!("{release}/{name}"), run)
+        })
     };
-    trees.into_iter().map(on).collect()
+    trees.iter().flat_map(on).collect()
 }
 
-/// Ignored if one of `needs` is not set. What is set and wrong is a failure, not a reason to ignore the test.
-fn lacking(trial: Trial, needs: &[&str]) -> Trial {
-    let lacks = |(variable, _): &&(&str, &str)| needs.contains(variable) && set(variable).is_none();
-    match NEEDS.iter().find(lacks) {
-        Some((variable, _)) => trial.with_kind(format!("needs {variable}")).with_ignored_flag(true),
-        None => trial,
+/// They take many minutes: only `make real` runs them.
+pub fn long(mut tests: Vec<Test>) -> Vec<Test> {
+    for test in &mut tests {
+        test.long = true;
     }
+    tests
 }
 
 /// Runs the tests of the binary whose source is `file`, as cargo's own harness would.
-pub fn run(file: &str, trials: Vec<Vec<Trial>>) -> ExitCode {
+pub fn run(file: &str, tests: Vec<Vec<Test>>) -> ExitCode {
     let source = std::fs::read_to_string(project().join(file)).unwrap();
     let attribute = source.lines().position(|line| line.trim() == "#[test]");
     assert_eq!(
@@ -149,9 +191,44 @@ pub fn run(file: &str, trials: Vec<Vec<Trial>>) -> ExitCode {
         "{file}: a test with the attribute is compiled out here; list it in main"
     );
     let mut arguments = Arguments::from_args();
+    let tests = tests.into_iter().flatten();
+    let trials = if let Some(folder) = set("REAL_ROWS") {
+        let picked = |test: &Test| {
+            arguments
+                .filter
+                .as_ref()
+                .is_none_or(|filter| test.name.contains(filter))
+        };
+        let lacks = |test: &Test| test.needs[1..].iter().any(|variable| set(variable).is_none());
+        let tests: Vec<Test> = tests
+            .filter(|test| test.needs.contains(&"NIXPKGS") && picked(test) && !lacks(test))
+            .collect();
+        let stem = Path::new(file).file_stem().unwrap().to_str().unwrap();
+        let names = tests.iter().map(|test| test.name.clone()).collect();
+        let rows = Arc::new(Rows::new(&Path::new(&folder).join(format!("{stem}.json")), names));
+        let recorded = |(index, test): (usize, Test)| {
+            let rows = rows.clone();
+            Trial::test(test.name, move || rows.record(index, test.run))
+        };
+        tests.into_iter().enumerate().map(recorded).collect()
+    } else {
+        tests.map(trial).collect()
+    };
     // One evaluation of a real nixpkgs takes gigabytes and all of a processor.
     if set("NIXPKGS").is_some() {
         arguments.test_threads = arguments.test_threads.or(Some(1));
     }
-    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Ignored if what it needs is not set. What is set and wrong is a failure, not a reason to ignore the test.
+fn trial(test: Test) -> Trial {
+    let trial = Trial::test(test.name, test.run);
+    if let Some(variable) = test.needs.into_iter().find(|variable| set(variable).is_none()) {
+        trial.with_kind(format!("needs {variable}")).with_ignored_flag(true)
+    } else if test.long {
+        trial.with_kind("make real").with_ignored_flag(true)
+    } else {
+        trial
+    }
 }
