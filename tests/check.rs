@@ -291,3 +291,24 @@ fn a_lock_that_this_version_of_nix_cannot_use_is_told_by_its_input() {
         };
     }
 }
+
+#[test]
+fn an_initrd_of_many_parts_needs_the_memory_of_one() {
+    let tree = common::tree("channel");
+    let enable = "boot.initrd.systemd.enable = true; system.stateVersion";
+    common::edit(&tree, "configuration.nix", "system.stateVersion", enable);
+    let live = Live::with_disk("2.26").iso_tree(tree.path());
+    let check = |free_mb: u32| {
+        live.sh(&format!(
+            "echo 'MemAvailable: {} kB' > /meminfo && mount --bind /meminfo /proc/meminfo && nix-cfg-install --check",
+            free_mb << 10
+        ))
+        .ok()
+    };
+    // Its image and a dozen derivations that are called initrd-… as well.
+    let said = check(400);
+    assert!(said.err.contains("initrd-units"), "{}", said.err);
+    let low = "Building the system may need more memory than is free";
+    assert!(!said.err.contains(low), "{}", said.err);
+    assert!(check(100).err.contains(low));
+}

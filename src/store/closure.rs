@@ -25,6 +25,8 @@ pub struct Missing {
 pub struct Work {
     /// The names of the derivations to build.
     pub build: Vec<String>,
+    /// How many of these are initrds: a system's own, and those of its specialisations.
+    pub initrds: usize,
     /// What cannot be had without a network.
     pub missing: Vec<Missing>,
     /// The store paths that are there and that the toplevel, or what is to be built, uses directly.
@@ -55,6 +57,7 @@ impl Graph {
         let absent = |path: &str| path.is_empty() || invalid.contains(path);
         let mut parents: HashMap<Id, Option<Id>> = HashMap::new();
         let mut queue = VecDeque::new();
+        let mut initrds = BTreeSet::new();
         for &root in self.roots() {
             let outputs = &self.nodes()[root].outputs;
             if outputs.iter().any(|output| absent(&output.path)) {
@@ -87,13 +90,26 @@ impl Graph {
                         work.uses.insert(output.path.to_string());
                     }
                 }
+                if to_build && self.is_initrd(id, *input) {
+                    initrds.insert(*input);
+                }
                 if to_build && !parents.contains_key(input) {
                     parents.insert(*input, Some(id));
                     queue.push_back(*input);
                 }
             }
         }
+        work.initrds = initrds.len();
         work
+    }
+
+    /// Whether `input` of `id` is the image of an initrd: of all that is called `initrd-…` only that one is needed by a toplevel
+    /// directly (nixpkgs 24.05 and 26.11: system/activation/top-level.nix; with a systemd initrd, some 17 others have
+    /// such names).
+    fn is_initrd(&self, id: Id, input: Id) -> bool {
+        let name = |id: Id| store_name(&self.nodes()[id].path);
+        let toplevel = self.roots().contains(&id) || name(id).starts_with("nixos-system-");
+        toplevel && name(input).starts_with("initrd-")
     }
 
     /// The names from the root to what needs `id`.
@@ -180,6 +196,29 @@ mod tests {
             nearest_option(&missing.wanted_by),
             (Some("environment.systemPackages".to_owned()), Some("htop"))
         );
+    }
+
+    #[test]
+    fn of_what_is_called_initrd_only_what_a_toplevel_needs_itself_is_one() {
+        let drv = |name, inputs: &[&str]| (name, false, vec![], inputs.iter().map(ToString::to_string).collect());
+        let graph = describe(
+            &[
+                drv("system", &["initrd-linux", "boot.json", "nixos-system-second"]),
+                drv("initrd-linux", &["initrd-units", "initrd-fstab"]),
+                drv("initrd-units", &["initrd-unit-x"]),
+                drv("initrd-fstab", &[]),
+                drv("initrd-unit-x", &[]),
+                drv("boot.json", &["initrd-linux"]),
+                drv("nixos-system-second", &["initrd-second", "initrd-linux"]),
+                drv("initrd-second", &["initrd-units"]),
+            ],
+            &["system"],
+        );
+        let all: Vec<String> = graph.nodes().iter().map(|node| store_name(&node.path)).collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        assert_eq!(graph.work(&invalid(&all)).initrds, 2);
+        let all: Vec<&str> = all.into_iter().filter(|name| *name != "initrd-second").collect();
+        assert_eq!(graph.work(&invalid(&all)).initrds, 1);
     }
 
     #[test]

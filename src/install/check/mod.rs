@@ -217,7 +217,7 @@ fn needs(
     }
     if known.partial.is_whole() && work.missing.is_empty() {
         found.extend(machine::disk(job, bytes, work.build.is_empty()));
-        let memory = found.probe("the memory for building", machine::memory(&work.build));
+        let memory = found.probe("the memory for building", machine::memory(&work));
         found.extend(memory.flatten());
     }
     Ok((work, bytes))

@@ -59,6 +59,22 @@ let
   microcode =
     lib.optional config.hardware.cpu.intel.updateMicrocode pkgs.microcode-intel
     ++ lib.optional config.hardware.cpu.amd.updateMicrocode pkgs.microcode-amd;
+  # With systemd it is made of derivations whose names begin as its own does (nixpkgs: system/boot/systemd/initrd.nix).
+  parts = lib.optionals cfg.systemd.enable (
+    map (name: pkgs.glue "initrd-${name}" { } "mkdir $out; echo ${name} > $out/${name}") [
+      "bin-env"
+      "emergency-env"
+      "fstab"
+      "modules-load.conf"
+      "sysctl.d"
+      "udev-rules"
+      "unit-initrd-find-nixos-closure.service"
+      "unit-initrd-nixos-activation.service"
+      "unit-modprobe-.service"
+      "unit-systemd-udevd.service"
+      "units"
+    ]
+  );
 in
 {
   options.system.build.initialRamdisk = lib.mkOption { type = lib.types.package; };
@@ -74,6 +90,7 @@ in
       ln -s ${pkgs.cryptsetup}/bin/cryptsetup root/bin/cryptsetup
     ''}
     echo "$microcode" > root/etc/microcode
+    for part in ${toString parts}; do cp $part/* root/etc/; done
     (cd root && sh ${../../pkgs/make-cpio.sh}) > $out/initrd
   '';
 }
