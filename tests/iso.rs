@@ -283,6 +283,9 @@ fn the_doctor_asks_nix_before_the_iso_is_built() {
     assert!(said.err.contains("users.users.alice.initialHashedPassword"), "{said:?}");
     doctor("sed -i s/pkgs.cowsay/pkgs.unfree-game/ configuration.nix")
         .fails(1, &["unfree-game-1.0 is not free software", "allowUnfree = true"]);
+    // What only the image asks for.
+    let change = "sed -i s/pkgs.unfree-game/pkgs.cowsay/ configuration.nix; sed -i 's/modules = ./& { isoImage.x = 1; }/' ../flake.nix";
+    doctor(change).fails(1, &["There is no option `isoImage.x`"]);
 }
 
 #[test]

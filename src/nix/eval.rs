@@ -96,15 +96,18 @@ pub fn evaluate(
     Ok(Evaluation { facts, toplevel })
 }
 
-/// Evaluates one of the systems that the emitted flake in `dir` installs, by its place among `iso.targets`. Tells the version
-/// of the live system's Nix as well, which the image needs in any case.
+/// Evaluates one of the systems that the emitted flake in `dir` installs, by its place among `iso.targets`, and with
+/// `image` the image as well: why that cannot be evaluated is then in `toplevel`. Tells the version of the live system's
+/// Nix, which the image needs in any case.
 ///
 /// # Errors
 /// As [`evaluate`].
-pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize) -> Result<Evaluation> {
+pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize, image: bool) -> Result<Evaluation> {
+    let after = if image { "builtins.seq iso.drvPath" } else { "" };
     let apply = format!(
-        "iso: builtins.trace \"nix-cfg-install: nix ${{builtins.toJSON iso.live.config.nix.package.version}}\"
-          (({EXPRESSION}) (builtins.elemAt iso.targets {index}))"
+        "iso: let target = ({EXPRESSION}) (builtins.elemAt iso.targets {index}); in
+          builtins.trace \"nix-cfg-install: nix ${{builtins.toJSON iso.live.config.nix.package.version}}\"
+          (builtins.deepSeq target ({after} target))"
     );
     let mut facts = Facts::default();
     let invocation = nix_eval(dir, "iso").args(["--apply", &apply]);

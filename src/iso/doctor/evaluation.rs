@@ -12,11 +12,17 @@ use crate::nix::explain::UNKNOWN;
 use crate::nix::facts::{Facts, Users};
 use crate::report::Problem;
 
-/// Evaluates each system to its toplevel, and tells why that fails, who cannot log in, and what machine it is for.
+/// Evaluates each system to its toplevel, and the image where these can be; tells why that fails, who cannot log in, and what
+/// machine it is for.
 pub fn problems(patient: &Patient, runner: &Runner) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
-    for index in 0..patient.request.hosts.len().max(1) {
-        let evaluation = eval::evaluate_target(runner, &patient.dir, index)?;
+    let targets = patient.request.hosts.len().max(1);
+    let mut all_evaluate = true;
+    for index in 0..targets {
+        // The image is made of all of them: where one fails, it fails for the same reason.
+        let image = all_evaluate && index + 1 == targets;
+        let evaluation = eval::evaluate_target(runner, &patient.dir, index, image)?;
+        all_evaluate &= evaluation.toplevel.is_ok();
         let failed = evaluation.toplevel.err().map(|problem| here(problem, &patient.dir));
         let mut found = facts(patient, &evaluation.facts);
         if let Some(nix) = &evaluation.facts.nix {
