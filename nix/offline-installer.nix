@@ -2,6 +2,7 @@
 {
   config,
   lib,
+  options,
   pkgs,
   ...
 }:
@@ -64,6 +65,10 @@ let
   threads =
     lib.versionAtLeast config.boot.kernelPackages.kernel.version "6.2"
     && !builtins.elem "threads=multi" storeOptions;
+  # nixpkgs' installation-cd-base.nix defines all of `fileSystems` with the priority of image media, and `swapDevices` as
+  # well: beside it, a definition with the ordinary priority is dropped; without it, one with that priority drops the others.
+  imageMedia = (lib.mkImageMediaOverride null).priority;
+  fileSystemsPriority = if options.swapDevices.highestPrio == imageMedia then imageMedia else 100;
 in
 {
   options.offlineInstaller = {
@@ -275,8 +280,10 @@ in
       );
     };
 
-    fileSystems."/nix/.ro-store" = mkIf threads (
-      lib.mkImageMediaOverride { options = [ "threads=multi" ]; }
+    fileSystems = mkIf threads (
+      lib.mkOverride fileSystemsPriority {
+        "/nix/.ro-store" = lib.mkImageMediaOverride { options = [ "threads=multi" ]; };
+      }
     );
 
     # No network is looked for: not for a registry, and not for a cache.

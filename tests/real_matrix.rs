@@ -13,7 +13,7 @@ use common::evaluator::{CHANNEL, Evaluator};
 use common::iso::Emitted;
 use common::real::{self, Tree, for_each_tree, long};
 use common::{copy, edit_text, project, rows, temporary, write};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// One ISO.
@@ -79,10 +79,15 @@ impl Iso {
             "map (closure: closure.facts.counts) iso.live.config.offlineInstaller.closures"
         };
         let said = on.evaluator.eval(&format!(
-            "--json path:/folders/{folder}#iso --apply 'iso: {{ drv = iso.drvPath; counts = {counts}; }}'"
+            "--json path:/folders/{folder}#iso --apply 'iso: {{
+               drv = iso.drvPath; counts = {counts};
+               store = iso.live.config.fileSystems.\"/nix/.ro-store\".options;
+             }}'"
         ));
         let said: Value = serde_json::from_str(&said.out).unwrap();
         assert!(said["drv"].as_str().unwrap().ends_with(".iso.drv"), "{said}");
+        // Upstream asks for it from 26.11 on.
+        assert_eq!(said["store"], json!(["loop", "threads=multi"]));
         if self.closure == "frontier" {
             let counts = &said["counts"][0];
             let number = |key: &str| counts[key].as_u64().unwrap();

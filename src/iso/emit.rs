@@ -149,7 +149,8 @@ fn flake(request: &Request) -> String {
         # The ISO holds enough to install on any machine; `closure = \"full\";` adds all sources (docs/closure.md).
         # Machines to leave out (zfs = false;) or to add; docs/closure.md has the names.
         variants = {{ }};
-        # More NixOS modules for the live system, not for the installed one.
+        # More NixOS modules for the live system, not for the installed one. The live system's own definition of `fileSystems`
+        # wins over an ordinary one: fileSystems = lib.mkImageMediaOverride {{ … }};
         modules = [ ];
       }};
     }};

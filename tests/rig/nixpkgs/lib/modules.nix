@@ -97,6 +97,33 @@ let
         [ ]
     ) defs;
 
+  # The definitions below `name`.
+  within =
+    name: defs:
+    concatMap (
+      def:
+      map (inner: {
+        inherit (def) file;
+        value = inner;
+      }) (pushDown def.value)
+    ) (under name defs);
+
+  # The options as modules see them: each with the strongest priority of its definitions.
+  describe =
+    options: defs:
+    mapAttrs (
+      name: option:
+      if isOption option then
+        option
+        // {
+          highestPrio = foldl' (least: def: if def.priority < least then def.priority else least) (
+            if option ? default then 1500 else 9999
+          ) (concatMap discharge (under name defs));
+        }
+      else
+        describe option (within name defs)
+    ) options;
+
   mergeOptions =
     left: right:
     left
@@ -133,15 +160,7 @@ let
           in
           if option ? apply then option.apply merged else merged
         else
-          merge strict (loc ++ [ name ]) option (
-            concatMap (
-              def:
-              map (inner: {
-                inherit (def) file;
-                value = inner;
-              }) (pushDown def.value)
-            ) (under name defs)
-          );
+          merge strict (loc ++ [ name ]) option (within name defs);
     in
     assert !strict || builtins.all refuse (filter (name: !(options ? ${name})) defined);
     mapAttrs value options;
@@ -154,7 +173,8 @@ let
     }:
     let
       strictArgs = {
-        inherit config options lib;
+        inherit config lib;
+        options = described;
       }
       // specialArgs;
       # Arguments by name only, and lazily: which there are is known when all modules have been called.
@@ -226,18 +246,19 @@ let
         foldl' (sum: module: sum // module.args) { } active
       );
       options = foldl' mergeOptions { } (map (module: module.options) active);
-      config = merge (builtins.all (module: module.strict) active) prefix options (
-        concatMap (
-          module:
-          map (value: {
-            inherit (module) file;
-            inherit value;
-          }) (pushDown module.config)
-        ) active
-      );
+      definitions = concatMap (
+        module:
+        map (value: {
+          inherit (module) file;
+          inherit value;
+        }) (pushDown module.config)
+      ) active;
+      described = describe options definitions;
+      config = merge (builtins.all (module: module.strict) active) prefix options definitions;
     in
     {
-      inherit config options;
+      inherit config;
+      options = described;
       inherit (moduleArgs) pkgs;
       extendModules =
         more:

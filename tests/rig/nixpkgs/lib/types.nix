@@ -96,7 +96,14 @@ in
         held = builtins.mapAttrs (
           name: _value:
           builtins.concatMap (
-            def: if def.value ? ${name} then lib.discharge (def // { value = def.value.${name}; }) else [ ]
+            def:
+            # A priority around the whole set says nothing of the entries.
+            lib.optionals (def.value ? ${name}) (
+              lib.discharge {
+                inherit (def) file;
+                value = def.value.${name};
+              }
+            )
           ) defs
         ) (builtins.foldl' (all: def: all // def.value) { } defs);
       in

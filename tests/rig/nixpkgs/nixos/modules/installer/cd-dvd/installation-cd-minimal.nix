@@ -1,7 +1,7 @@
 # The live system: what finds the medium and a disk, the programs that install, and root at the console without a password.
 {
   imports = [
-    ./iso-image.nix
+    ./installation-cd-base.nix
     ./channel.nix
     ../tools/tools.nix
   ];
