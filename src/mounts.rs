@@ -23,8 +23,19 @@ pub struct Mount {
     pub at: PathBuf,
     /// The file system's type.
     pub kind: String,
-    /// The options of this mount (`rw,noatime`), and a subvolume.
+    /// The options of this mount (`rw,noatime`), and those of its file system (`fmask=0077`, `compress=zstd:3`,
+    /// `subvol=/home`), as `mount -o` takes them.
     pub options: String,
+}
+
+impl Mount {
+    /// The subvolume as the kernel names it: `/home`, or `/` for the top level.
+    #[must_use]
+    pub fn subvolume(&self) -> Option<&str> {
+        self.options
+            .split(',')
+            .find_map(|option| option.strip_prefix("subvol="))
+    }
 }
 
 /// Everything that is mounted at `root` or below it, in the order in which it was mounted.
@@ -50,7 +61,8 @@ pub fn at(path: &Path) -> Option<Mount> {
 pub fn disks(mounts: Vec<Mount>) -> Vec<Mount> {
     let is_disk = |mount: &Mount| {
         let device = fs::metadata(&mount.source).is_ok_and(|meta| meta.file_type().is_block_device());
-        device && (mount.part == Path::new("/") || mount.options.contains("subvol="))
+        // What else is a part of a file system was bound there.
+        device && (mount.part == Path::new("/") || mount.subvolume().map(Path::new) == Some(&mount.part))
     };
     mounts.into_iter().filter(is_disk).collect()
 }
@@ -76,19 +88,18 @@ fn parse(line: &str) -> Option<Mount> {
     let (number, part, at, options) = (first.next()?, first.next()?, first.next()?, first.next()?);
     let mut second = second.split(' ');
     let (kind, source) = (second.next()?, second.next()?);
-    let subvolume = second
-        .next()
-        .and_then(|options| options.split(',').find(|option| option.starts_with("subvol=")));
+    // A file system has to show all options that are not its default, in a form that it also takes (`show_options` in the
+    // kernel's Documentation/filesystems/vfs.rst). Only SELinux adds a word that mount(8) does not know.
+    let of_file_system = second.next()?.split(',');
+    let of_file_system = of_file_system.filter(|option| !["rw", "seclabel"].contains(option));
+    let options: Vec<&str> = std::iter::once(options).chain(of_file_system).collect();
     Some(Mount {
         number: number.to_owned(),
         source: unescape(source),
         part: unescape(part),
         at: unescape(at),
         kind: kind.to_owned(),
-        options: match subvolume {
-            Some(subvolume) => format!("{options},{subvolume}"),
-            None => options.to_owned(),
-        },
+        options: unescape(&options.join(",")).to_string_lossy().into_owned(),
     })
 }
 
@@ -113,6 +124,18 @@ mod tests {
     }
 
     #[test]
+    fn what_closes_the_boot_partition_to_others_is_kept() {
+        let line = "40 29 8:1 / /mnt/boot rw,relatime - vfat /dev/sda1 rw,fmask=0077,dmask=0077,codepage=437,errors=remount-ro";
+        let options = parse(line).unwrap().options;
+        assert_eq!(
+            options,
+            "rw,relatime,fmask=0077,dmask=0077,codepage=437,errors=remount-ro"
+        );
+        let line = "40 29 8:2 / /mnt ro - ext4 /dev/sda2 rw,seclabel";
+        assert_eq!(parse(line).unwrap().options, "ro");
+    }
+
+    #[test]
     fn a_subvolume_and_a_name_with_a_space_are_kept() {
         let line = r"90 29 0:45 /@home /mnt/my\040home rw,noatime shared:1 - btrfs /dev/vda2 rw,space_cache,subvolid=257,subvol=/@home";
         assert_eq!(
@@ -123,7 +146,7 @@ mod tests {
                 part: "/@home".into(),
                 at: "/mnt/my home".into(),
                 kind: "btrfs".to_owned(),
-                options: "rw,noatime,subvol=/@home".to_owned(),
+                options: "rw,noatime,space_cache,subvolid=257,subvol=/@home".to_owned(),
             })
         );
         assert_eq!(parse("nonsense"), None);

@@ -165,6 +165,12 @@ pub fn install(job: &Job<'_>) -> Result<()> {
 
     report.phase(Phase::Place);
     job.log.also_to(&job.target.log(&job.stamp))?;
+    if let Some(mode) = job.target.open()? {
+        let root = job.target.root().display();
+        report.note(&format!(
+            "{root} had mode {mode:o}. It now has 755, as the root of a system."
+        ));
+    }
     luks::enroll(job)?;
     if source.kind == Kind::Flake {
         let files = hardware_files::files(checked.snapshot.path(), &checked.hardware.path)?;

@@ -4,12 +4,16 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context, Result};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::machine::KEY_FILE;
 use crate::mounts;
 use crate::report::Problem;
 use crate::tree::hardware::FILE_NAME;
+
+/// Who may do what with the root directory of an installed system.
+const ROOT_MODE: u32 = 0o755;
 
 /// The mount point of the new root file system.
 #[derive(Debug, Clone)]
@@ -109,6 +113,23 @@ impl Target {
     #[must_use]
     pub fn log(&self, stamp: &str) -> PathBuf {
         self.root.join(format!("var/log/nix-cfg-install/{stamp}.log"))
+    }
+
+    /// Gives the root directory the mode of every NixOS, and returns the mode that it had if that was another one.
+    ///
+    /// nixos-install (nixpkgs 24.05 and 26.11) refuses a root that other users cannot read; a file system that was just made
+    /// can have any mode, and calamares-nixos-extensions 0.3.23 does the same.
+    ///
+    /// # Errors
+    /// When the file system does not take it.
+    pub fn open(&self) -> Result<Option<u32>> {
+        let what = || format!("Failed to set the mode of {}", self.root.display());
+        let mode = fs::metadata(&self.root).with_context(what)?.permissions().mode() & 0o7777;
+        if mode == ROOT_MODE {
+            return Ok(None);
+        }
+        fs::set_permissions(&self.root, fs::Permissions::from_mode(ROOT_MODE)).with_context(what)?;
+        Ok(Some(mode))
     }
 
     /// Whether something is mounted exactly there.
@@ -255,9 +276,11 @@ fn without_links(root: &Path, kind: &str) -> Option<Problem> {
     })
 }
 
-/// nixos-install wants the target and all folders above it readable and searchable for everybody.
+/// nixos-install wants the target and all folders above it readable and searchable for everybody. The target itself is
+/// given that mode: see [`Target::open`].
 fn closed_folders(root: &Path) -> Vec<Problem> {
     root.ancestors()
+        .skip(1)
         .filter(|folder| *folder != Path::new("/"))
         .filter_map(|folder| {
             let mode = fs::metadata(folder).ok()?.permissions().mode();
@@ -305,9 +328,27 @@ mod tests {
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(codes(&root, false), [""; 0]);
         assert_eq!(codes(&root, true), ["target-not-mounted"]);
-        fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
-        assert_eq!(codes(&root, false), ["target-mode"]);
         std::os::unix::fs::chown(&root, Some(1000), None).expect("the tests of ownership need root");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(codes(&root, false), ["target-owner", "target-mode"]);
+    }
+
+    #[test]
+    fn the_target_itself_may_have_any_mode_and_is_given_the_one_that_a_system_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("mnt");
+        fs::create_dir(&root).unwrap();
+        for mode in [0o700, 0o777, 0o1777] {
+            fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(
+                closed_folders(&root)
+                    .iter()
+                    .all(|problem| !problem.to_string().contains("/mnt"))
+            );
+            let target = Target::new(&root);
+            assert_eq!(target.open().unwrap(), Some(mode));
+            assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o7777, 0o755);
+            assert_eq!(target.open().unwrap(), None);
+        }
     }
 }
