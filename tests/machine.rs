@@ -32,6 +32,10 @@ fn machines() -> Vec<(String, Value)> {
             }
         }
     }
+    for (firmware, root) in [("efi", "btrfs"), ("bios", "btrfs"), ("bios", "none"), ("efi", "latest")] {
+        let name = format!("{firmware}-{root}-noswap-noboot");
+        all.push((name, machine(firmware, root, "noswap", "noboot")));
+    }
     all
 }
 
@@ -59,13 +63,14 @@ fn machine(firmware: &str, root: &str, swap: &str, boot: &str) -> Value {
     if boot == "boot" {
         partitions.push(partition(2, "/boot", "ext4", false));
     }
-    partitions.push(partition(3, "/", "ext4", root == "luks"));
+    let fs = if root == "btrfs" { "btrfs" } else { "ext4" };
+    partitions.push(partition(3, "/", fs, root == "luks"));
     if swap != "noswap" {
         partitions.push(partition(4, "", "linuxswap", swap == "cryptswap"));
     }
     json!({
         "firmwareType": firmware,
-        "bootLoader": if firmware == "bios" { json!({"installPath": "/dev/sda"}) } else { Value::Null },
+        "bootLoader": if firmware == "bios" && root != "none" { json!({"installPath": "/dev/sda"}) } else { Value::Null },
         "keyboardVConsoleKeymap": "de-latin1",
         "rootMountPoint": "/tmp/calamares-root-x",
         "partitions": partitions,
@@ -81,7 +86,12 @@ fn every_machine_gets_what_it_needs_and_no_more() {
     for (name, storage) in machines() {
         let globals: Globals = serde_json::from_value(storage).unwrap();
         let file = golden().join(format!("{name}.nix"));
-        let Some(text) = globals.machine().nix() else {
+        let folder = common::temporary();
+        let kernel = folder.path().join("nixos-generate-config.conf");
+        if name.contains("latest") {
+            fs::write(&kernel, "[Defaults]\nKernel=latest\n").unwrap();
+        }
+        let Some(text) = globals.machine().with_kernel_of(&kernel).nix() else {
             continue;
         };
         if std::env::var_os("UPDATE").is_some() {
@@ -134,6 +144,8 @@ let
       luks = builtins.mapAttrs (name: device: [ device.device (toString device.keyFile) ]) c.boot.initrd.luks.devices;
       secrets = builtins.mapAttrs (name: toString) c.boot.initrd.secrets;
       keymap = c.console.keyMap;
+      identifier = if c.boot.loader.grub.enable then c.boot.loader.grub.fsIdentifier else "";
+      latest = c.boot.kernelPackages.kernel.version == os.pkgs.linuxPackages_latest.kernel.version;
       failed = map (a: a.message) (builtins.filter (a: !a.assertion) c.assertions);
     };
   files = builtins.readDir /golden;
@@ -172,7 +184,13 @@ fn a_real_nixos_takes_every_machine(tree: &Tree) {
             volumes.insert(format!("luks-{swap}"), volume(&swap));
         }
         let expected = json!({
-            "grub": if bios { json!(["/dev/sda"]) } else { json!([]) },
+            "grub": if bios && crypt != "none" { json!(["/dev/sda"]) } else { json!([]) },
+            "identifier": match (firmware, crypt) {
+                ("efi", _) | (_, "none") => "",
+                (_, "btrfs") => "provided",
+                _ => "uuid",
+            },
+            "latest": crypt == "latest",
             "cryptodisk": key,
             "modules": if key { json!(["--modules=gcry_sha512"]) } else { json!([]) },
             "luks": volumes,

@@ -13,7 +13,7 @@ use nix_cfg_install::calamares::globals::Globals;
 use nix_cfg_install::cli::install::{Args, Step};
 use nix_cfg_install::install::choices::Choices;
 use nix_cfg_install::install::lock::Lock;
-use nix_cfg_install::install::machine::{BY_ID, Machine};
+use nix_cfg_install::install::machine::{BY_ID, GENERATOR_DEFAULTS, Machine};
 use nix_cfg_install::install::memory;
 use nix_cfg_install::install::target::Target;
 use nix_cfg_install::install::{self, Job};
@@ -99,7 +99,10 @@ fn run(args: &Args, globals: &mut Option<Globals>, log: &LogFile, report: &Repor
     };
     let job = Job {
         choices: globals.map_or_else(
-            || Choices::of_machine(target.root()),
+            || Choices {
+                no_boot_loader: machine.no_boot_loader,
+                ..Choices::of_machine(target.root())
+            },
             |globals| globals.choices(target.root()),
         ),
         target,
@@ -159,14 +162,21 @@ fn target_and_machine(
         return Ok((Target::new(DEFAULT_TARGET), Machine::before_partitioning()));
     }
     let named = named.unwrap_or_else(|| DEFAULT_TARGET.into());
+    let defaults = Path::new(GENERATOR_DEFAULTS);
     match (globals, args.calamares) {
         (Some(globals), Some(Step::Install)) => {
-            let machine = globals.machine().with_lasting_names(Path::new(BY_ID));
+            let machine = globals
+                .machine()
+                .with_lasting_names(Path::new(BY_ID))
+                .with_kernel_of(defaults);
             let target = globals.mounted()?;
             memory::keep(target, &machine)?;
             Ok((Target::new(target), machine))
         }
-        (Some(globals), _) => Ok((Target::new(named), globals.machine_before_partitioning())),
+        (Some(globals), _) => {
+            let machine = globals.machine_before_partitioning().with_kernel_of(defaults);
+            Ok((Target::new(named), machine))
+        }
         (None, _) => {
             let machine = memory::recall(runner, report, &named)?.unwrap_or_default();
             Ok((Target::new(named), machine))

@@ -149,6 +149,7 @@ impl Globals {
             root_encrypted: self.mounted_at("/").is_some_and(Partition::is_encrypted),
             keymap: machine.keymap.or(of_machine.keymap),
             boot_disk: machine.grub_device.map(PathBuf::from),
+            no_boot_loader: machine.no_boot_loader,
             ..of_machine
         }
     }
@@ -157,11 +158,11 @@ impl Globals {
     #[must_use]
     pub fn machine(&self) -> Machine {
         let chosen = |path: &str| (!path.is_empty()).then(|| path.to_owned());
-        let disk = self
-            .boot_loader
-            .as_ref()
-            .and_then(|loader| chosen(&loader.install_path));
+        let disk = self.boot_disk().and_then(chosen);
         Machine {
+            no_boot_loader: self.has_no_boot_loader(),
+            btrfs_root: self.mounted_at("/").is_some_and(|root| root.fs == "btrfs"),
+            latest_kernel: false,
             grub_device: disk.filter(|_| self.is_bios()),
             luks: self
                 .partitions
@@ -181,6 +182,16 @@ impl Globals {
             host: self.host(),
             before_partitioning: false,
         }
+    }
+
+    fn boot_disk(&self) -> Option<&str> {
+        self.boot_loader.as_ref().map(|loader| loader.install_path.as_str())
+    }
+
+    /// On a BIOS the page of partitions offers to install none; the partition job then leaves no path. On UEFI it never
+    /// leaves one.
+    fn has_no_boot_loader(&self) -> bool {
+        self.is_bios() && !self.partitions.is_empty() && self.boot_disk().is_none_or(str::is_empty)
     }
 
     /// What can be said of it before: which disk and which partitions will be chosen is not in globalStorage yet.
@@ -279,6 +290,9 @@ mod tests {
             globals.machine(),
             Machine {
                 grub_device: None,
+                no_boot_loader: false,
+                btrfs_root: false,
+                latest_kernel: false,
                 luks: vec![luks(2, "l-2", false), luks(3, "u-3", true)],
                 encrypted_boot: false,
                 swap: vec!["/dev/mapper/luks-3".into()],
@@ -317,5 +331,21 @@ mod tests {
         let boot =
             r#", {"device": "/dev/sda1", "mountPoint": "/boot", "fs": "ext4", "fsName": "ext4", "claimed": true}"#;
         assert!(!machine(boot).encrypted_boot);
+    }
+
+    #[test]
+    fn a_bios_without_a_boot_disk_gets_no_boot_loader() {
+        let machine = |firmware: &str, loader: &str, partitions: &str| {
+            let json =
+                format!(r#"{{"firmwareType": "{firmware}", "bootLoader": {loader}, "partitions": [{partitions}]}}"#);
+            serde_json::from_str::<Globals>(&json).unwrap().machine()
+        };
+        let root = r#"{"device": "/dev/sda1", "mountPoint": "/", "fs": "ext4", "fsName": "ext4", "claimed": true}"#;
+        assert!(machine("bios", "null", root).no_boot_loader);
+        assert!(machine("bios", r#"{"installPath": ""}"#, root).no_boot_loader);
+        assert!(!machine("bios", r#"{"installPath": "/dev/sda"}"#, root).no_boot_loader);
+        assert!(!machine("efi", "null", root).no_boot_loader);
+        // Before the partition job nothing is decided.
+        assert!(!machine("bios", "null", "").no_boot_loader);
     }
 }

@@ -34,6 +34,8 @@ pub struct Choices {
     pub largest_disk: Option<u64>,
     /// The disk that a BIOS starts from.
     pub boot_disk: Option<PathBuf>,
+    /// Whether it was decided to install no boot loader.
+    pub no_boot_loader: bool,
 }
 
 impl Choices {

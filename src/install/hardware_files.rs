@@ -9,9 +9,10 @@ use super::Job;
 use super::machine::{self, Machine};
 use super::place::Placement;
 use super::target::Target;
+use crate::mounts;
 use crate::nix::command::Invocation;
 use crate::report::Problem;
-use crate::tree::import;
+use crate::tree::{import, subvolumes};
 
 /// Puts the target's hardware configuration to `path` in the snapshot: byte for byte, or with one marked line more where the
 /// machine needs a machine.nix, which is then put beside it. `machine` is what is known of it besides.
@@ -79,7 +80,10 @@ fn generate(job: &Job<'_>, machine: &Machine) -> Result<String> {
     };
     let mut text = job.runner.output(&invocation)?;
     text.push('\n');
-    Ok(text)
+    Ok(subvolumes::correct(&text, |at| {
+        let mounted = mounts::at(&job.target.inside(at))?;
+        Some(mounted.subvolume()?.trim_start_matches('/').to_owned()).filter(|name| !name.is_empty())
+    }))
 }
 
 /// Starts the swap partitions that are not in use: nixos-generate-config (24.05) writes only those that are. Calamares' mount

@@ -22,14 +22,24 @@ const KEY_FILE_IN_INITRD: &str = "/luks.key";
 /// Where the disks have names by their makers and serial numbers.
 pub const BY_ID: &str = "/dev/disk/by-id";
 
+/// What nixos-generate-config is to do where nothing else is said: an INI file of the live system.
+pub const GENERATOR_DEFAULTS: &str = "/etc/nixos-generate-config.conf";
+
 /// Stands for the disk that a BIOS will start from, before one is chosen.
 pub const ANY_DISK: &str = "/dev/disk/by-id/not-yet";
 
 /// The facts. Nothing in it is secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
 pub struct Machine {
     /// The disk whose first sector starts the machine; only where the firmware is a BIOS.
     pub grub_device: Option<String>,
+    /// Whether a person decided against a boot loader; only where the firmware is a BIOS.
+    pub no_boot_loader: bool,
+    /// Whether the root file system is btrfs.
+    pub btrfs_root: bool,
+    /// Whether the live system was started with the newest kernel instead of the one that NixOS takes by itself.
+    pub latest_kernel: bool,
     /// The encrypted volumes that are opened when the machine starts.
     pub luks: Vec<Luks>,
     /// Whether a BIOS has to start from an encrypted /boot: GRUB opens it, and the initrd needs a key of its own.
@@ -77,10 +87,29 @@ impl Machine {
         self
     }
 
+    /// The same with the kernel that the live system was started with, where the file `defaults`
+    /// ([`GENERATOR_DEFAULTS`]) says so: the boot menu of NixOS' combined images offers two kernels (nixpkgs 26.11,
+    /// installer/cd-dvd/latest-kernel.nix).
+    #[must_use]
+    pub fn with_kernel_of(mut self, defaults: &Path) -> Self {
+        let text = fs::read_to_string(defaults).unwrap_or_default();
+        let mut section = "";
+        self.latest_kernel = text.lines().map(str::trim).any(|line| {
+            if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                section = name;
+            }
+            let setting = line.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+            section == "Defaults" && setting == Some(("Kernel", "latest"))
+        });
+        self
+    }
+
     /// The module, as nixfmt leaves it; `None` where the configuration needs nothing from here.
     #[must_use]
     pub fn nix(&self) -> Option<String> {
         let mut body = Vec::new();
+        body.extend(self.latest_kernel.then(|| LATEST_KERNEL.to_owned()));
+        body.extend(self.no_boot_loader.then(|| NO_BOOT_LOADER.to_owned()));
         body.extend(self.grub());
         body.extend(self.volumes());
         body.extend(self.console());
@@ -91,10 +120,11 @@ impl Machine {
             return None;
         }
         let body = body.join("\n");
-        let arguments = if body.contains("lib.") {
-            "{ lib, ... }:"
-        } else {
-            "{ ... }:"
+        let uses = |name: &str| body.contains(&format!("{name}."));
+        let arguments = match (uses("lib"), uses("pkgs")) {
+            (_, true) => "{ lib, pkgs, ... }:",
+            (true, false) => "{ lib, ... }:",
+            (false, false) => "{ ... }:",
         };
         Some(format!("{HEADER}{arguments}\n{{\n{body}}}\n"))
     }
@@ -105,6 +135,12 @@ impl Machine {
             "  # This machine starts from a BIOS: GRUB belongs on the disk that was chosen, whichever one the configuration\n  \
              # names.\n  boot.loader.grub.devices = lib.mkForce [ {device} ];\n"
         );
+        if self.btrfs_root {
+            text.push_str(
+                "  # The root is btrfs: GRUB looks for the file system by the UUID in `fileSystems`, and does not ask blkid for it.\n  \
+                 boot.loader.grub.fsIdentifier = lib.mkDefault \"provided\";\n",
+            );
+        }
         if self.encrypted_boot {
             text.push_str(
                 "  # The kernel lies on an encrypted volume: GRUB asks for the passphrase (with the US keymap).\n  \
@@ -174,6 +210,15 @@ const HEADER: &str = "\
 # Written by nix-cfg-install; from here on it is yours.
 ";
 
+const LATEST_KERNEL: &str = "  # The installation medium was started with the latest kernel, so this machine may need it. What the configuration says
+  # has priority: this is only stronger than the default of NixOS.
+  boot.kernelPackages = lib.mkOverride 1400 pkgs.linuxPackages_latest;
+";
+
+const NO_BOOT_LOADER: &str = "  # In the graphical installer it was decided to install no boot loader.
+  boot.loader.grub.enable = lib.mkForce false;
+";
+
 const STAND_INS: &str = "  # Only for the check: the disk is not partitioned yet.
   fileSystems.\"/\" = {
     device = \"/dev/disk/by-label/not-yet\";
@@ -194,6 +239,23 @@ mod tests {
             ..Machine::default()
         };
         assert_eq!(plain.nix(), None);
+    }
+
+    #[test]
+    fn the_kernel_of_the_live_system_is_known_by_the_file_of_its_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("nixos-generate-config.conf");
+        let latest = || Machine::default().with_kernel_of(&file).latest_kernel;
+        assert!(!latest());
+        for (text, expected) in [
+            ("[Defaults]\nKernel=latest\n", true),
+            ("# ours\n[Defaults]\nFlake = 1\nKernel = latest\n", true),
+            ("[Defaults]\nKernel=lts\n", false),
+            ("[Defaults]\n# Kernel=latest\n[Other]\nKernel=latest\n", false),
+        ] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(latest(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -9,3 +9,4 @@ pub mod lock;
 pub mod owner;
 pub mod snapshot;
 pub mod source;
+pub mod subvolumes;

@@ -13,7 +13,7 @@ const NO_DEVICE: &str = "nodev";
 /// The problems of the boot loader.
 #[must_use]
 pub fn boot(boot: &Boot, choices: &Choices) -> Vec<Problem> {
-    if boot.container {
+    if boot.container || choices.no_boot_loader && boot.loaders.is_empty() {
         return Vec::new();
     }
     let has = |name: &str| boot.loaders.iter().any(|loader| loader == name);

@@ -321,8 +321,11 @@ rec {
   );
   efibootmgr = package "efibootmgr-18" { };
   # What is built for a kernel.
-  linuxPackages =
-    builtins.mapAttrs (name: more: package "${name}-6.6.32" more) {
+  linuxPackages = linuxPackagesFor (linux // { version = "6.6.32"; });
+  linuxPackages_latest = linuxPackagesFor (linuxKernel "7.0.1" // { version = "7.0.1"; });
+  linuxPackagesFor =
+    kernel:
+    builtins.mapAttrs (name: more: package "${name}-${kernel.version}" more) {
       broadcom_sta.unfree = true;
       cpupower = { };
       hyperv-daemons = { };
@@ -331,9 +334,7 @@ rec {
       zfs = { };
     }
     // {
-      kernel = linux // {
-        version = "6.6.32";
-      };
+      inherit kernel;
     };
 
   bcachefs-tools = package "bcachefs-tools-1.7" { };
@@ -372,17 +373,18 @@ rec {
       done
     '';
   };
-  linux = real "linux-6.6.32" (
-    package "linux-6.6.32" {
+  linux = real "linux-6.6.32" (linuxKernel "6.6.32");
+  linuxKernel =
+    version:
+    package "linux-${version}" {
       script = ''
         echo "a kernel" > $out/bzImage
-        modules=$out/lib/modules/6.6.32
+        modules=$out/lib/modules/${version}
         mkdir -p $modules
         for m in ext4 vfat xfs btrfs ahci nvme usb_storage sd_mod virtio_pci virtio_blk dm-crypt kvm-intel kvm-amd; do
           echo "module $m" > $modules/$m.ko
           echo "$m.ko:" >> $modules/modules.dep
         done
       '';
-    }
-  );
+    };
 }

@@ -62,6 +62,7 @@ in
         device = string "";
         devices = strings;
         extraGrubInstallArgs = strings;
+        fsIdentifier = string "uuid";
         efiSupport = mkEnableOption "EFI support in GRUB";
         efiInstallAsRemovable = mkEnableOption "installing GRUB as the removable boot loader";
         enableCryptodisk = mkEnableOption "encrypted /boot";

@@ -8,6 +8,7 @@
 let
   cfg = config.boot.initrd;
   luks = cfg.luks.devices;
+  inherit (config.boot.kernelPackages) kernel;
   # What every machine gets, as NixOS' includeDefaultModules has it: file systems and encryption, no hardware.
   always = [
     "ext4"
@@ -26,7 +27,7 @@ let
   ) config.fileSystems;
 
   kernelModules = pkgs.glue "kernel-modules-shrunk" { } ''
-    modules=$(echo ${pkgs.linux}/lib/modules/*)
+    modules=$(echo ${kernel}/lib/modules/*)
     into=$out/lib/modules/$(basename $modules)
     mkdir -p $into
     cp $modules/modules.dep $into/
@@ -79,18 +80,20 @@ in
 {
   options.system.build.initialRamdisk = lib.mkOption { type = lib.types.package; };
 
-  config.system.build.initialRamdisk = pkgs.glue "initrd-linux-6.6.32" { inherit microcode; } ''
-    mkdir -p root/bin $out
-    cp -r ${stage1}/* root/
-    cp ${pkgs.busybox}/bin/busybox root/bin/ && ln -s busybox root/bin/sh
-    chmod -R u+w root
-    cp -r ${kernelModules}/lib root/ && cp ${kernelModules}/names root/etc/modules
-    ${lib.optionalString (luks != { }) ''
-      for path in ${pkgs.cryptsetup}; do mkdir -p root$path && cp -r $path/. root$path; done
-      ln -s ${pkgs.cryptsetup}/bin/cryptsetup root/bin/cryptsetup
-    ''}
-    echo "$microcode" > root/etc/microcode
-    for part in ${toString parts}; do cp $part/* root/etc/; done
-    (cd root && sh ${../../pkgs/make-cpio.sh}) > $out/initrd
-  '';
+  config.system.build.initialRamdisk =
+    pkgs.glue "initrd-linux-${kernel.version}" { inherit microcode; }
+      ''
+        mkdir -p root/bin $out
+        cp -r ${stage1}/* root/
+        cp ${pkgs.busybox}/bin/busybox root/bin/ && ln -s busybox root/bin/sh
+        chmod -R u+w root
+        cp -r ${kernelModules}/lib root/ && cp ${kernelModules}/names root/etc/modules
+        ${lib.optionalString (luks != { }) ''
+          for path in ${pkgs.cryptsetup}; do mkdir -p root$path && cp -r $path/. root$path; done
+          ln -s ${pkgs.cryptsetup}/bin/cryptsetup root/bin/cryptsetup
+        ''}
+        echo "$microcode" > root/etc/microcode
+        for part in ${toString parts}; do cp $part/* root/etc/; done
+        (cd root && sh ${../../pkgs/make-cpio.sh}) > $out/initrd
+      '';
 }

@@ -91,7 +91,7 @@ in
       }
       ''
         mkdir -p $out/bin
-        ln -s ${pkgs.linux}/bzImage $out/kernel
+        ln -s ${config.boot.kernelPackages.kernel}/bzImage $out/kernel
         ln -s ${config.system.build.initialRamdisk}/initrd $out/initrd
         ln -s ${config.system.build.etc}/etc $out/etc
         ln -s ${config.system.path} $out/sw
