@@ -7,42 +7,12 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use common::real::{self, Tree, on_each_tree};
-use common::{Live, VERSIONS, project, same, temporary, write};
-
-/// A live system whose channel is the real nixpkgs, with a server as its configuration and `more` in it.
-fn real(nix: &str, nixpkgs: &Tree, more: &str) -> (Live, tempfile::TempDir) {
-    let tree = temporary();
-    // A tree without a binary cache's large data files evaluates with these stubs.
-    let text = format!(
-        r#"{{ pkgs, lib, ... }}:
-{{
-  imports = [ ./hardware-configuration.nix ];
-  nixpkgs.overlays = [
-    (final: prev: {{
-      shellcheck = prev.hello;
-      shellcheck-minimal = prev.hello // {{ compiler = prev.hello; }};
-      pandoc = prev.hello;
-    }})
-  ];
-  boot.loader.systemd-boot.enable = true;
-  networking.hostName = "real";
-  system.stateVersion = "24.05";
-  {more}
-}}
-"#
-    );
-    write(&tree, "configuration.nix", &text);
-    let live = Live::with_disk(nix)
-        .iso_tree(tree.path())
-        .with(&["--bind", &format!("{}:/nixpkgs", nixpkgs.path)]);
-    live.sh("echo 'nixpkgs: /nixpkgs' > /etc/nix-cfg-install.yaml").ok();
-    (live, tree)
-}
+use common::real::{self, Tree, on_each_tree, server};
+use common::{Live, project, same};
 
 fn a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_told(tree: &Tree) {
-    for nix in VERSIONS {
-        let (live, _tree) = real(nix, tree, "environment.systemPackages = [ pkgs.htop ];");
+    for nix in tree.versions() {
+        let (live, _tree) = server(nix, tree, "environment.systemPackages = [ pkgs.htop ];");
         let said = live.install("").fails(
             3,
             &[
@@ -91,9 +61,9 @@ fn the_errors_of_a_real_nixpkgs_are_explained(tree: &Tree) {
             &["`imports` is there twice", "where: configuration.nix"],
         ),
     ];
-    for nix in VERSIONS {
+    for nix in tree.versions() {
         for (more, texts) in cases {
-            let (live, _tree) = real(nix, tree, more);
+            let (live, _tree) = server(nix, tree, more);
             live.install("").fails(3, texts);
         }
     }
@@ -102,7 +72,7 @@ fn the_errors_of_a_real_nixpkgs_are_explained(tree: &Tree) {
 fn several_faults_of_a_real_configuration_are_found_in_one_run(tree: &Tree) {
     let more = "users.mutableUsers = false; services.opensh.enable = true; environment.systemPackages = [ pkgs.htop ];
         networking.networkmanager.enable = true; networking.wireless.enable = true;";
-    let (live, _tree) = real("2.26", tree, more);
+    let (live, _tree) = server("2.26", tree, more);
     live.with(&["--firmware", "bios"]).install("--check").fails(
         3,
         &[
@@ -116,7 +86,7 @@ fn several_faults_of_a_real_configuration_are_found_in_one_run(tree: &Tree) {
 }
 
 fn the_bar_moves_with_the_work_of_a_real_evaluation(tree: &Tree) {
-    let (live, _tree) = real("2.26", tree, "");
+    let (live, _tree) = server("2.26", tree, "");
     let mut parts = Vec::new();
     // The first has a guess at how much it will be; the second knows what the first left.
     for _ in 0..2 {

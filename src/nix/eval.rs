@@ -30,8 +30,8 @@ pub struct Configuration {
 pub struct Lenience {
     /// Options that do not exist.
     pub undeclared: bool,
-    /// Packages that are not free.
-    pub unfree: bool,
+    /// Packages that nixpkgs refuses: unfree, insecure, broken, not for this platform, …
+    pub refused: bool,
     /// Rules of modules that are broken.
     pub assertions: bool,
 }
@@ -165,19 +165,27 @@ fn lenient_module(lenience: Lenience) -> String {
     } else {
         ""
     };
-    let unfree = if lenience.unfree {
-        "nixpkgs.config.allowUnfree = true;"
-    } else {
-        ""
-    };
+    let refused = if lenience.refused { TELL_REFUSED } else { "" };
     // What `lib.mkForce [ ]` is, without the lib of a nixpkgs.
     let assertions = if lenience.assertions {
         "assertions = { _type = \"override\"; priority = 50; content = [ ]; };"
     } else {
         ""
     };
-    format!("{{ {undeclared} {unfree} {assertions} }}")
+    format!("({{ options, ... }}: {{ {undeclared} {refused} {assertions} }})")
 }
+
+/// Tells of each package that nixpkgs refuses and takes it (pkgs/stdenv/generic/check-meta.nix, 24.05 and 26.11; the one for
+/// broken packages since 26.05, where the other is not told their names). A nixpkgs that was made outside the modules takes
+/// no settings from them.
+const TELL_REFUSED: &str = r#"nixpkgs.config =
+      if options.nixpkgs ? pkgs && options.nixpkgs.pkgs.isDefined then { } else {
+        handleEvalIssue = _: message:
+          builtins.trace "nix-cfg-install: refused ${builtins.toJSON { inherit message; }}" true;
+        allowBrokenPredicate = package:
+          let name = package.name or "${package.pname or ""}-${package.version or ""}";
+          in builtins.trace "nix-cfg-install: refused ${builtins.toJSON { package = name; }}" true;
+      };"#;
 
 /// What NixOS calls every machine that was given no name, live systems among them (nixos/modules/tasks/network-interfaces.nix).
 /// It says nothing of which host of a flake this machine is, even where one has that name.

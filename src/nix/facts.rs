@@ -30,6 +30,18 @@ pub struct Facts {
     pub disks: Option<Disks>,
     /// The version of the live system's Nix; told while an ISO is made.
     pub nix: Option<String>,
+    /// The packages that nixpkgs refuses, told where that is passed over.
+    pub refused: Vec<Refusal>,
+}
+
+/// A package that nixpkgs refuses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Refusal {
+    /// The words of nixpkgs; empty for a package that is marked as broken (26.05 and later).
+    pub message: String,
+    /// Its name with the version, where the words do not have it.
+    pub package: String,
 }
 
 /// A rule that is broken.
@@ -136,6 +148,7 @@ impl Facts {
             boot: later.boot.or(self.boot.take()),
             disks: later.disks.or(self.disks.take()),
             nix: later.nix.or(self.nix.take()),
+            refused: later.refused,
         };
     }
 
@@ -153,6 +166,7 @@ impl Facts {
             "boot" => self.boot = read(name, json),
             "disks" => self.disks = read(name, json),
             "nix" => self.nix = read(name, json),
+            "refused" => self.refused.extend(read(name, json)),
             _ => log::debug!("an unknown fact: {line}"),
         }
         true

@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use super::project;
+use tempfile::TempDir;
+
 use super::rows::Rows;
+use super::{Live, VERSIONS, project, temporary, write};
 
 /// A nixpkgs that `NIXPKGS` names.
 #[derive(Debug, Clone)]
@@ -20,6 +22,14 @@ pub struct Tree {
     pub path: String,
     /// `26.11`, from its file `.version`: what the names of its tests begin with; `26.11-2` for the second tree of a release.
     pub release: String,
+}
+
+impl Tree {
+    /// The versions of Nix in the rig that it can be evaluated with: 26.05 and later need 2.18 (`lib/minfeatures.nix`).
+    pub fn versions(&self) -> impl Iterator<Item = &'static str> {
+        let recent = Path::new(&self.path).join("lib/minfeatures.nix").exists();
+        VERSIONS.into_iter().filter(move |nix| !(recent && *nix == "2.8"))
+    }
 }
 
 /// What a test may need, by the environment variable that names it.
@@ -231,4 +241,34 @@ fn trial(test: Test) -> Trial {
     } else {
         trial
     }
+}
+
+/// A live system whose channel is the real nixpkgs, with a server as its configuration and `more` in it.
+pub fn server(nix: &str, nixpkgs: &Tree, more: &str) -> (Live, TempDir) {
+    let tree = temporary();
+    // A tree without a binary cache's large data files evaluates with these stubs.
+    let text = format!(
+        r#"{{ pkgs, lib, ... }}:
+{{
+  imports = [ ./hardware-configuration.nix ];
+  nixpkgs.overlays = [
+    (final: prev: {{
+      shellcheck = prev.hello;
+      shellcheck-minimal = prev.hello // {{ compiler = prev.hello // {{ bootstrapAvailable = true; }}; }};
+      pandoc = prev.hello;
+    }})
+  ];
+  boot.loader.systemd-boot.enable = true;
+  networking.hostName = "real";
+  system.stateVersion = "24.05";
+  {more}
+}}
+"#
+    );
+    write(&tree, "configuration.nix", &text);
+    let live = Live::with_disk(nix)
+        .iso_tree(tree.path())
+        .with(&["--bind", &format!("{}:/nixpkgs", nixpkgs.path)]);
+    live.sh("echo 'nixpkgs: /nixpkgs' > /etc/nix-cfg-install.yaml").ok();
+    (live, tree)
 }

@@ -10,7 +10,8 @@ use super::found::Found;
 use super::lock;
 use crate::install::Job;
 use crate::nix::eval::{self, Configuration, Evaluated, Lenience};
-use crate::nix::facts::Facts;
+use crate::nix::explain;
+use crate::nix::facts::{Facts, Refusal};
 use crate::report::{Problem, Unit};
 use crate::tree::hardware::FILE_NAME;
 use crate::tree::lint::Broken;
@@ -74,6 +75,10 @@ impl Partial {
             | "defined-twice"
             | "undefined-variable"
             | "unfree"
+            | "insecure"
+            | "broken"
+            | "package-platform"
+            | "package-refused"
             | "option-type"
             | "option-conflict"
             | "file-missing"
@@ -123,6 +128,7 @@ pub fn evaluate(
             // Those that were broken before they were passed over.
             facts.assertions = None;
         }
+        tell_refused(&facts.refused, root, found);
         known.facts.update(facts);
         let problem = match evaluation.toplevel {
             Ok(evaluated) => {
@@ -148,6 +154,16 @@ pub fn evaluate(
         }
     }
     Ok(known)
+}
+
+/// Tells of the packages that were refused, but for the one at which Nix stopped before.
+fn tell_refused(refused: &[Refusal], root: &Path, found: &mut Found<'_>) {
+    for refusal in refused {
+        let problem = explain::refused(refusal, root);
+        if !found.tells(problem.code, &problem.what) {
+            found.add(problem);
+        }
+    }
 }
 
 /// Where an evaluation writes the derivations.
@@ -185,12 +201,14 @@ fn pass_over(problem: &Problem, partial: &Partial, root: &Path) -> Next {
             assertions: true,
             ..lenience
         }),
-        "unfree" if !lenience.unfree => Next::Lenience(Lenience {
-            unfree: true,
-            ..lenience
-        }),
+        "unfree" | "insecure" | "broken" | "package-platform" | "package-refused" if !lenience.refused => {
+            Next::Lenience(Lenience {
+                refused: true,
+                ..lenience
+            })
+        }
         "syntax" | "defined-twice" | "undefined-variable" | "attribute-missing" | "option-type" | "option-conflict"
-        | "file-missing" => {
+        | "file-missing" | "unfree" | "insecure" | "broken" | "package-platform" | "package-refused" => {
             let file = problem.place.as_ref().map(|place| place.file.as_path());
             match file {
                 Some(file)

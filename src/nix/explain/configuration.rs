@@ -9,19 +9,6 @@ use crate::report::Problem;
 use crate::tree::hardware::FILE_NAME;
 use crate::tree::lint;
 
-pub(super) fn unfree(said: &Said<'_>) -> Option<Problem> {
-    let [name] = said.find(r"Package [‘']([^’']+)[’'][^\n]* has an unfree license")?;
-    let problem = Problem::error(
-        "unfree",
-        format!("The package {name} is not free software, and the configuration does not allow it"),
-    );
-    Some(
-        said.at_place_or(problem, |problem, root| lint::at_package(problem, root, name))
-            .because("nixpkgs refuses packages with an unfree licence unless told otherwise.")
-            .remedy("Set `nixpkgs.config.allowUnfree = true;` in the configuration, or remove the package."),
-    )
-}
-
 pub(super) fn assertion(said: &Said<'_>) -> Option<Problem> {
     let [text] = said.find(r"(?s)Failed assertions:\n(.*?)(?:\n\s*\n|$)")?;
     Some(

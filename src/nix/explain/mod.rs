@@ -1,8 +1,9 @@
 //! Nix's errors in plain words. Each rule knows one failure by the words that Nix 2.8, 2.26 and 2.34 or nixpkgs 24.05
-//! use for it; the raw text always stays below the explanation.
+//! and 26.11 use for it; the raw text always stays below the explanation.
 
 mod configuration;
 mod medium;
+mod package;
 
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use super::activity::LAST_LINES;
 use crate::report::Problem;
 pub(super) use configuration::no_hosts;
 pub use medium::damaged;
+pub use package::refused;
 
 /// What a rule looks at.
 struct Said<'a> {
@@ -73,33 +75,64 @@ impl<'a> Said<'a> {
     }
 }
 
-type Rule = fn(&Said<'_>) -> Option<Problem>;
+/// Whose words a rule knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// Those of Nix and the kernel.
+    Nix,
+    /// Those of nixpkgs.
+    Nixpkgs,
+}
+
+/// One failure, known by its words.
+pub struct Rule {
+    /// What it is called: mostly the code of its problem.
+    pub name: &'static str,
+    /// Whose words it knows.
+    pub words: Words,
+    explain: fn(&Said<'_>) -> Option<Problem>,
+}
+
+const fn nix(name: &'static str, explain: fn(&Said<'_>) -> Option<Problem>) -> Rule {
+    let words = Words::Nix;
+    Rule { name, words, explain }
+}
+
+const fn nixpkgs(name: &'static str, explain: fn(&Said<'_>) -> Option<Problem>) -> Rule {
+    let words = Words::Nixpkgs;
+    Rule { name, words, explain }
+}
 
 /// In this order: the first that knows the text explains it.
-const RULES: [Rule; 23] = [
-    medium::disk_full,
-    medium::read_only,
-    medium::unreadable,
-    medium::input_damaged,
-    medium::lock_changed,
-    medium::lock_feature,
-    medium::input_missing,
-    medium::download,
-    configuration::unfree,
-    configuration::assertion,
-    configuration::option_missing,
-    configuration::option_conflict,
-    configuration::option_type,
-    configuration::option_unset,
-    configuration::syntax,
-    configuration::defined_twice,
-    configuration::undefined,
-    configuration::attribute_missing,
-    configuration::file_missing,
-    configuration::recursion,
-    medium::channel_missing,
-    medium::builder_failed,
-    configuration::special_file,
+pub const RULES: [Rule; 28] = [
+    nix("disk-full", medium::disk_full),
+    nix("read-only", medium::read_only),
+    nix("medium-unreadable", medium::unreadable),
+    nix("input-damaged", medium::input_damaged),
+    nix("flake-lock-incomplete", medium::lock_changed),
+    nix("flake-lock-too-new", medium::lock_feature),
+    nix("flake-input-missing", medium::input_missing),
+    nix("not-on-medium", medium::download),
+    nixpkgs("nix-too-old", package::nix_too_old),
+    nixpkgs("unfree", package::unfree),
+    nixpkgs("insecure", package::insecure),
+    nixpkgs("broken", package::marked_broken),
+    nixpkgs("package-platform", package::platform),
+    nixpkgs("package-refused", package::other),
+    nixpkgs("assertion", configuration::assertion),
+    nixpkgs("option-missing", configuration::option_missing),
+    nixpkgs("option-conflict", configuration::option_conflict),
+    nixpkgs("option-type", configuration::option_type),
+    nixpkgs("option-unset", configuration::option_unset),
+    nix("syntax", configuration::syntax),
+    nix("defined-twice", configuration::defined_twice),
+    nix("undefined-variable", configuration::undefined),
+    nix("attribute-missing", configuration::attribute_missing),
+    nix("file-missing", configuration::file_missing),
+    nix("recursion", configuration::recursion),
+    nix("nixpkgs-missing", medium::channel_missing),
+    nix("builder-failed", medium::builder_failed),
+    nix("tree-special-file", configuration::special_file),
 ];
 
 /// The code of a problem that no rule knows.
@@ -109,17 +142,31 @@ pub const UNKNOWN: &str = "unknown";
 /// of the text, so that places are told as the user knows them.
 #[must_use]
 pub fn explain(raw: &str, root: Option<&Path>) -> Problem {
+    recognize(raw, root).1
+}
+
+/// As [`explain`], with the name of the rule that knew the text.
+#[must_use]
+pub fn recognize(raw: &str, root: Option<&Path>) -> (Option<&'static str>, Problem) {
     let text = relative(raw, root);
     let said = Said { text: &text, root };
-    let known = RULES.iter().find_map(|rule| rule(&said));
-    let problem = known.unwrap_or_else(|| {
+    let known = RULES
+        .iter()
+        .find_map(|rule| Some((Some(rule.name), (rule.explain)(&said)?)));
+    let (name, problem) = known.unwrap_or_else(|| {
         // The way to an error stands before it, under `error:` lines of its own without a word.
         let last = last_error(&text).trim_start();
         let what = last.strip_prefix("error:").and_then(|rest| rest.trim().lines().next());
-        said.at_place(Problem::error(UNKNOWN, what.unwrap_or("A program failed")))
-            .remedy("The log has everything that led to it.")
+        let problem = Problem::error(UNKNOWN, what.unwrap_or("A program failed"));
+        (
+            None,
+            said.at_place(problem).remedy("The log has everything that led to it."),
+        )
     });
-    problem.raw(if root.is_some() { last_error(&text) } else { &text })
+    (
+        name,
+        problem.raw(if root.is_some() { last_error(&text) } else { &text }),
+    )
 }
 
 /// Nix tells the way to an error before the error itself, which can be hundreds of lines of nixpkgs: the log has them.

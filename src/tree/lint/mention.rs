@@ -33,8 +33,9 @@ pub fn at_package(problem: Problem, root: &Path, full_name: &str) -> Problem {
     at_first(problem, root, name, &is_it)
 }
 
-/// As `builtins.parseDrvName`: the version begins at the first dash that no letter follows.
-fn package_name(full_name: &str) -> &str {
+/// `full_name` without the version, which begins at the first dash that no letter follows, as in `builtins.parseDrvName`.
+#[must_use]
+pub fn package_name(full_name: &str) -> &str {
     let dashes = full_name.match_indices('-').map(|(at, _)| at);
     let version = dashes
         .into_iter()

@@ -6,6 +6,6 @@ mod modules;
 mod secrets;
 
 pub use links::links;
-pub use mention::{at_package, at_path};
+pub use mention::{at_package, at_path, package_name};
 pub use modules::{Broken, modules};
 pub use secrets::secrets;

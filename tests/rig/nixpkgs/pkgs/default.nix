@@ -99,13 +99,66 @@ let
       sourceText = text;
     };
 
-  refuse =
-    name: position:
-    throw ''
-      Package ‘${name}’ in ${position} has an unfree license (‘unfree’), refusing to evaluate.
+  # Why a package is refused, in the words of nixpkgs (pkgs/stdenv/generic/check-meta.nix).
+  reasons = name: {
+    unfree = {
+      allowed = config.allowUnfree or false;
+      words = "has an unfree license (‘unfree’)";
+      rest = "a) To temporarily allow unfree packages, you can use an environment variable";
+    };
+    insecure = {
+      allowed = builtins.elem name (config.permittedInsecurePackages or [ ]);
+      words = "is marked as insecure";
+      rest = ''
 
-      a) To temporarily allow unfree packages, you can use an environment variable
-         for a single invocation of the nix tools.'';
+        Known issues:
+         - CVE-0000-1: anybody can read it
+         - CVE-0000-2
+
+        You can install it anyway by allowing this package, using the
+        following methods:'';
+    };
+    broken = {
+      allowed = config.allowBroken or false;
+      words = "is marked as broken";
+      rest = "a) To temporarily allow broken packages, you can use an environment variable";
+    };
+    # In the place of `broken` since 26.05.
+    problem = {
+      allowed = config ? allowBrokenPredicate && config.allowBrokenPredicate { inherit name; };
+      words = "has problems:\n- broken: This package is broken.\n";
+      rest = "See also https://nixos.org/manual/nixpkgs/unstable#sec-problems";
+    };
+    unsupported = {
+      allowed = config.allowUnsupportedSystem or false;
+      words = ''
+        is not available on the requested hostPlatform:
+          hostPlatform.system = "${system}"
+          package.meta.platforms = [ ]
+          package.meta.badPlatforms = [ ]
+      '';
+      rest = "a) To temporarily allow packages that are unsupported for this system, you can use";
+    };
+  };
+
+  # Whether it is not refused, or an error. The form of the message is nixpkgs 24.05's, or 26.11's.
+  checked =
+    name: reason: recent:
+    let
+      why = (reasons name).${reason};
+      position = "${toString ./default.nix}:1";
+      message =
+        if recent then
+          "Refusing to evaluate package '${name}' in ${position} because it ${why.words}\n${why.rest}\n"
+        else
+          "Package ‘${name}’ in ${position} ${why.words}, refusing to evaluate.\n\n${why.rest}\n";
+    in
+    if why.allowed then
+      true
+    else if config ? handleEvalIssue then
+      config.handleEvalIssue reason message
+    else
+      throw message;
 
   # A package that is compiled from a source.
   package =
@@ -113,6 +166,8 @@ let
     {
       inputs ? [ ],
       unfree ? false,
+      refused ? if unfree then "unfree" else null,
+      recent ? false,
       script ? "",
     }:
     let
@@ -130,17 +185,21 @@ let
             printf '#!%s/bin/bash\necho %s\n' ${bootstrap} ${name} > $program && chmod +x $program
             ${script}
           '';
-      position = "${toString ./default.nix}:1";
+      accepted = refused == null || checked name refused recent;
     in
-    (
-      if unfree && !(config.allowUnfree or false) then
-        drv
-        // {
-          outPath = refuse name position;
-          drvPath = refuse name position;
-        }
+    drv
+    // (
+      if refused == null then
+        { }
       else
-        drv
+        {
+          outPath =
+            assert accepted;
+            drv.outPath;
+          drvPath =
+            assert accepted;
+            drv.drvPath;
+        }
     )
     // {
       pname = (builtins.parseDrvName name).name;
@@ -302,6 +361,28 @@ rec {
     '';
   };
   unfree-game = package "unfree-game-1.0" { unfree = true; };
+  unfree-editor = package "unfree-editor-2.0" {
+    unfree = true;
+    recent = true;
+  };
+  insecure-server = package "insecure-server-1.1" { refused = "insecure"; };
+  insecure-browser = package "insecure-browser-9.0" {
+    refused = "insecure";
+    recent = true;
+  };
+  broken-compiler = package "broken-compiler-0.1" { refused = "broken"; };
+  broken-driver = package "broken-driver-6.6" {
+    refused = "problem";
+    recent = true;
+  };
+  broken-toy = package "broken-toy-3.0" {
+    refused = "problem";
+    recent = true;
+  };
+  other-platform = package "other-platform-5.0" {
+    refused = "unsupported";
+    recent = true;
+  };
   systemd = real "systemd-255" (
     package "systemd-255" {
       inputs = [ libtiny ];
