@@ -56,7 +56,7 @@ fn remove(file: &Path) -> std::io::Result<()> {
 }
 
 /// This machine's file where an earlier run of this program, or nixos-generate-config, put it.
-fn existing(job: &Job<'_>, machine: &Machine) -> Result<Option<PathBuf>> {
+pub(super) fn existing(job: &Job<'_>, machine: &Machine) -> Result<Option<PathBuf>> {
     if machine.before_partitioning {
         return Ok(None);
     }

@@ -26,6 +26,10 @@ const BIOS: &str = "mount -t tmpfs none /sys/firmware";
 const DISK_WITHOUT_ESP: &str = "mount -t tmpfs -o mode=755 none /mnt; mkdir -p /mnt/etc/nixos; \
     cp /trees/as-it-was/hardware-configuration.nix /mnt/etc/nixos/";
 
+/// It is mounted by now. (No disk of the rig has a partition.)
+const DISK_WITH_LATER_ESP: &str = "mount -t tmpfs -o mode=755 none /mnt; mkdir -p /mnt/etc/nixos /mnt/boot; \
+    cp /trees/as-it-was/hardware-configuration.nix /mnt/etc/nixos/; mount -t tmpfs ESP /mnt/boot";
+
 /// The target lies on a mapping of dm-crypt, and the keymap here is another.
 const ENCRYPTED: &str = "mount -t tmpfs none /etc/default; echo KEYMAP=us > /etc/default/vconsole; \
     touch /etc/vconsole.conf; mount --bind /etc/default/vconsole /etc/vconsole.conf; \
@@ -339,6 +343,7 @@ fn values() -> Vec<Case> {
             &["warning hardware-not-imported", "error root-file-system-none"],
         ),
         module("esp-not-mounted", "{ }", &["error esp-none"]).on(DISK_WITHOUT_ESP),
+        module("esp-mounted-later", "{ }", &["error esp-not-configured"]).on(DISK_WITH_LATER_ESP),
         module(
             "esp-elsewhere",
             "{ boot.loader.efi.efiSysMountPoint = \"/efi\"; }",
@@ -572,6 +577,18 @@ pub fn good() -> Vec<Case> {
     vec![
         channel("as-it-is", |_| ()),
         case("flake-alpha", "flake", |_| (), &[]),
+        channel("no-esp-for-a-boot-loader-that-is-left-alone", |_| ())
+            .on(DISK_WITHOUT_ESP)
+            .args("--no-bootloader"),
+        channel("no-boot-loader-where-none-is-installed", |tree| {
+            edit(
+                tree,
+                "configuration.nix",
+                "systemd-boot.enable = true",
+                "grub.enable = false",
+            );
+        })
+        .args("--no-bootloader"),
         case("flake-beta", "flake", |_| (), &[]).args("--host beta"),
         channel("drafts-that-nothing-imports", |tree| {
             write(tree, "drafts/later.nix", "{ imports = [ ./nowhere.nix ]; a = ; }");

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use crate::install::choices::{Choices, Firmware};
 use crate::install::machine::ANY_DISK;
+use crate::install::target::Target;
+use crate::mounts::{self, Mount};
 use crate::nix::facts::{Boot, Disks};
 use crate::report::Problem;
 
@@ -34,9 +36,10 @@ pub fn boot(boot: &Boot, choices: &Choices) -> Vec<Problem> {
     }
 }
 
-/// The problem of a UEFI boot loader that has no EFI system partition to stand on.
+/// The problem of a UEFI boot loader that has no EFI system partition to stand on. `file`: the hardware configuration that was
+/// on the target already.
 #[must_use]
-pub fn esp(boot: &Boot, disks: &Disks, choices: &Choices) -> Option<Problem> {
+pub fn esp(boot: &Boot, disks: &Disks, choices: &Choices, (target, file): (&Target, Option<&Path>)) -> Option<Problem> {
     let has = |name: &str| boot.loaders.iter().any(|loader| loader == name);
     let efi = has("systemd-boot") || has("lanzaboote") || has("refind") || has("grub") && boot.grub_efi;
     if boot.container || choices.firmware == Firmware::Bios || !efi {
@@ -47,6 +50,11 @@ pub fn esp(boot: &Boot, disks: &Disks, choices: &Choices) -> Option<Problem> {
     let mounted = disks.file_systems.iter().find(|mounted| mounted.at == boot.esp);
     if mounted.is_some_and(|mounted| is_fat(&mounted.kind)) {
         return None;
+    }
+    if mounted.is_none()
+        && let Some(now) = mounts::at(&target.inside(&boot.esp))
+    {
+        return Some(mounted_later(&boot.esp, &now, file));
     }
     let why = match mounted {
         Some(mounted) => format!(
@@ -74,6 +82,32 @@ pub fn esp(boot: &Boot, disks: &Disks, choices: &Choices) -> Option<Problem> {
             .because(why)
             .remedy(remedy),
     )
+}
+
+/// The problem of an EFI system partition that is mounted and not in the configuration.
+fn mounted_later(esp: &str, now: &Mount, file: Option<&Path>) -> Problem {
+    let device = now.source.display();
+    let (older, remedy) = match file {
+        Some(file) => (
+            format!(" {} was written before that was mounted.", file.display()),
+            format!(
+                "Remove {}: it is then generated from what is mounted. Or add `fileSystems.\"{esp}\"` to it. Then run the command again.",
+                file.display()
+            ),
+        ),
+        None => (
+            String::new(),
+            format!("Add `fileSystems.\"{esp}\"` to the configuration."),
+        ),
+    };
+    Problem::error(
+        "esp-not-configured",
+        format!("The installed system would not mount its EFI system partition at {esp}"),
+    )
+    .because(format!(
+        "{device} is mounted there now, and the configuration has no file system for it.{older}"
+    ))
+    .remedy(remedy)
 }
 
 /// The problems of an encrypted root with the keyboard.

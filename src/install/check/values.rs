@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::evaluation::Known;
 use super::{boot, found, users};
-use crate::install::Job;
 use crate::install::machine::Machine;
+use crate::install::{Job, hardware_files};
 use crate::nix::facts::Assertion;
 use crate::report::Problem;
 use crate::tree::hardware::Hardware;
@@ -20,6 +20,8 @@ pub fn judge(known: &Known, hardware: &Hardware, machine: &Machine, job: &Job<'_
         None => absent.push("who can log in"),
     }
     match &facts.boot {
+        // A boot loader that is left alone needs no disk, no partition and no firmware.
+        Some(_) if job.no_bootloader => {}
         Some(boot) => problems.extend(boot::boot(boot, choices)),
         None => absent.push("the boot loader"),
     }
@@ -28,8 +30,10 @@ pub fn judge(known: &Known, hardware: &Hardware, machine: &Machine, job: &Job<'_
             problems.extend(boot::keymap(disks, choices));
             // Without a root there is no other either, for the same reason.
             let root = super::machine::root(disks, &hardware.path.to_string_lossy());
-            if let (Some(boot), None, false) = (&facts.boot, &root, machine.before_partitioning) {
-                problems.extend(boot::esp(boot, disks, choices));
+            let after = !machine.before_partitioning && !job.no_bootloader;
+            if let (Some(boot), None, true) = (&facts.boot, &root, after) {
+                let file = hardware_files::existing(job, machine).ok().flatten();
+                problems.extend(boot::esp(boot, disks, choices, (&job.target, file.as_deref())));
             }
             problems.extend(root);
         }
