@@ -1,15 +1,19 @@
-# Calamares as an offline installer: an overlay that changes the configuration that nixpkgs ships, whatever version that is.
-# The static program does it while the package is built, and refuses a structure that it does not know.
+# Calamares as an offline installer: the configuration that nixpkgs ships is changed, whatever version that is. The static
+# program does it while the package is built, and refuses a structure that it does not know.
+#
+# Calamares itself stays the one of nixpkgs, because compiling it needs a network, sources and time. What depends on the
+# installed systems is text in the live system's etc: another target makes none of its packages again.
 {
+  config,
   lib,
-  # The package with nix-cfg-install and nix-cfg-iso.
-  package,
-  # What is installed, as `nixosSystem` gives it.
-  targets,
-  # Their names in the flake: of several, the person at the machine chooses one.
-  hosts,
+  pkgs,
+  ...
 }:
 let
+  cfg = config.offlineInstaller;
+  inherit (cfg) package targets hosts;
+  etc = "nix-cfg-install/calamares";
+
   normalUsers =
     target: builtins.attrNames (lib.filterAttrs (_: user: user.isNormalUser) target.config.users.users);
   # Whoever is a user of each of them. Where they share none, but have some, the page stays open and the check decides.
@@ -20,25 +24,88 @@ let
       "--no-users"
     else
       lib.concatMapStrings (name: " --user ${name}") users;
-in
-_final: prev: {
-  calamares-nixos-extensions = prev.calamares-nixos-extensions.overrideAttrs (
-    old:
+  hostFlags = lib.concatMapStrings (host: " --host ${lib.escapeShellArg host}") hosts;
+  sizes = map (
+    target:
+    "${pkgs.closureInfo { rootPaths = [ target.config.system.build.toplevel ]; }}/total-nar-size"
+  ) targets;
+
+  extensions = pkgs.calamares-nixos-extensions;
+
+  overlay =
+    final: prev:
     let
-      sizes = map (
-        target:
-        "${prev.closureInfo { rootPaths = [ target.config.system.build.toplevel ]; }}/total-nar-size"
-      ) targets;
+      upstream = prev.calamares-nixos-extensions;
+      stock = prev.calamares;
+      # The NixOS packages that are `calamares.override { extraWrapperArgs = …; }` name their extensions in the arguments of
+      # Calamares' own wrapper, and so are compiled again for other extensions. The same arguments in a wrapper around the
+      # stock program do the same.
+      override =
+        {
+          extraWrapperArgs ? [ ],
+          ...
+        }@arguments:
+        let
+          others = removeAttrs arguments [ "extraWrapperArgs" ];
+          program = if others == { } then stock else stock.override others;
+        in
+        prev.runCommand "calamares-nixos-offline"
+          {
+            inherit (program) meta;
+            nativeBuildInputs = [ prev.makeWrapper ];
+            passthru.unwrapped = program;
+          }
+          ''
+            cp -rs ${program} $out
+            chmod -R u+w $out
+            rm $out/bin/calamares
+            makeWrapper ${program}/bin/calamares $out/bin/calamares ${toString extraWrapperArgs}
+            # Files that name the program: polkit's action is found by the path that pkexec runs.
+            for file in $(grep -RlF ${program}/bin/calamares $out/share || true); do
+              sed "s|${program}/bin/calamares|$out/bin/calamares|g" $file > changed
+              mv changed $file
+            done
+          '';
+      usesExtensions =
+        prev.calamares-nixos ? override
+        && lib.functionArgs prev.calamares-nixos.override ? calamares-nixos-extensions;
     in
     {
-      postInstall = old.postInstall or "" + ''
-        # The largest system decides how much room is asked for.
-        bytes=$(sort -n ${toString sizes} | tail -n 1)
-        ${package}/bin/nix-cfg-iso calamares-config $out --closure-bytes $bytes ${userFlags} \
-          ${
-            lib.concatMapStrings (host: " --host ${lib.escapeShellArg host}") hosts
-          } --helper ${package}/bin/nix-cfg-install
-      '';
-    }
-  );
+      calamares-nixos-extensions =
+        prev.runCommand "calamares-nixos-extensions-offline"
+          {
+            inherit (upstream) meta;
+            passthru.unchanged = upstream;
+          }
+          ''
+            cp -r ${upstream} $out
+            chmod -R u+w $out
+            ${package}/bin/nix-cfg-iso calamares-config $out --helper ${package}/bin/nix-cfg-install \
+              --targets /run/current-system/etc/${etc}
+          '';
+      # Older ones (24.05) find the extensions in the live system's profile, and are not built with them.
+      calamares-nixos =
+        if usesExtensions then
+          prev.calamares-nixos.override {
+            inherit (final) calamares-nixos-extensions;
+            calamares = stock // {
+              inherit override;
+            };
+          }
+        else
+          prev.calamares-nixos;
+    };
+in
+{
+  nixpkgs.overlays = [ overlay ];
+  environment.etc.${etc} = {
+    # Not in a live system without a desktop.
+    enable = builtins.elem extensions config.environment.systemPackages;
+    source = pkgs.runCommand "calamares-targets" { } ''
+      # The largest system decides how much room is asked for.
+      bytes=$(sort -n ${toString sizes} | tail -n 1)
+      ${package}/bin/nix-cfg-iso calamares-targets ${extensions.unchanged} $out --package ${extensions} \
+        --closure-bytes $bytes ${userFlags} ${hostFlags}
+    '';
+  };
 }

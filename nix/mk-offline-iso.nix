@@ -11,7 +11,8 @@
   hosts ? [ ],
   # For a channel configuration: what it is built for. A flake's hosts say it themselves.
   system ? "x86_64-linux",
-  # Which of nixpkgs' live systems with Calamares (gnome, plasma6, …); "none" is one without a desktop.
+  # Which of nixpkgs' live systems with Calamares (gnome, plasma6, …). "combined" (26.11) has several in its boot menu, with
+  # two kernels; "none" is one without a desktop.
   desktop ? "gnome",
   # The settings file of nix-cfg-install.
   settings ? null,
@@ -111,7 +112,11 @@ let
   liveModule =
     let
       folder = "${source}/nixos/modules/installer/cd-dvd";
-      name = if desktop == "none" then "minimal" else "graphical-calamares-${desktop}";
+      other = {
+        none = "minimal";
+        combined = "graphical-combined";
+      };
+      name = other.${desktop} or "graphical-calamares-${desktop}";
       module = "${folder}/installation-cd-${name}.nix";
     in
     if builtins.pathExists module then

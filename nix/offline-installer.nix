@@ -71,6 +71,8 @@ let
   fileSystemsPriority = if options.swapDevices.highestPrio == imageMedia then imageMedia else 100;
 in
 {
+  imports = [ ./calamares.nix ];
+
   options.offlineInstaller = {
     configuration = mkOption {
       type = types.path;
@@ -251,12 +253,6 @@ in
     ];
 
     environment.systemPackages = [ cfg.package ];
-    nixpkgs.overlays = [
-      (import ./calamares.nix {
-        inherit lib;
-        inherit (cfg) package targets hosts;
-      })
-    ];
     environment.etc."nix-cfg-install.yaml".text = settingsText;
 
     isoImage = {

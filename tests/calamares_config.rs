@@ -9,10 +9,9 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use common::gui::{STRUCTURES, at_version, configuration, fixture, git};
-use common::real::{self, plain, with};
-use common::temporary;
-use nix_cfg_install::iso::calamares_config::{Known, derive};
+use common::gui::{STRUCTURES, at_version, conf, derive_all, fixture, git, in_nixpkgs, on_each_tree_with_sources};
+use common::real::{self, Tree, plain, with};
+use nix_cfg_install::iso::calamares_config::{Known, OF_TARGETS, derive_targets};
 use serde_yaml::Value;
 
 /// 12 GB.
@@ -23,12 +22,11 @@ fn known(users: Option<&[&str]>) -> Known {
         closure_bytes: CLOSURE,
         users: users.map(|users| users.iter().map(|&name| name.to_owned()).collect()),
         hosts: Vec::new(),
-        helper: None,
     }
 }
 
 fn yaml(folder: &Path, name: &str) -> Value {
-    let text = fs::read_to_string(configuration(folder).join(name)).unwrap();
+    let text = fs::read_to_string(conf(folder, name)).unwrap();
     serde_yaml::from_str(&text).unwrap()
 }
 
@@ -71,13 +69,13 @@ fn holds(before: &Path, after: &Path, version: &str) {
         "{version}"
     );
     assert_eq!(new["disable-cancel-during-exec"], Value::Bool(true), "{version}");
-    for key in [
-        "modules-search",
-        "branding",
-        "prompt-install",
-        "dont-chroot",
-        "quit-at-end",
-    ] {
+    // Ours are found before all others of the name, and upstream's by its own path not at all.
+    let search = words(&new["modules-search"]);
+    assert_eq!(search[0], "/extensions/lib/calamares/modules", "{version}");
+    let mut others = words(&old["modules-search"]);
+    others.retain(|folder| !Path::new(folder).starts_with(before));
+    assert_eq!(search[1..], others, "{version}");
+    for key in ["branding", "prompt-install", "dont-chroot", "quit-at-end"] {
         assert_eq!(new[key], old[key], "{version}: {key}");
     }
 
@@ -97,13 +95,22 @@ fn holds(before: &Path, after: &Path, version: &str) {
         "{version}"
     );
     // A country that readers of YAML 1.1 take for `false`.
-    let locale = fs::read_to_string(configuration(after).join("modules/locale.conf")).unwrap();
+    let locale = fs::read_to_string(conf(after, "modules/locale.conf")).unwrap();
     assert!(!locale.contains(": NO"), "{version}: {locale}");
 
     // What is not ours to decide: among it that the disk is unmounted after a failure, too.
     for file in ["umount", "mount", "partition", "keyboard", "finished"] {
-        let read = |folder: &Path| fs::read(configuration(folder).join(format!("modules/{file}.conf"))).ok();
+        let read = |folder: &Path| fs::read(conf(folder, &format!("modules/{file}.conf"))).ok();
         assert_eq!(read(before), read(after), "{version}: {file}.conf was changed");
+    }
+    for file in OF_TARGETS {
+        let of_targets = after.join("targets").join(file);
+        assert_eq!(
+            conf(after, file),
+            of_targets,
+            "{version}: the package itself has {file}"
+        );
+        assert!(of_targets.exists(), "{version}: no {file}");
     }
 
     let main = fs::read_to_string(after.join("lib/calamares/modules/nixos/main.py")).unwrap();
@@ -129,8 +136,8 @@ fn a_style_sheet_of_upstream_is_kept_and_ours_comes_after_it() {
     let folder = fixture("late");
     let file = folder.path().join("share/calamares/branding/nixos/stylesheet.qss");
     fs::write(&file, "QWidget { color: red; }\n").unwrap();
-    derive(folder.path(), &known(None)).unwrap();
-    let style = fs::read_to_string(&file).unwrap();
+    let after = derive_all(folder.path(), &known(None)).unwrap();
+    let style = fs::read_to_string(after.path().join("share/calamares/branding/nixos/stylesheet.qss")).unwrap();
     assert!(
         style.starts_with("QWidget { color: red; }\n/*") && style.contains("#checkBoxDoAutoLogin"),
         "{style}"
@@ -139,23 +146,21 @@ fn a_style_sheet_of_upstream_is_kept_and_ours_comes_after_it() {
 
 fn every_structure_that_upstream_had_becomes_an_offline_installer() {
     for version in STRUCTURES {
-        let folder = fixture(version);
-        derive(folder.path(), &known(None)).unwrap();
-        holds(fixture(version).path(), folder.path(), version);
+        let before = fixture(version);
+        let after = derive_all(before.path(), &known(None)).unwrap();
+        holds(before.path(), after.path(), version);
     }
 }
 
 fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
     for version in STRUCTURES {
         let derived = |hosts: &[&str]| {
-            let folder = fixture(version);
             let hosts = hosts.iter().map(|&name| name.to_owned()).collect();
-            derive(folder.path(), &Known { hosts, ..known(None) }).unwrap();
-            folder
+            derive_all(fixture(version).path(), &Known { hosts, ..known(None) }).unwrap()
         };
         let one = derived(&["alpha"]);
         assert!(
-            !fs::read_to_string(configuration(one.path()).join("settings.conf"))
+            !fs::read_to_string(conf(one.path(), "settings.conf"))
                 .unwrap()
                 .contains("packagechooser")
         );
@@ -189,8 +194,7 @@ fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
 fn the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open() {
     for version in STRUCTURES {
         let login = |users: Option<&[&str]>| {
-            let folder = fixture(version);
-            derive(folder.path(), &known(users)).unwrap();
+            let folder = derive_all(fixture(version).path(), &known(users)).unwrap();
             yaml(folder.path(), "modules/users.conf")["presets"]["loginName"].clone()
         };
         let before = yaml(fixture(version).path(), "modules/users.conf");
@@ -204,9 +208,8 @@ fn the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open() {
 }
 
 fn without_any_user_none_is_asked_for_and_no_password_is_set() {
-    let folder = fixture("late");
-    derive(folder.path(), &known(Some(&[]))).unwrap();
-    let settings = fs::read_to_string(folder.path().join("share/calamares/settings.conf")).unwrap();
+    let folder = derive_all(fixture("late").path(), &known(Some(&[]))).unwrap();
+    let settings = fs::read_to_string(conf(folder.path(), "settings.conf")).unwrap();
     assert!(!settings.contains("\"users\""), "{settings}");
 }
 
@@ -217,12 +220,14 @@ fn a_configuration_without_the_job_is_refused() {
         .unwrap()
         .replace("mount, nixos, users", "mount, users");
     fs::write(&file, &text).unwrap();
-    let error = format!("{:#}", derive(folder.path(), &known(None)).unwrap_err());
+    let out = folder.path().join("targets");
+    let error = derive_targets(folder.path(), folder.path(), &out, &known(None)).unwrap_err();
+    let error = format!("{error:#}");
     assert!(
         error.contains("No exec phase of Calamares has the job `nixos`"),
         "{error}"
     );
-    assert_eq!(fs::read_to_string(&file).unwrap(), text, "it was changed all the same");
+    assert!(!out.exists(), "it was written all the same");
 }
 
 fn every_version_of_the_real_repository_becomes_an_offline_installer(repository: &str) {
@@ -235,11 +240,15 @@ fn every_version_of_the_real_repository_becomes_an_offline_installer(repository:
     assert!(versions.contains(&"0.3.15"), "{versions:?}");
     for version in versions {
         let before = at_version(repository, version);
-        let after = temporary();
-        common::copy(before.path(), after.path());
-        derive(after.path(), &known(None)).unwrap_or_else(|error| panic!("{version}: {error:#}"));
+        let after = derive_all(before.path(), &known(None)).unwrap_or_else(|error| panic!("{version}: {error:#}"));
         holds(before.path(), after.path(), version);
     }
+}
+
+fn the_sources_in_nixpkgs_become_an_offline_installer(tree: &Tree) {
+    let before = in_nixpkgs(&tree.path, None);
+    let after = derive_all(before.path(), &known(None)).unwrap();
+    holds(before.path(), after.path(), &tree.release);
 }
 
 fn main() -> ExitCode {
@@ -255,6 +264,10 @@ fn main() -> ExitCode {
             with(
                 "CALAMARES_EXTENSIONS",
                 every_version_of_the_real_repository_becomes_an_offline_installer,
+            ),
+            on_each_tree_with_sources(
+                "the_sources_in_nixpkgs_become_an_offline_installer",
+                the_sources_in_nixpkgs_become_an_offline_installer,
             ),
         ],
     )

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
-use common::gui::{SHOW_PAGES, at_version, fixture, pages};
-use common::real::{self, plain, with};
-use nix_cfg_install::iso::calamares_config::{Known, derive};
+use common::gui::{SHOW_PAGES, at_version, derive_all, fixture, in_nixpkgs, on_each_tree_with_sources, pages};
+use common::real::{self, Tree, plain, with};
+use nix_cfg_install::iso::calamares_config::Known;
 use tempfile::TempDir;
 
 /// What Calamares says until it has looked at all requirements.
@@ -49,15 +49,12 @@ fn complaints(log: &str) -> BTreeSet<String> {
 /// Loads what is derived from `before`, for an ISO with these hosts, and gives what Calamares complains of.
 #[track_caller]
 fn loads(calamares: &str, before: &TempDir, version: &str, hosts: &[&str]) -> BTreeSet<String> {
-    let after = common::temporary();
-    common::copy(before.path(), after.path());
     let known = Known {
         closure_bytes: 12_000_000_000,
         users: Some(vec!["alice".to_owned()]),
         hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
-        ..Known::default()
     };
-    derive(after.path(), &known).unwrap();
+    let after = derive_all(before.path(), &known).unwrap();
     let what = format!("{version} in Calamares {calamares}");
     let log = load(calamares, after.path());
     let mut pages = [
@@ -125,12 +122,21 @@ fn what_is_derived_from_the_real_upstream_is_loaded_without_a_complaint_of_its_o
         ("3.3", "0.3.15"),
         ("3.4", "0.3.15"),
     ] {
-        let before = at_version(repository, version);
-        let own = loads(calamares, &before, version, &[]);
-        let upstream = complaints(&load(calamares, before.path()));
-        let new: Vec<_> = own.difference(&upstream).collect();
-        assert!(new.is_empty(), "{version} in Calamares {calamares}: {new:#?}");
+        complains_no_more_than(calamares, &at_version(repository, version), version);
     }
+}
+
+fn what_is_derived_from_the_sources_in_nixpkgs_is_loaded_without_a_complaint_of_its_own(tree: &Tree) {
+    complains_no_more_than("3.4", &in_nixpkgs(&tree.path, None), &tree.release);
+}
+
+/// What is derived from `upstream` is loaded, and Calamares complains of nothing that it does not complain of with `upstream`.
+#[track_caller]
+fn complains_no_more_than(calamares: &str, upstream: &TempDir, version: &str) {
+    let own = loads(calamares, upstream, version, &["alpha", "beta"]);
+    let before = complaints(&load(calamares, upstream.path()));
+    let new: Vec<_> = own.difference(&before).collect();
+    assert!(new.is_empty(), "{version} in Calamares {calamares}: {new:#?}");
 }
 
 fn main() -> ExitCode {
@@ -141,6 +147,10 @@ fn main() -> ExitCode {
             with(
                 "CALAMARES_EXTENSIONS",
                 what_is_derived_from_the_real_upstream_is_loaded_without_a_complaint_of_its_own,
+            ),
+            on_each_tree_with_sources(
+                "what_is_derived_from_the_sources_in_nixpkgs_is_loaded_without_a_complaint_of_its_own",
+                what_is_derived_from_the_sources_in_nixpkgs_is_loaded_without_a_complaint_of_its_own,
             ),
         ],
     )

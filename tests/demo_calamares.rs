@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::gui::{Gui, SHOW_PAGES, at_version, fixture, pages, trace};
+use common::gui::{Gui, SHOW_PAGES, at_version, conf, derive_all, fixture, pages, trace};
 use common::project;
-use nix_cfg_install::iso::calamares_config::{Known, derive};
+use nix_cfg_install::iso::calamares_config::Known;
 
 const DISPLAY: &str = ":77";
 
@@ -187,15 +187,14 @@ fn failures_on_a_screen() {
 fn the_pages_on_a_screen() {
     let folder_of = |repository: &str| at_version(repository, "0.3.15");
     let upstream = std::env::var("CALAMARES_EXTENSIONS").ok();
-    let folder_of_pages = upstream.as_deref().map_or_else(|| fixture("late"), folder_of);
+    let before = upstream.as_deref().map_or_else(|| fixture("late"), folder_of);
     let known = Known {
         closure_bytes: 100_000_000,
         users: Some(vec!["alice".to_owned()]),
         hosts: ["laptop", "server"].map(str::to_owned).to_vec(),
-        ..Known::default()
     };
-    derive(folder_of_pages.path(), &known).unwrap();
-    let file = folder_of_pages.path().join("share/calamares/settings.conf");
+    let folder_of_pages = derive_all(before.path(), &known).unwrap();
+    let file = conf(folder_of_pages.path(), "settings.conf");
     let text = std::fs::read_to_string(&file).unwrap();
     let without = text.replace("\"partition\",", "");
     assert!(without.len() < text.len(), "{text}");

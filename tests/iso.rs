@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
-use common::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, nix, nix_cfg_iso};
+use common::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, calamares, nix, nix_cfg_iso};
 use common::{Live, edit_text, shipped, tree};
 use nix_cfg_install::install::machine::Machine;
 
@@ -44,9 +44,9 @@ fn look_into(live: &Live, tree: &Path) {
     );
     sh("nix-store --verify --check-contents");
     // Calamares checks first, and asks for no internet.
-    let calamares = sh("cat /run/current-system/sw/share/calamares/settings.conf");
-    assert!(calamares.contains("nixos@check"), "{calamares}");
-    let welcome = sh("cat /run/current-system/sw/share/calamares/modules/welcome.conf");
+    let settings = calamares(live, "settings.conf");
+    assert!(settings.contains("nixos@check"), "{settings}");
+    let welcome = calamares(live, "modules/welcome.conf");
     assert!(
         welcome.contains("requiredStorage") && !welcome.contains("\"internet\""),
         "{welcome}"
@@ -168,7 +168,7 @@ fn the_iso_of_a_flake_with_nested_inputs_installs_each_of_its_hosts_on_every_nix
             let live = boot(version, &image);
             look_into(&live, tree.path());
             // Nothing says which host this machine is: Calamares has a page for it, and by hand all hosts are named.
-            let pages = live.read("/run/current-system/sw/share/calamares/settings.conf");
+            let pages = calamares(&live, "settings.conf");
             assert!(pages.contains("packagechooser@host"), "{pages}");
             live.install("").fails(3, &["alpha, beta", "--host NAME"]);
             if host == "beta" {

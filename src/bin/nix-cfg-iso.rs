@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use nix_cfg_install::cli::iso::{Args, CalamaresConfig, Command, Doctor, Frontier, Init};
+use nix_cfg_install::cli::iso::{Args, CalamaresTargets, Command, Doctor, Frontier, Init};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
 use nix_cfg_install::iso::calamares_config::{self, Known};
 use nix_cfg_install::iso::closure::Closure;
@@ -64,7 +64,8 @@ fn run(args: Args) -> Result<()> {
                 pin::FILE,
             )])
         }
-        Command::CalamaresConfig(args) => calamares_config(args),
+        Command::CalamaresConfig(args) => say(&calamares_config::derive(&args.package, &args.helper, &args.targets)?),
+        Command::CalamaresTargets(args) => calamares_targets(args),
     }
 }
 
@@ -128,14 +129,18 @@ fn frontier(args: &Frontier) -> Result<()> {
     fs::write(&args.out, text).with_context(|| format!("Failed to write {}", args.out.display()))
 }
 
-fn calamares_config(args: CalamaresConfig) -> Result<()> {
+fn calamares_targets(args: CalamaresTargets) -> Result<()> {
     let known = Known {
         closure_bytes: args.closure_bytes,
         users: (args.no_users || !args.users.is_empty()).then_some(args.users),
         hosts: args.hosts,
-        helper: args.helper,
     };
-    say(&calamares_config::derive(&args.folder, &known)?)
+    say(&calamares_config::derive_targets(
+        &args.upstream,
+        &args.package,
+        &args.out,
+        &known,
+    )?)
 }
 
 /// The folder of this program: what it ships stands beside it.

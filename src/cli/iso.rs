@@ -33,8 +33,10 @@ pub enum Command {
     Size(Look),
     /// Write DIR/closure.json, for where import from derivation is forbidden; needed again after every change
     Pin(Look),
-    /// Turn the configuration of Calamares into that of an offline installer (used while the ISO is built)
+    /// Turn the configuration of Calamares into that of an offline installer (run by nix/calamares.nix)
     CalamaresConfig(CalamaresConfig),
+    /// Write the files of that configuration that depend on the installed systems (run by nix/calamares.nix)
+    CalamaresTargets(CalamaresTargets),
 }
 
 /// `nix-cfg-iso init`.
@@ -48,7 +50,8 @@ pub struct Init {
     /// Which of a flake's nixosConfigurations to install; may be given more than once [default: the only one]
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
-    /// The live system: gnome, plasma6 or another that nixpkgs has with Calamares; `none` is one without a desktop
+    /// The live system: gnome, plasma6 or another that nixpkgs has with Calamares; `combined` has several in its boot menu
+    /// (nixpkgs 26.11), `none` is one without a desktop
     #[arg(long, value_name = "NAME", default_value = "gnome")]
     pub desktop: String,
     /// The nixpkgs of a channel configuration [default: the release of the NixOS that this runs on]
@@ -127,8 +130,26 @@ fn root(text: &str) -> Result<(String, PathBuf), String> {
 /// `nix-cfg-iso calamares-config`.
 #[derive(Debug, ClapArgs)]
 pub struct CalamaresConfig {
-    /// The installed calamares-nixos-extensions, with its share, lib and perhaps etc; it is changed
-    pub folder: PathBuf,
+    /// A copy of calamares-nixos-extensions, with its share, lib and perhaps etc; it is changed
+    pub package: PathBuf,
+    /// Where nix-cfg-install is
+    #[arg(long, value_name = "FILE", default_value = "nix-cfg-install")]
+    pub helper: PathBuf,
+    /// Where the live system will have what calamares-targets writes
+    #[arg(long, value_name = "DIR")]
+    pub targets: PathBuf,
+}
+
+/// `nix-cfg-iso calamares-targets`.
+#[derive(Debug, ClapArgs)]
+pub struct CalamaresTargets {
+    /// The unchanged calamares-nixos-extensions
+    pub upstream: PathBuf,
+    /// The directory to write
+    pub out: PathBuf,
+    /// The package that calamares-config changed
+    #[arg(long, value_name = "DIR")]
+    pub package: PathBuf,
     /// How many bytes the largest system takes
     #[arg(long, value_name = "BYTES")]
     pub closure_bytes: u64,
@@ -141,7 +162,4 @@ pub struct CalamaresConfig {
     /// A host that the person chooses from; given more than once, there is a page for it
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
-    /// Where nix-cfg-install is [default: in PATH]
-    #[arg(long, value_name = "FILE")]
-    pub helper: Option<PathBuf>,
 }

@@ -1,5 +1,8 @@
-//! Calamares' configuration for an offline installer, derived from upstream's (calamares-nixos-extensions 0.2.2 to 0.3.15):
-//! its YAML is read, changed where it has to be, and all else stays.
+//! Calamares' configuration for an offline installer, derived from upstream's (calamares-nixos-extensions 0.2.2 to 0.3.15, and
+//! 0.3.23, which nixpkgs 26.11 has in its own tree): its YAML is read, changed where it has to be, and all else stays.
+//!
+//! It comes in two parts. The package ([`derive`]) does not depend on the installed systems; the few files that do
+//! ([`derive_targets`]) are text beside it. So another target changes text, and no package of the live system.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,8 +22,6 @@ pub struct Known {
     pub users: Option<Vec<String>>,
     /// The hosts that a person chooses from; with less than two there is nothing to choose.
     pub hosts: Vec<String>,
-    /// Where nix-cfg-install is; absent: in PATH.
-    pub helper: Option<PathBuf>,
 }
 
 /// Pages whose answers a configuration has already given: the desktop, and unfree software.
@@ -32,6 +33,14 @@ const DECIDED: [&str; 3] = ["packagechooser", "packagechooserq", "notesqml"];
 const CHOOSER: &str = "packagechooser";
 const HOST: &str = "packagechooser@host";
 const HOST_CONF: &str = "packagechooser-host.conf";
+
+/// The files of the configuration that depend on the installed systems.
+pub const OF_TARGETS: [&str; 4] = [
+    "settings.conf",
+    "modules/welcome.conf",
+    "modules/users.conf",
+    "modules/packagechooser-host.conf",
+];
 
 /// How the time is spent, for the bar. The jobs that are not named here count 1 each.
 const CHECK_WEIGHT: u64 = 8;
@@ -46,53 +55,80 @@ const INSTALL: &str = "nixos@install";
 const CONFIGURATIONS: [&str; 2] = ["etc/calamares", SHARE];
 const SHARE: &str = "share/calamares";
 
-/// Changes the calamares-nixos-extensions installed in `folder` (its configuration, and `lib/calamares/modules`) to ours, and
-/// tells what was done.
+/// Where a package has its modules.
+const MODULES: &str = "lib/calamares/modules";
+
+/// Changes the copy of calamares-nixos-extensions in `package` (its configuration, and `lib/calamares/modules`) to ours.
+/// The files [`OF_TARGETS`] become links into `targets`, where the live system has what [`derive_targets`] writes. Our module
+/// starts `helper`. Returns what else is to be reported.
 ///
 /// # Errors
 /// A [`Problem`] when the folder is not what is known of upstream; reading and writing.
-pub fn derive(folder: &Path, known: &Known) -> Result<Vec<String>> {
-    let places = CONFIGURATIONS.map(|place| folder.join(place));
-    let is_there = |place: &&PathBuf| place.join("settings.conf").exists();
-    let configuration = places.iter().find(is_there).unwrap_or(&places[0]);
+pub fn derive(package: &Path, helper: &Path, targets: &Path) -> Result<Vec<String>> {
+    let configuration = configuration_of(package);
     let modules = configuration.join("modules");
-    let mut notes = Vec::new();
-    edit(&configuration.join("settings.conf"), |text| {
-        settings(text, known, &mut notes)
-    })?;
-    edit(&modules.join("welcome.conf"), |text| {
-        welcome(text, known.closure_bytes, &mut notes);
-        Ok(())
-    })?;
-    edit(&modules.join("users.conf"), |text| {
-        users(text, known, &mut notes);
-        Ok(())
-    })?;
-    if known.hosts.len() > 1 {
-        write(&modules.join(HOST_CONF), &host_page(&known.hosts))?;
-        notes.push(format!("A page for the host: {}", known.hosts.join(", ")));
-    }
     // Where the machine is cannot be asked without a network.
-    edit(&modules.join("locale.conf"), |text| {
+    let locale = edited(&modules.join("locale.conf"), |text| {
         text.remove("geoip");
         Ok(())
     })?;
+    write(&modules.join("locale.conf"), &locale)?;
     for (step, name) in [
         ("check", "Checking your NixOS configuration"),
         ("install", "Installing your NixOS configuration"),
     ] {
-        let helper = known.helper.as_deref().unwrap_or(Path::new("nix-cfg-install"));
         let instance = serde_json::json!({ "step": step, "name": name, "helper": helper });
         write(&modules.join(format!("nixos-{step}.conf")), &instance)?;
     }
-    files::put_module(&folder.join("lib/calamares/modules/nixos"))?;
-    let branding = folder.join(SHARE).join("branding/nixos");
-    notes.extend(files::put_status(&branding)?);
+    for name in OF_TARGETS {
+        files::put_link(&configuration.join(name), &targets.join(name))?;
+    }
+    files::put_module(&package.join(MODULES).join("nixos"))?;
+    let branding = package.join(SHARE).join("branding/nixos");
     files::put_style(&branding)?;
+    files::put_status(&branding).map(Vec::from_iter)
+}
+
+/// Writes the files [`OF_TARGETS`] to the new directory `out`. They are changed from those in `upstream`, the unchanged
+/// calamares-nixos-extensions, and use the modules in `package`, which [`derive`] changed. Returns what was done.
+///
+/// # Errors
+/// A [`Problem`] when `upstream` is not what is known of it; reading and writing.
+pub fn derive_targets(upstream: &Path, package: &Path, out: &Path, known: &Known) -> Result<Vec<String>> {
+    let configuration = configuration_of(upstream);
+    let mut notes = Vec::new();
+    let mut sequence = edited(&configuration.join("settings.conf"), |text| {
+        settings(text, known, &mut notes)
+    })?;
+    search(&mut sequence, upstream, package);
+    let welcome = edited(&configuration.join("modules/welcome.conf"), |text| {
+        welcome(text, known.closure_bytes, &mut notes);
+        Ok(())
+    })?;
+    let users = edited(&configuration.join("modules/users.conf"), |text| {
+        users(text, known, &mut notes);
+        Ok(())
+    })?;
+    let modules = out.join("modules");
+    fs::create_dir_all(&modules).with_context(|| format!("Failed to make {}", modules.display()))?;
+    write(&out.join("settings.conf"), &sequence)?;
+    write(&modules.join("welcome.conf"), &welcome)?;
+    write(&modules.join("users.conf"), &users)?;
+    write(&modules.join(HOST_CONF), &host_page(&known.hosts))?;
+    if known.hosts.len() > 1 {
+        notes.push(format!("A page for the host: {}", known.hosts.join(", ")));
+    }
     Ok(notes)
 }
 
-fn edit(path: &Path, change: impl FnOnce(&mut Mapping) -> Result<()>) -> Result<()> {
+/// Where `package` has its configuration.
+fn configuration_of(package: &Path) -> PathBuf {
+    let places = CONFIGURATIONS.map(|place| package.join(place));
+    let is_there = |place: &&PathBuf| place.join("settings.conf").exists();
+    places.iter().find(is_there).unwrap_or(&places[0]).clone()
+}
+
+fn edited(path: &Path, change: impl FnOnce(&mut Mapping) -> Result<()>) -> Result<Mapping> {
     let text = fs::read_to_string(path).with_context(|| format!("Failed to read {}", path.display()))?;
     let mut mapping: Mapping = serde_yaml::from_str(&text).map_err(|error| {
         Problem::error(
@@ -102,7 +138,7 @@ fn edit(path: &Path, change: impl FnOnce(&mut Mapping) -> Result<()>) -> Result<
         .because(error.to_string())
     })?;
     change(&mut mapping).with_context(|| format!("In {}", path.display()))?;
-    write(path, &mapping)
+    Ok(mapping)
 }
 
 /// As JSON: it is YAML of which no reader sees a country code as a boolean.
@@ -149,7 +185,7 @@ fn settings(settings: &mut Mapping, known: &Known, notes: &mut Vec<String>) -> R
             "calamares-sequence",
             "No exec phase of Calamares has the job `nixos`",
         )
-        .because("The installation takes the place of that job. All versions of calamares-nixos-extensions from 0.2.2 to 0.3.15 have it.")
+        .because("The installation takes the place of that job. All versions of calamares-nixos-extensions from 0.2.2 to 0.3.23 have it.")
         .remedy("Tell the authors which version this is.")
         .into());
     }
@@ -164,6 +200,19 @@ fn settings(settings: &mut Mapping, known: &Known, notes: &mut Vec<String>) -> R
     // Calamares would end and leave the helper alone.
     settings.insert("disable-cancel-during-exec".into(), true.into());
     Ok(())
+}
+
+/// Our modules come first, because Calamares takes the first of a name (3.3, modulesystem/ModuleManager.cpp). Newer nixpkgs
+/// name those of the unchanged package by its store path.
+fn search(settings: &mut Mapping, upstream: &Path, package: &Path) {
+    let mut folders = list(settings, "modules-search");
+    folders.retain(|folder| {
+        !folder
+            .as_str()
+            .is_some_and(|folder| Path::new(folder).starts_with(upstream))
+    });
+    folders.insert(0, package.join(MODULES).display().to_string().into());
+    settings.insert("modules-search".into(), folders.into());
 }
 
 /// The instances of the pages and jobs: ours, and those of upstream that are still used.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -25,6 +26,15 @@ const STYLE: (&str, &str) = (
     "stylesheet.qss",
     include_str!("../../calamares-module/branding/stylesheet.qss"),
 );
+
+/// Replaces the file `at`, if there is one, by a link to `to`, which may not exist here.
+pub(super) fn put_link(at: &Path, to: &Path) -> Result<()> {
+    let what = || format!("Failed to write {}", at.display());
+    if at.exists() {
+        fs::remove_file(at).with_context(what)?;
+    }
+    symlink(to, at).with_context(what)
+}
 
 /// Replaces the module in `folder`.
 pub(super) fn put_module(folder: &Path) -> Result<()> {

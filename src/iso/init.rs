@@ -206,7 +206,7 @@ fn desktop(name: &str) -> Result<String> {
     }
     Err(
         Problem::error("desktop", format!("`{name}` is no name of a live system"))
-            .remedy("Take gnome, plasma6 or none.")
+            .remedy("Take gnome, plasma6, combined or none.")
             .into(),
     )
 }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix_cfg_install::iso::calamares_config::{Known, derive};
+use nix_cfg_install::iso::calamares_config::{Known, derive, derive_targets};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::real::{self, Tree};
 use super::{Live, Said, project, run, temporary, write};
 
 /// A live system with Calamares, its configuration, and a disk that the fake partition job "made".
@@ -35,8 +36,8 @@ impl Gui {
             &["-a", &format!("{}/.", rig.display()), folder.path().to_str().unwrap()],
         );
         let derived = folder.path().join("derived");
-        super::copy(&project().join("tests/fixtures/calamares/late"), &derived);
-        derive(&derived, &Known::default()).unwrap();
+        let late = derive_all(fixture("late").path(), &Known::default()).unwrap();
+        super::copy(late.path(), &derived);
         let status = derived.join("share/calamares/branding/nixos/NixCfgStatus.qml");
         std::fs::copy(status, folder.path().join("branding/rig/NixCfgStatus.qml")).unwrap();
         // Without such a folder Calamares ends at once.
@@ -73,7 +74,7 @@ impl Gui {
 
     /// What the generator makes of a configuration of NixOS, with jobs that stand in for those that need a screen.
     fn settings(&self) {
-        let path = self.folder.path().join("derived/share/calamares/settings.conf");
+        let path = self.folder.path().join("derived/targets/settings.conf");
         let mut settings: Value = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let mut phases = settings["sequence"].as_array().unwrap().clone();
         // The pages before need a person.
@@ -201,11 +202,34 @@ impl Gui {
     }
 }
 
+/// Where a live system has the calamares-nixos-extensions of a test.
+const EXTENSIONS: &str = "/extensions";
+
+/// What the build of an ISO makes of `upstream`, a calamares-nixos-extensions: the package, and in its `targets` the files that
+/// depend on the installed systems.
+pub fn derive_all(upstream: &Path, known: &Known) -> anyhow::Result<TempDir> {
+    let folder = temporary();
+    super::copy(upstream, folder.path());
+    let targets = Path::new(EXTENSIONS).join("targets");
+    derive(folder.path(), Path::new("nix-cfg-install"), &targets)?;
+    derive_targets(upstream, Path::new(EXTENSIONS), &folder.path().join("targets"), known)?;
+    Ok(folder)
+}
+
+/// A file of a configuration. A derived one has links to what depends on the installed systems.
+pub fn conf(folder: &Path, name: &str) -> PathBuf {
+    let file = configuration(folder).join(name);
+    match std::fs::read_link(&file) {
+        Ok(link) => folder.join(link.strip_prefix(EXTENSIONS).unwrap()),
+        Err(_) => file,
+    }
+}
+
 /// The structures that upstream's configuration had; see [`fixture`].
 pub const STRUCTURES: [&str; 4] = ["early", "middle", "late", "nixpkgs"];
 
 /// One of the configurations of upstream's structure, copied to be changed. `nixpkgs` is `late` as nixpkgs' own copy is
-/// installed from 25.05 on: in etc, its modules beside it, and with a weight for the job (2026).
+/// installed (0.3.23): in etc, with the path of its modules, and with a weight for the job.
 pub fn fixture(name: &str) -> TempDir {
     let folder = temporary();
     let source = if name == "nixpkgs" { "late" } else { name };
@@ -221,8 +245,46 @@ pub fn fixture(name: &str) -> TempDir {
         }
         let weight = "instances:\n- { module: nixos, weight: 48 }\n";
         super::edit(&folder, "etc/calamares/settings.conf", "instances:\n", weight);
+        let search = format!("[ local, {} ]", folder.path().join("lib/calamares/modules").display());
+        super::edit(
+            &folder,
+            "etc/calamares/settings.conf",
+            "[ local, /run/current-system/sw/lib/calamares/modules ]",
+            &search,
+        );
     }
     folder
+}
+
+/// The calamares-nixos-extensions in a nixpkgs that has its sources, as its package installs it; at `out`, or here.
+pub fn in_nixpkgs(tree: &str, out: Option<&str>) -> TempDir {
+    let folder = temporary();
+    let source = Path::new(tree).join(IN_NIXPKGS);
+    for (from, to) in [
+        ("modules", "lib/calamares/modules"),
+        ("config", "etc/calamares"),
+        ("branding", "share/calamares/branding"),
+    ] {
+        super::copy(&source.join(from), &folder.path().join(to));
+    }
+    run("chmod", &["-R", "u+w", folder.path().to_str().unwrap()]);
+    let here = folder.path().display().to_string();
+    super::edit(&folder, "etc/calamares/settings.conf", "@out@", out.unwrap_or(&here));
+    super::edit(&folder, "etc/calamares/modules/locale.conf", "@glibcLocales@", "/usr");
+    folder
+}
+
+/// Where it has them.
+pub const IN_NIXPKGS: &str = "pkgs/by-name/ca/calamares-nixos-extensions/src";
+
+/// A test on each tree of `NIXPKGS` that has these sources. An older nixpkgs fetches them.
+pub fn on_each_tree_with_sources(name: &str, test: fn(&Tree)) -> Vec<real::Test> {
+    real::for_each_tree(name, |tree| {
+        let has = Path::new(&tree.path).join(IN_NIXPKGS).exists();
+        let tree = tree.clone();
+        let run: Box<dyn FnOnce() + Send> = Box::new(move || test(&tree));
+        has.then(|| (name.to_owned(), run)).into_iter().collect()
+    })
 }
 
 /// Where the configuration of a package is.
@@ -278,18 +340,18 @@ pub fn pages(calamares: &str, folder: &Path) -> Live {
         let text = std::fs::read_to_string(rig).unwrap();
         std::fs::write(branding, text.replace("componentName: rig", "componentName: nixos")).unwrap();
     }
-    let settings = configuration(folder).join("settings.conf");
-    let settings: Value = serde_yaml::from_str(&std::fs::read_to_string(settings).unwrap()).unwrap();
-    let modules = settings["modules-search"][1].as_str().unwrap();
+    let settings = std::fs::read_to_string(conf(folder, "settings.conf")).unwrap();
+    let settings: Value = serde_yaml::from_str(&settings).unwrap();
     let bind = |host: &Path, guest: &str| format!("{}:{guest}", host.display());
-    Live::bare("2.26").with(&[
-        "--calamares",
-        calamares,
-        "--bind",
-        &bind(folder, "/extensions"),
-        "--bind",
-        &bind(&folder.join("lib/calamares/modules"), modules),
-    ])
+    let live = Live::bare("2.26").with(&["--calamares", calamares, "--bind", &bind(folder, EXTENSIONS)]);
+    let modules = settings["modules-search"].as_array().unwrap().iter();
+    let modules = modules.map(|search| search.as_str().unwrap());
+    // Where upstream's own configuration looks for its module.
+    modules
+        .filter(|search| *search != "local" && !search.starts_with(EXTENSIONS))
+        .fold(live, |live, search| {
+            live.with(&["--bind", &bind(&folder.join("lib/calamares/modules"), search)])
+        })
 }
 
 /// As NixOS' package starts it: the configuration is looked for where these two variables say.

@@ -92,3 +92,9 @@ pub fn build(live: &Live, more: &str) -> PathBuf {
 pub fn boot(nix: &str, image: &Path) -> Live {
     Live::bare(nix).with(&["--target-size", "600M", "--iso", image.to_str().unwrap()])
 }
+
+/// A file of the configuration with which a booted live system starts Calamares.
+pub fn calamares(live: &Live, name: &str) -> String {
+    let folder = r"sed -n 's/.*XDG_CONFIG_DIRS=\([^$]*\).*/\1/p' /run/current-system/sw/bin/calamares";
+    live.sh(&format!("cat $({folder})/calamares/{name}")).ok().out
+}

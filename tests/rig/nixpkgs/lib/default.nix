@@ -21,6 +21,7 @@ let
         default = false;
         description = "Whether to enable ${what}.";
       };
+    functionArgs = function: function.__functionArgs or (builtins.functionArgs function);
     version = builtins.readFile ../.version;
     optional = condition: value: if condition then [ value ] else [ ];
     intersectLists = left: builtins.filter (value: builtins.elem value left);

@@ -39,12 +39,24 @@ let
             if [ ! -e "$PATH/mkdir" ]; then
               busybox mkdir tools && busybox --install -s tools && export PATH=$PWD/tools:$PATH
             fi
+            for input in ''${nativeBuildInputs:-}; do PATH=$input/bin:$PATH; done
             ${script}
           ''
         ];
       }
       // attrs
     );
+
+  # A package that can be made again with other arguments.
+  overridable =
+    function: arguments:
+    function arguments
+    // {
+      override = {
+        __functor = _: more: overridable function (arguments // more);
+        __functionArgs = builtins.functionArgs function;
+      };
+    };
 
   compiler =
     run "gcc-wrapper-13.2.0" { src = fetchurl "gcc-13.2.0.tar" "the source of a compiler\n"; }
@@ -246,8 +258,19 @@ rec {
 
   runCommand =
     name: attrs: script:
-    run name ({ stdenv = stdenvNoCC; } // removeAttrs attrs [ "passthru" ]) script
-    // attrs.passthru or { };
+    run name (
+      {
+        stdenv = stdenvNoCC;
+      }
+      // removeAttrs attrs [
+        "meta"
+        "passthru"
+      ]
+    ) script
+    // attrs.passthru or { }
+    // {
+      meta = attrs.meta or { };
+    };
 
   writeTextFile =
     {
@@ -277,25 +300,64 @@ rec {
         jq '.closure[] | .path, .narHash, .narSize, "", (.references | length), .references[]' > $out/registration
       '';
 
+  # As nixpkgs has it in 26.11: the extensions are arguments of Calamares' own wrapper, so that others are another Calamares. The
+  # program itself is that of the system that the tests run on.
+  calamares = overridable (
+    {
+      extraWrapperArgs ? [ ],
+    }:
+    package "calamares-3.4.2" {
+      script = ''
+        program=$out/bin/calamares
+        printf '#!%s/bin/bash\nexec /usr/bin/calamares "$@"\n' ${bootstrap} > $program && chmod +x $program
+        ${
+          if extraWrapperArgs == [ ] then
+            ""
+          else
+            "mv $program $program-wrapped; ${makeWrapper}/bin/makeWrapper $program-wrapped $program ${toString extraWrapperArgs}"
+        }
+        mkdir -p $out/share/applications $out/share/polkit-1/actions
+        printf '[Desktop Entry]\nType=Application\nName=Install\nExec=sh -c "pkexec calamares"\n' \
+          > $out/share/applications/calamares.desktop
+        printf '<policyconfig><action id="calamares.run">%s</action></policyconfig>\n' \
+          "<annotate key=\"org.freedesktop.policykit.exec.path\">$program</annotate>" \
+          > $out/share/polkit-1/actions/calamares.policy
+      '';
+    }
+  ) { };
+  calamares-nixos = overridable (
+    { calamares, calamares-nixos-extensions }:
+    calamares.override {
+      extraWrapperArgs = [
+        "--prefix XDG_DATA_DIRS : ${calamares-nixos-extensions}/share"
+        "--prefix XDG_CONFIG_DIRS : ${calamares-nixos-extensions}/etc"
+        "--add-flag --xdg-config"
+      ];
+    }
+  ) { inherit calamares calamares-nixos-extensions; };
   calamares-nixos-extensions =
-    let
-      make =
-        attrs:
-        run "calamares-nixos-extensions-0.3.15" { stdenv = stdenvNoCC; } ''
-          cp -r ${
-            builtins.path {
-              path = ../calamares;
-              name = "calamares-nixos-extensions-source";
-            }
-          } $out
-          chmod -R u+w $out
-          ${attrs.postInstall or ""}
-        ''
-        // {
-          overrideAttrs = change: make (attrs // change attrs);
-        };
-    in
-    make { };
+    run "calamares-nixos-extensions-0.3.23" { stdenv = stdenvNoCC; } ''
+      cp -r ${
+        builtins.path {
+          path = ../calamares;
+          name = "calamares-nixos-extensions-source";
+        }
+      } $out
+      chmod -R u+w $out
+      mkdir -p $out/etc/calamares
+      mv $out/share/calamares/settings.conf $out/share/calamares/modules $out/etc/calamares/
+      sed -i "s|^modules-search:.*|modules-search: [ local, $out/lib/calamares/modules ]|" $out/etc/calamares/settings.conf
+    ''
+    // {
+      meta = { };
+    };
+
+  # A wrapper of a program: makeWrapper PROGRAM WRAPPER [--prefix VARIABLE BETWEEN VALUE | --add-flag FLAG]…
+  makeWrapper = run "make-wrapper" { stdenv = stdenvNoCC; } ''
+    mkdir -p $out/bin
+    { echo "#!${bootstrap}/bin/bash"; cat ${./make-wrapper.sh}; } > $out/bin/makeWrapper
+    chmod +x $out/bin/makeWrapper
+  '';
 
   writeText =
     name: text:

@@ -6,7 +6,7 @@
 }:
 let
   inherit (lib) mkOption types;
-  etc = config.environment.etc;
+  etc = lib.filterAttrs (_: entry: entry.enable) config.environment.etc;
 in
 {
   options = {
@@ -22,6 +22,10 @@ in
             { name, config, ... }:
             {
               options = {
+                enable = mkOption {
+                  type = types.bool;
+                  default = true;
+                };
                 text = mkOption {
                   type = types.nullOr types.lines;
                   default = null;
@@ -55,8 +59,8 @@ in
     system.path = pkgs.glue "system-path" { paths = config.environment.systemPackages; } ''
       mkdir -p $out/bin
       for path in $paths; do
-        for part in share lib; do
-          [ ! -e $path/$part/calamares ] || { mkdir -p $out/$part && ln -s $path/$part/calamares $out/$part/; }
+        for part in share/applications share/polkit-1; do
+          [ ! -e $path/$part ] || { mkdir -p $out/share && ln -s $path/$part $out/share/; }
         done
         [ -e $path/bin ] || continue
         for program in $path/bin/*; do

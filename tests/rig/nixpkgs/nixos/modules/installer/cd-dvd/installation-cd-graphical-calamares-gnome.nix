@@ -2,5 +2,8 @@
 { pkgs, ... }:
 {
   imports = [ ./installation-cd-minimal.nix ];
-  environment.systemPackages = [ pkgs.calamares-nixos-extensions ];
+  environment.systemPackages = [
+    pkgs.calamares-nixos
+    pkgs.calamares-nixos-extensions
+  ];
 }
