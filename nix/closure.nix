@@ -20,117 +20,115 @@
 let
   inherit (target.pkgs) lib;
   inherit (target.pkgs.stdenv.hostPlatform) system;
-  family = import ./variants.nix { inherit lib target locales; };
-  # A path and not a string: that would copy all of nixpkgs.
-  modules = target.pkgs.path + "/nixos/modules";
 
-  dropped = builtins.filter (name: variants.${name} == false) (builtins.attrNames variants);
-  droppedVariants = builtins.filter (name: family.variants ? ${name}) dropped;
-  added = lib.mapAttrs (
-    _: variant:
+  # What says what nixos-generate-config can write: its source, or null where this nixpkgs has it in a place that is not
+  # known, and the modules for file systems.
+  sources =
+    let
+      copy =
+        path:
+        builtins.path {
+          inherit path;
+          name = baseNameOf path;
+        };
+      nixpkgs = target.pkgs.path;
+      scripts = builtins.filter builtins.pathExists [
+        (nixpkgs + "/nixos/modules/installer/tools/nixos-generate-config.pl")
+        (nixpkgs + "/pkgs/by-name/ni/nixos-generate-config/nixos-generate-config.pl")
+      ];
+    in
     {
-      imports = [ ];
-      modulePackages = [ ];
-    }
-    // variant
-  ) (lib.filterAttrs (_: builtins.isAttrs) variants);
-
-  # All share the packages of the target: evaluating those is the larger part of the cost.
-  evaluate =
-    variant:
-    target.extendModules {
-      modules = [
-        (
-          { config, lib, ... }:
-          {
-            imports = map (path: modules + path) variant.imports ++ [ variant.module ];
-            disabledModules = hardware;
-            boot.extraModulePackages = map (name: config.boot.kernelPackages.${name}) variant.modulePackages;
-            _module.args.pkgs = lib.mkForce target.pkgs;
-            # Advice for a machine that nobody has.
-            warnings = lib.mkForce [ ];
-          }
-        )
-      ];
+      generateConfig = if scripts == [ ] then null else copy (builtins.head scripts);
+      filesystems = copy (nixpkgs + "/nixos/modules/tasks/filesystems");
     };
-  evaluated = lib.mapAttrs (_: evaluate) (removeAttrs family.variants dropped // added);
 
-  # A machine on which the configuration itself fails needs nothing: the installer tells that error.
-  obstacle =
-    machine:
-    let
-      failed = builtins.filter (assertion: !assertion.assertion) machine.config.assertions;
-      drivers = machine.config.boot.extraModulePackages;
-      refused = builtins.filter (package: !(builtins.tryEval package.outPath).success) drivers;
-    in
-    if failed != [ ] then
-      "the configuration refuses it: ${(builtins.head failed).message}"
-    else if refused != [ ] then
-      "the configuration does not allow ${
-        lib.concatMapStringsSep ", " lib.getName refused
-      } (unfree, insecure or broken)"
-    else
-      null;
-  obstacles = lib.filterAttrs (_: reason: reason != null) (lib.mapAttrs (_: obstacle) evaluated);
-  possible = removeAttrs evaluated (builtins.attrNames obstacles);
-  # Why a variant is not on the image.
-  skipped = lib.genAttrs droppedVariants (_: "the image was made without it") // obstacles;
+  familyFor =
+    written:
+    import ./family.nix {
+      inherit
+        target
+        hardware
+        variants
+        locales
+        written
+        ;
+    };
+  # For each variant the derivation of its system.
+  drvsOf =
+    family:
+    lib.mapAttrs (_: machine: machine.config.system.build.toplevel.drvPath) (
+      family.checked (
+        {
+          inherit target;
+        }
+        // family.machines
+        // (if elsewhere == null then { } else { inherit elsewhere; })
+      )
+    );
 
-  toplevels = {
-    inherit target;
-  }
-  // possible
-  // (if elsewhere == null then { } else { inherit elsewhere; });
-  drvs = lib.mapAttrs (_: machine: machine.config.system.build.toplevel.drvPath) toplevels;
-
-  # Its output names .drv files, and to keep them Nix would have to keep all that they need: nothing but the text is used.
+  # A derivation of the tool, and what it wrote. Its output names .drv files, and to keep them Nix would have to keep all that
+  # they need: nothing but the text is used.
   read = file: builtins.fromJSON (builtins.unsafeDiscardStringContext (builtins.readFile file));
-  report = derivation {
-    name = "offline-closure.json";
-    inherit system;
-    builder = tool;
-    args = [
-      "frontier"
-      "--out"
-      (placeholder "out")
-      "--generate-config"
-      generateConfig
-    ]
-    # Else realising this would first build all of it.
-    ++ lib.mapAttrsToList (name: drv: "${name}=${builtins.unsafeDiscardOutputDependency drv}") drvs;
-  };
-  generateConfig =
-    let
-      places = [
-        (modules + "/installer/tools/nixos-generate-config.pl")
-        (target.pkgs.path + "/pkgs/by-name/ni/nixos-generate-config/nixos-generate-config.pl")
-      ];
-      found = builtins.filter builtins.pathExists places;
-    in
-    if found == [ ] then
-      throw "This nixpkgs keeps nixos-generate-config in a place that is not known: ${toString places}"
-    else
-      builtins.path {
-        path = builtins.head found;
-        name = "nixos-generate-config.pl";
-      };
-
-  facts =
-    if list == null then
-      builtins.addErrorContext ''
+  ask =
+    name: args:
+    builtins.addErrorContext
+      ''
         while finding out what the image must hold: the derivations are read during the evaluation. Where import from
-        derivation is forbidden, run `nix-cfg-iso pin`, or set `closure` to "runtime"'' (read report)
+        derivation is forbidden, run `nix-cfg-iso pin`, or set `closure` to "runtime"''
+      (
+        read (derivation {
+          inherit name system;
+          builder = tool;
+          args = args ++ [
+            "--out"
+            (placeholder "out")
+          ];
+        })
+      );
+
+  found =
+    let
+      family = familyFor (
+        ask "written.json" (
+          [
+            "written"
+            "--filesystems"
+            sources.filesystems
+          ]
+          ++ lib.optionals (sources.generateConfig != null) [
+            "--generate-config"
+            sources.generateConfig
+          ]
+        )
+      );
+      drvs = drvsOf family;
+    in
+    {
+      inherit family drvs;
+      facts = ask "offline-closure.json" (
+        [ "frontier" ]
+        # Else realising this would first build all of it.
+        ++ lib.mapAttrsToList (name: drv: "${name}=${builtins.unsafeDiscardOutputDependency drv}") drvs
+      );
+    };
+  pinned =
+    let
+      plain = lib.mapAttrs (_: builtins.unsafeDiscardStringContext);
+      system = builtins.unsafeDiscardStringContext target.config.system.build.toplevel.drvPath;
+      candidates = map (facts: rec {
+        inherit facts;
+        family = familyFor facts.written;
+        drvs = drvsOf family;
+      }) (builtins.filter (facts: facts.roots.target == system && facts ? written) (read list));
+      fresh = builtins.filter (one: plain one.drvs == one.facts.roots) candidates;
+    in
+    if fresh != [ ] then
+      builtins.head fresh
     else
-      let
-        plain = lib.mapAttrs (_: builtins.unsafeDiscardStringContext) drvs;
-        pinned = builtins.filter (closure: closure.roots == plain) (read list);
-      in
-      if pinned != [ ] then
-        builtins.head pinned
-      else
-        throw ''
-          ${toString list} is not of this configuration and this nixpkgs. Make it again:
-            nix-cfg-iso pin DIR'';
+      throw ''
+        ${toString list} is not of this configuration and this nixpkgs. Make it again:
+          nix-cfg-iso pin DIR'';
+  inherit (if list == null then found else pinned) facts family drvs;
 
   # Paths become dependencies again: the .drv files are there, because their evaluation was forced.
   depend =
@@ -138,87 +136,21 @@ let
     lib.mapAttrsToList (
       output: path: builtins.appendContext path { ${entry.drv}.outputs = [ output ]; }
     ) entry.outputs;
-
-  # Whether a variant covers what nixos-generate-config can write.
-  definitions = family.variants // added;
-  machines = evaluated // lib.mapAttrs (_: evaluate) (lib.getAttrs droppedVariants family.variants);
-  covers =
-    what: name:
-    let
-      inherit (machines.${name}) config;
-    in
-    {
-      attribute = lib.attrByPath (lib.splitString "." what.name) false config == true;
-      import = builtins.elem what.name definitions.${name}.imports;
-      package = builtins.elem what.name (
-        map (package: "config.boot.kernelPackages.${package}") definitions.${name}.modulePackages
-      );
-      # `ext` is the module of ext2, ext3 and ext4.
-      filesystem = lib.any (fs: lib.hasPrefix what.name fs.fsType) (
-        builtins.attrValues config.fileSystems
-      );
-    }
-    .${what.kind};
-  coveredBy = names: what: builtins.filter (covers what) names;
-
-  written =
-    facts.emits
-    ++ map (file: {
-      kind = "filesystem";
-      name = lib.removeSuffix ".nix" file;
-    }) (builtins.attrNames (builtins.readDir (modules + "/tasks/filesystems")));
-  open = builtins.filter (
-    what:
-    !(what.kind == "attribute" && builtins.elem what.name family.free)
-    && coveredBy (builtins.attrNames possible) what == [ ]
-  ) written;
-  because =
-    what:
-    let
-      would = coveredBy (builtins.attrNames skipped) what;
-    in
-    if family.never ? ${what.name} then
-      family.never.${what.name}
-    else if would != [ ] then
-      "${skipped.${builtins.head would}} (${builtins.head would})"
-    else if builtins.elem what.name dropped then
-      "the image was made without it"
-    else
-      null;
-  uncovered = builtins.filter (what: because what == null) open;
-  misspelt = builtins.filter (
-    name: !(builtins.elem name (droppedVariants ++ map (what: what.name) written))
-  ) dropped;
-  checked =
-    value:
-    if misspelt != [ ] then
-      throw "There is no variant ${toString misspelt}. There are: ${toString (builtins.attrNames family.variants)}"
-    else if uncovered != [ ] then
-      throw ''
-        The nixos-generate-config of this nixpkgs can write what no variant covers:
-        ${lib.concatMapStringsSep "\n" (what: "  ${what.name} (${what.kind})") uncovered}
-        An image made now could not install such a machine. Either add a variant that has it:
-          variants.NAME = { reason = "…"; module = { … }; };
-        or leave it out, and the installer will refuse such a machine with that reason:
-        ${lib.concatMapStringsSep "\n" (what: "  variants.\"${what.name}\" = false;") uncovered}''
-    else
-      value;
 in
 {
-  # For each variant the derivation of its system, and the source of nixos-generate-config.
-  inherit drvs generateConfig;
-  # What the tool found: counts, and each output with the variants that need it.
-  facts = checked facts;
-  # The variants that are not on the image, with the reason.
-  inherit skipped;
+  inherit facts drvs sources;
+  # The derivations of the variants where `nix-cfg-iso pin` reads what can be written.
+  drvsFor = written: drvsOf (familyFor written);
+  inherit (family)
+    automatic
+    refuse
+    skipped
+    tried
+    uncovered
+    warnings
+    ;
   # What the image's store must hold besides the runtime closure of the target.
-  storePaths = lib.warnIf (obstacles != { }) ''
-    This image will not install on every machine. Left out:
-    ${lib.concatStringsSep "\n" (
-      lib.mapAttrsToList (
-        name: why: "  ${name} (${family.variants.${name}.reason or ""}): ${why}"
-      ) obstacles
-    )}'' (lib.concatMap depend (checked facts).frontier);
-  # What a hardware configuration must not have, with the reason: for the installer's settings.
-  refuse = checked (map (what: what // { reason = because what; }) open);
+  storePaths = builtins.foldl' (
+    value: text: lib.warnIf true text value
+  ) (lib.concatMap depend facts.frontier) family.warnings;
 }

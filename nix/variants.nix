@@ -4,13 +4,16 @@
 # Parts combine: LUKS of one and btrfs of another need nothing new. What does not combine stands in one variant: packages
 # that are built for each other (GRUB for ZFS) or for a kernel (guest additions for the one that bcachefs asks for).
 #
-# For each: `reason`; `imports` of nixpkgs' modules; `modulePackages`, kernel modules from outside the kernel; `module`.
+# For each: `reason`; `imports` of nixpkgs' modules; `modulePackages`, kernel modules from outside the kernel; `module`; and
+# `when`, where only some releases of nixpkgs can describe such a machine.
 {
   lib,
   # The system that the variants are of, as `nixosSystem` gives it.
   target,
   # The locales that can be chosen, as i18n.supportedLocales takes them.
   locales,
+  # What nixos-generate-config can write (`nix-cfg-iso written`).
+  written,
 }:
 let
   inherit (lib) mkDefault mkForce mkIf;
@@ -22,9 +25,13 @@ let
     fsType = mkForce fsType;
   };
   each = lib.genAttrs;
+  names = map (what: what.name) written.features;
+  known = builtins.filter (type: builtins.elem type names);
+  # A script that could not be read may write anything.
+  writes = name: written.unreadable != null || builtins.elem name names;
 
-  # Holds for all of them, unless they say otherwise.
-  machine = {
+  # Holds for all of them, unless they say otherwise; the file systems with this priority.
+  machine = priority: {
     nixpkgs.hostPlatform = mkDefault system;
     networking.useDHCP = mkDefault true;
     boot.initrd.availableKernelModules = [
@@ -34,11 +41,16 @@ let
       "usb_storage"
       "xhci_pci"
     ];
-    fileSystems."/" = lib.mapAttrs (_: lib.mkOverride 60) {
-      device = uuid;
-      fsType = "ext4";
+    fileSystems = lib.mapAttrs (_: lib.mapAttrs (_: lib.mkOverride priority)) {
+      "/" = {
+        device = uuid;
+        fsType = "ext4";
+      };
+      "/boot" = {
+        device = uuid;
+        fsType = "vfat";
+      };
     };
-    fileSystems."/boot" = fs "vfat";
   };
 
   # A boot loader of the configuration's own stays: the installer does not change that one either.
@@ -63,9 +75,12 @@ let
     secrets = mkIf stock { "/crypto_keyfile.bin" = null; };
   };
   guest.virtualisation = {
-    hypervGuest.enable = isx86;
+    hypervGuest.enable = true;
     virtualbox.guest.enable = isx86;
   };
+  # What describes a machine by hardware.facter.report (NixOS 26.11) can ask for these as well.
+  facter = (target.options.hardware or { }) ? facter;
+  container = "a container of systemd-nspawn does not boot from an image";
   rare = "no installer puts a system on this file system";
   not-detected = "/installer/scan/not-detected.nix";
   qemu-guest = "/profiles/qemu-guest.nix";
@@ -77,7 +92,7 @@ let
       module.imports = [ systemd-boot ];
     };
     metal = {
-      reason = "any processor, any place for a disk and any file system on it";
+      reason = "any processor, any firmware, any place for a disk and any file system on it";
       imports = [
         not-detected
         "/hardware/network/broadcom-43xx.nix"
@@ -93,7 +108,13 @@ let
             cpu.amd.updateMicrocode = isx86;
             cpu.intel.updateMicrocode = isx86;
             enableRedistributableFirmware = mkForce true;
+          }
+          // lib.optionalAttrs facter {
+            bluetooth.enable = true;
+            graphics.enable = true;
           };
+          services = lib.optionalAttrs facter { fprintd.enable = true; };
+          networking.enableIntel2200BGFirmware = isx86;
           # Emitted up to NixOS 23.11, and still in many a hardware-configuration.nix.
           powerManagement.cpuFreqGovernor = mkDefault "powersave";
           boot = {
@@ -103,7 +124,7 @@ let
               kernelModules = [ "dm-snapshot" ];
               availableKernelModules = [ "bcache" ];
               # As if the root were on each: their tools are in the initrd then.
-              supportedFilesystems = [
+              supportedFilesystems = known [
                 "btrfs"
                 "exfat"
                 "ext4"
@@ -118,19 +139,23 @@ let
           swapDevices = [ { device = uuid; } ];
           fileSystems =
             lib.mapAttrs' (type: lib.nameValuePair "/variant/${type}") (
-              each [
+              each (known [
                 "btrfs"
                 "cifs"
                 "exfat"
                 "ext2"
+                "ext3"
                 "f2fs"
                 "jfs"
                 "nfs"
+                "nfs4"
                 "ntfs"
+                "ntfs-3g"
+                "overlay"
                 "reiserfs"
                 "squashfs"
                 "xfs"
-              ] fs
+              ]) fs
             )
             // {
               "/variant/bind" = {
@@ -186,7 +211,7 @@ let
       };
     };
     bcachefs = {
-      reason = "a root on bcachefs, for which NixOS 24.05 takes a newer kernel, with all that is built for a kernel";
+      reason = "a root on bcachefs, with all that is built for its kernel: NixOS 24.05 takes a newer one, later ones a module";
       imports = [
         not-detected
         qemu-guest
@@ -208,27 +233,37 @@ let
       };
     };
     broadcom = {
-      reason = "wireless cards of Broadcom that need its own driver (unfree), and the Intel PRO/Wireless 2200BG";
+      reason = "wireless cards of Broadcom that need its own driver (unfree)";
+      # In NixOS 26.11 it has known vulnerabilities, and nixos-generate-config does not ask for it any more.
+      when = isx86 && writes "config.boot.kernelPackages.broadcom_sta";
       imports = [ not-detected ];
       modulePackages = [ "broadcom_sta" ];
       module = {
         imports = [ systemd-boot ];
         boot.kernelModules = [ "wl" ];
-        networking.enableIntel2200BGFirmware = true;
+      };
+    };
+    npu = {
+      reason = "the NPU of an Intel Core Ultra: its driver, its firmware, and graphics";
+      when = isx86 && writes "hardware.cpu.intel.npu.enable";
+      imports = [ not-detected ];
+      module = {
+        imports = [ systemd-boot ];
+        hardware.cpu.intel.npu.enable = true;
       };
     };
     parallels = {
       reason = "a guest of Parallels Desktop (unfree)";
+      when = writes "hardware.parallels.enable";
       module = {
         imports = [ systemd-boot ];
         hardware.parallels.enable = true;
       };
     };
   };
-in
-{
-  variants = lib.mapAttrs (
-    _: variant:
+  # What a configuration says outside its hardware-configuration.nix is not changed by less than 60.
+  complete =
+    priority: variant:
     {
       imports = [ ];
       modulePackages = [ ];
@@ -236,11 +271,33 @@ in
     // variant
     // {
       module.imports = [
-        machine
-        variant.module
+        (machine priority)
+        (variant.module or { })
       ];
-    }
-  ) (if isx86 then family else removeAttrs family [ "broadcom" ]);
+    };
+in
+{
+  variants = lib.mapAttrs (_: complete 60) (
+    lib.filterAttrs (_: variant: variant.when or true) family
+  );
+  # Those of other releases of nixpkgs and other processors, too.
+  names = builtins.attrNames family;
+
+  # A variant for what is not known here, of which only `imports`, `modulePackages` or `module` are given.
+  unknown =
+    variant:
+    complete 60 (
+      variant
+      // {
+        module.imports = [
+          systemd-boot
+          variant.module or { }
+        ];
+      }
+    );
+  fileSystem = fs;
+  # A variant that the caller wrote, which decides itself where it decides anything.
+  added = complete 900;
 
   # What nixos-generate-config can write and what asks for no package, or only for what it is filled with (the file
   # systems and kernel modules that are looked at by themselves).
@@ -255,6 +312,7 @@ in
     # Long since another name of hardware.enableRedistributableFirmware, which `metal` has.
     "networking.enableIntel3945ABGFirmware"
     "networking.useDHCP"
+    "nixpkgs.config.allowUnfreePackages"
     "nixpkgs.config.allowUnfreePredicate"
     "nixpkgs.hostPlatform"
     "swapDevices"
@@ -263,13 +321,15 @@ in
   # What it can write on no machine that an image is booted on, and file systems that no installer makes. Such a machine is
   # refused with this reason.
   never = {
-    "boot.isContainer" = "a container of systemd-nspawn does not boot from an image";
+    "boot.isContainer" = container;
+    "boot.isNspawnContainer" = container;
     apfs = rare;
     ecryptfs = rare;
     envfs = rare;
     erofs = rare;
+    "fuse.bindfs" = rare;
+    "fuse.sshfs" = rare;
     glusterfs = rare;
-    overlayfs = rare;
     sshfs = rare;
     unionfs-fuse = rare;
     vboxsf = rare;
@@ -278,9 +338,9 @@ in
     each [
       "config.boot.kernelPackages.broadcom_sta"
       "hardware.cpu.amd.updateMicrocode"
+      "hardware.cpu.intel.npu.enable"
       "hardware.cpu.intel.updateMicrocode"
       "networking.enableIntel2200BGFirmware"
-      "virtualisation.hypervGuest.enable"
       "virtualisation.virtualbox.guest.enable"
     ] (_: "no machine with this processor has it")
   );

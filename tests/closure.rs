@@ -17,15 +17,18 @@ use nix_cfg_install::nix::activity::store_name;
 use nix_cfg_install::store::closure::{Work, nearest_option};
 use nix_cfg_install::store::frontier::{Kinds, frontier};
 use nix_cfg_install::store::graph::{Graph, Id};
+use nix_cfg_install::tree::feature::{Feature, Kind, NotCovered};
 use serde::Deserialize;
 
 /// What tests/closure/evaluate.nix gives.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Evaluated {
+    automatic: Vec<Feature>,
     facts: Closure,
+    refuse: Vec<NotCovered>,
     skipped: BTreeMap<String, String>,
-    refuse: Vec<serde_json::Value>,
+    uncovered: Vec<NotCovered>,
     store_paths: Vec<String>,
     machines: BTreeMap<String, String>,
     changed: BTreeMap<String, String>,
@@ -93,21 +96,39 @@ fn work(graph: &Graph, facts: &Closure, image: &Graph, kept: impl Fn(&Graph, Id)
     graph.work(&invalid.map(|output| output.path.to_string()).collect())
 }
 
-/// The hardware configurations of tests/machines, in the order of their names.
-fn machines() -> Vec<String> {
+/// The hardware configurations of tests/machines that this nixpkgs can describe, in the order of their names. A file says
+/// what it needs: "Only where FILE has TEXT."
+fn machines(tree: &Tree) -> Vec<String> {
+    let described = |file: &Path| {
+        let text = fs::read_to_string(file).unwrap();
+        text.lines()
+            .filter_map(|line| line.strip_prefix("# Only where ")?.strip_suffix('.'))
+            .all(|needs| {
+                let (file, text) = needs.split_once(" has ").unwrap();
+                fs::read_to_string(Path::new(&tree.path).join(file)).is_ok_and(|nixpkgs| nixpkgs.contains(text))
+            })
+    };
     let mut names: Vec<String> = fs::read_dir(project().join("tests/machines"))
         .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .map(|entry| entry.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|extension| extension == "nix") && described(file))
+        .map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     names.sort();
     names
+}
+
+/// The variants.nix of this project is kept up by hand: whatever is found automatically is to be written there.
+fn assert_all_known(evaluated: &Evaluated) {
+    assert_eq!(evaluated.automatic, [], "covered automatically");
+    assert_eq!(evaluated.uncovered, [], "not covered");
 }
 
 fn machines_that_the_family_was_not_made_from_need_nothing_that_the_image_does_not_hold(tree: &Tree) {
     let evaluator = Evaluator::new(&tree.path);
     let mut covered = 0;
     // A few at a time: each keeps some hundred megabytes.
-    for names in machines().chunks(13) {
+    for names in machines(tree).chunks(14) {
         let files: Vec<String> = names
             .iter()
             .map(|name| format!("\"{name}\" = /project/tests/machines/{name}.nix;"))
@@ -122,6 +143,7 @@ fn machines_that_the_family_was_not_made_from_need_nothing_that_the_image_does_n
             )
             .unwrap();
         assert_eq!(evaluated.skipped, BTreeMap::new());
+        assert_all_known(&evaluated);
         assert_eq!(evaluated.store_paths.len(), evaluated.facts.counts.frontier_outputs);
         let image = evaluator.graph(evaluated.facts.roots["target"].to_str().unwrap());
         for (name, drv) in &evaluated.machines {
@@ -182,77 +204,91 @@ fn three_real_systems_need_a_small_part_of_their_build_closure(tree: &Tree) {
 
 fn what_nixos_generate_config_can_write_is_covered_or_named(tree: &Tree) {
     let evaluator = Evaluator::new(&tree.path);
-    // A variant that is dropped is refused by the installer, with the reason, and so is nothing else that can be installed.
-    let dropped = evaluator
-        .evaluate("server", "variants = { zfs = false; bcachefs = false; };")
+    // Without unfree packages these variants cannot be. One that is dropped is refused by the installer, with the reason, and
+    // so is nothing else that can be installed.
+    let evaluated = evaluator
+        .evaluate(
+            "server",
+            "variants = { zfs = false; bcachefs = false; }; more = { lib, ... }: { nixpkgs.config = lib.mkForce { }; };",
+        )
         .unwrap();
-    assert_eq!(dropped.skipped.keys().collect::<Vec<_>>(), ["bcachefs", "zfs"]);
-    let refused = |name: &str| {
-        dropped
-            .refuse
-            .iter()
-            .find(|one| one["name"] == name)
-            .map(|one| one["reason"].as_str().unwrap())
+    assert_all_known(&evaluated);
+    let reason = |name: &str| {
+        let refused = evaluated.refuse.iter().find(|one| one.feature.name == name);
+        refused.map(|one| one.reason.clone())
     };
-    assert_eq!(refused("zfs"), Some("the image was made without it (zfs)"));
-    assert_eq!(refused("bcachefs"), Some("the image was made without it (bcachefs)"));
-    assert_eq!(refused("xfs"), None);
-    assert_eq!(refused("hardware.parallels.enable"), None);
+    let dropped = |name: &str| Some(format!("the image was made without it ({name})"));
+    assert_eq!(reason("zfs"), dropped("zfs"));
+    assert_eq!(reason("bcachefs"), dropped("bcachefs"));
+    for covered in [
+        "xfs",
+        "ext3",
+        "overlay",
+        "networking.enableIntel2200BGFirmware",
+        "virtualisation.hypervGuest.enable",
+    ] {
+        assert_eq!(reason(covered), None, "{covered}");
+    }
+    // Nobody is told to take Broadcom's driver where it has known vulnerabilities.
+    let broadcom = "config.boot.kernelPackages.broadcom_sta";
+    let script = fs::read_to_string(Path::new(&tree.path).join(GENERATE_CONFIG)).unwrap();
+    let mut unfree = vec![("hardware.parallels.enable", "parallels", "prl-tools")];
+    if script.contains(broadcom) {
+        unfree.push((broadcom, "broadcom", "broadcom-sta"));
+    }
+    let mut skipped = vec!["bcachefs", "zfs"];
+    for (name, variant, package) in unfree {
+        let reason = reason(name).unwrap();
+        assert!(reason.contains(&format!("does not allow {package}")), "{reason}");
+        skipped.push(variant);
+    }
+    skipped.sort_unstable();
+    assert_eq!(evaluated.skipped.keys().collect::<Vec<_>>(), skipped);
     // A typing error in a name is not a variant that was dropped.
     let error = evaluator
         .evaluate("server", "variants = { zsf = false; };")
         .err()
         .unwrap();
     assert!(error.contains("There is no variant zsf"), "{error}");
-    // Without unfree packages two variants cannot be, and that is said.
-    let free = evaluator
-        .evaluate("server", "more = { lib, ... }: { nixpkgs.config = lib.mkForce { }; };")
-        .unwrap();
-    assert_eq!(free.skipped.keys().collect::<Vec<_>>(), ["broadcom", "parallels"]);
-    let reason = free
-        .refuse
-        .iter()
-        .find(|one| one["name"] == "config.boot.kernelPackages.broadcom_sta")
-        .unwrap();
-    assert!(
-        reason["reason"]
-            .as_str()
-            .unwrap()
-            .contains("does not allow broadcom-sta"),
-        "{reason}"
-    );
 }
 
+/// In nixpkgs.
+const GENERATE_CONFIG: &str = "nixos/modules/installer/tools/nixos-generate-config.pl";
+
 fn a_newer_nixos_generate_config_does_not_pass_unseen(tree: &Tree) {
-    let place = "nixos/modules/installer/tools/nixos-generate-config.pl";
-    let script = fs::read_to_string(Path::new(&tree.path).join(place)).unwrap();
+    let script = fs::read_to_string(Path::new(&tree.path).join(GENERATE_CONFIG)).unwrap();
     let known = "push @attrs, \"virtualisation.hypervGuest.enable = true;\"";
     assert!(script.contains(known));
     let newer = common::temporary();
     let file = newer.path().join("nixos-generate-config.pl");
-    fs::write(
-        &file,
-        script.replace(
-            known,
-            &format!("push @attrs, \"hardware.npu.intel.enable = true;\"; {known}"),
-        ),
-    )
-    .unwrap();
+    let more = "push @attrs, \"hardware.sensor.iio.enable = true;\"; push @attrs, \"hardware.npu.intel.enable = true;\"; \
+                push @modulePackages, \"config.boot.kernelPackages.rtl8821ce\"";
+    fs::write(&file, script.replace(known, &format!("{more}; {known}"))).unwrap();
     let mut evaluator = Evaluator::new(&tree.path);
     evaluator.live = evaluator
         .live
-        .with(&["--bind", &format!("{}:/nixpkgs/{place}", file.display())]);
-    let error = evaluator.evaluate("server", "").err().unwrap();
-    assert!(error.contains("hardware.npu.intel.enable (attribute)"), "{error}");
-    let left_out = evaluator
-        .evaluate("server", "variants.\"hardware.npu.intel.enable\" = false;")
-        .unwrap();
-    assert!(
-        left_out
-            .refuse
+        .with(&["--bind", &format!("{}:/nixpkgs/{GENERATE_CONFIG}", file.display())]);
+    let evaluated = evaluator.evaluate("server", "").unwrap();
+    let feature = |kind, name: &str| Feature {
+        kind,
+        name: name.to_owned(),
+    };
+    let sensor = feature(Kind::Attribute, "hardware.sensor.iio.enable");
+    let driver = feature(Kind::Package, "config.boot.kernelPackages.rtl8821ce");
+    assert_eq!(evaluated.automatic, [sensor, driver]);
+    let only_for = |variant: &str| {
+        let carried = &evaluated.facts.frontier;
+        carried
             .iter()
-            .any(|one| one["name"] == "hardware.npu.intel.enable")
-    );
+            .any(|one| one.variants.iter().any(|name| name == variant))
+    };
+    assert!(only_for("hardware.sensor.iio.enable") && only_for("config.boot.kernelPackages.rtl8821ce"));
+    let absent = NotCovered {
+        feature: feature(Kind::Attribute, "hardware.npu.intel.enable"),
+        reason: "it is not an option that is switched on or off".to_owned(),
+    };
+    assert!(evaluated.refuse.contains(&absent));
+    assert_eq!(evaluated.uncovered, [absent]);
 }
 
 fn main() -> ExitCode {

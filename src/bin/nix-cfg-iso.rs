@@ -8,12 +8,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use nix_cfg_install::cli::iso::{Args, CalamaresTargets, Command, Doctor, Frontier, Init};
+use nix_cfg_install::cli::iso::{Args, CalamaresTargets, Command, Doctor, Init};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
 use nix_cfg_install::iso::calamares_config::{self, Known};
 use nix_cfg_install::iso::closure::Closure;
 use nix_cfg_install::iso::doctor;
-use nix_cfg_install::iso::emitted::emitted;
+use nix_cfg_install::iso::emitted::Written;
 use nix_cfg_install::iso::image::Flake;
 use nix_cfg_install::iso::init::{self, Order};
 use nix_cfg_install::iso::update::update;
@@ -44,7 +44,11 @@ fn run(args: Args) -> Result<()> {
         Command::Init(args) => init(args),
         Command::Doctor(args) => doctor(&args),
         Command::Update(args) => say(&update(&args.dir, &programs()?)?),
-        Command::Frontier(args) => frontier(&args),
+        Command::Frontier(args) => write_json(&args.out, &Closure::of(&args.roots)?),
+        Command::Written(args) => {
+            let written = Written::read(args.generate_config.as_deref(), &args.filesystems)?;
+            write_json(&args.out, &written)
+        }
         Command::Why(args) => {
             let runner = runner()?;
             say(&why::why(&runner, &flake(args.dir, args.nix_args), &args.path)?)
@@ -118,15 +122,9 @@ fn flake(reference: String, nix_args: Vec<OsString>) -> Flake {
     Flake { reference, nix_args }
 }
 
-fn frontier(args: &Frontier) -> Result<()> {
-    let emits = match &args.generate_config {
-        Some(script) => {
-            emitted(&fs::read_to_string(script).with_context(|| format!("Failed to read {}", script.display()))?)?
-        }
-        None => Vec::new(),
-    };
-    let text = serde_json::to_string_pretty(&Closure::of(&args.roots, emits)?)? + "\n";
-    fs::write(&args.out, text).with_context(|| format!("Failed to write {}", args.out.display()))
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    fs::write(path, text).with_context(|| format!("Failed to write {}", path.display()))
 }
 
 fn calamares_targets(args: CalamaresTargets) -> Result<()> {

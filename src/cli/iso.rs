@@ -27,6 +27,8 @@ pub enum Command {
     Update(Update),
     /// Find what an ISO must hold so that a system and its variants can be rebuilt on another machine (run by nix/closure.nix)
     Frontier(Frontier),
+    /// Find what a nixos-generate-config can write (run by nix/closure.nix)
+    Written(Written),
     /// Say why a store path is on the ISO
     Why(Why),
     /// Say how large the parts of the ISO are
@@ -114,9 +116,20 @@ pub struct Frontier {
     /// The system (as `target`) and its variants, each as NAME=/nix/store/….drv; `elsewhere` is the system from another path
     #[arg(required = true, value_name = "NAME=DRV", value_parser = root)]
     pub roots: Vec<(String, PathBuf)>,
-    /// The source of nixos-generate-config, to say what it can write
+    /// Where to write the JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// `nix-cfg-iso written`.
+#[derive(Debug, ClapArgs)]
+pub struct Written {
+    /// The source of nixos-generate-config, where it was found
     #[arg(long, value_name = "FILE")]
     pub generate_config: Option<PathBuf>,
+    /// nixpkgs' modules for file systems
+    #[arg(long, value_name = "FOLDER")]
+    pub filesystems: PathBuf,
     /// Where to write the JSON
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::nix::activity::store_name;
 use crate::store::frontier::{Frontier, Kinds, Leaf, frontier};
 use crate::store::graph::{Graph, Id};
-use crate::tree::feature::Feature;
 
 /// The name of the root that is the installed system itself.
 pub const TARGET: &str = "target";
@@ -25,8 +24,6 @@ pub struct Closure {
     pub counts: Counts,
     /// What must be on the image, besides what the system needs to run.
     pub frontier: Vec<Carried>,
-    /// What the nixos-generate-config of this nixpkgs can write.
-    pub emits: Vec<Feature>,
 }
 
 /// Numbers of derivations and outputs.
@@ -68,13 +65,12 @@ impl Closure {
     ///
     /// # Errors
     /// When a .drv file cannot be read; when a package changes with the place of the tree, so that no image could hold it.
-    pub fn of(roots: &[(String, PathBuf)], emits: Vec<Feature>) -> Result<Self> {
+    pub fn of(roots: &[(String, PathBuf)]) -> Result<Self> {
         let paths: Vec<&PathBuf> = roots.iter().map(|(_, path)| path).collect();
         let graph = Graph::load(&paths)?;
         let names: Vec<&str> = roots.iter().map(|(name, _)| name.as_str()).collect();
         let mut closure = of_graph(&graph, &names)?;
         closure.roots = roots.iter().cloned().collect();
-        closure.emits = emits;
         Ok(closure)
     }
 }
@@ -136,7 +132,6 @@ fn of_graph(graph: &Graph, names: &[&str]) -> Result<Closure> {
         roots: BTreeMap::new(),
         counts,
         frontier: carried.into_values().collect(),
-        emits: Vec::new(),
     })
 }
 

@@ -15,11 +15,13 @@ pub const TREE_FOLDER: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 9] = [
+const MODULES: [(&str, &str); 11] = [
+    ("automatic.nix", include_str!("../../nix/automatic.nix")),
     ("calamares.nix", include_str!("../../nix/calamares.nix")),
     ("closure.nix", include_str!("../../nix/closure.nix")),
     ("default.nix", include_str!("../../nix/default.nix")),
     ("elsewhere.nix", include_str!("../../nix/elsewhere.nix")),
+    ("family.nix", include_str!("../../nix/family.nix")),
     ("inputs-of.nix", include_str!("../../nix/inputs-of.nix")),
     ("mk-offline-iso.nix", include_str!("../../nix/mk-offline-iso.nix")),
     ("offline-installer.nix", include_str!("../../nix/offline-installer.nix")),

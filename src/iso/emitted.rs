@@ -1,13 +1,17 @@
-//! What a nixos-generate-config can write into a hardware-configuration.nix, read from its Perl source.
+//! What a nixos-generate-config can write into a hardware-configuration.nix: read from its Perl source, and the types of file
+//! systems from the modules of its nixpkgs.
 //!
 //! Every string of the script that looks like Nix counts, whether or not it is reached: a newer script that writes more
 //! must not pass unseen. The part that writes configuration.nix does not count.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::sync::LazyLock;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use regex_lite::Regex;
+use serde::{Deserialize, Serialize};
 
 use crate::tree::feature::{Feature, Kind};
 
@@ -31,12 +35,86 @@ static IMPORT: LazyLock<Regex> = LazyLock::new(|| pattern(r#"modulesPath \+ "([^
 static PACKAGE: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\b(config\.boot\.kernelPackages|pkgs)(?:\.[A-Za-z][\w-]*)+"));
 
+/// A file in nixpkgs' nixos/modules/tasks/filesystems names the types of file systems that it is for in these forms.
+static SUPPORTED: LazyLock<Regex> = LazyLock::new(|| pattern(r#"upportedFilesystems\.(?:"([^"]+)"|([A-Za-z0-9_-]+))"#));
+static TYPE: LazyLock<Regex> = LazyLock::new(|| pattern(r#"\bfsType\s*==?\s*"([^"]+)""#));
+
+/// What a nixos-generate-config can write.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// All of it, file systems by their types.
+    pub features: Vec<Feature>,
+    /// Why the script could not be read; `features` are file systems alone then.
+    pub unreadable: Option<String>,
+}
+
+impl Written {
+    /// Of the script, where there is one, and of the folder with nixpkgs' modules for file systems.
+    ///
+    /// # Errors
+    /// When a file cannot be read. A script of an unknown shape is no error: an image can be made all the same.
+    pub fn read(script: Option<&Path>, filesystems: &Path) -> Result<Self> {
+        let script = match script {
+            Some(path) => {
+                emitted(&fs::read_to_string(path).with_context(|| format!("Failed to read {}", path.display()))?)
+            }
+            None => Err(anyhow::anyhow!("it is in none of the known places")),
+        };
+        let (mut features, unreadable) = match script {
+            Ok(features) => (features, None),
+            Err(error) => (Vec::new(), Some(format!("{error:#}"))),
+        };
+        let types = types(filesystems).with_context(|| format!("Failed to read {}", filesystems.display()))?;
+        features.extend(types.into_iter().map(|name| Feature {
+            kind: Kind::Filesystem,
+            name,
+        }));
+        Ok(Self { features, unreadable })
+    }
+}
+
+/// The types of file systems that the modules in `folder` are for.
+fn types(folder: &Path) -> Result<BTreeSet<String>> {
+    let mut types = BTreeSet::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if let (Some(name), Some("nix")) = (
+            path.file_stem().and_then(|name| name.to_str()),
+            path.extension().and_then(|extension| extension.to_str()),
+        ) {
+            types.extend(types_of(name, &fs::read_to_string(&path)?));
+        }
+    }
+    Ok(types)
+}
+
+/// The types that the module `name`.nix is for. The name is not always one: bindfs.nix is for `fuse.bindfs`.
+fn types_of(name: &str, module: &str) -> BTreeSet<String> {
+    let find = |pattern: &Regex| -> BTreeSet<String> {
+        pattern
+            .captures_iter(module)
+            .filter_map(|found| found.get(1).or_else(|| found.get(2)))
+            .map(|found| found.as_str().to_owned())
+            .filter(|found| found != "none")
+            .collect()
+    };
+    let of = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    // It asks for these by a function (since NixOS 23.11).
+    if name == "ext" {
+        return of(&["ext2", "ext3", "ext4"]);
+    }
+    [find(&SUPPORTED), find(&TYPE)]
+        .into_iter()
+        .find(|found| !found.is_empty())
+        .unwrap_or_else(|| of(&[name]))
+}
+
 /// Reads the script.
 ///
 /// # Errors
 /// When it does not have the parts that all scripts since NixOS 20.03 have: it would be read wrongly.
-pub fn emitted(script: &str) -> Result<Vec<Feature>> {
-    let unknown = "This nixos-generate-config is not built as the known ones are; what it can write cannot be told";
+fn emitted(script: &str) -> Result<Vec<Feature>> {
+    let unknown = "it is not built as the known ones are";
     let Some(end) = script.find(END) else {
         anyhow::bail!("{unknown}: it has no `{}`", END.trim())
     };
@@ -168,5 +246,45 @@ EOF
         emitted("print 'nothing';").unwrap_err();
         let without = SCRIPT.replace("swapDevices", "swaps");
         assert!(emitted(&without).unwrap_err().to_string().contains("`swapDevices`"));
+    }
+
+    #[test]
+    fn the_type_of_a_file_system_is_what_its_module_asks_for_and_not_the_name_of_the_file() {
+        let of = |name, module| types_of(name, module).into_iter().collect::<Vec<_>>();
+        let bindfs = "lib.mkIf (config.boot.supportedFilesystems.\"fuse.bindfs\" or false) { }";
+        assert_eq!(of("bindfs", bindfs), ["fuse.bindfs"]);
+        let sshfs =
+            "(config.boot.supportedFilesystems.sshfs\n  or config.boot.supportedFilesystems.\"fuse.sshfs\" or false)";
+        assert_eq!(of("sshfs", sshfs), ["fuse.sshfs", "sshfs"]);
+        let initrd = "inInitrd = config.boot.initrd.supportedFilesystems.f2fs or false;";
+        assert_eq!(of("f2fs", initrd), ["f2fs"]);
+        assert_eq!(of("overlayfs", "config = { fsType = \"overlay\"; };"), ["overlay"]);
+        let bcachefs = "supportedFilesystems.bcachefs or (fs.fsType == \"other\")";
+        assert_eq!(of("bcachefs", bcachefs), ["bcachefs"]);
+        assert_eq!(of("envfs", "{ fsType = \"envfs\"; } { fsType = \"none\"; }"), ["envfs"]);
+        assert_eq!(of("xfs", "elem \"xfs\" supportedFilesystems"), ["xfs"]);
+        assert_eq!(of("ext", "s.ext2 or s.ext3"), ["ext2", "ext3", "ext4"]);
+    }
+
+    #[test]
+    fn a_script_that_cannot_be_read_hides_no_file_system_and_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        let script = folder.path().join("nixos-generate-config.pl");
+        let read = |script: Option<&Path>| Written::read(script, folder.path()).unwrap();
+        write("zfs.nix", "supportedFilesystems.zfs");
+        write("nixos-generate-config.pl", SCRIPT);
+        let known = read(Some(&script));
+        assert_eq!((known.features.len(), known.unreadable), (12, None));
+        write("nixos-generate-config.pl", "print 'nothing';");
+        for (script, why) in [
+            (Some(script.as_path()), "not built as"),
+            (None, "none of the known places"),
+        ] {
+            let unknown = read(script);
+            assert_eq!(unknown.features.len(), 1);
+            assert_eq!(unknown.features[0].name, "zfs");
+            assert!(unknown.unreadable.unwrap().contains(why));
+        }
     }
 }

@@ -11,6 +11,7 @@ use super::closure::Closure;
 use crate::nix::command::{Invocation, Runner};
 use crate::nix::explain;
 use crate::store::database::{self, Record};
+use crate::tree::feature::{Feature, NotCovered};
 
 /// An emitted folder, or any flake reference to what `mkOfflineIso` gives.
 #[derive(Debug, Clone)]
@@ -38,6 +39,10 @@ pub struct Image {
     pub kind: String,
     /// One for each system; none for `runtime`.
     pub closures: Vec<Closure>,
+    /// What nixos-generate-config can write and nix/variants.nix does not know, once: what the image holds all the same.
+    pub automatic: Vec<Feature>,
+    /// And what it does not hold, with the reason.
+    pub uncovered: Vec<NotCovered>,
 }
 
 /// The string context is dropped so that printing builds nothing but the list.
@@ -46,6 +51,8 @@ iso: let
   plain = builtins.unsafeDiscardStringContext;
   inherit (iso.live.config) isoImage offlineInstaller;
   systems = map (target: target.config.system.build.toplevel) iso.targets;
+  all = if offlineInstaller.closure != \"runtime\" then offlineInstaller.closures else [ ];
+  once = of: builtins.foldl' (seen: one: if builtins.elem one seen then seen else seen ++ [ one ]) [ ] (builtins.concatMap of all);
 in {
   toplevels = map (system: plain system.outPath) systems;
   drvs = map (system: plain system.drvPath) systems;
@@ -53,7 +60,9 @@ in {
   others = map (path: plain \"${path}\") isoImage.storeContents;
   rebuild = map (path: plain \"${path}\") offlineInstaller.rebuildPaths;
   kind = offlineInstaller.closure;
-  closures = if offlineInstaller.closure != \"runtime\" then map (closure: closure.facts) offlineInstaller.closures else [ ];
+  closures = map (closure: closure.facts) all;
+  automatic = once (closure: closure.automatic);
+  uncovered = once (closure: closure.uncovered);
 }";
 
 impl Flake {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use serde::Deserialize;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use super::closure::Closure;
-use super::emitted::emitted;
+use super::emitted::Written;
 use super::image::Flake;
 use crate::nix::command::Runner;
+use crate::nix::literal::string;
 use crate::report::Problem;
 
 /// The name of the file.
@@ -32,36 +33,56 @@ pub fn file(reference: &str) -> Result<PathBuf> {
     )
 }
 
-/// What there is before anything was read from .drv files.
+/// Where nix/closure.nix found what one system's nixos-generate-config can write.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Roots {
-    drvs: BTreeMap<String, PathBuf>,
-    generate_config: PathBuf,
+struct Sources {
+    generate_config: Option<PathBuf>,
+    filesystems: PathBuf,
 }
 
-const ROOTS: &str = "\
-iso: let
-  plain = builtins.unsafeDiscardStringContext;
-in map (closure: {
-  drvs = builtins.mapAttrs (_: plain) closure.drvs;
-  generateConfig = plain closure.generateConfig;
-}) iso.live.config.offlineInstaller.closures";
+/// One system in the file.
+#[derive(Serialize)]
+struct Entry<'a> {
+    #[serde(flatten)]
+    closure: Closure,
+    written: &'a Written,
+}
+
+const SOURCES: &str = "\
+iso: map (closure: builtins.mapAttrs (_: path: if path == null then null else builtins.unsafeDiscardStringContext path)
+  closure.sources) iso.live.config.offlineInstaller.closures";
+
+/// The .drv files of each system's variants, which depend on what can be written.
+fn roots(written: &[Written]) -> Result<String> {
+    Ok(format!(
+        "iso: let
+          inherit (iso.live.config.offlineInstaller) closures;
+          written = builtins.fromJSON {};
+        in builtins.genList (at: builtins.mapAttrs (_: builtins.unsafeDiscardStringContext)
+          ((builtins.elemAt closures at).drvsFor (builtins.elemAt written at))) (builtins.length closures)",
+        string(&serde_json::to_string(written)?)
+    ))
+}
 
 /// The text of the file: one closure for each installed system. nix/closure.nix refuses it when a .drv file is another.
 ///
 /// # Errors
-/// When Nix cannot evaluate the image, or as [`Closure::of`].
+/// When Nix cannot evaluate the image, or as [`Written::read`] and [`Closure::of`].
 pub fn pin(runner: &Runner, flake: &Flake) -> Result<String> {
-    let systems: Vec<Roots> = flake.eval(runner, ROOTS)?;
-    let mut closures = Vec::with_capacity(systems.len());
-    for system in systems {
-        let script = std::fs::read_to_string(&system.generate_config)
-            .with_context(|| format!("Failed to read {}", system.generate_config.display()))?;
-        let roots: Vec<(String, PathBuf)> = system.drvs.into_iter().collect();
-        closures.push(Closure::of(&roots, emitted(&script)?)?);
+    let sources: Vec<Sources> = flake.eval(runner, SOURCES)?;
+    let written: Vec<Written> = sources
+        .iter()
+        .map(|system| Written::read(system.generate_config.as_deref(), &system.filesystems))
+        .collect::<Result<_>>()?;
+    let systems: Vec<BTreeMap<String, PathBuf>> = flake.eval(runner, &roots(&written)?)?;
+    let mut entries = Vec::with_capacity(systems.len());
+    for (roots, written) in systems.into_iter().zip(&written) {
+        let roots: Vec<(String, PathBuf)> = roots.into_iter().collect();
+        let closure = Closure::of(&roots)?;
+        entries.push(Entry { closure, written });
     }
-    Ok(serde_json::to_string_pretty(&closures)? + "\n")
+    Ok(serde_json::to_string_pretty(&entries)? + "\n")
 }
 
 #[cfg(test)]

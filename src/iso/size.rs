@@ -44,7 +44,31 @@ pub fn table(runner: &Runner, image: &Image) -> Result<String> {
             counts.full_outputs, counts.full_sources, counts.frontier_outputs, counts.glue
         );
     }
+    text.push_str(&unknown(image));
     Ok(text)
+}
+
+/// What nixos-generate-config can write that this version of the program does not know.
+fn unknown(image: &Image) -> String {
+    let mut text = String::new();
+    let mut list = |title: &str, lines: Vec<String>| {
+        if !lines.is_empty() {
+            let _ = writeln!(text, "\n{title}\n  {}", lines.join("\n  "));
+        }
+    };
+    list(
+        "Not known to this version, and covered automatically:",
+        image.automatic.iter().map(ToString::to_string).collect(),
+    );
+    list(
+        "Not known to this version, and not covered; the installer refuses a machine that has it:",
+        image
+            .uncovered
+            .iter()
+            .map(|one| format!("{}: {}", one.feature, one.reason))
+            .collect(),
+    );
+    text
 }
 
 /// What `offlineRebuild` leaves on the target, besides the installed system, where all of it is built.
@@ -113,13 +137,16 @@ fn part(name: String, records: &[Record], unknown: usize, seen: &mut BTreeSet<St
 }
 
 fn print(parts: &[Part]) -> String {
-    let mut text = format!("{:<36}{:>8}{:>12}   not built here\n", "what", "paths", "size");
     let total = Part {
         name: "all, before it is compressed".to_owned(),
         paths: parts.iter().map(|part| part.paths).sum(),
         bytes: parts.iter().map(|part| part.bytes).sum(),
         unknown: parts.iter().map(|part| part.unknown).sum(),
     };
+    // An automatic variant has the name of what it covers.
+    let longest = parts.iter().map(|part| part.name.len()).max().unwrap_or_default();
+    let width = longest.max(34) + 2;
+    let mut text = format!("{:<width$}{:>8}{:>12}   not built here\n", "what", "paths", "size");
     for part in parts.iter().chain([&total]) {
         let unknown = if part.unknown == 0 {
             String::new()
@@ -129,7 +156,7 @@ fn print(parts: &[Part]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<36}{:>8}{:>12}   {unknown}",
+            "{:<width$}{:>8}{:>12}   {unknown}",
             part.name,
             part.paths,
             bytes(part.bytes)

@@ -1,5 +1,7 @@
 //! What can stand in a hardware-configuration.nix: read from the program that writes it (`iso::emitted`), and found in a file.
 
+use std::fmt;
+
 use rnix::{Root, SyntaxKind};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +38,18 @@ pub struct NotCovered {
     pub reason: String,
 }
 
+impl fmt::Display for Feature {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Attribute => "attribute",
+            Kind::Import => "import",
+            Kind::Package => "package",
+            Kind::Filesystem => "filesystem",
+        };
+        write!(out, "{} ({kind})", self.name)
+    }
+}
+
 impl Feature {
     /// Whether a hardware configuration asks for it, in the form in which nixos-generate-config (24.05) writes it. Comments
     /// and options that are set to `false` do not count.
@@ -55,8 +69,7 @@ impl Feature {
             // Not the beginning of a longer name.
             Kind::Package => after(&code, name)
                 .any(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || "_-".contains(next))),
-            // The module `ext` is for ext2 and the others, `nfs` for nfs4.
-            Kind::Filesystem => code.contains(&format!("fsType=\"{name}")),
+            Kind::Filesystem => code.contains(&format!("fsType=\"{name}\"")),
         }
     }
 }
@@ -107,5 +120,6 @@ mod tests {
         assert!(!is_in(Kind::Attribute, "hypervGuest.enable"));
         assert!(!is_in(Kind::Package, "config.boot.kernelPackages.broadcom"));
         assert!(!is_in(Kind::Filesystem, "btrfs"));
+        assert!(!is_in(Kind::Filesystem, "z"));
     }
 }

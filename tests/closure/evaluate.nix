@@ -34,9 +34,12 @@ let
 in
 {
   inherit (closure)
+    automatic
     facts
-    skipped
     refuse
+    skipped
+    uncovered
+    warnings
     ;
   storePaths = map builtins.unsafeDiscardStringContext closure.storePaths;
   machines = builtins.mapAttrs (

@@ -40,6 +40,11 @@ impl Emitted {
 
 /// A machine with Nix, no network and what a network would give: the inputs and sources of the miniature nixpkgs.
 pub fn builder(nix: &str, emitted: &Emitted) -> Live {
+    builder_with(nix, emitted, &project().join("target/rig/nixpkgs"))
+}
+
+/// The same with another miniature nixpkgs.
+pub fn builder_with(nix: &str, emitted: &Emitted, nixpkgs: &Path) -> Live {
     let mut live = Live::bare(nix).with(&["--empty-store", "--bind", &format!("{}:/work", emitted.dir().display())]);
     let tool = format!("{}:/usr/local/sbin/nix-cfg-iso", shipped("nix-cfg-iso").display());
     live = live.with(&["--bind", &tool]);
@@ -48,7 +53,6 @@ pub fn builder(nix: &str, emitted: &Emitted) -> Live {
         let path = rig.join("inputs").join(input);
         live = live.with(&["--bind", &format!("{}:/inputs/{input}/source", path.display())]);
     }
-    let nixpkgs = project().join("target/rig/nixpkgs");
     live = live.with(&["--bind", &format!("{}:/inputs/nixpkgs/source", nixpkgs.display())]);
     let live = live.with(&["--bind", &format!("{}:/add-sources", rig.join("add-sources").display())]);
     live.sh(&format!(

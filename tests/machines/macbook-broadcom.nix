@@ -1,4 +1,5 @@
 # MacBook Pro: its wireless card needs Broadcom's driver.
+# Only where nixos/modules/installer/tools/nixos-generate-config.pl has broadcom_sta.
 {
   config,
   lib,

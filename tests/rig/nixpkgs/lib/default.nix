@@ -24,6 +24,7 @@ let
     functionArgs = function: function.__functionArgs or (builtins.functionArgs function);
     version = builtins.readFile ../.version;
     optional = condition: value: if condition then [ value ] else [ ];
+    subtractLists = remove: builtins.filter (value: !(builtins.elem value remove));
     intersectLists = left: builtins.filter (value: builtins.elem value left);
     optionalAttrs = condition: set: if condition then set else { };
     literalExpression = text: text;
@@ -69,6 +70,18 @@ let
       between: text: builtins.filter builtins.isString (builtins.split (lib.escape between) text);
     escape = builtins.replaceStrings [ "." ] [ "\\." ];
     hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
+    removePrefix =
+      prefix: text:
+      if lib.hasPrefix prefix text then
+        builtins.substring (builtins.stringLength prefix) (-1) text
+      else
+        text;
+    setAttrByPath =
+      path: value:
+      if path == [ ] then
+        value
+      else
+        { ${builtins.head path} = lib.setAttrByPath (builtins.tail path) value; };
     removeSuffix =
       suffix: text:
       let

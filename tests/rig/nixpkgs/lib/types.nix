@@ -22,6 +22,7 @@ let
       throw "The option ${named loc} has conflicting definition values:${listing defs}\nUse `lib.mkForce value` or `lib.mkDefault value` to change the priority on any of these definitions.";
   simple = name: check: {
     inherit name check;
+    description = name;
     merge = mergeEqual;
   };
   isDerivation = value: isAttrs value && (value.type or "") == "derivation";

@@ -1,0 +1,86 @@
+# Variants for what nixos-generate-config can write and variants.nix does not name.
+{
+  lib,
+  target,
+  # The folder of nixpkgs' modules.
+  modules,
+  # variants.nix, evaluated.
+  family,
+  # From a variant to its machine, and from its name and its machine to why it cannot be had (or null).
+  evaluate,
+  obstacle,
+  # What is not covered, as `nix-cfg-iso written` gives it.
+  new,
+}:
+let
+  kernelPackages = "config.boot.kernelPackages.";
+
+  # The variant that has it, or why there is none.
+  proposal =
+    what:
+    let
+      path = lib.splitString "." what.name;
+      option = lib.attrByPath path null target.options;
+      package = lib.removePrefix kernelPackages what.name;
+      is =
+        condition: reason: variant:
+        if condition then { inherit variant; } else { inherit reason; };
+    in
+    {
+      attribute = is (
+        option._type or null == "option" && option.type.description or null == "boolean"
+      ) "it is not an option that is switched on or off" { module = lib.setAttrByPath path true; };
+      import = is (builtins.pathExists (modules + what.name)) "this nixpkgs has no such module" {
+        imports = [ what.name ];
+      };
+      package = is (
+        lib.hasPrefix kernelPackages what.name && target.config.boot.kernelPackages ? ${package}
+      ) "it is not a package of kernel modules" { modulePackages = [ package ]; };
+      filesystem.variant = withFileSystems [ what ];
+    }
+    .${what.kind};
+  withFileSystems = types: {
+    module.fileSystems = lib.mapAttrs' (name: lib.nameValuePair "/variant/${name}") (
+      lib.genAttrs (map (what: what.name) types) family.fileSystem
+    );
+  };
+
+  # The name of a variant is that of what it covers; `zfs` would be one of variants.nix.
+  nameOf = what: if what.kind == "filesystem" then "fileSystems.${what.name}" else what.name;
+  try =
+    name: covers: proposed:
+    let
+      machine = evaluate (family.unknown proposed.variant);
+      reason = proposed.reason or (obstacle (builtins.head covers).name machine);
+    in
+    {
+      inherit name covers reason;
+      machine = if proposed ? variant then machine else null;
+    };
+
+  isFileSystem = what: what.kind == "filesystem";
+  filesystems = builtins.filter isFileSystem new;
+  together = try "fileSystems" filesystems { variant = withFileSystems filesystems; };
+  apart = map (what: try (nameOf what) [ what ] (proposal what));
+  others = apart (builtins.filter (what: !isFileSystem what) new);
+  tried =
+    others
+    ++ (
+      if filesystems == [ ] then
+        [ ]
+      else if together.reason == null then
+        [ together ]
+      else
+        apart filesystems
+    );
+  taken = builtins.filter (one: one.reason == null) tried;
+  machines = ones: builtins.listToAttrs (map (one: lib.nameValuePair one.name one.machine) ones);
+in
+{
+  machines = machines taken;
+  tried = machines (builtins.filter (one: one.machine != null) tried);
+  covered = builtins.concatMap (one: one.covers) taken;
+  uncovered = builtins.concatMap (one: map (what: what // { inherit (one) reason; }) one.covers) (
+    builtins.filter (one: one.reason != null) tried
+  );
+}
