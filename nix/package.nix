@@ -16,6 +16,8 @@ rustPlatform.buildRustPackage {
       ../calamares-module
       ../examples
       ../docs
+      # Cargo.toml names some of them.
+      (lib.fileset.fileFilter (file: file.hasExt "rs") ../tests)
     ];
   };
   cargoLock.lockFile = ../Cargo.lock;

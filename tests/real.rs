@@ -5,10 +5,10 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use common::real::{self, Tree, on_each_tree, server};
-use common::{Live, project, same};
+use common::{Live, copy, project, same, temporary};
 
 fn a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_told(tree: &Tree) {
     for nix in tree.versions() {
@@ -25,6 +25,30 @@ fn a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_told(tree: &Tree
         assert!(log.contains(" derivations, "), "{}\n{log}", said.err);
         assert_eq!(live.sh("ls -A /mnt").ok().out, "lost+found\n");
     }
+}
+
+/// nix/package.nix lists the sources; Cargo must be able to build the programs from what is on its list.
+fn the_nix_package_has_all_of_its_sources(tree: &Tree) {
+    let live = Live::bare("2.34").with(&[
+        "--bind",
+        &format!("{}:/nixpkgs", tree.path),
+        "--bind",
+        &format!("{}:/project", project().display()),
+    ]);
+    let script = "nix-instantiate --eval --read-write-mode --raw -E 'import /project/nix/package.nix {
+      lib = import /nixpkgs/lib;
+      rustPlatform.buildRustPackage = package: toString package.src;
+    }'";
+    let source = live.sh(script).ok().out;
+    let folder = temporary();
+    let source = Path::new(&source).file_name().unwrap();
+    copy(&live.state.path().join("live/store").join(source), folder.path());
+    let check = Command::new(env!("CARGO"))
+        .args(["check", "--quiet", "--offline", "--locked", "--bins"])
+        .env("CARGO_TARGET_DIR", project().join("target"))
+        .current_dir(folder.path())
+        .status();
+    assert!(check.unwrap().success());
 }
 
 fn the_errors_of_a_real_nixpkgs_are_explained(tree: &Tree) {
@@ -153,6 +177,7 @@ fn main() -> ExitCode {
         file!(),
         vec![
             on_each_tree(a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_told),
+            on_each_tree(the_nix_package_has_all_of_its_sources),
             on_each_tree(the_errors_of_a_real_nixpkgs_are_explained),
             on_each_tree(several_faults_of_a_real_configuration_are_found_in_one_run),
             on_each_tree(the_bar_moves_with_the_work_of_a_real_evaluation),
