@@ -16,7 +16,7 @@ help:
 	@echo "make static  the binary as it is shipped"
 	@echo "make docs    man page and shell completions, into target/docs"
 	@echo "make bench   size, start-up time, and the share of the helper's own work; into target/bench.json"
-	@echo "make fuzz    feed the reader of the store's image with damaged images, for an hour"
+	@echo "make fuzz    feed damaged images to the squashfs reader, for an hour"
 
 demo: static rig
 	tests/rig/demo
@@ -66,7 +66,7 @@ bench: static rig
 
 # For an hour; more with SECONDS=…
 fuzz: tools
-	tests/fuzz $(or $(SECONDS),3600)
+	crates/squashfs-image/fuzz/run $(or $(SECONDS),3600)
 
 clean:
 	cargo clean

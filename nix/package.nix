@@ -11,6 +11,7 @@ rustPlatform.buildRustPackage {
     fileset = lib.fileset.unions [
       ../Cargo.toml
       ../Cargo.lock
+      ../crates
       ../src
       ../nix
       ../calamares-module
@@ -25,7 +26,7 @@ rustPlatform.buildRustPackage {
   doCheck = false;
   meta = {
     inherit (manifest.package) description;
-    homepage = manifest.package.repository;
+    homepage = manifest.workspace.package.repository;
     license = lib.licenses.mit;
     mainProgram = "nix-cfg-install";
     platforms = lib.platforms.linux;

@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use common::{Live, copy, project, run, temporary};
+use common::{Live, copy, project, run, shipped, temporary};
 use tempfile::TempDir;
 
 const UUID: [&str; 4] = [
@@ -33,7 +33,7 @@ fn root() -> String {
 
 /// A live system that copies from `store`.
 fn live(store: &Path) -> Live {
-    let example = project().join("target/x86_64-unknown-linux-gnu/release/examples/copy-closure");
+    let example = shipped("examples/copy-closure");
     let bind = format!("{}:/usr/local/sbin/copy-closure", example.display());
     Live::new("2.26").with(&["--store", store.to_str().unwrap(), "--bind", &bind])
 }

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use squashfs_image::Reader;
 
 use super::remove;
 use crate::interrupt::Interrupted;
 use crate::nix::explain::damaged;
 use crate::store::database::Record;
-use crate::store::image::{Image, Reader};
+use crate::store::image::Image;
 use crate::store::nar::Archive;
 use crate::store::source::{Mounted, Unreadable};
 
