@@ -44,6 +44,7 @@ vm: static
 
 check: lint
 	cargo test --lib --bins --examples
+	cargo test --package squashfs-image
 
 lint: tools
 	.ci/lint
