@@ -11,6 +11,7 @@ use super::machine::KEY_FILE;
 use crate::mounts;
 use crate::report::Problem;
 use crate::tree::hardware::FILE_NAME;
+use crate::tree::source::INSTALLED;
 
 /// Who may do what with the root directory of an installed system.
 const ROOT_MODE: u32 = 0o755;
@@ -40,7 +41,7 @@ impl Target {
     /// Where the configuration is installed.
     #[must_use]
     pub fn etc_nixos(&self) -> PathBuf {
-        self.root.join("etc/nixos")
+        self.inside(INSTALLED)
     }
 
     /// Where the new `etc/nixos` is made before it is swapped in: on the same file system.

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use tempfile::TempDir;
 
 use super::activity::{EVALUATION, Tracker, WATCHED};
 use super::command::{Invocation, Runner, Stream};
 use super::explain;
 use super::facts::{EXPRESSION, Facts};
+use super::installed;
 use super::literal::string;
 use crate::report::Problem;
-use crate::tree::source::{CONFIGURATION, Kind};
+use crate::tree::source::{CONFIGURATION, INSTALLED, Kind};
 
 /// A configuration that can be evaluated.
 #[derive(Debug, Clone)]
@@ -63,7 +65,7 @@ pub struct Evaluated {
 /// An explained [`Problem`] when Nix cannot evaluate the flake.
 pub fn hosts(runner: &Runner, root: &Path) -> Result<Vec<String>> {
     let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", "builtins.attrNames"]);
-    let text = run(runner, invocation, root, &mut Facts::default(), &mut |_, _| {})?;
+    let text = run(runner, invocation, (root, root), &mut Facts::default(), &mut |_, _| {})?;
     serde_json::from_str(&text).context("Nix printed host names that are not JSON")
 }
 
@@ -80,15 +82,21 @@ pub fn evaluate(
     on_part: OnPart<'_>,
 ) -> Result<Evaluation> {
     let root = &configuration.root;
-    let invocation = match configuration.kind {
-        Kind::Channel => channel(root, lenience),
+    let mut facts = Facts::default();
+    let said = match configuration.kind {
+        Kind::Channel => {
+            let empty = TempDir::new().context("Failed to make a temporary directory")?;
+            let invocation = installed::at_etc_nixos(channel(lenience), root, empty.path());
+            run(runner, invocation, (root, Path::new(INSTALLED)), &mut facts, on_part)
+        }
         Kind::Flake => {
-            nix_eval(root, "nixosConfigurations").args(["--apply", &of_flake(configuration.host.as_deref(), lenience)])
+            let apply = of_flake(configuration.host.as_deref(), lenience);
+            let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", &apply]);
+            run(runner, invocation, (root, root), &mut facts, on_part)
         }
     };
-    let mut facts = Facts::default();
     let toplevel =
-        match run(runner, invocation, root, &mut facts, on_part) {
+        match said {
             Ok(text) => Ok(serde_json::from_str(&text)
                 .context("Nix printed an evaluation that is not the JSON that was asked for")?),
             Err(error) => Err(error.downcast::<Problem>()?),
@@ -111,17 +119,17 @@ pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize, image: bool) -
     );
     let mut facts = Facts::default();
     let invocation = nix_eval(dir, "iso").args(["--apply", &apply]);
-    let toplevel = match run(runner, invocation, dir, &mut facts, &mut |_, _| {}) {
+    let toplevel = match run(runner, invocation, (dir, dir), &mut facts, &mut |_, _| {}) {
         Ok(text) => Ok(serde_json::from_str(&text).context("Nix printed an evaluation that is not JSON")?),
         Err(error) => Err(error.downcast::<Problem>()?),
     };
     Ok(Evaluation { facts, toplevel })
 }
 
-fn channel(root: &Path, lenience: Lenience) -> Invocation {
+fn channel(lenience: Lenience) -> Invocation {
     // `--eval` alone would not write the .drv files.
     let invocation = Invocation::new("nix-instantiate").args(["--eval", "--strict", "--json", "--read-write-mode"]);
-    let file = root.join(CONFIGURATION);
+    let file = Path::new(INSTALLED).join(CONFIGURATION);
     if lenience == Lenience::default() {
         return invocation
             .arg("-I")
@@ -211,8 +219,14 @@ fn nix_eval(root: &Path, attribute: &str) -> Invocation {
         .arg(format!("path:{}#{attribute}", root.display()))
 }
 
-/// Runs Nix and gives its stdout; what it tells on stderr goes to `facts`.
-fn run(runner: &Runner, invocation: Invocation, root: &Path, facts: &mut Facts, on_part: OnPart<'_>) -> Result<String> {
+/// Runs Nix and gives its stdout; what it tells on stderr goes to `facts`. The tree is at `root`, and Nix sees it at `seen`.
+fn run(
+    runner: &Runner,
+    invocation: Invocation,
+    (root, seen): (&Path, &Path),
+    facts: &mut Facts,
+    on_part: OnPart<'_>,
+) -> Result<String> {
     let mut tracker = Tracker::default();
     let invocation = invocation.args(WATCHED).arg(EVALUATION);
     let finished = runner.run(&invocation, &mut |stream, line| {
@@ -226,7 +240,12 @@ fn run(runner: &Runner, invocation: Invocation, root: &Path, facts: &mut Facts, 
     if finished.status.success() {
         return Ok(finished.text()?.to_owned());
     }
-    Err(explain::explain(&said.join("\n"), Some(root)).into())
+    let said = said.join("\n");
+    if let Some(problem) = installed::not_mounted(finished.status.code(), &said) {
+        return Err(problem.into());
+    }
+    let said = said.replace(&format!("{}/", seen.display()), &format!("{}/", root.display()));
+    Err(explain::explain(&said, Some(root)).into())
 }
 
 /// The host to install: `wanted` (from a flag or the settings), the only one, or the one named like the machine.

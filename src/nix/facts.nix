@@ -53,6 +53,8 @@ let
         || user.password or null != null
         || user.initialPassword or null != null;
       password_file = toString (user.hashedPasswordFile or null);
+      # Whether the system brings the store path that the file is in.
+      password_file_kept = builtins.hasContext (toString (user.hashedPasswordFile or null));
       key = ssh.keys or [ ] ++ ssh.keyFiles or [ ] != [ ];
     };
 

@@ -88,6 +88,8 @@ pub struct Account {
     pub password: bool,
     /// `hashedPasswordFile`; empty when there is none.
     pub password_file: String,
+    /// Whether that file belongs to the system's closure.
+    pub password_file_kept: bool,
     /// Whether it has an SSH key.
     pub key: bool,
 }

@@ -6,4 +6,5 @@ pub mod environment;
 pub mod eval;
 pub mod explain;
 pub mod facts;
+pub mod installed;
 pub mod literal;

@@ -29,7 +29,7 @@ pub struct Hardware {
 /// # Errors
 /// A [`Problem`] when several files would do (it lists them), or `named` leaves the tree.
 pub fn choose(root: &Path, kind: Kind, host: Option<&str>, named: Option<&Path>) -> Result<Hardware> {
-    let imported = imports(root);
+    let imported = imports(root, FILE_NAME);
     let chosen = |path: PathBuf, reason: String| Hardware {
         imported: imported.contains(&path),
         path,
@@ -147,14 +147,14 @@ pub(super) fn normal(path: &Path) -> Option<PathBuf> {
     (!out.as_os_str().is_empty()).then_some(out)
 }
 
-/// The paths of files named [`FILE_NAME`] that any Nix file of the tree names by a relative path literal, relative to the
+/// The paths of files named `name` that any Nix file of the tree names by a relative path literal, relative to the
 /// tree, sorted, without duplicates.
-fn imports(root: &Path) -> Vec<PathBuf> {
+pub(super) fn imports(root: &Path, name: &str) -> Vec<PathBuf> {
     // Parsing is slow, and most files do not name it.
-    let files = nix_files(root).filter(|(_, text)| text.contains(FILE_NAME));
+    let files = nix_files(root).filter(|(_, text)| text.contains(name));
     let mut found: Vec<PathBuf> = files
         .flat_map(|(file, text)| {
-            let literals = path_literals(&text).into_iter();
+            let literals = path_literals(&text, name).into_iter();
             literals.map(move |literal| file.with_file_name(literal))
         })
         .filter_map(|path| normal(&path))
@@ -164,13 +164,13 @@ fn imports(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn path_literals(text: &str) -> Vec<PathBuf> {
+fn path_literals(text: &str, name: &str) -> Vec<PathBuf> {
     let root = rnix::Root::parse(text).syntax();
     let tokens = root.descendants_with_tokens().filter_map(rnix::NodeOrToken::into_token);
     tokens
         .filter_map(ast::PathContent::cast)
         .map(|token| token.syntax().text().to_owned())
-        .filter(|text| text.starts_with('.') && text.rsplit('/').next() == Some(FILE_NAME))
+        .filter(|text| text.starts_with('.') && text.rsplit('/').next() == Some(name))
         .map(PathBuf::from)
         .collect()
 }

@@ -16,10 +16,18 @@ use crate::report::Problem;
 /// The two standard places, the first that exists wins. `/tmp/nix-cfg` is how a person overrides what the ISO brought.
 pub const STANDARD_PLACES: [&str; 2] = ["/tmp/nix-cfg", "/iso/nix-cfg"];
 
+/// Where the installed system has its configuration.
+pub const INSTALLED: &str = "/etc/nixos";
+
 /// The file that makes a tree a channel configuration.
 pub const CONFIGURATION: &str = "configuration.nix";
 /// The file that makes a tree a flake.
 pub const FLAKE: &str = "flake.nix";
+
+/// An entry point of NixOS 26.05 and later: an expression that brings its own nixpkgs and gives a system, or several by name
+/// (nixos-rebuild and nixos-install take it before configuration.nix). It is not installed from here: mostly it downloads
+/// its nixpkgs while it is evaluated, and it cannot be evaluated by the flake that builds an ISO (`builtins.currentSystem`).
+pub const SYSTEM: &str = "system.nix";
 
 /// The two kinds of configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +91,7 @@ fn open_source(path: &Path, why: &str) -> Result<Source> {
         (true, true) => (Kind::Flake, format!("{FLAKE} goes before {CONFIGURATION}, it has both")),
         (true, false) => (Kind::Flake, format!("it has {FLAKE}")),
         (false, true) => (Kind::Channel, format!("it has {CONFIGURATION}")),
+        (false, false) if has(SYSTEM) => return Err(only_system(path).into()),
         (false, false) => {
             return Err(Problem::error("source-empty", format!("{} is not a NixOS configuration", path.display()))
                 .because(format!("It has neither {FLAKE} nor {CONFIGURATION} at its top. {}", nested(path)))
@@ -100,6 +109,20 @@ fn open_source(path: &Path, why: &str) -> Result<Source> {
         reason: format!("Using the {name} {}: {why}; {what}.", path.display()),
         dir,
     })
+}
+
+fn only_system(path: &Path) -> Problem {
+    Problem::error(
+        "source-system-nix",
+        format!("{} has {SYSTEM} as its entry point, which cannot be installed from here", path.display()),
+    )
+    .because(format!(
+        "{SYSTEM} (NixOS 26.05 and later) brings a nixpkgs of its own, and no lock says what of it an ISO has to hold."
+    ))
+    .remedy(format!(
+        "Write a {FLAKE} beside it whose `nixosConfigurations.NAME` has the same modules, with the nixpkgs as an input; or \
+         put the modules into a {CONFIGURATION}, which takes the nixpkgs of the ISO."
+    ))
 }
 
 /// Names a folder one level down that would do: the usual mistake is one folder too many.
@@ -206,6 +229,14 @@ mod tests {
         let error = choose(None, &[wrong.path(), right.path()]).unwrap_err().to_string();
         assert!(error.contains("neither flake.nix nor configuration.nix"), "{error}");
         assert!(error.contains("inner has one"), "{error}");
+    }
+
+    #[test]
+    fn a_system_nix_alone_is_called_what_it_is() {
+        let only = tree(&[SYSTEM]);
+        let error = choose(Some((only.path(), "--source")), &[]).unwrap_err().to_string();
+        assert!(error.contains("has system.nix as its entry point"), "{error}");
+        assert!(error.contains("Write a flake.nix beside it"), "{error}");
     }
 
     #[test]

@@ -93,6 +93,24 @@ fn add_module(tree: &Path, text: &str) {
     );
 }
 
+/// The flake's host alpha with the password file `file` and no other way in.
+fn password_file(tree: &Path, file: &str) {
+    write(tree, "hosts/alpha/pw", "$6$x");
+    write(
+        tree,
+        "hosts/alpha/users.nix",
+        &format!(
+            "{{ lib, ... }}: {{ users.mutableUsers = false; users.users.ada = {{ initialHashedPassword = lib.mkForce null; hashedPasswordFile = {file}; }}; }}"
+        ),
+    );
+    edit(
+        tree,
+        "hosts/alpha/default.nix",
+        "./hardware-configuration.nix",
+        "./hardware-configuration.nix ./users.nix",
+    );
+}
+
 /// Configurations that would not install, boot, or let anybody in, and some that a person should know something of.
 pub fn broken() -> Vec<Case> {
     let mut cases = modules();
@@ -225,11 +243,11 @@ fn modules() -> Vec<Case> {
                 "error broken modules/more.nix:5:10",
                 "error broken modules/more.nix:6:10",
                 "error package-platform modules/more.nix:7:10",
-                "error not-on-medium modules/more.nix:7:10",
                 "error not-on-medium modules/more.nix:3:10",
-                "error not-on-medium modules/more.nix:6:10",
-                "error not-on-medium modules/more.nix:5:10",
                 "error not-on-medium modules/more.nix:4:10",
+                "error not-on-medium modules/more.nix:5:10",
+                "error not-on-medium modules/more.nix:6:10",
+                "error not-on-medium modules/more.nix:7:10",
             ],
         ),
         module(
@@ -320,6 +338,29 @@ fn values() -> Vec<Case> {
             "nobody-gets-in-yet",
             "{ lib, ... }: { users.users.alice.initialHashedPassword = lib.mkForce null; }",
             &["warning nobody-can-log-in"],
+        ),
+        module(
+            "password-file-absent",
+            "{ lib, ... }: { users.mutableUsers = false; users.users.alice = { initialHashedPassword = lib.mkForce null; hashedPasswordFile = \"/etc/nixos/pw\"; }; }",
+            &["warning password-file-missing", "error nobody-can-log-in"],
+        ),
+        case(
+            "password-file-of-a-flake",
+            "flake",
+            |tree| password_file(tree, "toString ./pw"),
+            &["warning password-file-missing", "error nobody-can-log-in"],
+        ),
+        case(
+            "system-nix-beside-configuration-nix",
+            "channel",
+            |tree| {
+                write(
+                    tree,
+                    "system.nix",
+                    "import <nixpkgs/nixos> { configuration = ./configuration.nix; }",
+                )
+            },
+            &["warning system-nix system.nix"],
         ),
         module(
             "key-without-server",
@@ -614,6 +655,28 @@ pub fn good() -> Vec<Case> {
             add_module(
                 tree,
                 "{ lib, ... }: { users.mutableUsers = false; users.users.alice = { initialHashedPassword = lib.mkForce null; hashedPasswordFile = \"/run/secrets/alice\"; }; }",
+            );
+        }),
+        channel("password-file-of-the-tree", |tree| {
+            write(tree, "pw", "$6$x");
+            add_module(
+                tree,
+                "{ lib, ... }: { users.mutableUsers = false; users.users.alice = { initialHashedPassword = lib.mkForce null; hashedPasswordFile = toString ../pw; }; }",
+            );
+        }),
+        case(
+            "password-file-that-a-flake-brings",
+            "flake",
+            |tree| password_file(tree, "\"${./pw}\""),
+            &[],
+        ),
+        channel("module-called-system-nix", |tree| {
+            write(tree, "system.nix", "{ environment.etc.x.text = \"x\"; }");
+            edit(
+                tree,
+                "configuration.nix",
+                "./modules/greeter.nix",
+                "./modules/greeter.nix ./system.nix",
             );
         }),
         case("grub-on-bios", "channel", move |tree| add_module(tree, grub), &[])

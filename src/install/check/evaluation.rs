@@ -88,7 +88,11 @@ impl Partial {
             | "boot-needs-uefi"
             | "grub-device-missing"
             | "grub-device-other" => return true,
-            "login-unknown" | "password-immutable" | "nobody-can-log-in" | "nobody-is-root" => "users",
+            "login-unknown"
+            | "password-immutable"
+            | "password-file-missing"
+            | "nobody-can-log-in"
+            | "nobody-is-root" => "users",
             "option-missing" => "ption",
             code if code.starts_with("boot") || code.starts_with("grub") || code.starts_with("esp") => "boot",
             "keymap-differs" => "console",

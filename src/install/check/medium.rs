@@ -55,7 +55,11 @@ pub fn missing(sources: &[Missing], root: &Path) -> Vec<Problem> {
         .map(|(package, option, sources)| (option.is_none(), one_missing(package, option.as_deref(), sources, root)))
         .collect();
     // What the user's own files name comes first, then what an option brings; of a whole other system a few tell it.
-    problems.sort_by_key(|(no_option, problem)| (problem.place.is_none(), *no_option));
+    problems.sort_by_cached_key(|(no_option, problem)| {
+        let place = problem.place.as_ref();
+        let place = place.map(|place| (place.file.clone(), place.line, place.column));
+        (place.is_none(), *no_option, place, problem.what.clone())
+    });
     let more = problems.len().saturating_sub(PACKAGES_SHOWN);
     let mut problems: Vec<Problem> = problems
         .into_iter()

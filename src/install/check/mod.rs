@@ -93,7 +93,7 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
         job.report.note(&format!("Host: {host}, because {reason}."));
         configuration.host = Some(host);
     }
-    let problems = values::judge(&known, &hardware, machine, job);
+    let problems = values::judge(&known, (root, &hardware), machine, job);
     found.extend(values::assertions(&known, root, &problems));
     found.extend(problems);
     let sources = sources(job, source.kind, root)?;
@@ -127,6 +127,7 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
 fn look(job: &Job<'_>, root: &Path, kind: Kind, found: &mut Found<'_>) -> Result<Vec<Broken>> {
     found.extend(lint::links(root));
     found.extend(lint::secrets(root, kind));
+    found.extend(lint::entry(root, kind));
     let mut broken = Vec::new();
     for suspect in lint::modules(root, kind) {
         // Nix's grammar grows: what it can read is no fault.

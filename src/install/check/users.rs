@@ -1,13 +1,21 @@
 //! Who can log in: the accounts of the configuration against the login name and the password that were typed.
 
+use std::path::Path;
+
 use crate::install::choices::Choices;
 use crate::nix::facts::{Account, Users};
 use crate::report::Problem;
+use crate::tree::source::INSTALLED;
 
-/// The problems of the accounts. That nobody can log in is an error only where nothing can be done afterwards.
+/// The problems of the accounts; `tree` is what becomes the target's /etc/nixos. That nobody can log in is an error only where
+/// nothing can be done afterwards.
 #[must_use]
-pub fn users(users: &Users, choices: &Choices) -> Vec<Problem> {
-    let mut problems: Vec<Problem> = Vec::new();
+pub fn users(users: &Users, choices: &Choices, tree: &Path) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = users
+        .accounts
+        .iter()
+        .filter_map(|account| lost_file(account, tree))
+        .collect();
     if let Some(login) = &choices.login {
         let known = users.accounts.iter().any(|account| account.name == *login);
         if !known && !users.elsewhere {
@@ -15,9 +23,9 @@ pub fn users(users: &Users, choices: &Choices) -> Vec<Problem> {
         }
     }
     if choices.password_typed && !users.mutable {
-        problems.push(password_lost(choices.login.as_deref(), users));
+        problems.push(password_lost(choices.login.as_deref(), users, tree));
     }
-    let way_in = |account: &Account| gets_in(account, users, choices);
+    let way_in = |account: &Account| gets_in(account, users, choices, tree);
     if users.elsewhere || users.no_password_login {
         return problems;
     }
@@ -35,13 +43,57 @@ pub fn users(users: &Users, choices: &Choices) -> Vec<Problem> {
 
 /// Whether somebody can become `account`: by a password that lasts, by a key where there is an SSH server, or without
 /// being asked.
-fn gets_in(account: &Account, users: &Users, choices: &Choices) -> bool {
+fn gets_in(account: &Account, users: &Users, choices: &Choices, tree: &Path) -> bool {
     let typed = choices.password_typed && users.mutable && choices.login.as_deref() == Some(&account.name);
-    account.password
-        || !account.password_file.is_empty()
-        || typed
-        || users.sshd && account.key
-        || users.autologin.contains(&account.name)
+    has_password(account, tree) || typed || users.sshd && account.key || users.autologin.contains(&account.name)
+}
+
+/// Whether the configuration brings a password for `account`, or names a file that may have one by then.
+fn has_password(account: &Account, tree: &Path) -> bool {
+    account.password || !account.password_file.is_empty() && lost_file(account, tree).is_none()
+}
+
+/// A password file that is known not to be on the installed system. NixOS then creates the user without a password.
+fn lost_file(account: &Account, tree: &Path) -> Option<Problem> {
+    let file = Path::new(&account.password_file);
+    let (why, remedy) = if let Ok(inside) = file.strip_prefix(INSTALLED) {
+        if tree.join(inside).symlink_metadata().is_ok() {
+            return None;
+        }
+        (
+            "The configuration becomes the new /etc/nixos, and it has no such file.".to_owned(),
+            "Add the file to the configuration, or correct its path.".to_owned(),
+        )
+    } else if file.starts_with("/nix/store") && !account.password_file_kept {
+        (
+            "It is a path of this machine's store that the system does not bring with it: `toString ./file` in a flake \
+             makes such a path."
+                .to_owned(),
+            format!(
+                "Name the file's place on the installed system instead: {INSTALLED}/…, or use `hashedPassword` (mkpasswd \
+                 makes one)."
+            ),
+        )
+    } else {
+        return None;
+    };
+    // A store path's hash says nothing to a person, and is another for each change.
+    let name = match file.strip_prefix("/nix/store") {
+        Ok(inside) if inside.components().count() > 1 => inside.components().skip(1).collect(),
+        _ => file.to_owned(),
+    };
+    Some(
+        Problem::warning(
+            "password-file-missing",
+            format!(
+                "The installed system will not have the password file of the user `{}`: {}",
+                account.name,
+                name.display()
+            ),
+        )
+        .because(why)
+        .remedy(remedy),
+    )
 }
 
 fn people(users: &Users) -> String {
@@ -72,7 +124,7 @@ fn login_unknown(login: &str, users: &Users) -> Problem {
     ))
 }
 
-fn password_lost(login: Option<&str>, users: &Users) -> Problem {
+fn password_lost(login: Option<&str>, users: &Users, tree: &Path) -> Problem {
     let own = users
         .accounts
         .iter()
@@ -80,7 +132,7 @@ fn password_lost(login: Option<&str>, users: &Users) -> Problem {
     let what = "The password that was typed would not last";
     let why = "The configuration has `users.mutableUsers = false`: passwords come from the configuration alone.";
     // With a password of its own the user gets in all the same, with another one.
-    if own.is_some_and(|account| account.password || !account.password_file.is_empty()) {
+    if own.is_some_and(|account| has_password(account, tree)) {
         return Problem::warning("password-immutable", what)
             .because(format!(
                 "{why} It has one for this user already, and that one is valid."
@@ -147,7 +199,10 @@ mod tests {
             ..Choices::default()
         };
         let told = |problem: Problem| format!("{:?} {}", problem.severity, problem.code);
-        users(config, &choices).into_iter().map(told).collect()
+        users(config, &choices, Path::new("/nonexistent"))
+            .into_iter()
+            .map(told)
+            .collect()
     }
 
     #[test]
@@ -177,5 +232,24 @@ mod tests {
             told(&config(false, true), "alice", true),
             ["Warning password-immutable"]
         );
+    }
+
+    #[test]
+    fn a_password_file_that_will_not_be_there_lets_nobody_in() {
+        let tree = tempfile::tempdir().unwrap();
+        std::fs::write(tree.path().join("pw"), "x").unwrap();
+        let told = |file: &str, kept| {
+            let mut config = config(false, false);
+            config.accounts[0].password_file = file.to_owned();
+            config.accounts[0].password_file_kept = kept;
+            let problems = users(&config, &Choices::default(), tree.path());
+            problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
+        };
+        let lost = ["password-file-missing", "nobody-can-log-in"];
+        assert_eq!(told("/etc/nixos/pw", false), [""; 0]);
+        assert_eq!(told("/etc/nixos/other", false), lost);
+        assert_eq!(told("/run/secrets/pw", false), [""; 0]);
+        assert_eq!(told("/nix/store/x-source/pw", false), lost);
+        assert_eq!(told("/nix/store/x-pw", true), [""; 0]);
     }
 }

@@ -9,14 +9,15 @@ use crate::install::{Job, hardware_files};
 use crate::nix::facts::Assertion;
 use crate::report::Problem;
 use crate::tree::hardware::Hardware;
+use crate::tree::source::INSTALLED;
 
 /// What the values of the configuration tell, beside what was decided outside it.
-pub fn judge(known: &Known, hardware: &Hardware, machine: &Machine, job: &Job<'_>) -> Vec<Problem> {
+pub fn judge(known: &Known, (root, hardware): (&Path, &Hardware), machine: &Machine, job: &Job<'_>) -> Vec<Problem> {
     let (facts, choices) = (&known.facts, &job.choices);
     let mut problems = Vec::new();
     let mut absent = Vec::new();
     match &facts.users {
-        Some(users) => problems.extend(users::users(users, choices)),
+        Some(users) => problems.extend(users::users(users, choices, root)),
         None => absent.push("who can log in"),
     }
     match &facts.boot {
@@ -104,12 +105,13 @@ pub fn assertions(known: &Known, root: &Path, told: &[Problem]) -> Vec<Problem> 
     problems
 }
 
-/// `file` relative to the tree, if it is in it: a flake is evaluated from its copy in the store.
+/// `file` relative to the tree, if it is in it: a flake is evaluated from its copy in the store, a channel configuration
+/// where the installed system has it.
 fn in_tree(file: &str, root: &Path) -> Option<PathBuf> {
     let file = Path::new(file);
     let inside = match file.strip_prefix("/nix/store") {
         Ok(in_store) => in_store.components().skip(1).collect(),
-        Err(_) => file.strip_prefix(root).ok()?.to_owned(),
+        Err(_) => file.strip_prefix(INSTALLED).ok()?.to_owned(),
     };
     root.join(&inside).is_file().then_some(inside)
 }

@@ -39,6 +39,19 @@ impl Invocation {
         self
     }
 
+    /// The same, started by `outer`, which takes a command line after its own arguments.
+    #[must_use]
+    pub fn inside(self, outer: Self) -> Self {
+        let mut args = outer.args;
+        args.push(self.program);
+        args.extend(self.args);
+        Self {
+            program: outer.program,
+            args,
+            ..self
+        }
+    }
+
     /// Hands `bytes` to the program on its stdin. They are never logged: this is the way for secrets.
     #[must_use]
     pub fn stdin(mut self, bytes: Vec<u8>) -> Self {
