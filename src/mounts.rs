@@ -29,6 +29,12 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// Whether the kernel reads it from a block device.
+    #[must_use]
+    pub fn is_on_disk(&self) -> bool {
+        fs::metadata(&self.source).is_ok_and(|meta| meta.file_type().is_block_device())
+    }
+
     /// The subvolume as the kernel names it: `/home`, or `/` for the top level.
     #[must_use]
     pub fn subvolume(&self) -> Option<&str> {
@@ -56,13 +62,22 @@ pub fn at(path: &Path) -> Option<Mount> {
     below(&real).into_iter().rfind(|mount| mount.at == real)
 }
 
+/// The file system that `path` is on, or will be when it is made.
+#[must_use]
+pub fn holder(path: &Path) -> Option<Mount> {
+    let real = path.ancestors().find_map(|folder| fs::canonicalize(folder).ok())?;
+    let all = below(Path::new("/")).into_iter();
+    let above = all.filter(|mount| real.starts_with(&mount.at));
+    // Of several at one place, the last.
+    above.max_by_key(|mount| mount.at.components().count())
+}
+
 /// Those of `mounts` that are disks: what the kernel provides is mounted by who needs it.
 #[must_use]
 pub fn disks(mounts: Vec<Mount>) -> Vec<Mount> {
     let is_disk = |mount: &Mount| {
-        let device = fs::metadata(&mount.source).is_ok_and(|meta| meta.file_type().is_block_device());
         // What else is a part of a file system was bound there.
-        device && (mount.part == Path::new("/") || mount.subvolume().map(Path::new) == Some(&mount.part))
+        mount.is_on_disk() && (mount.part == Path::new("/") || mount.subvolume().map(Path::new) == Some(&mount.part))
     };
     mounts.into_iter().filter(is_disk).collect()
 }
@@ -121,6 +136,10 @@ mod tests {
         assert_eq!(at(Path::new("/proc")).expect("it is mounted").kind, "proc");
         assert_eq!(at(Path::new("/proc/self")), None);
         assert!(disks(below(Path::new("/proc"))).is_empty());
+        assert_eq!(
+            holder(Path::new("/proc/self/not/yet")).expect("it is mounted").kind,
+            "proc"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod common;
 
 use common::gui::{Gui, dialog};
+use common::{attach, detach};
 use serde_json::{Value, json};
 
 /// For what does not depend on the version.
@@ -33,18 +34,13 @@ fn root(device: &str, fs: &str) -> Value {
     json!({"device": device, "mountPoint": "/", "fs": fs, "fsName": fs, "uuid": "", "claimed": true})
 }
 
-/// Makes /dev/rig-root, an empty btrfs, …
-const BTRFS: &str = "
-    truncate -s 600M /root.img && mkfs.btrfs -q /root.img
-    [ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
-    for i in 1 2 3; do
-      loop=$(losetup -f | cut -d' ' -f1)
-      { [ -e $loop ] || mknod $loop b 7 ${loop#/dev/loop}; } && losetup $loop /root.img && break
-    done
-    ln -s $loop /dev/rig-root";
-
-/// … and gives the loop device back, which is one of the whole host.
-const BTRFS_OFF: &str = "umount -R /installed /tmp/calamares-root-* 2> /dev/null; losetup -d $loop";
+/// Makes /dev/root, an empty btrfs.
+fn btrfs() -> String {
+    format!(
+        "truncate -s 600M /root.img && mkfs.btrfs -q /root.img; {}",
+        attach("/root.img", "root")
+    )
+}
 
 /// As calamares-nixos-extensions 0.3.23 has it.
 const MOUNT_CONF: &str = "---
@@ -67,17 +63,18 @@ fn on_btrfs_and_a_bios_grub_goes_by_the_uuid_and_the_subvolumes_are_those_that_a
         bios(
             &mut gui,
             &json!({"installPath": "@device@"}),
-            &json!([root("/dev/rig-root", "btrfs")]),
+            &json!([root("/dev/root", "btrfs")]),
         );
         gui.file("modules/mount.conf", MOUNT_CONF);
         let said = gui.run_between(
-            BTRFS,
+            &btrfs(),
             &format!(
                 "mkdir /installed /files
-                 mount $loop /installed && cp -r /installed/etc/nixos/. /files/
+                 mount $root /installed && cp -r /installed/etc/nixos/. /files/
                  btrfs subvolume list /installed > /files/subvolumes
-                 mount -o subvol=nix $loop /installed/nix && ls /installed/nix/store > /files/store
-                 {BTRFS_OFF}"
+                 mount -o subvol=nix $root /installed/nix && ls /installed/nix/store > /files/store
+                 {}",
+                detach("root")
             ),
         );
         assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
@@ -110,16 +107,17 @@ fn a_disk_that_is_mounted_again_by_hand_has_the_options_that_it_had() {
     let broken = "environment.etc.broken.source = pkgs.glue \"broken\" { } \"exit 7\";\n  system.stateVersion";
     common::edit(&tree, "configuration.nix", "system.stateVersion", broken);
     let mut gui = Gui::new(CALAMARES, "channel").with_tree(tree);
-    gui.partitioned["partitions"] = json!([root("/dev/rig-root", "btrfs")]);
+    gui.partitioned["partitions"] = json!([root("/dev/root", "btrfs")]);
     gui.file("modules/mount.conf", MOUNT_CONF);
     let said = gui.run_between(
-        BTRFS,
+        &btrfs(),
         &format!(
             "grep -q calamares-root /proc/self/mountinfo && exit 90
              sed -i /broken/d /tmp/nix-cfg/configuration.nix
              sed -n 's/^sudo \\(nix-cfg-install.*\\)/\\1/p' /calamares.log | bash -ex || code=91
              grep calamares-root /proc/self/mountinfo > /mounted
-             {BTRFS_OFF}"
+             {}",
+            detach("root")
         ),
     );
     assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);

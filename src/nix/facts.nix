@@ -110,6 +110,10 @@ let
       grub_devices = words (
         if grub ? mirroredBoots then concatMap (boot: boot.devices) grub.mirroredBoots else grub.devices
       );
+      grub_paths = if grub ? mirroredBoots then map (boot: boot.path) grub.mirroredBoots else [ "/boot" ];
+      # GRUB for ZFS is another package; then it is not asked.
+      grub_version = if grub.enable then (builtins.parseDrvName os.pkgs.grub2.name).version else "";
+      grub_probe = if grub.enable then "${os.pkgs.grub2}/bin/grub-probe" else "";
       grub_efi = grub.efiSupport;
       grub_removable = grub.efiInstallAsRemovable;
       touch_efi_variables = loader.efi.canTouchEfiVariables;

@@ -104,6 +104,12 @@ pub struct Boot {
     pub grub_devices: Vec<String>,
     /// `boot.loader.grub.efiSupport`.
     pub grub_efi: bool,
+    /// Where GRUB reads its kernels: `/boot`.
+    pub grub_paths: Vec<String>,
+    /// Its version.
+    pub grub_version: String,
+    /// The path of its grub-probe; it need not be in the live system's store.
+    pub grub_probe: String,
     /// `boot.loader.grub.efiInstallAsRemovable`.
     pub grub_removable: bool,
     /// `boot.loader.efi.canTouchEfiVariables`.

@@ -120,6 +120,23 @@ impl Said {
     }
 }
 
+/// Shell that makes a loop device of `image`, as /dev/`name` and `$name`. [`detach`] gives it back: it is one of the host's.
+pub fn attach(image: &str, name: &str) -> String {
+    format!(
+        "[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+         for attempt in 1 2 3 4 5; do
+           {name}=$(losetup -f | cut -d' ' -f1)
+           {{ [ -e ${name} ] || mknod ${name} b 7 ${{{name}#/dev/loop}}; }} && losetup ${name} {image} && break
+         done
+         ln -sf ${name} /dev/{name}\n"
+    )
+}
+
+/// Shell that unmounts what [`attach`] made and gives it back.
+pub fn detach(name: &str) -> String {
+    format!("umount -A ${name} 2> /dev/null; losetup -d ${name}\n")
+}
+
 /// A live system that keeps its state, and the disk at /mnt, between commands.
 pub struct Live {
     pub state: TempDir,

@@ -3,6 +3,7 @@
 mod boot;
 mod evaluation;
 mod found;
+mod grub;
 mod lock;
 mod machine;
 mod medium;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::evaluation::Known;
-use super::{boot, found, users};
+use super::{boot, found, grub, users};
 use crate::install::machine::Machine;
 use crate::install::{Job, hardware_files};
 use crate::nix::facts::Assertion;
@@ -23,7 +23,12 @@ pub fn judge(known: &Known, (root, hardware): (&Path, &Hardware), machine: &Mach
     match &facts.boot {
         // A boot loader that is left alone needs no disk, no partition and no firmware.
         Some(_) if job.no_bootloader => {}
-        Some(boot) => problems.extend(boot::boot(boot, choices)),
+        Some(boot) => {
+            problems.extend(boot::boot(boot, choices));
+            if !machine.before_partitioning {
+                problems.extend(grub::unreadable(boot, job));
+            }
+        }
         None => absent.push("the boot loader"),
     }
     match &facts.disks {
