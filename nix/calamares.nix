@@ -24,6 +24,9 @@ let
       "--no-users"
     else
       lib.concatMapStrings (name: " --user ${name}") users;
+  fileSystemFlags = lib.concatMapStrings (name: " --without-file-system ${name}") (
+    import ./unreadable.nix { inherit pkgs targets; }
+  );
   hostFlags = lib.concatMapStrings (host: " --host ${lib.escapeShellArg host}") hosts;
   sizes = map (
     target:
@@ -105,7 +108,7 @@ in
       # The largest system decides how much room is asked for.
       bytes=$(sort -n ${toString sizes} | tail -n 1)
       ${package}/bin/nix-cfg-iso calamares-targets ${extensions.unchanged} $out --package ${extensions} \
-        --closure-bytes $bytes ${userFlags} ${hostFlags}
+        --closure-bytes $bytes ${userFlags} ${hostFlags} ${fileSystemFlags}
     '';
   };
 }

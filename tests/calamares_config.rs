@@ -10,7 +10,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use common::gui::{STRUCTURES, at_version, conf, derive_all, fixture, git, in_nixpkgs, on_each_tree_with_sources};
-use common::real::{self, Tree, plain, with};
+use common::real::{self, Tree, on_each_tree, plain, with};
+use common::{Live, project};
 use nix_cfg_install::iso::calamares_config::{Known, OF_TARGETS, derive_targets};
 use serde_yaml::Value;
 
@@ -22,6 +23,7 @@ fn known(users: Option<&[&str]>) -> Known {
         closure_bytes: CLOSURE,
         users: users.map(|users| users.iter().map(|&name| name.to_owned()).collect()),
         hosts: Vec::new(),
+        without: Vec::new(),
     }
 }
 
@@ -99,10 +101,12 @@ fn holds(before: &Path, after: &Path, version: &str) {
     assert!(!locale.contains(": NO"), "{version}: {locale}");
 
     // What is not ours to decide: among it that the disk is unmounted after a failure, too.
-    for file in ["umount", "mount", "partition", "keyboard", "finished"] {
+    for file in ["umount", "mount", "keyboard", "finished"] {
         let read = |folder: &Path| fs::read(conf(folder, &format!("modules/{file}.conf"))).ok();
         assert_eq!(read(before), read(after), "{version}: {file}.conf was changed");
     }
+    let partition = |folder: &Path| yaml(folder, "modules/partition.conf");
+    assert_eq!(partition(before), partition(after), "{version}");
     for file in OF_TARGETS {
         let of_targets = after.join("targets").join(file);
         assert_eq!(
@@ -191,6 +195,78 @@ fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
     }
 }
 
+fn a_file_system_that_grub_cannot_read_is_not_offered() {
+    for version in ["late", "nixpkgs"] {
+        let offered = |without: &[&str]| {
+            let without = without.iter().map(|&name| name.to_owned()).collect();
+            let folder = derive_all(fixture(version).path(), &Known { without, ..known(None) }).unwrap();
+            let partition = yaml(folder.path(), "modules/partition.conf");
+            assert_eq!(partition["defaultFileSystemType"], "ext4");
+            words(&partition["availableFileSystemTypes"])
+        };
+        assert_eq!(offered(&[]), ["ext4", "btrfs", "xfs", "f2fs"], "{version}");
+        assert_eq!(offered(&["xfs"]), ["ext4", "btrfs", "f2fs"], "{version}");
+    }
+}
+
+/// What nix/unreadable.nix says for the packages of a real nixpkgs, and for others with one difference.
+const UNREADABLE: &str = r#"
+let
+  pkgs = import /nixpkgs { config = { }; overlays = [ ]; system = "x86_64-linux"; };
+  grub = { enable = true; efiSupport = false; devices = [ "/dev/sda" ]; };
+  names = changed: loader:
+    import /nix-cfg-install/unreadable.nix {
+      pkgs.xfsprogs.name = changed.xfsprogs or pkgs.xfsprogs.name;
+      targets = [
+        {
+          pkgs.grub2 = { inherit (pkgs.grub2) name patches; } // changed.grub2 or { };
+          config.boot.loader.grub = grub // loader;
+        }
+      ];
+    };
+in
+{
+  bios = names { } { };
+  uefi = names { } { efiSupport = true; devices = [ "nodev" ]; };
+  hybrid = names { } { efiSupport = true; };
+  other = names { } { enable = false; };
+  new = names { xfsprogs = "xfsprogs-6.18.0"; grub2.name = "grub-2.12"; } { };
+  old = names { xfsprogs = "xfsprogs-6.13.0"; grub2.name = "grub-2.12"; } { };
+  able = names { xfsprogs = "xfsprogs-7.0.1"; grub2.name = "grub-2.14"; } { };
+  patched = names {
+    xfsprogs = "xfsprogs-7.0.1";
+    grub2.name = "grub-2.12";
+    grub2.patches = pkgs.grub2.patches ++ [ { name = "fs_xfs_add_new_superblock_features.patch"; } ];
+  } { };
+}"#;
+
+fn what_a_real_nixpkgs_makes_of_xfs_is_offered_if_its_grub_can_read_it(tree: &Tree) {
+    let live = Live::bare("2.26").with(&[
+        "--bind",
+        &format!("{}:/nixpkgs", tree.path),
+        "--bind",
+        &format!("{}:/nix-cfg-install", project().join("nix").display()),
+    ]);
+    let said = live
+        .sh(&format!("nix-instantiate --eval --strict --json -E '{UNREADABLE}'"))
+        .ok();
+    let told: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    // mkfs.xfs 6.6 and GRUB 2.12; mkfs.xfs 7.0.1 and GRUB 2.12 without the patch.
+    let fits = match tree.release.split('-').next() {
+        Some("24.05") => true,
+        Some("26.11") => false,
+        // Of other releases only the rule is known.
+        _ => told["bios"] == serde_json::json!([]),
+    };
+    let xfs = serde_json::json!(["xfs"]);
+    let none = serde_json::json!([]);
+    let expected = serde_json::json!({
+        "bios": if fits { &none } else { &xfs }, "hybrid": if fits { &none } else { &xfs },
+        "uefi": none, "other": none, "new": xfs, "old": none, "able": none, "patched": none,
+    });
+    assert_eq!(told, expected);
+}
+
 fn the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open() {
     for version in STRUCTURES {
         let login = |users: Option<&[&str]>| {
@@ -259,8 +335,10 @@ fn main() -> ExitCode {
             plain(every_structure_that_upstream_had_becomes_an_offline_installer),
             plain(of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none),
             plain(the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open),
+            plain(a_file_system_that_grub_cannot_read_is_not_offered),
             plain(without_any_user_none_is_asked_for_and_no_password_is_set),
             plain(a_configuration_without_the_job_is_refused),
+            on_each_tree(what_a_real_nixpkgs_makes_of_xfs_is_offered_if_its_grub_can_read_it),
             with(
                 "CALAMARES_EXTENSIONS",
                 every_version_of_the_real_repository_becomes_an_offline_installer,

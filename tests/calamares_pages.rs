@@ -53,6 +53,7 @@ fn loads(calamares: &str, before: &TempDir, version: &str, hosts: &[&str]) -> BT
         closure_bytes: 12_000_000_000,
         users: Some(vec!["alice".to_owned()]),
         hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+        without: Vec::new(),
     };
     let after = derive_all(before.path(), &known).unwrap();
     let what = format!("{version} in Calamares {calamares}");

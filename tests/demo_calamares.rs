@@ -192,6 +192,7 @@ fn the_pages_on_a_screen() {
         closure_bytes: 100_000_000,
         users: Some(vec!["alice".to_owned()]),
         hosts: ["laptop", "server"].map(str::to_owned).to_vec(),
+        without: Vec::new(),
     };
     let folder_of_pages = derive_all(before.path(), &known).unwrap();
     let file = conf(folder_of_pages.path(), "settings.conf");

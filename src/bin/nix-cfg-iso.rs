@@ -132,6 +132,7 @@ fn calamares_targets(args: CalamaresTargets) -> Result<()> {
         closure_bytes: args.closure_bytes,
         users: (args.no_users || !args.users.is_empty()).then_some(args.users),
         hosts: args.hosts,
+        without: args.without,
     };
     say(&calamares_config::derive_targets(
         &args.upstream,

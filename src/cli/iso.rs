@@ -175,4 +175,7 @@ pub struct CalamaresTargets {
     /// A host that the person chooses from; given more than once, there is a page for it
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
+    /// A file system that the page of partitions does not offer, as Calamares names it; may be given more than once
+    #[arg(long = "without-file-system", value_name = "NAME")]
+    pub without: Vec<String>,
 }

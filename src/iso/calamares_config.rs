@@ -22,6 +22,8 @@ pub struct Known {
     pub users: Option<Vec<String>>,
     /// The hosts that a person chooses from; with less than two there is nothing to choose.
     pub hosts: Vec<String>,
+    /// The file systems that are not offered, because a boot loader of theirs could not read them.
+    pub without: Vec<String>,
 }
 
 /// Pages whose answers a configuration has already given: the desktop, and unfree software.
@@ -35,11 +37,12 @@ const HOST: &str = "packagechooser@host";
 const HOST_CONF: &str = "packagechooser-host.conf";
 
 /// The files of the configuration that depend on the installed systems.
-pub const OF_TARGETS: [&str; 4] = [
+pub const OF_TARGETS: [&str; 5] = [
     "settings.conf",
     "modules/welcome.conf",
     "modules/users.conf",
     "modules/packagechooser-host.conf",
+    "modules/partition.conf",
 ];
 
 /// How the time is spent, for the bar. The jobs that are not named here count 1 each.
@@ -109,11 +112,16 @@ pub fn derive_targets(upstream: &Path, package: &Path, out: &Path, known: &Known
         users(text, known, &mut notes);
         Ok(())
     })?;
+    let partition = edited(&configuration.join("modules/partition.conf"), |text| {
+        file_systems(text, &known.without, &mut notes);
+        Ok(())
+    })?;
     let modules = out.join("modules");
     fs::create_dir_all(&modules).with_context(|| format!("Failed to make {}", modules.display()))?;
     write(&out.join("settings.conf"), &sequence)?;
     write(&modules.join("welcome.conf"), &welcome)?;
     write(&modules.join("users.conf"), &users)?;
+    write(&modules.join("partition.conf"), &partition)?;
     write(&modules.join(HOST_CONF), &host_page(&known.hosts))?;
     if known.hosts.len() > 1 {
         notes.push(format!("A page for the host: {}", known.hosts.join(", ")));
@@ -275,6 +283,21 @@ fn welcome(welcome: &mut Mapping, closure_bytes: u64, notes: &mut Vec<String>) {
         requirements.insert(key.into(), words.into());
     }
     notes.push(format!("Required: {gib} GiB of disk, and no internet"));
+}
+
+/// What the page of partitions offers where it erases a disk (Calamares 3.3, partition/Config.cpp). Older configurations have
+/// no such list, and so no choice.
+fn file_systems(partition: &mut Mapping, without: &[String], notes: &mut Vec<String>) {
+    let mut offered = list(partition, "availableFileSystemTypes");
+    let all = offered.len();
+    offered.retain(|name| !without.iter().any(|other| name == other.as_str()));
+    if offered.len() < all {
+        partition.insert("availableFileSystemTypes".into(), offered.into());
+        notes.push(format!(
+            "Not offered, because GRUB cannot read what mkfs makes: {}",
+            without.join(", ")
+        ));
+    }
 }
 
 /// No entry without a name: it could be chosen.

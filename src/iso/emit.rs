@@ -15,7 +15,7 @@ pub const TREE_FOLDER: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 11] = [
+const MODULES: [(&str, &str); 12] = [
     ("automatic.nix", include_str!("../../nix/automatic.nix")),
     ("calamares.nix", include_str!("../../nix/calamares.nix")),
     ("closure.nix", include_str!("../../nix/closure.nix")),
@@ -26,6 +26,7 @@ const MODULES: [(&str, &str); 11] = [
     ("mk-offline-iso.nix", include_str!("../../nix/mk-offline-iso.nix")),
     ("offline-installer.nix", include_str!("../../nix/offline-installer.nix")),
     ("prebuilt.nix", include_str!("../../nix/prebuilt.nix")),
+    ("unreadable.nix", include_str!("../../nix/unreadable.nix")),
     ("variants.nix", include_str!("../../nix/variants.nix")),
 ];
 

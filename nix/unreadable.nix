@@ -1,0 +1,39 @@
+# The file systems that an installer must not offer for the root, because the GRUB of a system that it installs could not read
+# what the live system's mkfs makes: names, as Calamares has them.
+{
+  # The live system's packages.
+  pkgs,
+  # What is installed, as `nixosSystem` gives it.
+  targets,
+}:
+let
+  version = package: (builtins.parseDrvName package.name).version;
+  isBefore = package: limit: builtins.compareVersions (version package) limit < 0;
+
+  # On UEFI /boot is the EFI system partition, which GRUB can read.
+  needsGrub =
+    target:
+    let
+      inherit (target.config.boot.loader) grub;
+    in
+    grub.enable && !(grub.efiSupport && builtins.all (device: device == "nodev") grub.devices);
+  # Upstream's change, with which an older GRUB can be patched, is "fs/xfs: Add new superblock features added in Linux
+  # 6.12/6.13".
+  isPatch =
+    patch:
+    builtins.match ".*xfs.*(superblock|feature|exchange|parent).*" (
+      baseNameOf (toString (patch.name or patch))
+    ) != null;
+  readsNewXfs =
+    target:
+    let
+      grub = target.pkgs.grub2;
+    in
+    !(isBefore grub "2.14") || builtins.any isPatch (grub.patches or [ ]);
+  # mkfs.xfs 6.18 enables `exchange` and `parent` by default.
+  makesNewXfs = !(isBefore pkgs.xfsprogs "6.18");
+in
+if makesNewXfs && builtins.any (target: needsGrub target && !(readsNewXfs target)) targets then
+  [ "xfs" ]
+else
+  [ ]
