@@ -50,9 +50,12 @@ impl fmt::Display for Feature {
     }
 }
 
+/// Values that ask for nothing. A list that nixos-generate-config writes for every machine is empty on most.
+const NOTHING: [&str; 5] = ["false", "null", "[]", "{}", "\"\""];
+
 impl Feature {
     /// Whether a hardware configuration asks for it, in the form in which nixos-generate-config (24.05) writes it. Comments
-    /// and options that are set to `false` do not count.
+    /// and options that are set to `false` or to an empty value do not count.
     #[must_use]
     pub fn is_in(&self, nix: &str) -> bool {
         let tokens = Root::parse(nix).syntax().descendants_with_tokens();
@@ -64,7 +67,13 @@ impl Feature {
         let name = &self.name;
         match self.kind {
             Kind::Attribute => after(&code, &format!("{name}="))
-                .any(|value| !value.split(';').next().is_some_and(|value| value.ends_with("false"))),
+                .filter_map(|rest| rest.split(';').next())
+                .map(|value| {
+                    value
+                        .trim_start_matches("lib.mkDefault")
+                        .trim_start_matches("lib.mkForce")
+                })
+                .any(|value| !NOTHING.contains(&value)),
             Kind::Import => code.contains(&format!("\"{name}\"")),
             // Not the beginning of a longer name.
             Kind::Package => after(&code, name)
@@ -98,6 +107,9 @@ mod tests {
       fsType = "zfs";
     };
   virtualisation.virtualbox.guest.enable = false;
+  hardware.gadgets = [ ];
+  hardware.dongle.enable = lib.mkDefault false;
+  hardware.levels = { low = [ ]; };
   virtualisation.hypervGuest.enable = lib.mkDefault true;
 }
 "#;
@@ -117,6 +129,10 @@ mod tests {
         assert!(is_in(Kind::Attribute, "virtualisation.hypervGuest.enable"));
         assert!(!is_in(Kind::Attribute, "hardware.parallels.enable"));
         assert!(!is_in(Kind::Attribute, "virtualisation.virtualbox.guest.enable"));
+        assert!(!is_in(Kind::Attribute, "hardware.gadgets"));
+        assert!(!is_in(Kind::Attribute, "hardware.dongle.enable"));
+        assert!(is_in(Kind::Attribute, "hardware.levels"));
+        assert!(is_in(Kind::Attribute, "boot.extraModulePackages"));
         assert!(!is_in(Kind::Attribute, "hypervGuest.enable"));
         assert!(!is_in(Kind::Package, "config.boot.kernelPackages.broadcom"));
         assert!(!is_in(Kind::Filesystem, "btrfs"));
