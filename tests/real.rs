@@ -77,8 +77,8 @@ fn the_errors_of_a_real_nixpkgs_are_explained(tree: &Tree) {
             &["The configuration contradicts itself", "boot.loader.grub.devices"],
         ),
         (
-            "networking.networkmanager.enable = true; networking.wireless.enable = true;",
-            &["The configuration contradicts itself", "networking.wireless"],
+            "users.users.eve = { isNormalUser = true; isSystemUser = true; };",
+            &["The configuration contradicts itself", "users.users.eve.isSystemUser"],
         ),
         (
             "imports = [ ./x.nix ];",
@@ -95,13 +95,13 @@ fn the_errors_of_a_real_nixpkgs_are_explained(tree: &Tree) {
 
 fn several_faults_of_a_real_configuration_are_found_in_one_run(tree: &Tree) {
     let more = "users.mutableUsers = false; services.opensh.enable = true; environment.systemPackages = [ pkgs.htop ];
-        networking.networkmanager.enable = true; networking.wireless.enable = true;";
+        users.users.eve = { isNormalUser = true; isSystemUser = true; };";
     let (live, _tree) = server("2.26", tree, more);
     live.with(&["--firmware", "bios"]).install("--check").fails(
         3,
         &[
             "There is no option `services.opensh`",
-            "You can not use networking.networkmanager with networking.wireless",
+            "Exactly one of users.users.eve.isSystemUser and users.users.eve.isNormalUser must be set",
             "Nobody could log in to the installed system",
             "systemd-boot) needs UEFI",
             "(from environment.systemPackages) is not on this medium\n  where: configuration.nix:",
