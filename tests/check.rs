@@ -49,8 +49,8 @@ fn long(problem: &Value) -> String {
             writeln!(text, "  {label}: {}", words.replace('\n', "\n    ")).unwrap();
         }
     }
-    let size = regex_lite::Regex::new(r"[0-9.]+ MB").unwrap();
-    size.replace_all(&text, "… MB").into_owned()
+    let size = regex_lite::Regex::new(r"[0-9.]+ (MB|files)").unwrap();
+    size.replace_all(&text, "… $1").into_owned()
 }
 
 /// All problems of each case, in one live system: a live system a tree would take minutes.

@@ -322,30 +322,53 @@ fcntl.ioctl(target, 0x8004587D, struct.pack("I", 2))
     assert!(status.success(), "the file system could not be stopped");
 }
 
+/// Copies to /mnt, where it does not fit before `larger` was run; says "midway" if something was copied before.
+fn too_small(smaller: &str, larger: &str) -> String {
+    format!(
+        "{smaller}
+         copy-closure /mnt {root} > /progress 2> /said; code=$?
+         cat /said >&2
+         [ $code = 6 ] || exit 90
+         grep -q 'The target is too small' /said || exit 91
+         ls /mnt/nix/store/*-package-* > /dev/null 2>&1 && echo midway
+         {larger} && copy-closure /mnt {root} > /dev/null || exit 92
+         {whole}
+         chmod -R u+w /mnt/nix; rm -rf /mnt/nix",
+        root = root(),
+        whole = whole()
+    )
+}
+
+#[test]
+fn a_disk_that_has_room_for_the_bytes_and_not_for_the_blocks_is_refused_before_anything_is_copied() {
+    let pristine = pristine();
+    let live = bind_pristine(live(&odd()), &pristine).with(&UUID);
+    // From just the bytes of the NARs up to nearly what their blocks need.
+    for free in [14_200, 15_300, 16_400] {
+        let fill = format!(
+            "tune2fs -m 0 $(findmnt -no SOURCE /mnt) > /dev/null
+             nix-store --store /mnt --verify 2> /dev/null
+             fallocate -l $(($(stat -f -c '%a * %S' /mnt) - {free} * 1024)) /mnt/filler && sync"
+        );
+        let said = live.sh(&too_small(&fill, "rm /mnt/filler")).ok();
+        assert_eq!(said.out, "", "with {free} kB");
+    }
+}
+
 #[test]
 fn a_disk_that_is_full_at_ten_places_is_explained_and_a_rerun_goes_on() {
     let pristine = pristine();
     let live = bind_pristine(live(&odd()), &pristine).with(&UUID);
     let mut midway = 0;
     for round in 0..10 {
-        // From just the bytes of the NARs up to nearly what their blocks need.
-        let free = 14_200 + 250 * round;
-        let script = format!(
-            "tune2fs -m 0 $(findmnt -no SOURCE /mnt) > /dev/null
+        // Of this file system it is not known how much room a file takes: with 14,440 kB everything fits.
+        let free = 14_200 + 20 * round;
+        let mount = format!(
+            "mount -t tmpfs -o mode=755 none /mnt
              nix-store --store /mnt --verify 2> /dev/null
-             fallocate -l $(($(stat -f -c '%a * %S' /mnt) - {free} * 1024)) /mnt/filler && sync
-             copy-closure /mnt {root} > /progress 2> /said; code=$?
-             cat /said >&2
-             [ $code = 6 ] || exit 90
-             grep -q 'The target is too small' /said || exit 91
-             ls /mnt/nix/store/*-package-* > /dev/null 2>&1 && echo midway
-             rm /mnt/filler && copy-closure /mnt {root} > /dev/null || exit 92
-             {whole}
-             chmod -R u+w /mnt/nix; rm -rf /mnt/nix",
-            root = root(),
-            whole = whole()
+             mount -o remount,size=$(($(df -k --output=used /mnt | tail -n 1) + {free}))k /mnt"
         );
-        let said = live.sh(&script).ok();
+        let said = live.sh(&too_small(&mount, "mount -o remount,size=1G /mnt")).ok();
         midway += usize::from(said.out.contains("midway"));
     }
     assert!(midway >= 5, "only {midway} of them filled up on the way");

@@ -8,12 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::sys::statvfs::{Statvfs, statvfs};
-use walkdir::WalkDir;
 
+use super::room::Room;
 use super::target::Target;
+use crate::nix::explain;
 use crate::report::{Problem, bytes};
-use crate::store::database::Record;
-use crate::store::image::Image;
 
 /// After so many bytes the disk has to catch up. Else a slow disk's work would all be left to the end, when nothing moves
 /// any more and every estimate was wrong.
@@ -57,54 +56,41 @@ fn has_errno(error: &anyhow::Error, errno: Errno) -> bool {
     })
 }
 
-/// Says before the first byte is written that the last would not fit at `place`. `needed` is in bytes.
+/// Says before the first byte is written that the last would not fit at `place`, or that there would be too many files for it.
 ///
 /// # Errors
 /// A [`Problem`] `disk-full` with what is missing.
-pub(super) fn require_space(place: &Path, needed: u64) -> Result<()> {
-    let free = free_bytes(place)?;
-    if needed <= free {
-        return Ok(());
+pub(super) fn require_room(place: &Path, needed: Room) -> Result<()> {
+    let free = free(place)?;
+    if needed.bytes > free.bytes {
+        let more = bytes(needed.bytes - free.bytes);
+        let (needed, free) = (bytes(needed.bytes), bytes(free.bytes));
+        return Err(disk_full(format!(
+            "It needs {needed}, and {free} are free: {more} more are needed."
+        ))
+        .into());
     }
-    let (needed, free, more) = (bytes(needed), bytes(free), bytes(needed - free));
-    Err(disk_full(format!(
-        "It needs {needed}, and {free} are free: {more} more are needed."
-    ))
-    .into())
+    if needed.entries > free.entries {
+        return Err(disk_full(format!(
+            "The system has {} files and folders, and the file system has room for {} more (inodes).",
+            needed.entries, free.entries
+        ))
+        .into());
+    }
+    Ok(())
 }
 
-/// The same for files, on a file system that has a fixed number of them. They are counted only where there might be more
-/// than that: looking at every file of a medium takes seconds.
-pub(super) fn require_inodes(target: &Target, image: Option<&Image>, records: &[&Record]) -> Result<()> {
-    let fs = file_system(&target.store())?;
-    if fs.files() == 0 {
-        return Ok(());
-    }
-    let entries = |record: &&Record| WalkDir::new(&record.path).into_iter().count() as u64;
-    if let Some(image) = image {
-        let outside = records.iter().filter(|record| image.find(&record.path).is_none());
-        if image.inodes() + outside.map(entries).sum::<u64>() <= fs.files_free() {
-            return Ok(());
-        }
-    }
-    let needed: u64 = records.iter().map(entries).sum();
-    if needed <= fs.files_free() {
-        return Ok(());
-    }
-    Err(disk_full(format!(
-        "The system has {needed} files and folders, and the file system has room for {} more (inodes).",
-        fs.files_free()
-    ))
-    .into())
-}
-
-/// What is free at `place`, which need not be there yet: the store of a target can be on another disk than its root.
-pub(super) fn free_bytes(place: &Path) -> Result<u64> {
+/// What is free at `place`, which need not be there yet: the store of a target can be on another disk than its root. Some
+/// file systems have no fixed number of files.
+pub(super) fn free(place: &Path) -> Result<Room> {
     let fs = file_system(place)?;
-    Ok(fs.blocks_available() * fs.fragment_size())
+    Ok(Room {
+        bytes: fs.blocks_available() * fs.fragment_size(),
+        entries: if fs.files() == 0 { u64::MAX } else { fs.files_free() },
+    })
 }
 
-fn file_system(place: &Path) -> Result<Statvfs> {
+pub(super) fn file_system(place: &Path) -> Result<Statvfs> {
     let there = place.ancestors().find(|folder| folder.exists()).unwrap_or(place);
     statvfs(there).with_context(|| format!("Failed to look at the file system of {}", there.display()))
 }
@@ -115,10 +101,11 @@ fn disk_full(why: String) -> Problem {
         .remedy("Use a larger disk or partition, or a smaller configuration, and run the same command again: it goes on from here.")
 }
 
-/// A disk that filled up although there was room for the bytes (many small files need more blocks), or that broke.
+/// A disk that filled up although there was room for the files, or that broke.
 pub(super) fn explain(target: &Target, error: anyhow::Error) -> anyhow::Error {
-    if has_errno(&error, Errno::ENOSPC) {
-        let left = free_bytes(&target.store()).map_or_else(|_| "nothing".to_owned(), bytes);
+    let told_by_nix = |problem: &Problem| explain::explain(&problem.raw, None).code == "disk-full";
+    if has_errno(&error, Errno::ENOSPC) || error.downcast_ref().is_some_and(told_by_nix) {
+        let left = free(&target.store()).map_or_else(|_| "nothing".to_owned(), |free| bytes(free.bytes));
         let why = format!("{left} are free, which is not enough for the next file.");
         return disk_full(why).raw(format!("{error:#}")).into();
     }

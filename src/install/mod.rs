@@ -15,6 +15,7 @@ mod luks;
 pub mod machine;
 pub mod memory;
 pub mod place;
+mod room;
 pub mod target;
 
 use std::collections::HashMap;

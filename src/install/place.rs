@@ -11,7 +11,8 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
-use super::disk::require_space;
+use super::disk::require_room;
+use super::room::Grain;
 use super::target::Target;
 use crate::interrupt::Interrupt;
 use crate::report::Problems;
@@ -96,7 +97,7 @@ fn stage(target: &Target, snapshot: &Path, interrupt: &Interrupt) -> Result<u64>
     let staging = target.staging();
     let what = || format!("Failed to make {}", staging.display());
     fs::create_dir_all(&staging).with_context(what)?;
-    require_space(&staging, fs_extra::dir::get_size(snapshot)?)?;
+    require_room(&staging, Grain::of(&staging)?.room(snapshot)?)?;
     let copier = Copier {
         owners: None,
         interrupt,

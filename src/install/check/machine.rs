@@ -1,14 +1,17 @@
 //! Whether this machine can hold and run what is installed: its processor, disk and memory.
 
 use std::fs;
+use std::path::Path;
 
+use anyhow::Result;
 use nix::sys::statvfs::statvfs;
 
-use crate::install::Job;
-use crate::install::disk::free_bytes;
+use crate::install::room::{Grain, Room};
+use crate::install::{Job, disk, image_of};
 use crate::nix::facts::Disks;
 use crate::report::{Problem, bytes};
 use crate::store::closure::Work;
+use crate::store::database::Record;
 
 /// The problem of a system for another kind of processor.
 #[must_use]
@@ -48,35 +51,46 @@ pub fn root(disks: &Disks, hardware: &str) -> Option<Problem> {
 /// How much of what may have to be copied surely is: the rest is only used to build.
 const SURELY_COPIED: (u64, u64) = (3, 4);
 
-/// Whether `needed` bytes, at most, fit on the target, or on a disk of this machine while none is partitioned. `exact` when
-/// there is nothing to build.
-#[must_use]
-pub fn disk(job: &Job<'_>, needed: u64, exact: bool) -> Option<Problem> {
-    let (free, where_) = if job.machine.before_partitioning {
-        (
-            job.choices.largest_disk?,
-            "The largest disk of this machine has".to_owned(),
-        )
-    } else {
-        let store = job.target.store();
+/// Whether `records` of the live system's store and the tree at `tree` fit on the target, or on a disk of this machine
+/// while none is partitioned. `exact` when there is
+/// nothing to build: else some of them are only used to build, and what is built is not among them.
+///
+/// # Errors
+/// When the file system of the target, or what is to be copied, cannot be looked at.
+pub fn disk(job: &Job<'_>, tree: &Path, records: &[Record], exact: bool) -> Result<Option<Problem>> {
+    let store = job.target.store();
+    let (grain, free, where_) = if job.machine.before_partitioning {
+        let Some(bytes) = job.choices.largest_disk else {
+            return Ok(None);
+        };
+        let entries = u64::MAX;
+        let largest = "The largest disk of this machine has".to_owned();
+        (Grain::EXPECTED, Room { bytes, entries }, largest)
+    } else if store.exists() {
         // A store path that is there already is not copied again.
-        if store.exists() {
-            return None;
-        }
-        (free_bytes(&store).ok()?, format!("{} has", job.target.root().display()))
+        return Ok(None);
+    } else {
+        let where_ = format!("{} has", job.target.root().display());
+        (Grain::of(&store)?, disk::free(&store)?, where_)
     };
-    if free >= needed {
-        return None;
+    let of_tree = grain.room(tree)?;
+    let left = free.without(of_tree);
+    let records: Vec<&Record> = records.iter().collect();
+    let room = grain.of_records(image_of(job).as_ref(), &records, left)?;
+    let needed = room.bytes + of_tree.bytes;
+    if free.bytes >= needed {
+        return Ok(None);
     }
     let why = format!(
-        "{where_} {} for it, and it needs {} at most.",
-        bytes(free),
-        bytes(needed)
+        "{where_} {} for it, and it needs about {}, in {} files and folders.",
+        bytes(free.bytes),
+        bytes(needed),
+        room.entries + of_tree.entries
     );
     let (part, whole) = SURELY_COPIED;
     let surely = if exact { needed } else { needed / whole * part };
     let remedy = "Choose a larger disk or partition, or take packages out of the configuration.";
-    Some(if free < surely {
+    Ok(Some(if free.bytes < surely {
         Problem::error("disk-too-small", "The system does not fit on the disk")
             .because(why)
             .remedy(remedy)
@@ -84,7 +98,7 @@ pub fn disk(job: &Job<'_>, needed: u64, exact: bool) -> Option<Problem> {
         Problem::warning("disk-small", "The system may not fit on the disk")
             .because(why)
             .remedy(remedy)
-    })
+    }))
 }
 
 /// What building a derivation of text and configuration takes, at most, and what an initrd takes (both generously: a

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use super::copy::{self, closure_size};
+use super::copy;
 use super::machine::Machine;
 use super::{Job, beside, hardware_files, image_of};
 use crate::nix::command::Invocation;
@@ -24,6 +24,7 @@ use crate::nix::environment;
 use crate::nix::eval::{self, Configuration, Evaluated};
 use crate::report::{Problem, Problems};
 use crate::store::closure::Work;
+use crate::store::database::{self, Record};
 use crate::store::graph::Graph;
 use crate::tree::hardware::{self, Hardware};
 use crate::tree::lint::{self, Broken};
@@ -205,20 +206,24 @@ fn needs(
         return Ok((work, 0));
     }
     let uses = work.uses.iter().map(String::as_str);
-    let size = |beside: &[PathBuf]| {
+    let closure = |beside: &[PathBuf]| {
         let beside = beside.iter().filter_map(|path| path.to_str());
-        closure_size(job.runner, &uses.clone().chain(beside).collect::<Vec<_>>())
+        database::of_closure(job.runner, &uses.clone().chain(beside).collect::<Vec<_>>())
     };
-    let bytes = size(beside)?;
+    let size = |records: &[Record]| records.iter().map(|record| record.nar_size).sum::<u64>();
+    let records = closure(beside)?;
+    let bytes = size(&records);
     if let (Some(_), Some((_, others))) = (&job.offline_rebuild, beside.split_last()) {
-        let more = bytes.saturating_sub(size(others)?);
+        let more = bytes.saturating_sub(size(&closure(others)?));
         job.report.note(&format!(
             "Of what is copied, {} stay for rebuilding without a network.",
             crate::report::bytes(more)
         ));
     }
     if known.partial.is_whole() && work.missing.is_empty() {
-        found.extend(machine::disk(job, bytes, work.build.is_empty()));
+        let disk = machine::disk(job, root, &records, work.build.is_empty());
+        let disk = found.probe("the room on the disk", disk);
+        found.extend(disk.flatten());
         let memory = found.probe("the memory for building", machine::memory(&work));
         found.extend(memory.flatten());
     }

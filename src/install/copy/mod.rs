@@ -15,7 +15,8 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use super::build::track;
-use super::disk::{self, Disk, require_inodes, require_space};
+use super::disk::{self, Disk, require_room};
+use super::room::Grain;
 use super::target::Target;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::nix::activity::{WATCHED, store_name};
@@ -52,8 +53,9 @@ pub fn copy(
     let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
     let invalid = database::invalid(runner, Some(target.root()), &paths)?;
     let records: Vec<&Record> = records.iter().filter(|record| invalid.contains(&record.path)).collect();
-    require_space(&target.store(), records.iter().map(|record| record.nar_size).sum())?;
-    require_inodes(target, image, &records)?;
+    let store = target.store();
+    let room = Grain::of(&store)?.of_records(image, &records, disk::free(&store)?)?;
+    require_room(&store, room)?;
     let by_nix = content_addressed(runner, &records)?;
     let (by_nix, own): (Vec<&Record>, Vec<&Record>) = records
         .into_iter()
@@ -113,17 +115,6 @@ pub fn verify(runner: &Runner, report: &Report, image: Option<&Image>, roots: &[
     let total = records.iter().map(|record| record.nar_size).sum();
     report.expect(Phase::Copy, seconds(total));
     work(report, runner.interrupt(), image, (&records, 0), &|_| Ok(()), &check)
-}
-
-/// The bytes of the closures of `roots` in the live system's store.
-///
-/// # Errors
-/// When Nix does not tell.
-pub fn closure_size(runner: &Runner, roots: &[&str]) -> Result<u64> {
-    Ok(database::of_closure(runner, roots)?
-        .iter()
-        .map(|record| record.nar_size)
-        .sum())
 }
 
 /// The paths whose record has more than [`Record`] can carry: a content address or signatures. On an ISO that are only
