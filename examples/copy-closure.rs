@@ -1,6 +1,7 @@
 //! Copies closures into a target's store as the installer does, and nothing else: for tests and for `make bench`.
 //! With `KERNEL` in the environment it reads the medium as it is mounted.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -40,5 +41,5 @@ fn run() -> Result<()> {
         .is_none()
         .then(Image::of_live_store)
         .flatten();
-    copy(&runner, &report, &target, image.as_ref(), &roots, &[])
+    copy(&runner, &report, &target, image.as_ref(), &roots, &BTreeMap::new())
 }

@@ -68,3 +68,50 @@ fn many_small_files_take_the_room_that_was_said() {
     );
     assert_eq!(small.sh("ls -A /mnt").ok().out, "lost+found\n", "the disk was written");
 }
+
+/// The number of megabytes after `words` in one of `lines`.
+fn announced(lines: &[String], words: &str) -> f64 {
+    let number = regex_lite::Regex::new(&format!("{words}([0-9.]+) MB")).unwrap();
+    let found = lines.iter().find_map(|line| number.captures(line));
+    found.unwrap_or_else(|| panic!("{words}: {lines:#?}"))[1]
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn the_bar_has_the_total_that_was_announced_and_its_parts() {
+    let flake = common::project().join("target/rig/trees/flake");
+    let live = Live::with_disk("2.26").iso_tree(&flake);
+    let said = live.sh("nix-cfg-install --host alpha --progress json").ok();
+    let events: Vec<Value> = said
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let text = |event: &Value| event["text"].as_str().unwrap().to_owned();
+    let lines: Vec<String> = events
+        .iter()
+        .filter(|event| event["event"] == "log")
+        .map(text)
+        .collect();
+    let copied = announced(&lines, "^To copy: ");
+    let read = announced(&lines, "^To copy: .*; to read and verify: ");
+    let total = announced(&lines, "^Copying and reading [0-9]+ store paths: ");
+    let verified = announced(&lines, "^Copying and reading .*, ");
+    assert!(read > 0.0 && (read - verified).abs() < 0.05, "{lines:#?}");
+    // Of what is built there is little; of what is only used to build, little as well.
+    let difference = total - (copied + read);
+    assert!(
+        difference.abs() < 0.05 * total,
+        "{copied} and {read} announced, {total} copied and read"
+    );
+    let bar: Vec<f64> = events
+        .iter()
+        .filter(|event| event["event"] == "progress" && event["unit"] == "bytes")
+        .map(|event| event["total"].as_f64().unwrap() / 1e6)
+        .collect();
+    assert!(
+        !bar.is_empty() && bar.iter().all(|bar| (bar - total).abs() < 0.06),
+        "{total}: {bar:?}"
+    );
+}

@@ -102,10 +102,24 @@ pub fn prove(job: &Job<'_>) -> Result<(Source, Checked)> {
     let checked = check::check(job, &source)?;
     report.note(&format!("System: {}", checked.evaluated.out.display()));
     report.note(&plan(&checked.work.build));
-    report.note(&format!("To copy: {} at most", bytes(checked.bytes)));
+    report.note(&to_copy(&checked));
     report.expect(Phase::Build, SECONDS_A_DERIVATION * checked.work.build.len() as f64);
-    report.expect(Phase::Copy, copy::seconds(checked.bytes));
+    report.expect(Phase::Copy, copy::seconds(checked.bytes + checked.only_read));
     Ok((source, checked))
+}
+
+/// The total of the bar while copying, in its parts.
+fn to_copy(checked: &Checked) -> String {
+    let copied = format!("To copy: {} at most", bytes(checked.bytes));
+    let built = if checked.work.build.is_empty() {
+        ""
+    } else {
+        " and what is built"
+    };
+    match checked.only_read {
+        0 => format!("{copied}{built}"),
+        read => format!("{copied}{built}; to read and verify: {} of sources", bytes(read)),
+    }
 }
 
 /// How many names of derivations the plan shows.
@@ -140,7 +154,12 @@ pub fn verify_store(job: &Job<'_>) -> Result<()> {
     job.report.phase(Phase::Copy);
     let beside = beside(job, source.kind);
     let beside = beside.iter().filter_map(|path| path.to_str());
-    let used = checked.work.uses.iter().chain(&checked.sources).map(String::as_str);
+    let used = checked
+        .work
+        .uses
+        .iter()
+        .chain(checked.sources.keys())
+        .map(String::as_str);
     let used: Vec<&str> = used.chain(beside).collect();
     copy::verify(job.runner, job.report, image_of(job).as_ref(), &used)
 }
@@ -201,14 +220,13 @@ pub fn install(job: &Job<'_>) -> Result<()> {
     report.phase(Phase::Copy);
     let roots = [vec![system.clone()], beside(job, source.kind)].concat();
     let roots: Vec<&str> = roots.iter().filter_map(|path| path.to_str()).collect();
-    let sources: Vec<&str> = checked.sources.iter().map(String::as_str).collect();
     copy::copy(
         job.runner,
         report,
         &job.target,
         image_of(job).as_ref(),
         &roots,
-        &sources,
+        &checked.sources,
     )?;
 
     report.phase(Phase::Activate);

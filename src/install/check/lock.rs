@@ -1,5 +1,6 @@
 //! Why Nix could not use a flake's inputs, by name: its own words name one, in another way in each version.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
@@ -69,14 +70,17 @@ pub fn explain(job: &Job<'_>, root: &Path, problem: Problem) -> Result<Vec<Probl
     Ok(found)
 }
 
-/// The sources of the inputs of the flake at `root`, as far as the live system's store has them.
+/// The sources of the inputs of the flake at `root`, as far as the live system's store has them, each with its input's name.
 ///
 /// # Errors
 /// When the lock cannot be read, or Nix does not say what is in its store.
-pub fn sources(job: &Job<'_>, root: &Path) -> Result<Vec<String>> {
+pub fn sources(job: &Job<'_>, root: &Path) -> Result<BTreeMap<String, String>> {
     let inputs = Lock::load(root)?.unwrap_or_default().inputs();
     let (present, _) = located(job, &inputs)?;
-    Ok(present.into_iter().map(|(_, path)| path).collect())
+    Ok(present
+        .into_iter()
+        .map(|(input, path)| (path, input.name.clone()))
+        .collect())
 }
 
 /// The inputs whose source is not in the live system's store. `nix flake metadata` does not tell (Nix 2.8 to 2.34).

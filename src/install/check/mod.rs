@@ -10,6 +10,7 @@ mod medium;
 mod users;
 mod values;
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 use super::copy;
 use super::machine::Machine;
 use super::{Job, beside, hardware_files, image_of};
+use crate::nix::activity::store_name;
 use crate::nix::command::Invocation;
 use crate::nix::environment;
 use crate::nix::eval::{self, Configuration, Evaluated};
@@ -49,8 +51,10 @@ pub struct Checked {
     pub work: Work,
     /// The bytes to copy, at most: what is used to build need not stay in the system.
     pub bytes: u64,
-    /// The sources on the medium that it was evaluated from.
-    pub sources: Vec<String>,
+    /// The bytes of the sources that are only read and verified.
+    pub only_read: u64,
+    /// The sources on the medium that it was evaluated from, by their paths: what each is called.
+    pub sources: BTreeMap<String, String>,
 }
 
 /// Finds every problem, tells the warnings, and gives what the later phases need.
@@ -112,13 +116,14 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     };
     let needed = known.evaluated.as_ref().map(needs).transpose()?;
     match (known.evaluated, needed) {
-        (Some(evaluated), Some((work, bytes))) if !found.has_errors() => Ok(Checked {
+        (Some(evaluated), Some((work, bytes, only_read))) if !found.has_errors() => Ok(Checked {
             snapshot,
             configuration,
             hardware,
             evaluated,
             work,
             bytes,
+            only_read,
             sources,
         }),
         _ => Err(found.into_error()),
@@ -180,16 +185,16 @@ fn tell_hardware(hardware: &Hardware, found: &mut Found<'_>, job: &Job<'_>) {
     }
 }
 
-/// What has to be built, and how many bytes have to be copied at most (not counted where something is missing); whether the medium has it, and this machine the
-/// room for it.
+/// What has to be built, how many bytes have to be copied at most, and how many of sources are only read (not counted where
+/// something is missing); whether the medium has it, and this machine the room for it.
 fn needs(
     job: &Job<'_>,
     (root, hardware): (&Path, &Path),
     evaluated: &Evaluated,
-    (beside, sources): (&[PathBuf], &[String]),
+    (beside, sources): (&[PathBuf], &BTreeMap<String, String>),
     known: &Known,
     found: &mut Found<'_>,
-) -> Result<(Work, u64)> {
+) -> Result<(Work, u64, u64)> {
     let work = work(job, evaluated)?;
     let other_platform = known.facts.platform.as_deref().and_then(machine::platform).is_some();
     if !job.online && !other_platform && !work.missing.is_empty() && found.keep(undamaged(job, sources))?.is_some() {
@@ -199,11 +204,11 @@ fn needs(
         found.extend(medium::missing(&work.missing, root));
     }
     if !work.missing.is_empty() && !job.online {
-        return Ok((work, 0));
+        return Ok((work, 0, 0));
     }
     if let Some(path) = job.offline_rebuild.as_deref().filter(|path| !path.exists()) {
         found.add(nothing_to_keep(path));
-        return Ok((work, 0));
+        return Ok((work, 0, 0));
     }
     let uses = work.uses.iter().map(String::as_str);
     let closure = |beside: &[PathBuf]| {
@@ -213,6 +218,10 @@ fn needs(
     let size = |records: &[Record]| records.iter().map(|record| record.nar_size).sum::<u64>();
     let records = closure(beside)?;
     let bytes = size(&records);
+    let mut only_read = database::of_closure(job.runner, &sources.keys().map(String::as_str).collect::<Vec<_>>())?;
+    let copied: HashSet<&str> = records.iter().map(|record| record.path.as_str()).collect();
+    only_read.retain(|source| !copied.contains(source.path.as_str()));
+    let only_read = size(&only_read);
     if let (Some(_), Some((_, others))) = (&job.offline_rebuild, beside.split_last()) {
         let more = bytes.saturating_sub(size(&closure(others)?));
         job.report.note(&format!(
@@ -227,25 +236,26 @@ fn needs(
         let memory = found.probe("the memory for building", machine::memory(&work));
         found.extend(memory.flatten());
     }
-    Ok((work, bytes))
+    Ok((work, bytes, only_read))
 }
 
 /// The sources on the medium that the configuration is evaluated from.
-fn sources(job: &Job<'_>, kind: Kind, root: &Path) -> Result<Vec<String>> {
+fn sources(job: &Job<'_>, kind: Kind, root: &Path) -> Result<BTreeMap<String, String>> {
     match kind {
         Kind::Channel => Ok(environment::sources(job.nixpkgs.as_deref())
             .iter()
             .map(|path| path.to_string_lossy().into_owned())
+            .map(|path| (path.clone(), store_name(&path)))
             .collect()),
         Kind::Flake => lock::sources(job, root),
     }
 }
 
 /// A flipped bit in a source is another source: what is made from it has other names, and none of them is on the medium.
-fn undamaged(job: &Job<'_>, sources: &[String]) -> Result<()> {
+fn undamaged(job: &Job<'_>, sources: &BTreeMap<String, String>) -> Result<()> {
     job.report
         .note("Not everything is on this medium. Looking whether it is damaged…");
-    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    let sources: Vec<&str> = sources.keys().map(String::as_str).collect();
     copy::verify(job.runner, job.report, image_of(job).as_ref(), &sources)
 }
 

@@ -4,7 +4,7 @@
 mod medium;
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -47,7 +47,7 @@ pub fn copy(
     target: &Target,
     image: Option<&Image>,
     roots: &[&str],
-    sources: &[&str],
+    sources: &BTreeMap<String, String>,
 ) -> Result<()> {
     let records = database::of_closure(runner, roots)?;
     let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
@@ -60,17 +60,21 @@ pub fn copy(
     let (by_nix, own): (Vec<&Record>, Vec<&Record>) = records
         .into_iter()
         .partition(|record| by_nix.contains(record.path.as_str()));
-    let sources = database::of_closure(runner, if own.is_empty() { &[] } else { sources })?;
-    let only_read = sources.iter().filter(|source| !invalid.contains(&source.path));
-    let mut all: Vec<&Record> = own.iter().copied().chain(only_read).collect();
+    let read: Vec<&str> = sources.keys().map(String::as_str).collect();
+    let read = database::of_closure(runner, if own.is_empty() { &[] } else { &read })?;
+    let only_read: Vec<&Record> = read.iter().filter(|source| !invalid.contains(&source.path)).collect();
+    let mut all: Vec<&Record> = own.iter().chain(&only_read).copied().collect();
     let before: u64 = by_nix.iter().map(|record| record.nar_size).sum();
+    let reading: u64 = only_read.iter().map(|record| record.nar_size).sum();
     let total = before + all.iter().map(|record| record.nar_size).sum::<u64>();
     report.expect(Phase::Copy, seconds(total));
     if total > 0 {
+        let of_sources = format!(", {} of them sources that are only verified", bytes(reading));
         report.note(&format!(
-            "Copying and reading {} store paths: {}",
+            "Copying and reading {} store paths: {}{}",
             by_nix.len() + all.len(),
-            bytes(total)
+            bytes(total),
+            if reading > 0 { of_sources.as_str() } else { "" }
         ));
     }
     copy_with_nix(runner, target, &by_nix, &mut |done, item| {
@@ -94,7 +98,7 @@ pub fn copy(
         report,
         runner.interrupt(),
         image,
-        (&all, before),
+        (&all, before, &|path| shown(path, sources)),
         &|bytes| disk.takes(bytes),
         &job,
     )
@@ -114,7 +118,8 @@ pub fn verify(runner: &Runner, report: &Report, image: Option<&Image>, roots: &[
         |record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>| medium.read(record, archive, None);
     let total = records.iter().map(|record| record.nar_size).sum();
     report.expect(Phase::Copy, seconds(total));
-    work(report, runner.interrupt(), image, (&records, 0), &|_| Ok(()), &check)
+    let items = (&*records, 0, &store_name as &Name<'_>);
+    work(report, runner.interrupt(), image, items, &|_| Ok(()), &check)
 }
 
 /// The paths whose record has more than [`Record`] can carry: a content address or signatures. On an ISO that are only
@@ -169,13 +174,29 @@ pub(super) fn seconds(bytes: u64) -> f64 {
 /// What is done with one record.
 type Task<'a> = dyn Fn(&Record, &mut Archive<'_>, &mut Medium<'_>) -> Result<()> + Sync + 'a;
 
+/// What is told of a store path. The sources of a flake's inputs, and a nixpkgs, are all called `source`.
+fn shown(path: &str, sources: &BTreeMap<String, String>) -> String {
+    let name = store_name(path);
+    match sources.get(path) {
+        Some(input) if *input != name => format!("{name} of {input}"),
+        None if name == "source" && Path::new(path).join(NIXPKGS_MARK).exists() => format!("{name} of nixpkgs"),
+        _ => name,
+    }
+}
+
+/// What a store path is called.
+type Name<'a> = dyn Fn(&str) -> String + Sync + 'a;
+
+/// What every nixpkgs has.
+const NIXPKGS_MARK: &str = "nixos/lib/eval-config.nix";
+
 /// Does `task` for all records, on several threads, and tells `on_bytes` and the progress, which counts the bytes that were
-/// copied `before`. The first error ends it.
+/// copied `before`, and names each path by `shown`. The first error ends it.
 fn work(
     report: &Report,
     interrupt: &Interrupt,
     image: Option<&Image>,
-    (records, before): (&[&Record], u64),
+    (records, before, shown): (&[&Record], u64, &Name<'_>),
     on_bytes: &(dyn Fn(u64) -> Result<()> + Sync),
     task: &Task<'_>,
 ) -> Result<()> {
@@ -189,7 +210,7 @@ fn work(
     let worker = || {
         let mut medium = Medium::new(image);
         while let Some(record) = records.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let item = store_name(&record.path);
+            let item = shown(&record.path);
             let told = AtomicU64::new(0);
             let count = |read: u64| {
                 interrupt.check()?;
@@ -275,5 +296,27 @@ fn remove(path: &Path) -> Result<()> {
             Err(error).with_context(|| format!("Failed to remove {}", path.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_shown_with_the_name_of_its_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let nixpkgs = folder.path().join("abc-source");
+        fs::create_dir_all(nixpkgs.join("nixos/lib")).unwrap();
+        fs::write(nixpkgs.join(NIXPKGS_MARK), "").unwrap();
+        let input = "/nix/store/abc-source";
+        let channel = "/nix/store/abc-nixos-24.05";
+        let sources =
+            [(input, "home-manager"), (channel, "nixos-24.05")].map(|(path, name)| (path.into(), name.into()));
+        let sources = BTreeMap::from(sources);
+        assert_eq!(shown(input, &sources), "source of home-manager");
+        assert_eq!(shown(channel, &sources), "nixos-24.05");
+        assert_eq!(shown(nixpkgs.to_str().unwrap(), &sources), "source of nixpkgs");
+        assert_eq!(shown("/nix/store/xyz-source", &sources), "source");
     }
 }
