@@ -276,11 +276,10 @@ in
       );
     };
 
-    fileSystems = mkIf threads (
-      lib.mkOverride fileSystemsPriority {
-        "/nix/.ro-store" = lib.mkImageMediaOverride { options = [ "threads=multi" ]; };
-      }
-    );
+    # In 24.05 the kernel depends on which file systems there are: the condition is only about the options of this one.
+    fileSystems = lib.mkOverride fileSystemsPriority {
+      "/nix/.ro-store" = lib.mkImageMediaOverride { options = mkIf threads [ "threads=multi" ]; };
+    };
 
     # No network is looked for: not for a registry, and not for a cache.
     nix.settings = {
