@@ -23,7 +23,13 @@ let
 
   # What the initrd mounts, outer folders first.
   early = lib.filterAttrs (
-    at: fs: at == "/" || at == "/nix/store" || fs.neededForBoot
+    at: fs:
+    builtins.elem at [
+      "/"
+      "/nix"
+      "/nix/store"
+    ]
+    || fs.neededForBoot
   ) config.fileSystems;
 
   kernelModules = pkgs.glue "kernel-modules-shrunk" { } ''

@@ -7,5 +7,6 @@
 {
   config = lib.mkIf (builtins.elem "xfs" config.boot.supportedFilesystems) {
     system.fsPackages = [ pkgs.xfsprogs ];
+    boot.initrd.kernelModules = [ "xfs" ];
   };
 }
