@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use rnix::ast::{self, HasEntry};
 
 use crate::report::Problem;
+use crate::tree::files::nix_files;
 use crate::tree::lock::plain;
 use crate::tree::source::FLAKE;
 
@@ -23,15 +24,85 @@ pub fn choose(tree: &Path, wanted: &[String]) -> Result<Vec<String>> {
     if let [_] = found.as_slice() {
         return Ok(found);
     }
-    let what = if found.is_empty() {
-        "The text of flake.nix names no host".to_owned()
-    } else {
-        format!("The flake has several hosts: {}", found.join(", "))
-    };
-    Err(Problem::error("host-unclear", what)
+    if !found.is_empty() {
+        return Err(unclear(format!("The flake has several hosts: {}", found.join(", "))).into());
+    }
+    let problem = unclear("The text of flake.nix names no host".to_owned());
+    let inner = flakes_inside(tree);
+    let elsewhere = nix_files(tree)
+        .any(|(path, text)| text.contains(HOSTS) && !inner.iter().any(|folder| path.starts_with(folder)));
+    if !elsewhere && !inner.is_empty() {
+        return Err(problem
+            .because(format!(
+                "It has no {HOSTS}. Flakes that have them: {}.",
+                inner.join(", ")
+            ))
+            .remedy("Pass the folder of the one that you mean with --config.")
+            .into());
+    }
+    Err(match candidates(tree).as_slice() {
+        [] => problem,
+        some => problem.because(format!(
+            "The ISO must know which host it installs. The folders of the tree suggest: {}.",
+            some.join(", ")
+        )),
+    }
+    .into())
+}
+
+/// The output of a flake that has its hosts.
+const HOSTS: &str = "nixosConfigurations";
+
+fn unclear(what: String) -> Problem {
+    Problem::error("host-unclear", what)
         .because("The ISO must know which of its nixosConfigurations it installs.")
         .remedy("Name it with --host NAME, several times for several hosts. `nix flake show` lists them.")
-        .into())
+}
+
+/// The folders one level down with a flake that has hosts, sorted.
+fn flakes_inside(tree: &Path) -> Vec<String> {
+    let has_hosts = |name: &String| {
+        let flake = fs::read_to_string(tree.join(name).join(FLAKE)).unwrap_or_default();
+        flake.contains(HOSTS)
+    };
+    names(tree).into_iter().filter(has_hosts).collect()
+}
+
+/// Where people keep one folder, or one file, a host.
+const HOST_FOLDERS: [&str; 4] = ["hosts", "machines", "systems", "nixos/hosts"];
+
+/// What is in these folders, as names of hosts, sorted.
+fn candidates(tree: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in HOST_FOLDERS.map(|folder| tree.join(folder)) {
+        found.extend(names(&folder).into_iter().flat_map(|name| {
+            let inner = folder.join(&name);
+            match name.strip_suffix(".nix") {
+                // By kind: hosts/nixos/NAME.
+                None if inner.is_dir() && is_only_folders(&inner) => names(&inner),
+                None if inner.is_dir() => vec![name],
+                Some(file) if file != "default" => vec![file.to_owned()],
+                _ => Vec::new(),
+            }
+        }));
+    }
+    found
+}
+
+/// Whether a folder has folders and nothing else, beside a text to read.
+fn is_only_folders(folder: &Path) -> bool {
+    let all = names(folder);
+    all.iter().all(|name| folder.join(name).is_dir() || name == "README.md") && !all.is_empty()
+}
+
+/// The names in a folder, sorted; none where there is no such folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
 }
 
 /// The names under `nixosConfigurations` that stand in the text: `nixosConfigurations.NAME =` or
@@ -48,10 +119,7 @@ fn named(text: &str) -> Vec<String> {
             .flat_map(ast::Attrpath::attrs)
             .map(|name| plain(&name))
             .collect();
-        let Some(at) = path
-            .iter()
-            .position(|name| name.as_deref() == Some("nixosConfigurations"))
-        else {
+        let Some(at) = path.iter().position(|name| name.as_deref() == Some(HOSTS)) else {
             continue;
         };
         if let Some(name) = path.get(at + 1) {
@@ -69,7 +137,7 @@ fn named(text: &str) -> Vec<String> {
 }
 
 /// The node as a `T`: rnix does not export the trait that its own `AstNode` stands on.
-fn cast<T: ast::AstNode>(node: rnix::SyntaxNode) -> Option<T> {
+pub(super) fn cast<T: ast::AstNode>(node: rnix::SyntaxNode) -> Option<T> {
     T::cast(node)
 }
 
@@ -101,5 +169,38 @@ mod tests {
             "{error}"
         );
         assert_eq!(choose(tree.path(), &["b".to_owned()]).unwrap(), ["b"]);
+    }
+
+    #[test]
+    fn where_the_text_names_no_host_the_tree_suggests_some() {
+        let tree = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| {
+            let path = tree.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        put(
+            "flake.nix",
+            "{ outputs = i: { nixosConfigurations = f (readDir ./hosts); }; }",
+        );
+        put("hosts/b/default.nix", "{ }");
+        put("hosts/a.nix", "{ }");
+        put("hosts/default.nix", "{ }");
+        put("hosts/README.md", "");
+        put("hosts/nixos/c/default.nix", "{ }");
+        let told = || choose(tree.path(), &[]).unwrap_err().to_string();
+        assert!(
+            told().contains("suggest: a, b, c.") && told().contains("--host NAME"),
+            "{}",
+            told()
+        );
+        put("flake.nix", "{ outputs = i: { templates = { }; }; }");
+        put("small/flake.nix", "{ outputs = i: { nixosConfigurations.x = 1; }; }");
+        put("other/flake.nix", "{ outputs = i: { packages = 1; }; }");
+        assert!(
+            told().contains("that have them: small.") && told().contains("--config"),
+            "{}",
+            told()
+        );
     }
 }

@@ -27,9 +27,11 @@ pub fn inputs(patient: &Patient, runner: &Runner) -> Result<Vec<Problem>> {
     Ok(problems)
 }
 
-/// An input that lies on this machine, outside of the tree: nobody else has it.
+/// An input that lies on this machine, outside of the tree: nobody else has it. One in the store travels, and Nix finds it
+/// by its hash (where the registry of a machine pins nixpkgs, `nixpkgs` is locked so).
 fn outside(input: &Input) -> Option<Problem> {
-    let local = input.kind == "path" && !input.relative || input.url.starts_with("git+file:");
+    let in_store = input.url.starts_with("path:/nix/store/") && input.nar_hash.is_some();
+    let local = input.kind == "path" && !input.relative && !in_store || input.url.starts_with("git+file:");
     let leaves = input.relative && input.url.trim_start_matches("path:").starts_with("..");
     (local || leaves).then(|| {
         Problem::error(

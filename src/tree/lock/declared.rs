@@ -86,13 +86,21 @@ fn stale(name: &str, url: &str, original: &str) -> Problem {
 
 /// Whether two references differ. Only those that are written in one way are compared: hosts of code by owner, name and ref.
 fn changed(url: &str, original: &str) -> bool {
-    let comparable = |url: &str| {
-        ["github:", "gitlab:", "sourcehut:"]
-            .iter()
-            .any(|kind| url.starts_with(kind))
-            && !url.contains(['?', '%'])
-    };
-    comparable(url) && comparable(original) && !url.trim_end_matches('/').eq_ignore_ascii_case(original)
+    match (parts(url), parts(original)) {
+        (Some(url), Some(original)) => url != original,
+        _ => false,
+    }
+}
+
+/// The kind, owner, name and ref of a reference to a host of code, in lower case. As Nix reads it, `github:/a//b/` has two
+/// parts.
+fn parts(url: &str) -> Option<Vec<String>> {
+    let (kind, path) = url.split_once(':')?;
+    if !["github", "gitlab", "sourcehut"].contains(&kind) || path.contains(['?', '%']) {
+        return None;
+    }
+    let path = path.split('/').filter(|part| !part.is_empty());
+    Some([kind].into_iter().chain(path).map(str::to_ascii_lowercase).collect())
 }
 
 /// The inputs that flake.nix names, with the address where it is a plain string; `None` when flake.nix cannot be read.
@@ -218,5 +226,15 @@ mod tests {
         assert!(told(Some(r#"{"version":9,"root":"root","nodes":{}}"#))[0].starts_with("flake-lock-too-new"));
         let error = problems(tree(Some("{\n<<<<<<< HEAD\n")).path()).unwrap_err();
         assert!(error.to_string().contains("flake.lock:2:1"), "{error}");
+    }
+
+    #[test]
+    fn references_that_nix_reads_alike_are_the_same() {
+        for url in ["github:/NixOS/nixpkgs/main", "github:nixos//nixpkgs/main/"] {
+            assert!(!changed(url, "github:NixOS/nixpkgs/main"), "{url}");
+        }
+        for url in ["github:NixOS/nixpkgs", "gitlab:NixOS/nixpkgs/main"] {
+            assert!(changed(url, "github:NixOS/nixpkgs/main"), "{url}");
+        }
     }
 }
