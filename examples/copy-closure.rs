@@ -10,7 +10,7 @@ use nix_cfg_install::install::copy::copy;
 use nix_cfg_install::install::target::Target;
 use nix_cfg_install::interrupt::Interrupt;
 use nix_cfg_install::nix::command::Runner;
-use nix_cfg_install::nix::environment::environment;
+use nix_cfg_install::nix::environment::{Channels, environment};
 use nix_cfg_install::report::{Choice, Phase, Report};
 use nix_cfg_install::store::image::Image;
 
@@ -36,7 +36,7 @@ fn run() -> Result<()> {
         report.expect(phase, 0.0);
     }
     report.phase(Phase::Copy);
-    let runner = Runner::new(environment(None, false), Interrupt::on_signals()?);
+    let runner = Runner::new(environment(&Channels::default(), false), Interrupt::on_signals()?);
     let image = std::env::var_os("KERNEL")
         .is_none()
         .then(Image::of_live_store)

@@ -16,5 +16,5 @@
     };
 
   # The sources and hashes of all inputs of a flake, nested ones included.
-  inputsOf = import ./inputs-of.nix;
+  inputsOf = import ./inputs-of.nix { };
 }

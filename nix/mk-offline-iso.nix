@@ -5,10 +5,14 @@
   configuration,
   # For a channel configuration: the nixpkgs that it is evaluated with, here and on the target.
   nixpkgs ? null,
+  # For a channel configuration: the other channels that it looks up, as sources: { home-manager = …; }.
+  channels ? { },
   # For a flake: the flake itself, as an input of the calling flake or its `self`.
   flake ? null,
   # For a flake: which of its nixosConfigurations travel. The first one's nixpkgs makes the live system.
   hosts ? [ ],
+  # For a flake: inputs that the hosts do not use, to be left out and not fetched: [ "secrets" "tools/extra" ].
+  unusedInputs ? [ ],
   # For a channel configuration: what it is built for. A flake's hosts say it themselves.
   system ? "x86_64-linux",
   # Which of nixpkgs' live systems with Calamares (gnome, plasma6, …). "combined" (26.11) has several in its boot menu, with
@@ -42,6 +46,13 @@ let
     file:
     import "${nixpkgs}/nixos/lib/eval-config.nix" {
       inherit system;
+      inherit
+        (import ./channels.nix {
+          inherit nixpkgs channels system;
+          configuration = file;
+        })
+        lib
+        ;
       modules = [
         file
         version
@@ -74,40 +85,97 @@ let
       lock =
         if builtins.pathExists file then builtins.fromJSON (builtins.readFile file) else { nodes = { }; };
       locked = builtins.mapAttrs (_name: node: node.locked.narHash or null) lock.nodes;
-      here = (import ./inputs-of.nix flake).narHashes;
-      absent = builtins.filter (name: locked.${name} != null && !builtins.elem locked.${name} here) (
-        builtins.attrNames locked
+      here = (import ./inputs-of.nix { without = unusedInputs; } flake).narHashes;
+      # The node that a way of names leads to; an input that follows another one is written as such a way.
+      resolve =
+        way:
+        builtins.foldl' (
+          at: name:
+          let
+            next =
+              lock.nodes.${at}.inputs.${name} or (throw "flake.lock has no input ${name}: see unusedInputs");
+          in
+          if builtins.isList next then resolve next else next
+        ) lock.root way;
+      below =
+        { key }:
+        map (key: { inherit key; }) (
+          builtins.filter builtins.isString (builtins.attrValues (lock.nodes.${key}.inputs or { }))
+        );
+      unused = map ({ key }: key) (
+        builtins.genericClosure {
+          startSet = map (way: {
+            key = resolve (builtins.filter builtins.isString (builtins.split "/" way));
+          }) unusedInputs;
+          operator = below;
+        }
       );
+      absent = builtins.filter (
+        name: locked.${name} != null && !builtins.elem locked.${name} here && !builtins.elem name unused
+      ) (builtins.attrNames locked);
     in
-    if !builtins.pathExists file && here != [ ] then [ "all of them" ] else absent;
+    if !builtins.pathExists file && here != [ ] then
+      [ "all of them" ]
+    else
+      # Each way must lead to an input.
+      builtins.deepSeq unused absent;
 
   target = builtins.head targets;
   source = if flake == null then "${nixpkgs}" else toString target.pkgs.path;
   # A channel configuration is evaluated on the target with this: the same nixpkgs, by the same store path, with the same
   # version, which a folder in the store cannot know by itself.
-  channel =
+  door =
     pkgs:
-    pkgs.writeTextFile {
-      name = "nixpkgs-of-this-iso";
-      destination = "/nixos/default.nix";
-      text = ''
-        # The nixpkgs that this ISO was made with. Only nix-cfg-install uses this file.
-        { configuration ? <nixos-config>, system ? builtins.currentSystem }:
-        let
-          evaluated = import ${source}/nixos/lib/eval-config.nix {
-            inherit system;
-            modules = [
-              configuration
-              (builtins.fromJSON ${builtins.toJSON (builtins.toJSON version)})
-            ];
-          };
-        in
-        {
-          inherit (evaluated) config options pkgs;
-          system = evaluated.config.system.build.toplevel;
-        }
+    pkgs.runCommand "nixpkgs-of-this-iso"
+      {
+        passAsFile = [ "text" ];
+        text = ''
+          # The nixpkgs that this ISO was made with. Only nix-cfg-install uses this file.
+          { configuration ? <nixos-config>, system ? builtins.currentSystem }:
+          let
+            evaluated = import "${fetched}/nixos/lib/eval-config.nix" {
+              inherit system;
+              modules = [
+                configuration
+                (builtins.fromJSON ${builtins.toJSON (builtins.toJSON version)})
+              ];
+            };
+          in
+          {
+            inherit (evaluated) config options pkgs;
+            system = evaluated.config.system.build.toplevel;
+          }
+        '';
+      }
+      ''
+        mkdir -p $out/nixos
+        cp "$textPath" $out/nixos/default.nix
+        ln -s ${source} $out/nixpkgs
       '';
-    };
+  # The way in which Nix has the inputs of a flake: of a plain path, "${pkgs.path}" would be a copy of another name.
+  fetched =
+    if nixpkgs ? narHash then
+      "\${builtins.fetchTree { type = \"path\"; path = \"${source}\"; narHash = \"${nixpkgs.narHash}\"; }}"
+    else
+      source;
+  # The channels of the target, as `nix-channel` leaves them: a link for each, into a store path that has its name.
+  profile =
+    pkgs: nixos:
+    let
+      named =
+        name:
+        pkgs.runCommand name { } ''
+          mkdir -p $out
+          ln -s ${channels.${name}} $out/${name}
+        '';
+    in
+    pkgs.runCommand "channels" { } ''
+      mkdir -p $out
+      ${builtins.concatStringsSep "\n" (
+        map (path: "ln -s ${path} $out/nixos") nixos
+        ++ map (name: "ln -s ${named name}/${name} $out/${name}") (builtins.attrNames channels)
+      )}
+    '';
 
   liveModule =
     let
@@ -130,7 +198,12 @@ let
       liveModule
       ./offline-installer.nix
       (
-        { pkgs, lib, ... }:
+        {
+          config,
+          pkgs,
+          lib,
+          ...
+        }:
         {
           nixpkgs.hostPlatform = lib.mkDefault target.pkgs.stdenv.hostPlatform.system;
           system.nixos = {
@@ -145,6 +218,7 @@ let
               targets
               variants
               locales
+              unusedInputs
               closureList
               offlineRebuild
               ;
@@ -152,7 +226,17 @@ let
             elsewhere = if flake == null then [ (elsewhere null) ] else map elsewhere hosts;
             package = lib.mkDefault (package pkgs);
             settingsFile = settings;
-            settings = lib.mkIf (flake == null) { nixpkgs = "${channel pkgs}"; };
+            settings = lib.mkIf (flake == null) (
+              {
+                nixpkgs = "${door pkgs}";
+              }
+              // lib.optionalAttrs (channels != { }) {
+                # nixpkgs has its copy of itself, which is the channel `nixos`, under no other name than this.
+                channels = "${profile pkgs (
+                  lib.optional config.system.installer.channel.enable config.nix.registry.nixpkgs.to.path
+                )}";
+              }
+            );
           };
         }
       )

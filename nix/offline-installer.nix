@@ -43,6 +43,17 @@ let
       toString (if cfg.flake == null then cfg.configuration else cfg.flake.outPath)
     );
 
+  # What the Nix of a target knows more: its configuration may be written with it (pipe-operators), and is evaluated here.
+  features =
+    target:
+    let
+      value = target.config.nix.settings.experimental-features or [ ];
+    in
+    if builtins.isString value then
+      builtins.filter (word: builtins.isString word && word != "") (builtins.split "[ \n]+" value)
+    else
+      value;
+
   # What `hardware-config` says, in the file as the generator writes it.
   namedHardware =
     let
@@ -108,6 +119,15 @@ in
       description = ''
         The flake that the targets come from, when they come from one. All of its inputs, nested ones included, are in
         the ISO's store as sources, so that it can be evaluated with its lock as it is.
+      '';
+    };
+    unusedInputs = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "secrets" ];
+      description = ''
+        Inputs of the flake that the targets do not use, by the way to them (`tools/extra`). They are not fetched, and not on
+        the ISO: for inputs that whoever makes the ISO cannot fetch.
       '';
     };
     package = mkOption {
@@ -233,7 +253,12 @@ in
       rebuildPaths =
         (if cfg.closure == "full" then map (toplevel: toplevel.drvPath) toplevels else [ ])
         ++ (if cfg.closure != "runtime" then lib.concatMap (closure: closure.storePaths) closures else [ ])
-        ++ (if cfg.flake == null then [ ] else (import ./inputs-of.nix cfg.flake).sources)
+        ++ (
+          if cfg.flake == null then
+            [ ]
+          else
+            (import ./inputs-of.nix { without = cfg.unusedInputs; } cfg.flake).sources
+        )
         ++ cfg.extraStorePaths;
       settings = lib.mkMerge [
         (mkIf (cfg.closure != "runtime") {
@@ -283,10 +308,13 @@ in
 
     # No network is looked for: not for a registry, and not for a cache.
     nix.settings = {
-      experimental-features = [
-        "nix-command"
-        "flakes"
-      ];
+      experimental-features = lib.unique (
+        [
+          "nix-command"
+          "flakes"
+        ]
+        ++ lib.concatMap features cfg.targets
+      );
       flake-registry = "";
       substituters = mkForce [ ];
       connect-timeout = mkDefault 1;

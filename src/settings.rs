@@ -25,6 +25,8 @@ pub struct Settings {
     pub hardware_config: Option<PathBuf>,
     /// The nixpkgs of a channel configuration.
     pub nixpkgs: Option<PathBuf>,
+    /// A folder with more channels, by their names: what a channel configuration looks up and the installed system gets.
+    pub channels: Option<PathBuf>,
     /// The mount point to install to.
     pub target: Option<PathBuf>,
     /// Whether substituters and the network may be used.
@@ -40,11 +42,12 @@ pub struct Settings {
 }
 
 /// Every key, as it is written in the file.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "source",
     "host",
     "hardware-config",
     "nixpkgs",
+    "channels",
     "target",
     "online",
     "no-bootloader",
@@ -133,7 +136,7 @@ mod tests {
     #[test]
     fn every_key_that_is_documented_is_understood() {
         let settings = parse(
-            "source: /a\nhost: h\nhardware-config: hosts/h/hardware-configuration.nix\nnixpkgs: /n\ntarget: /t\n\
+            "source: /a\nhost: h\nhardware-config: hosts/h/hardware-configuration.nix\nnixpkgs: /n\nchannels: /c\ntarget: /t\n\
              online: true\nno-bootloader: true\nnot-covered: [{\"kind\":\"filesystem\",\"name\":\"zfs\",\"reason\":\"no room\"}]\n\
              offline-rebuild: /nix/store/h-offline-rebuild\nread-image: false\n",
         )
@@ -145,6 +148,7 @@ mod tests {
                 host: Some("h".into()),
                 hardware_config: Some("hosts/h/hardware-configuration.nix".into()),
                 nixpkgs: Some("/n".into()),
+                channels: Some("/c".into()),
                 target: Some("/t".into()),
                 online: true,
                 no_bootloader: true,

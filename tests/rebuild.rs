@@ -4,10 +4,8 @@
 
 mod common;
 
-use std::fs;
-
-use common::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder};
-use common::{Live, Said, edit, edit_text, project, tree};
+use common::iso::{CONFIG, Emitted, Machine, OVERRIDE, boot, build, builder};
+use common::{Live, edit, edit_text, project, tree};
 
 /// Asks for what the ISO can leave on the machine.
 fn ask_for_rebuilds(emitted: &Emitted) {
@@ -16,30 +14,6 @@ fn ask_for_rebuilds(emitted: &Emitted) {
         "desktop =",
         "offlineRebuild = true;\n        desktop =",
     );
-}
-
-/// The machine that `live` installed, started from its own disk: its store and its /etc/nixos, and no medium.
-struct Machine {
-    live: Live,
-}
-
-impl Machine {
-    fn of(nix: &str, installed: &Live) -> Self {
-        let zfs = format!("{}:/zfs.nix", project().join("tests/machines/xps-zfs.nix").display());
-        let live = Live::bare(nix).with(&["--empty-store", "--target-size", "600M", "--bind", &zfs]);
-        fs::create_dir(live.state.path().join("live")).unwrap();
-        let disk = "live/target.img";
-        fs::rename(installed.state.path().join(disk), live.state.path().join(disk)).unwrap();
-        Self { live }
-    }
-
-    fn sh(&self, script: &str) -> Said {
-        self.live.sh(&format!(
-            "{CONFIG}\nexport NIX_PATH=nixpkgs=/nix/var/nix/profiles/per-user/root/channels/nixos
-             mkdir -p /nix /etc/nixos && mount --bind /mnt/nix /nix && mount --bind /mnt/etc/nixos /etc/nixos
-             {script}"
-        ))
-    }
 }
 
 const CHANNEL: &str = "nix-build '<nixpkgs/nixos>' -A system -I nixos-config=/etc/nixos/configuration.nix";

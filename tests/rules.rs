@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use common::real::{self, Tree, on_each_tree, plain, server};
 use common::{Live, VERSIONS, project, temporary, write};
-use nix_cfg_install::nix::environment::environment;
+use nix_cfg_install::nix::environment::{Channels, environment};
 use nix_cfg_install::nix::explain::{RULES, Words, recognize};
 
 /// What provokes an error that a rule knows.
@@ -152,7 +152,7 @@ fn misunderstood(live: Live, cases: &[(&'static str, String)], what: &str) -> Ve
     }
     let live = live.with(&["--bind", &format!("{}:/cases", scripts.path().display())]);
     // The settings that the installer gives to every Nix.
-    let settings = environment(None, false);
+    let settings = environment(&Channels::default(), false);
     let (_, settings) = settings.iter().find(|(name, _)| name == "NIX_CONFIG").unwrap();
     let said = live.sh(&format!(
         "export NIX_CONFIG='{}'

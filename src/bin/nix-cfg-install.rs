@@ -19,7 +19,7 @@ use nix_cfg_install::install::target::Target;
 use nix_cfg_install::install::{self, Job};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
 use nix_cfg_install::nix::command::Runner;
-use nix_cfg_install::nix::environment::{environment, find_nixpkgs};
+use nix_cfg_install::nix::environment::{Channels, environment};
 use nix_cfg_install::nix::explain::{UNKNOWN, explain};
 use nix_cfg_install::report::{Choice, LogFile, Phase, Problem, Problems, Report, init_logging};
 use nix_cfg_install::settings::Settings;
@@ -83,8 +83,8 @@ fn run(args: &Args, globals: &mut Option<Globals>, log: &LogFile, report: &Repor
         log::debug!("{error:#}");
     }
     let online = args.online || settings.online;
-    let nixpkgs = find_nixpkgs(settings.nixpkgs.as_deref())?;
-    let mut runner = Runner::new(environment(nixpkgs.as_deref(), online), interrupt);
+    let channels = Channels::find(settings.nixpkgs.as_deref(), settings.channels.as_deref())?;
+    let mut runner = Runner::new(environment(&channels, online), interrupt);
     report.phase(Phase::Source);
     let named = args.target.clone().or(settings.target);
     let (target, machine) = target_and_machine(args, globals, named, &runner, report)?;
@@ -109,7 +109,7 @@ fn run(args: &Args, globals: &mut Option<Globals>, log: &LogFile, report: &Repor
         source: named(args.source.clone(), settings.source),
         host: args.host.clone().or(machine.host.clone()).or(settings.host),
         hardware_config: args.hardware_config.clone().or(settings.hardware_config),
-        nixpkgs,
+        channels,
         not_covered: settings.not_covered,
         offline_rebuild: settings.offline_rebuild,
         machine,

@@ -19,7 +19,7 @@ use nix_cfg_install::iso::init::{self, Order};
 use nix_cfg_install::iso::update::update;
 use nix_cfg_install::iso::{pin, size, why};
 use nix_cfg_install::nix::command::Runner;
-use nix_cfg_install::nix::environment::environment;
+use nix_cfg_install::nix::environment::{Channels, environment};
 use nix_cfg_install::report::{Problem, Problems, Severity, harmless};
 
 fn main() -> ExitCode {
@@ -80,6 +80,8 @@ fn init(args: Init) -> Result<()> {
         hosts: args.hosts,
         desktop: args.desktop,
         nixpkgs: args.nixpkgs,
+        channels: args.channels,
+        subscriptions: subscriptions(),
         system: args.system,
         hardware_config: args.hardware_config,
         build_helper: args.build_helper,
@@ -89,9 +91,19 @@ fn init(args: Init) -> Result<()> {
     say(&done.notes)
 }
 
+/// Where nix-channel keeps the channels of this user, and of root, who builds the system.
+fn subscriptions() -> Vec<PathBuf> {
+    let homes = [std::env::var_os("HOME").map(PathBuf::from), Some("/root".into())];
+    homes
+        .into_iter()
+        .flatten()
+        .map(|home| home.join(".nix-channels"))
+        .collect()
+}
+
 fn doctor(args: &Doctor) -> Result<()> {
     // Flakes need not be on in a person's own Nix.
-    let mut environment = environment(None, true);
+    let mut environment = environment(&Channels::default(), true);
     environment.retain(|(name, _)| name != "HOME" && name != "USER");
     environment.extend(
         ["HOME", "USER"]

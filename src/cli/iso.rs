@@ -59,6 +59,9 @@ pub struct Init {
     /// The nixpkgs of a channel configuration [default: the release of the NixOS that this runs on]
     #[arg(long, value_name = "FLAKEREF")]
     pub nixpkgs: Option<String>,
+    /// Another channel that a channel configuration looks up as <NAME/…>; may be given more than once
+    #[arg(long = "channel", value_name = "NAME=FLAKEREF", value_parser = channel)]
+    pub channels: Vec<(String, String)>,
     /// What the ISO is for: x86_64-linux or aarch64-linux [default: the machine that this runs on]
     #[arg(long, value_name = "SYSTEM")]
     pub system: Option<String>,
@@ -133,6 +136,11 @@ pub struct Written {
     /// Where to write the JSON
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+}
+
+fn channel(text: &str) -> Result<(String, String), String> {
+    let (name, reference) = text.split_once('=').ok_or("it has no `=`")?;
+    Ok((name.to_owned(), reference.to_owned()))
 }
 
 fn root(text: &str) -> Result<(String, PathBuf), String> {

@@ -27,10 +27,14 @@ pub fn activate(job: &Job<'_>, kind: Kind, system: &Path) -> Result<()> {
     if job.no_bootloader {
         invocation = invocation.arg("--no-bootloader");
     }
-    if kind == Kind::Flake {
+    invocation = match kind {
         // A flake brings its own nixpkgs.
-        invocation = invocation.arg("--no-channel-copy");
-    }
+        Kind::Flake => invocation.arg("--no-channel-copy"),
+        Kind::Channel => match job.channels.for_target() {
+            Some(channels) => invocation.arg("--channel").arg(channels),
+            None => invocation,
+        },
+    };
     let mut step = 0;
     leftovers::begin(&job.target)?;
     let finished = job.runner.run(&invocation, &mut |stream, line| {

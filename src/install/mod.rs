@@ -26,7 +26,7 @@ use anyhow::Result;
 use secrecy::SecretString;
 
 use crate::nix::command::Runner;
-use crate::nix::environment::channel;
+use crate::nix::environment::Channels;
 use crate::report::{LogFile, Phase, Report, bytes};
 use crate::store::image::Image;
 use crate::tree::feature::NotCovered;
@@ -48,8 +48,8 @@ pub struct Job<'a> {
     pub host: Option<String>,
     /// The hardware configuration's path in the tree that was named.
     pub hardware_config: Option<PathBuf>,
-    /// The nixpkgs of a channel configuration: what `runner` finds by that name.
-    pub nixpkgs: Option<PathBuf>,
+    /// The channels of a channel configuration: what `runner` finds by their names.
+    pub channels: Channels,
     /// What the medium was made without.
     pub not_covered: Vec<NotCovered>,
     /// The store path that the target keeps, so that it can be rebuilt without a network.
@@ -168,11 +168,11 @@ fn image_of(job: &Job<'_>) -> Option<Image> {
     job.read_image.then(Image::of_live_store).flatten()
 }
 
-/// What is copied besides the system. nixos-install gives a channel configuration the live system's channel; copied with
-/// the rest, it is there already.
+/// What is copied besides the system. nixos-install gives a channel configuration its channels; copied with the rest, they
+/// are there already.
 fn beside(job: &Job<'_>, kind: Kind) -> Vec<PathBuf> {
-    let channel = if kind == Kind::Channel { channel() } else { None };
-    channel.into_iter().chain(job.offline_rebuild.clone()).collect()
+    let channels = (kind == Kind::Channel).then(|| job.channels.for_target()).flatten();
+    channels.into_iter().chain(job.offline_rebuild.clone()).collect()
 }
 
 /// Installs. Every phase finds out what is already done: running it again is safe, and goes on where it stopped.

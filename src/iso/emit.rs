@@ -1,9 +1,11 @@
 //! What the generator writes, as data: the same input gives the same bytes.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::channels::Channels;
 use crate::nix::literal::string;
 use crate::tree::source::Kind;
 
@@ -15,9 +17,10 @@ pub const TREE_FOLDER: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 12] = [
+const MODULES: [(&str, &str); 13] = [
     ("automatic.nix", include_str!("../../nix/automatic.nix")),
     ("calamares.nix", include_str!("../../nix/calamares.nix")),
+    ("channels.nix", include_str!("../../nix/channels.nix")),
     ("closure.nix", include_str!("../../nix/closure.nix")),
     ("default.nix", include_str!("../../nix/default.nix")),
     ("elsewhere.nix", include_str!("../../nix/elsewhere.nix")),
@@ -41,6 +44,9 @@ pub struct Request {
     pub desktop: String,
     /// The flake reference of a channel configuration's nixpkgs; not used for a flake.
     pub nixpkgs: String,
+    /// The other channels of a channel configuration. Earlier versions knew of none.
+    #[serde(default)]
+    pub channels: Channels,
     /// What the ISO is for (`x86_64-linux`).
     pub system: String,
     /// The hardware file, relative to the tree, where it is certain.
@@ -96,8 +102,9 @@ fn flake(request: &Request) -> String {
     let inputs = match request.kind {
         Kind::Channel => format!(
             "  # The nixpkgs of the installed system, and of the live system that installs it.\n  \
-               inputs.nixpkgs.url = {};\n",
-            string(&request.nixpkgs)
+               inputs.nixpkgs.url = {};\n{}",
+            string(&request.nixpkgs),
+            channel_inputs(&request.channels)
         ),
         Kind::Flake => format!(
             "  # The flake that is installed: its inputs, by its own lock. After a change there: nix flake update config\n  \
@@ -118,7 +125,8 @@ fn flake(request: &Request) -> String {
     };
     let source = match request.kind {
         Kind::Channel => format!(
-            "inherit (inputs) nixpkgs;\n        system = {};",
+            "inherit (inputs) nixpkgs;\n        {}system = {};",
+            channel_names(&request.channels),
             string(&request.system)
         ),
         Kind::Flake => {
@@ -162,6 +170,29 @@ fn flake(request: &Request) -> String {
     )
 }
 
+/// The inputs that are a configuration's other channels.
+fn channel_inputs(channels: &Channels) -> String {
+    let mut text = String::new();
+    for (index, (name, reference)) in channels.iter().enumerate() {
+        if index == 0 {
+            text.push_str("  # The other channels that the configuration looks up, as <NAME/…>.\n");
+        }
+        let reference = string(reference);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  inputs.{name} = {{ url = {reference}; flake = false; }};");
+    }
+    text
+}
+
+/// The same, as mkOfflineIso takes them.
+fn channel_names(channels: &Channels) -> String {
+    if channels.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = channels.keys().map(String::as_str).collect();
+    format!("channels = {{ inherit (inputs) {}; }};\n        ", names.join(" "))
+}
+
 /// The settings with what is known, and where to read about the rest.
 fn settings(request: &Request) -> String {
     let mut lines = vec![
@@ -197,6 +228,7 @@ mod tests {
             hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
             desktop: "gnome".to_owned(),
             nixpkgs: "github:NixOS/nixpkgs/nixos-24.05".to_owned(),
+            channels: Channels::from([("home-manager".to_owned(), "github:x/${y}".to_owned())]),
             system: "x86_64-linux".to_owned(),
             hardware_config: Some("hosts/a/hardware-configuration.nix".into()),
             build_helper: false,

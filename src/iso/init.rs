@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::sys::stat::SFlag;
 
+use super::channels::Channels;
 use super::emit::{self, Request, TREE_FOLDER};
 use super::manifest::{self, Manifest};
-use super::{helpers, hosts};
+use super::{channels, helpers, hosts};
 use crate::interrupt::Interrupt;
 use crate::report::{Problem, Problems, Severity};
 use crate::tree::snapshot::Copier;
@@ -29,6 +30,10 @@ pub struct Order {
     pub desktop: String,
     /// A channel configuration's nixpkgs.
     pub nixpkgs: Option<String>,
+    /// A channel configuration's other channels: names and flake references.
+    pub channels: Vec<(String, String)>,
+    /// Where nix-channel keeps what this machine subscribed to.
+    pub subscriptions: Vec<PathBuf>,
     /// What the ISO is for.
     pub system: Option<String>,
     /// The hardware file, relative to the tree.
@@ -165,12 +170,27 @@ fn request(order: &Order, source: &Source, os_release: &Path, done: &mut Done) -
             );
         }
     };
+    let channels = match source.kind {
+        Kind::Channel => {
+            let (channels, warnings) = channels::choose(&source.path, &order.channels, &nixpkgs, &order.subscriptions)?;
+            done.warnings.extend(warnings);
+            channels
+        }
+        Kind::Flake if order.channels.is_empty() => Channels::new(),
+        Kind::Flake => {
+            return Err(Problem::error("channel-flake", "A flake looks nothing up in channels")
+                .because("What it is made from are its inputs, which are on the ISO by its own lock.")
+                .remedy("Omit --channel, or add an input to the flake.")
+                .into());
+        }
+    };
     Ok(Request {
         kind: source.kind,
         hardware_config: hardware_config(order, source, &hosts)?,
         hosts,
         desktop: desktop(&order.desktop)?,
         nixpkgs,
+        channels,
         system: system(order.system.as_deref())?,
         build_helper: order.build_helper,
     })
@@ -250,6 +270,7 @@ fn copy_tree(source: &Source, dest: &Path, done: &mut Done) -> Result<()> {
     };
     let mut problems = copier.copy(&source.dir, dest)?.problems;
     problems.extend(lint::links(dest));
+    problems.extend(lint::unfinished(dest));
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Problems(problems).into());
     }
@@ -268,6 +289,8 @@ mod tests {
             hosts: Vec::new(),
             desktop: "gnome".to_owned(),
             nixpkgs: Some("github:NixOS/nixpkgs/nixos-24.05".to_owned()),
+            channels: Vec::new(),
+            subscriptions: Vec::new(),
             system: Some("x86_64-linux".to_owned()),
             hardware_config: None,
             build_helper: true,

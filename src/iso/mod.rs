@@ -2,6 +2,7 @@
 
 pub mod calamares_config;
 mod calamares_files;
+pub mod channels;
 pub mod closure;
 pub mod doctor;
 pub mod emit;

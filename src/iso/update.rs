@@ -131,6 +131,7 @@ fn beside(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use super::super::channels::Channels;
     use super::super::emit::Request;
     use super::*;
     use crate::tree::source::Kind;
@@ -141,6 +142,7 @@ mod tests {
             hosts: Vec::new(),
             desktop: "gnome".to_owned(),
             nixpkgs: "github:NixOS/nixpkgs/nixos-24.05".to_owned(),
+            channels: Channels::new(),
             system: "x86_64-linux".to_owned(),
             hardware_config: None,
             build_helper: false,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -53,9 +53,18 @@ download-attempts = 1
 
 const ALWAYS: &str = "extra-experimental-features = nix-command flakes\n";
 
-/// The whole environment of all programs. `nixpkgs` is the one for channel configurations; `online` allows the network.
+/// Where a channel configuration is evaluated from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Channels {
+    /// The folder whose `nixos/default.nix` evaluates a configuration.
+    pub nixpkgs: Option<PathBuf>,
+    /// A folder that has more channels by their names, as a profile of channels has them.
+    pub folder: Option<PathBuf>,
+}
+
+/// The whole environment of all programs. `online` allows the network.
 #[must_use]
-pub fn environment(nixpkgs: Option<&Path>, online: bool) -> Vec<(OsString, OsString)> {
+pub fn environment(channels: &Channels, online: bool) -> Vec<(OsString, OsString)> {
     let mut path = env::var_os("PATH").unwrap_or_default();
     if !path.is_empty() {
         path.push(":");
@@ -73,8 +82,8 @@ pub fn environment(nixpkgs: Option<&Path>, online: bool) -> Vec<(OsString, OsStr
         ("LC_ALL".into(), "C".into()),
         ("NIX_CONFIG".into(), config.into()),
     ];
-    if let Some(nixpkgs) = nixpkgs {
-        vars.push(("NIX_PATH".into(), nix_path(nixpkgs)));
+    if let Some(nixpkgs) = &channels.nixpkgs {
+        vars.push(("NIX_PATH".into(), nix_path(nixpkgs, channels.folder.as_deref())));
     }
     let mut keep = vec!["TMPDIR", "TERM"];
     if online {
@@ -88,23 +97,91 @@ pub fn environment(nixpkgs: Option<&Path>, online: bool) -> Vec<(OsString, OsStr
     vars
 }
 
-/// The search path of a NixOS live system, with `nixpkgs` first: other channels stay reachable by their names.
-fn nix_path(nixpkgs: &Path) -> OsString {
-    let mut value = OsString::from("nixpkgs=");
-    value.push(nixpkgs);
-    value.push(":");
-    value.push(CHANNELS);
-    value
+/// The search path: `nixpkgs`, the channels in `folder` by the paths that their links lead to (a module that is imported by
+/// two paths would be two modules), and those of the live system.
+fn nix_path(nixpkgs: &Path, folder: Option<&Path>) -> OsString {
+    let mut entries = match nixpkgs.join("nixpkgs").canonicalize() {
+        // Only the evaluation of a whole configuration is another one than in the sources.
+        Ok(sources) if nixpkgs.canonicalize().is_ok_and(|itself| itself != sources) => {
+            vec![
+                entry("nixpkgs/nixos", &nixpkgs.join("nixos")),
+                entry("nixpkgs", &sources),
+            ]
+        }
+        _ => vec![entry("nixpkgs", nixpkgs)],
+    };
+    entries.extend(folder.map(more).unwrap_or_default().iter().filter_map(|(name, path)| {
+        let path = path.canonicalize().ok()?;
+        Some(entry(name, &path))
+    }));
+    entries.push(CHANNELS.into());
+    entries.join(OsStr::new(":"))
+}
+
+fn entry(name: &str, path: &Path) -> OsString {
+    let mut entry = OsString::from(name);
+    entry.push("=");
+    entry.push(path);
+    entry
+}
+
+/// The channels in a folder other than nixpkgs itself, by their names.
+fn more(folder: &Path) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let named = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())));
+    let mut channels: Vec<(String, PathBuf)> = named
+        .filter(|(name, _)| !["nixos", "nixpkgs", "manifest.nix"].contains(&name.as_str()))
+        .collect();
+    channels.sort();
+    channels
 }
 
 /// What makes a folder the nixpkgs of a channel configuration.
 const DOOR: &str = "nixos/default.nix";
 
-/// The nixpkgs for channel configurations: `named` in the settings, the one in `NIX_PATH`, the live system's channel.
-///
-/// # Errors
-/// A [`Problem`] when none is where the settings name one: another would make another system.
-pub fn find_nixpkgs(named: Option<&Path>) -> Result<Option<PathBuf>> {
+impl Channels {
+    /// What the settings name; where they name no nixpkgs, the one in `NIX_PATH` or the live system's channel.
+    ///
+    /// # Errors
+    /// A [`Problem`] when nothing is where the settings name something: another would make another system.
+    pub fn find(nixpkgs: Option<&Path>, folder: Option<&Path>) -> Result<Self> {
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(
+                Problem::error("settings", format!("There are no channels at {}", folder.display()))
+                    .because("The settings name this folder with `channels`.")
+                    .remedy("Correct the path, or remove it: then only the live system's channels are used.")
+                    .into(),
+            );
+        }
+        Ok(Self {
+            nixpkgs: find_nixpkgs(nixpkgs)?,
+            folder: folder.map(Path::to_owned),
+        })
+    }
+
+    /// The store path that becomes the target's channels: the folder, else all channels of the live system, where it has
+    /// more than `nixos`, else that one.
+    #[must_use]
+    pub fn for_target(&self) -> Option<PathBuf> {
+        let profile = Path::new(CHANNELS);
+        match &self.folder {
+            Some(folder) => in_store(folder),
+            None if more(profile).is_empty() => in_store(&profile.join("nixos")),
+            None => in_store(profile),
+        }
+    }
+
+    /// The store paths that a channel configuration is evaluated from, all channels of the live system among them. One that
+    /// lies elsewhere is not among them.
+    #[must_use]
+    pub fn sources(&self) -> BTreeSet<PathBuf> {
+        let named = [&self.nixpkgs, &self.folder].into_iter().flatten();
+        let all = named.map(PathBuf::as_path).chain([Path::new(CHANNELS)]);
+        all.filter_map(in_store).collect()
+    }
+}
+
+fn find_nixpkgs(named: Option<&Path>) -> Result<Option<PathBuf>> {
     if let Some(named) = named {
         return match fs::metadata(named.join(DOOR)) {
             Ok(_) => Ok(Some(named.to_owned())),
@@ -130,23 +207,49 @@ fn no_nixpkgs(named: &Path) -> Problem {
         .remedy("Correct the path, or remove it: then the live system's channel is used.")
 }
 
-/// The store path of the live system's `nixos` channel: what nixos-install copies to the target as its channel.
-#[must_use]
-pub fn channel() -> Option<PathBuf> {
-    in_store(&Path::new(CHANNELS).join("nixos"))
-}
-
-/// The store paths that a channel configuration is evaluated from: `nixpkgs`, and all channels of the live system, which are
-/// reached by their names. One that lies elsewhere is not among them.
-#[must_use]
-pub fn sources(nixpkgs: Option<&Path>) -> BTreeSet<PathBuf> {
-    let all = nixpkgs.into_iter().chain([Path::new(CHANNELS)]);
-    all.filter_map(in_store).collect()
-}
-
 /// The store path that `path` is, leads to or lies in.
 fn in_store(path: &Path) -> Option<PathBuf> {
     let real = path.canonicalize().ok()?;
     let name = real.strip_prefix(STORE).ok()?.components().next()?;
     Some(Path::new(STORE).join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn every_channel_is_looked_up_where_its_links_lead() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path().canonicalize().unwrap();
+        for folder in ["source/nixos", "door/nixos", "home-source", "channels", "plain/nixos"] {
+            fs::create_dir_all(top.join(folder)).unwrap();
+        }
+        symlink(top.join("source"), top.join("door/nixpkgs")).unwrap();
+        symlink(".", top.join("plain/nixpkgs")).unwrap();
+        symlink(top.join("home-source"), top.join("channels/home-manager")).unwrap();
+        symlink(top.join("source"), top.join("channels/nixos")).unwrap();
+        fs::write(top.join("channels/manifest.nix"), "[ ]").unwrap();
+        let path = |nixpkgs: &str, folder: Option<&str>| {
+            let folder = folder.map(|folder| top.join(folder));
+            let value = nix_path(&top.join(nixpkgs), folder.as_deref()).into_string().unwrap();
+            value.replace(&format!("{}/", top.display()), "")
+        };
+        assert_eq!(
+            path("door", Some("channels")),
+            format!("nixpkgs/nixos=door/nixos:nixpkgs=source:home-manager=home-source:{CHANNELS}")
+        );
+        assert_eq!(path("plain", None), format!("nixpkgs=plain:{CHANNELS}"));
+        assert_eq!(path("source", None), format!("nixpkgs=source:{CHANNELS}"));
+    }
+
+    #[test]
+    fn a_folder_of_the_settings_must_be_there() {
+        let error = Channels::find(None, Some(Path::new("/nowhere")))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("There are no channels at /nowhere"), "{error}");
+    }
 }

@@ -128,13 +128,12 @@ pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize, image: bool) -
 
 fn channel(lenience: Lenience) -> Invocation {
     // `--eval` alone would not write the .drv files.
-    let invocation = Invocation::new("nix-instantiate").args(["--eval", "--strict", "--json", "--read-write-mode"]);
     let file = Path::new(INSTALLED).join(CONFIGURATION);
+    let invocation = Invocation::new("nix-instantiate")
+        .args(["--eval", "--strict", "--json", "--read-write-mode", "-I"])
+        .arg(format!("nixos-config={}", file.display()));
     if lenience == Lenience::default() {
-        return invocation
-            .arg("-I")
-            .arg(format!("nixos-config={}", file.display()))
-            .args(["--expr", &format!("({EXPRESSION}) (import <nixpkgs/nixos> {{ }})")]);
+        return invocation.args(["--expr", &format!("({EXPRESSION}) (import <nixpkgs/nixos> {{ }})")]);
     }
     let more = lenient_module(lenience);
     let module = format!("{{ imports = [ {} {more} ]; }}", string(&file.to_string_lossy()));

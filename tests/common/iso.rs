@@ -102,3 +102,32 @@ pub fn calamares(live: &Live, name: &str) -> String {
     let folder = r"sed -n 's/.*XDG_CONFIG_DIRS=\([^$]*\).*/\1/p' /run/current-system/sw/bin/calamares";
     live.sh(&format!("cat $({folder})/calamares/{name}")).ok().out
 }
+
+/// What NixOS gives a machine with channels (nixos/modules/config/nix-channel.nix).
+const NIX_PATH: &str = "nixpkgs=/nix/var/nix/profiles/per-user/root/channels/nixos:\
+                        nixos-config=/etc/nixos/configuration.nix:\
+                        /nix/var/nix/profiles/per-user/root/channels";
+
+/// The machine that `live` installed, started from its own disk: its store and its /etc/nixos, and no medium.
+pub struct Machine {
+    live: Live,
+}
+
+impl Machine {
+    pub fn of(nix: &str, installed: &Live) -> Self {
+        let zfs = format!("{}:/zfs.nix", project().join("tests/machines/xps-zfs.nix").display());
+        let live = Live::bare(nix).with(&["--empty-store", "--target-size", "600M", "--bind", &zfs]);
+        fs::create_dir(live.state.path().join("live")).unwrap();
+        let disk = "live/target.img";
+        fs::rename(installed.state.path().join(disk), live.state.path().join(disk)).unwrap();
+        Self { live }
+    }
+
+    pub fn sh(&self, script: &str) -> Said {
+        self.live.sh(&format!(
+            "{CONFIG}\nexport NIX_PATH={NIX_PATH}
+             mkdir -p /nix /etc/nixos && mount --bind /mnt/nix /nix && mount --bind /mnt/etc/nixos /etc/nixos
+             {script}"
+        ))
+    }
+}

@@ -22,7 +22,6 @@ use super::machine::Machine;
 use super::{Job, beside, hardware_files, image_of};
 use crate::nix::activity::store_name;
 use crate::nix::command::Invocation;
-use crate::nix::environment;
 use crate::nix::eval::{self, Configuration, Evaluated};
 use crate::report::{Problem, Problems};
 use crate::store::closure::Work;
@@ -242,7 +241,9 @@ fn needs(
 /// The sources on the medium that the configuration is evaluated from.
 fn sources(job: &Job<'_>, kind: Kind, root: &Path) -> Result<BTreeMap<String, String>> {
     match kind {
-        Kind::Channel => Ok(environment::sources(job.nixpkgs.as_deref())
+        Kind::Channel => Ok(job
+            .channels
+            .sources()
             .iter()
             .map(|path| path.to_string_lossy().into_owned())
             .map(|path| (path.clone(), store_name(&path)))

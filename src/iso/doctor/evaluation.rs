@@ -10,7 +10,9 @@ use crate::nix::command::Runner;
 use crate::nix::eval;
 use crate::nix::explain::UNKNOWN;
 use crate::nix::facts::{Facts, Users};
+use crate::nix::literal::string;
 use crate::report::Problem;
+use crate::tree::lock::{Input, Lock};
 
 /// Evaluates each system to its toplevel, and the image where these can be; tells why that fails, who cannot log in, and what
 /// machine it is for.
@@ -23,7 +25,11 @@ pub fn problems(patient: &Patient, runner: &Runner) -> Result<Vec<Problem>> {
         let image = all_evaluate && index + 1 == targets;
         let evaluation = eval::evaluate_target(runner, &patient.dir, index, image)?;
         all_evaluate &= evaluation.toplevel.is_ok();
-        let failed = evaluation.toplevel.err().map(|problem| here(problem, &patient.dir));
+        let failed = evaluation
+            .toplevel
+            .err()
+            .map(|problem| here(problem, patient))
+            .transpose()?;
         let mut found = facts(patient, &evaluation.facts);
         if let Some(nix) = &evaluation.facts.nix {
             found.extend(flake::unreadable_there(&patient.tree, nix)?);
@@ -48,9 +54,9 @@ fn assertions(facts: &Facts) -> impl Iterator<Item = Problem> + '_ {
 }
 
 /// The same for the machine that makes the ISO: there is a network, and no log.
-fn here(problem: Problem, dir: &Path) -> Problem {
-    let dir = dir.display();
-    match problem.code {
+fn here(problem: Problem, patient: &Patient) -> Result<Problem> {
+    let dir = patient.dir.display();
+    Ok(match problem.code {
         UNKNOWN => problem.remedy(format!(
             "`nix eval path:{dir}#iso.drvPath --show-trace` shows what led to it."
         )),
@@ -58,11 +64,38 @@ fn here(problem: Problem, dir: &Path) -> Problem {
             let what = problem.what.replace("is not on this medium", "cannot be fetched");
             Problem::error("fetch", what)
                 .because("The ISO is made with a network: either there is none, or it is not at that address any more.")
-                .remedy("Try again; `nix flake update NAME` in the configuration takes a newer one.")
+                .remedy(format!(
+                    "Try again; `nix flake update NAME` in the configuration takes a newer one. {}",
+                    left_out(&patient.tree, &problem.raw)?
+                ))
                 .raw(problem.raw)
         }
         _ => problem,
+    })
+}
+
+/// How to go on without the inputs that `said` names, where nothing uses them.
+fn left_out(tree: &Path, said: &str) -> Result<String> {
+    let inputs = Lock::load(tree)?.unwrap_or_default().inputs();
+    // Git is asked for an address without the kind and the revision.
+    let address = |input: &Input| {
+        input
+            .url
+            .trim_start_matches("git+")
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let asked = inputs.iter().filter(|input| said.contains(&address(input)));
+    let mut unused: Vec<String> = asked.map(|input| string(&input.name)).collect();
+    if unused.is_empty() {
+        unused.push(string("NAME"));
     }
+    let unused = unused.join(" ");
+    Ok(format!(
+        "If the hosts do not use it, it need not be there: unusedInputs = [ {unused} ]; in flake.nix, beside `hosts`."
+    ))
 }
 
 fn facts(patient: &Patient, facts: &Facts) -> Vec<Problem> {

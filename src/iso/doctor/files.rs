@@ -1,16 +1,19 @@
 //! What the files of the tree tell.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use regex_lite::Regex;
-use rnix::SyntaxKind;
 use walkdir::WalkDir;
 
+use super::super::channels;
 use super::Patient;
+use crate::nix::explain::LOOKUP;
 use crate::report::{Problem, bytes};
 use crate::tree::files::nix_files;
 use crate::tree::hardware;
+use crate::tree::lint::Lookup;
 
 /// From here on a tree is called large: it is on the ISO, on the target, and hashed by Nix each time.
 const LARGE: u64 = 100 * 1000 * 1000;
@@ -136,43 +139,31 @@ fn is_used(patient: &Patient, path: &Path) -> bool {
     }
 }
 
-/// Finds what only a channel gives: `<name>` cannot be looked up in a pure evaluation, and on the target it would be
-/// another one.
-pub fn impure(patient: &Patient) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for (path, text) in nix_files(&patient.tree) {
-        let root = rnix::Root::parse(&text).syntax();
-        for node in root.descendants() {
-            if node.kind() != SyntaxKind::NODE_PATH_SEARCH {
-                continue;
-            }
-            let offset = usize::from(node.text_range().start());
-            let line = u32::try_from(text[..offset].matches('\n').count() + 1).ok();
-            problems.push(lookup(&node.text().to_string()).at(&path, line, None));
-        }
-    }
-    problems
+/// Finds look-ups of channels that the emitted flake does not have. One in a file that may never be read is left to Nix,
+/// where Nix is asked.
+pub fn lookups(patient: &Patient, evaluate: bool) -> Vec<Problem> {
+    let flake = fs::read_to_string(patient.dir.join("flake.nix")).unwrap_or_default();
+    let known = channels::in_flake(&flake);
+    let missing = channels::missing(&patient.tree, |name| known.iter().any(|known| known == name));
+    let told = missing.iter().filter(|lookup| lookup.imported || !evaluate);
+    told.map(lookup).collect()
 }
 
-fn lookup(text: &str) -> Problem {
-    let problem = Problem::error(
-        "lookup-path",
-        format!("{text} is looked up in the channels of the machine"),
-    )
-    .because("An ISO is evaluated without them, so that what was tested is what is installed.");
-    match text
-        .strip_prefix("<nixpkgs/nixos/modules")
-        .and_then(|rest| rest.strip_suffix('>'))
-    {
-        Some(rest) => problem.remedy(format!(
-            "Write (modulesPath + \"{rest}\") instead, with `modulesPath` among the arguments of the file."
-        )),
-        None if text == "<nixpkgs>" => problem.remedy("Use the `pkgs` that the file gets as an argument."),
-        None => problem.remedy(
-            "Name its source exactly: builtins.fetchTarball { url = …; sha256 = …; }, with the same in \
-             offlineInstaller.extraStorePaths of the emitted flake; or make the configuration a flake.",
-        ),
-    }
+fn lookup(lookup: &Lookup) -> Problem {
+    let Lookup { name, text, .. } = lookup;
+    let what = format!("{text} is looked up, and the ISO has no channel `{name}`");
+    let problem = if lookup.imported {
+        Problem::error(LOOKUP, what)
+    } else {
+        Problem::warning(LOOKUP, what)
+    };
+    problem
+        .at(&lookup.file, Some(lookup.line), None)
+        .because("An ISO is evaluated without the channels of a machine, so that what was tested is what is installed.")
+        .remedy(format!(
+            "In flake.nix of the folder add inputs.{name} = {{ url = \"FLAKEREF\"; flake = false; }}; and, beside \
+             `nixpkgs`, channels = {{ inherit (inputs) {name}; }};"
+        ))
 }
 
 fn entries(root: &Path) -> impl Iterator<Item = PathBuf> {

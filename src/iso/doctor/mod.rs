@@ -14,6 +14,7 @@ use anyhow::Result;
 use super::emit::{Request, TREE_FOLDER};
 use super::manifest::Manifest;
 use crate::nix::command::Runner;
+use crate::nix::explain::LOOKUP;
 use crate::report::Problem;
 use crate::settings::Settings;
 use crate::tree::lint;
@@ -51,16 +52,20 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Problem
     };
     let mut problems = files::size(&patient)?;
     problems.extend(lint::links(&patient.tree));
+    problems.extend(lint::unfinished(&patient.tree));
     problems.extend(lint::secrets(&patient.tree, kind));
     problems.extend(files::hardware(&patient));
     problems.extend(files::platform(&patient));
     match kind {
         Kind::Flake => problems.extend(flake::inputs(&patient, runner)?),
-        Kind::Channel => problems.extend(files::impure(&patient)),
+        Kind::Channel => problems.extend(files::lookups(&patient, evaluate)),
     }
     problems.extend(git::dirty(&patient, runner)?);
     if evaluate {
-        problems.extend(evaluation::problems(&patient, runner)?);
+        let lookups = problems.iter().any(|problem| problem.code == LOOKUP);
+        let found = evaluation::problems(&patient, runner)?;
+        // Nix stops at one of those that are known already.
+        problems.extend(found.into_iter().filter(|problem| !lookups || problem.code != LOOKUP));
     }
     Ok(problems)
 }

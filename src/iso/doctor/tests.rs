@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use super::super::channels::Channels;
 use super::super::{emit, manifest};
 use super::*;
 use crate::interrupt::Interrupt;
@@ -37,6 +38,7 @@ fn healthy(kind: Kind) -> tempfile::TempDir {
         },
         desktop: "gnome".to_owned(),
         nixpkgs: "github:NixOS/nixpkgs/nixos-24.05".to_owned(),
+        channels: Channels::new(),
         system: "x86_64-linux".to_owned(),
         hardware_config: None,
         build_helper: true,
@@ -194,13 +196,30 @@ const CASES: &[Case] = &[
             );
         },
         "lookup-path",
-        &["<home-manager/nixos>", "where: configuration.nix:2", "fetchTarball"],
+        &[
+            "<home-manager/nixos>",
+            "where: configuration.nix:2",
+            "inputs.home-manager = {",
+            "inherit (inputs) home-manager",
+        ],
     ),
     (
         Kind::Channel,
         |dir| put(dir, "id_ed25519", KEY),
         "tree-secret",
         &["id_ed25519", "sops-nix or agenix"],
+    ),
+    (
+        Kind::Flake,
+        |dir| put(dir, "secrets/wifi.nix", "\0GITCRYPT\0 and more"),
+        "tree-locked",
+        &["secrets/wifi.nix", "git-crypt unlock"],
+    ),
+    (
+        Kind::Flake,
+        |dir| put(dir, ".gitmodules", "[submodule \"x\"]\n\tpath = modules/x\n"),
+        "tree-submodule",
+        &["modules/x", "git submodule update --init"],
     ),
     (Kind::Channel, large, "tree-large", &["video.mp4 (120", "Take out"]),
     (Kind::Channel, git, "git-dirty", &["flake.nix", "git add", "path:"]),

@@ -2,7 +2,7 @@
 
 use regex_lite::Regex;
 
-use super::Said;
+use super::{LOOKUP, Said};
 use crate::nix::activity::store_name;
 use crate::report::Problem;
 
@@ -82,11 +82,12 @@ pub(super) fn lock_feature(said: &Said<'_>) -> Option<Problem> {
 }
 
 pub(super) fn input_missing(said: &Said<'_>) -> Option<Problem> {
-    let network = r"unable to download|[Cc]ould(?:n't| not) resolve host|Failed to open archive|Failed to fetch git|unable to fork";
+    let network = r"unable to download|[Cc]ould(?:n't| not) resolve host|Failed to open archive|Failed to fetch git|Cannot find Git revision|unable to fork";
     said.find::<0>(network)?;
     let [input, other] = said.find(
         r"(?:while fetching the input '([^']+)'|while (?:updating|fetching) the (?:lock file|flake input) '?([^'\n]*)|in flake\.lock)",
     )
+    .or_else(|| said.find(r"(?:Failed to fetch git|of) repository '([^']+)'()"))
     .or_else(|| said.find(r"unable to download '(https://(?:api\.)?github\.com/[^']+|[^']+/archive/[^']+|[^']+/tarball/[^']+)'()"))?;
     let input = if input.is_empty() { other } else { input };
     let problem = if input.is_empty() {
@@ -154,12 +155,27 @@ fn wanted_by(said: &Said<'_>) -> String {
 }
 
 pub(super) fn channel_missing(said: &Said<'_>) -> Option<Problem> {
-    said.find::<0>(r"file 'nixpkgs[^']*' was not found in the Nix search path")?;
-    Some(
-        Problem::error("nixpkgs-missing", "There is no nixpkgs on this medium")
-            .because("A channel configuration is evaluated with the live system's `nixos` channel, and there is none.")
-            .remedy("Name a nixpkgs with `nixpkgs: PATH` in the settings, or make the ISO again."),
+    let [name] = said
+        .find(r"file '([^'/]+)[^']*' was not found in the Nix search path")
+        .or_else(|| said.find(r"cannot look up '<([^>/]+)[^>]*>' in pure evaluation mode"))?;
+    if name == "nixpkgs" && said.find::<0>("was not found in the Nix search path").is_some() {
+        return Some(
+            Problem::error("nixpkgs-missing", "There is no nixpkgs on this medium")
+                .because(
+                    "A channel configuration is evaluated with the live system's `nixos` channel, and there is none.",
+                )
+                .remedy("Name a nixpkgs with `nixpkgs: PATH` in the settings, or make the ISO again."),
+        );
+    }
+    let problem = Problem::error(
+        LOOKUP,
+        format!("The configuration looks up <{name}>, which is not there"),
     )
+    .because("The ISO brings its own copy of each channel, and it was made without this one. A flake has no channels.")
+    .remedy(format!(
+        "Make the ISO again with `nix-cfg-iso init … --channel {name}=FLAKEREF`; in a flake, use an input."
+    ));
+    Some(said.at_place(problem))
 }
 
 pub(super) fn builder_failed(said: &Said<'_>) -> Option<Problem> {

@@ -135,6 +135,9 @@ pub const RULES: [Rule; 28] = [
     nix("tree-special-file", configuration::special_file),
 ];
 
+/// The code of a `<name>` that is looked up and not there.
+pub const LOOKUP: &str = "lookup-path";
+
 /// The code of a problem that no rule knows.
 pub const UNKNOWN: &str = "unknown";
 

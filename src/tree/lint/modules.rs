@@ -30,6 +30,15 @@ pub struct Broken {
 /// hardware configuration need not be there yet.
 #[must_use]
 pub fn modules(root: &Path, kind: Kind) -> Vec<Broken> {
+    walk(root, kind).0
+}
+
+/// The files that the same walk comes to, relative to the tree.
+pub(super) fn imported(root: &Path, kind: Kind) -> BTreeSet<PathBuf> {
+    walk(root, kind).1
+}
+
+fn walk(root: &Path, kind: Kind) -> (Vec<Broken>, BTreeSet<PathBuf>) {
     let first = match kind {
         Kind::Channel => CONFIGURATION,
         // Which modules a flake's host has is for Nix to say.
@@ -74,7 +83,7 @@ pub fn modules(root: &Path, kind: Kind) -> Vec<Broken> {
             }
         }
     }
-    found
+    (found, seen)
 }
 
 /// The file that an import of `wanted` reads; `None` when there is none.

@@ -1,7 +1,7 @@
 # The packages, as `import <nixpkgs> { }` gives them.
 {
   config ? { },
-  system ? builtins.currentSystem or "x86_64-linux",
+  system ? builtins.currentSystem,
   overlays ? [ ],
   ...
 }:

@@ -1,6 +1,6 @@
 # A module system with what NixOS configurations use: imports, options, priorities, conditions. The words of its errors
 # have the form of nixpkgs 24.05's.
-lib:
+{ lib }:
 let
   inherit (builtins)
     attrNames

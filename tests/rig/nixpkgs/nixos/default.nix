@@ -1,14 +1,12 @@
 # The door of channel configurations: `<nixpkgs/nixos>`.
 {
-  configuration ? import <nixos-config>,
+  configuration ? <nixos-config>,
   system ? builtins.currentSystem,
 }:
 let
-  isFile = builtins.tryEval <nixos-config>;
   evaluated = import ./lib/eval-config.nix {
     inherit system;
-    # By its path where it has one: errors then name the file.
-    modules = [ (if isFile.success then <nixos-config> else configuration) ];
+    modules = [ configuration ];
   };
 in
 {

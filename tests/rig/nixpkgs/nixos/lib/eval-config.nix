@@ -2,10 +2,8 @@
   system ? builtins.currentSystem,
   modules,
   specialArgs ? { },
+  lib ? import ../../lib,
 }:
-let
-  lib = import ../../lib;
-in
 lib.evalModules {
   modules = import ../modules/module-list.nix ++ [ { nixpkgs.system = system; } ] ++ modules;
   specialArgs = {

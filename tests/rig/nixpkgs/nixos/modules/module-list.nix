@@ -16,7 +16,7 @@
   ./tasks/filesystems/vfat.nix
   ./tasks/filesystems/xfs.nix
   ./tasks/filesystems/zfs.nix
-  ./toplevel.nix
+  ./system/activation/top-level.nix
   ./users.nix
   ./version.nix
 ]

@@ -26,6 +26,10 @@ in
     type = lib.types.attrsOf lib.types.anything;
     default = { };
   };
+  options.nix.registry = lib.mkOption {
+    type = lib.types.attrsOf lib.types.anything;
+    default = { };
+  };
 
   config = lib.mkMerge [
     {
@@ -49,7 +53,7 @@ in
         rebuild
       ];
       environment.etc.profile.text = ''
-        export NIX_PATH=nixpkgs=/nix/var/nix/profiles/per-user/root/channels/nixos:nixos-config=/etc/nixos/configuration.nix
+        export NIX_PATH=nixpkgs=/nix/var/nix/profiles/per-user/root/channels/nixos:nixos-config=/etc/nixos/configuration.nix:/nix/var/nix/profiles/per-user/root/channels
       '';
     })
   ];

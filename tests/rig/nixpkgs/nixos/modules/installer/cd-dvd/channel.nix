@@ -24,8 +24,14 @@ in
     type = lib.types.bool;
     default = true;
   };
-  config.boot.postBootCommands = lib.mkIf config.system.installer.channel.enable ''
-    mkdir -p /nix/var/nix/profiles/per-user/root
-    nix-env -p /nix/var/nix/profiles/per-user/root/channels -i ${channel} --quiet
-  '';
+  config = lib.mkIf config.system.installer.channel.enable {
+    nix.registry.nixpkgs.to = {
+      type = "path";
+      path = "${channel}/nixos";
+    };
+    boot.postBootCommands = ''
+      mkdir -p /nix/var/nix/profiles/per-user/root
+      nix-env -p /nix/var/nix/profiles/per-user/root/channels -i ${channel} --quiet
+    '';
+  };
 }

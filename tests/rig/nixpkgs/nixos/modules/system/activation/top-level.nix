@@ -56,6 +56,7 @@ in
       type = types.str;
       default = lib.version;
     };
+    copySystemConfiguration = lib.mkEnableOption "a copy of configuration.nix in the system";
     includeBuildDependencies = lib.mkEnableOption "the whole build closure";
     extraDependencies = mkOption {
       type = types.listOf types.package;
@@ -98,10 +99,11 @@ in
         sed "s|@system@|$out|" $activatePath > $out/activate
         sed "s|@system@|$out|" $switchPath > $out/bin/switch-to-configuration
         chmod +x $out/activate $out/bin/switch-to-configuration
-        { echo "#!${pkgs.bash}/bin/bash"; sed "s|@system@|$out|; s|@busybox@|${pkgs.busybox}|; s|@shadow@|${pkgs.shadow}|g" ${./stage-2.sh}; } > $out/init
+        { echo "#!${pkgs.bash}/bin/bash"; sed "s|@system@|$out|; s|@busybox@|${pkgs.busybox}|; s|@shadow@|${pkgs.shadow}|g" ${../../stage-2.sh}; } > $out/init
         chmod +x $out/init
         printf %s ${config.system.nixos.version} > $out/nixos-version
         printf %s ${pkgs.system} > $out/system
         echo "$systemd $extraDependencies" > $out/extra-dependencies
+        ${lib.optionalString config.system.copySystemConfiguration "ln -s '${<nixos-config>}' $out/configuration.nix"}
       '';
 }

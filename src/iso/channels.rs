@@ -1,0 +1,284 @@
+//! The channels of a channel configuration besides nixpkgs: which ones the tree looks up, and where each comes from.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use rnix::ast::{self, HasEntry};
+
+use super::hosts::cast;
+use crate::report::{Problem, Problems};
+use crate::tree::lint::{self, Lookup};
+use crate::tree::lock::plain;
+
+/// Where each channel comes from: flake references by their names.
+pub type Channels = BTreeMap<String, String>;
+
+/// What the emitted flake calls something else.
+const TAKEN: [&str; 2] = ["nix-cfg-install", "self"];
+
+/// Where channels come from that many configurations use.
+const WELL_KNOWN: [(&str, &str); 9] = [
+    ("agenix", "github:ryantm/agenix"),
+    ("disko", "github:nix-community/disko"),
+    ("impermanence", "github:nix-community/impermanence"),
+    ("lanzaboote", "github:nix-community/lanzaboote"),
+    ("nixos-hardware", "github:NixOS/nixos-hardware"),
+    ("nixpkgs-unstable", "github:NixOS/nixpkgs/nixpkgs-unstable"),
+    ("plasma-manager", "github:nix-community/plasma-manager"),
+    ("sops-nix", "github:Mic92/sops-nix"),
+    ("unstable", "github:NixOS/nixpkgs/nixos-unstable"),
+];
+
+/// The channels of the ISO: those that are `named`. `nixpkgs` is a flake reference; `lists` are files in which nix-channel
+/// keeps what a person subscribed to. Gives a warning for each look-up in a file that may never be read.
+///
+/// # Errors
+/// All names that cannot be used, and all channels that the configuration in `tree` certainly looks up and nobody named.
+pub fn choose(
+    tree: &Path,
+    named: &[(String, String)],
+    nixpkgs: &str,
+    lists: &[PathBuf],
+) -> Result<(Channels, Vec<Problem>)> {
+    let mut channels = Channels::new();
+    let mut problems = Vec::new();
+    for (name, reference) in named {
+        if let Some(reason) = unusable(name) {
+            problems.push(
+                Problem::error("channel-name", format!("--channel {name}=… cannot be used: {reason}"))
+                    .remedy("Write --channel NAME=FLAKEREF with the name that stands in <NAME/…>."),
+            );
+        } else if channels.insert(name.clone(), reference.clone()).is_some() {
+            problems.push(
+                Problem::error("channel-name", format!("--channel {name}=… was given twice"))
+                    .remedy("Keep one of them."),
+            );
+        }
+    }
+    let subscribed = subscriptions(lists);
+    let (errors, warnings): (Vec<_>, Vec<_>) = missing(tree, |name| channels.contains_key(name))
+        .into_iter()
+        .partition(|lookup| lookup.imported);
+    let ask = |lookup: &Lookup, problem: Problem| {
+        let name = &lookup.name;
+        let reference = reference(name, nixpkgs, &subscribed);
+        problem
+            .at(&lookup.file, Some(lookup.line), None)
+            .because("The ISO brings its own copy of each channel, so that what was tested is what is installed.")
+            .remedy(format!("Add --channel {name}={reference}"))
+    };
+    problems.extend(errors.iter().map(|lookup| {
+        let what = format!("The configuration looks up the channel `{}`", lookup.name);
+        ask(lookup, Problem::error("channel-unnamed", what))
+    }));
+    if !problems.is_empty() {
+        return Err(Problems(problems).into());
+    }
+    let warn = |lookup: &Lookup| {
+        let what = format!("{} is looked up in a file that may be in use", lookup.text);
+        ask(lookup, Problem::warning("channel-unnamed", what))
+    };
+    Ok((channels, warnings.iter().map(warn).collect()))
+}
+
+/// The first look-up of each channel that is not `known`: one that is certain goes before one that is not.
+pub fn missing(tree: &Path, known: impl Fn(&str) -> bool) -> Vec<Lookup> {
+    let mut found: Vec<Lookup> = Vec::new();
+    for lookup in lint::lookups(tree) {
+        if known(&lookup.name) {
+            continue;
+        }
+        match found.iter_mut().find(|earlier| earlier.name == lookup.name) {
+            Some(earlier) if lookup.imported && !earlier.imported => *earlier = lookup,
+            Some(_) => {}
+            None => found.push(lookup),
+        }
+    }
+    found
+}
+
+/// The names in `channels` of an emitted flake.nix, which a person may have edited.
+#[must_use]
+pub fn in_flake(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for node in rnix::Root::parse(text).syntax().descendants() {
+        let Some(entry) = cast::<ast::AttrpathValue>(node) else {
+            continue;
+        };
+        let name = entry.attrpath().into_iter().flat_map(|path| path.attrs()).last();
+        if name.and_then(|name| plain(&name)).as_deref() != Some("channels") {
+            continue;
+        }
+        let Some(ast::Expr::AttrSet(set)) = entry.value() else {
+            continue;
+        };
+        let inherited = set.inherits().flat_map(|inherit| inherit.attrs());
+        let assigned = set
+            .attrpath_values()
+            .filter_map(|entry| entry.attrpath()?.attrs().next());
+        found.extend(inherited.chain(assigned).filter_map(|name| plain(&name)));
+    }
+    found
+}
+
+/// Why a channel cannot have this name.
+fn unusable(name: &str) -> Option<&'static str> {
+    let mut letters = name.chars();
+    let is_name = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter));
+    if lint::ALWAYS.contains(&name) {
+        Some("the configuration's nixpkgs has that name, and --nixpkgs says which one it is")
+    } else if TAKEN.contains(&name) {
+        Some("the flake that is written has that name for something else")
+    } else if is_name {
+        None
+    } else {
+        Some("a name begins with a letter and has letters, digits, `-` and `_`")
+    }
+}
+
+/// The flake reference to suggest for a channel.
+fn reference(name: &str, nixpkgs: &str, subscribed: &Channels) -> String {
+    if let Some(url) = subscribed.get(name) {
+        return url.clone();
+    }
+    let release = nixpkgs
+        .rsplit('/')
+        .next()
+        .and_then(|branch| branch.strip_prefix("nixos-"));
+    if name == "home-manager" {
+        let branch = match release.filter(|release| release.starts_with(|first: char| first.is_ascii_digit())) {
+            Some(release) => format!("/release-{}", release.trim_end_matches("-small")),
+            None => String::new(),
+        };
+        return format!("github:nix-community/home-manager{branch}");
+    }
+    if name.starts_with("nixos-") && name != "nixos-hardware" {
+        return format!("github:NixOS/nixpkgs/{name}");
+    }
+    let known = WELL_KNOWN.iter().find(|(known, _)| *known == name);
+    known.map_or("FLAKEREF", |(_, reference)| reference).to_owned()
+}
+
+/// What nix-channel keeps, `URL NAME` a line, as flake references. The first list that has a name counts.
+fn subscriptions(lists: &[PathBuf]) -> Channels {
+    let mut found = Channels::new();
+    for text in lists.iter().filter_map(|list| fs::read_to_string(list).ok()) {
+        for line in text.lines() {
+            if let [url, name] = line.split_whitespace().collect::<Vec<_>>()[..] {
+                found.entry(name.to_owned()).or_insert_with(|| flake_reference(url));
+            }
+        }
+    }
+    found
+}
+
+/// A channel's URL as a flake reference.
+fn flake_reference(url: &str) -> String {
+    let path = url.trim_start_matches("https://").trim_end_matches('/');
+    if let Some(channel) = ["nixos.org/channels/", "channels.nixos.org/"]
+        .iter()
+        .find_map(|place| path.strip_prefix(place))
+    {
+        return format!("github:NixOS/nixpkgs/{channel}");
+    }
+    let on_github = path.strip_prefix("github.com/").and_then(|path| {
+        let (repository, branch) = path.split_once("/archive/")?;
+        let branch = branch.strip_suffix(".tar.gz")?.trim_start_matches("refs/heads/");
+        (!branch.contains('/')).then(|| format!("github:{repository}/{branch}"))
+    });
+    on_github.unwrap_or_else(|| {
+        if url.contains(".tar") {
+            url.to_owned()
+        } else {
+            // What nix-channel adds itself.
+            format!("{}/nixexprs.tar.xz", url.trim_end_matches('/'))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(configuration: &str) -> tempfile::TempDir {
+        let tree = tempfile::tempdir().unwrap();
+        fs::write(tree.path().join("configuration.nix"), configuration).unwrap();
+        tree
+    }
+
+    fn named(name: &str) -> (String, String) {
+        (name.to_owned(), format!("github:x/{name}"))
+    }
+
+    #[test]
+    fn every_channel_that_is_looked_up_must_be_named_and_is_asked_for_in_one_report() {
+        let tree = tree("{ imports = [\n <home-manager/nixos> <home-manager/x>\n <mine/module.nix> ]; }");
+        fs::write(tree.path().join("shell.nix"), "import <unstable> { }").unwrap();
+        let list = tree.path().join("list");
+        fs::write(&list, "https://example.org/mine.tar.gz mine\n").unwrap();
+        let nixpkgs = "github:NixOS/nixpkgs/nixos-24.05";
+        let choose =
+            |channels: &[(String, String)]| choose(tree.path(), channels, nixpkgs, std::slice::from_ref(&list));
+        let error = choose(&[]).unwrap_err().to_string();
+        for text in [
+            "--channel home-manager=github:nix-community/home-manager/release-24.05",
+            "where: configuration.nix:2",
+            "--channel mine=https://example.org/mine.tar.gz",
+        ] {
+            assert!(error.contains(text), "{text} is not in\n{error}");
+        }
+        assert!(!error.contains("unstable"), "{error}");
+        let (channels, warnings) = choose(&[named("home-manager"), named("mine")]).unwrap();
+        assert_eq!(channels.keys().collect::<Vec<_>>(), ["home-manager", "mine"]);
+        let [warning] = warnings.as_slice() else {
+            panic!("{warnings:?}");
+        };
+        let warning = warning.to_string();
+        assert!(
+            warning.contains("shell.nix:1")
+                && warning.contains("--channel unstable=github:NixOS/nixpkgs/nixos-unstable"),
+            "{warning}"
+        );
+    }
+
+    #[test]
+    fn names_that_no_channel_can_have_are_all_refused() {
+        let tree = tree("{ }");
+        let all = ["nixpkgs", "self", "a/b", "", "ok", "ok"].map(named);
+        let error = choose(tree.path(), &all, "", &[]).unwrap_err();
+        let Problems(problems) = error.downcast_ref().unwrap();
+        assert_eq!(problems.len(), 5, "{error:#}");
+    }
+
+    #[test]
+    fn the_url_of_a_channel_becomes_a_flake_reference() {
+        for (url, expected) in [
+            (
+                "https://github.com/nix-community/home-manager/archive/release-24.05.tar.gz",
+                "github:nix-community/home-manager/release-24.05",
+            ),
+            (
+                "https://nixos.org/channels/nixos-24.05",
+                "github:NixOS/nixpkgs/nixos-24.05",
+            ),
+            (
+                "https://channels.nixos.org/nixos-unstable/",
+                "github:NixOS/nixpkgs/nixos-unstable",
+            ),
+            ("https://example.org/x.tar.gz", "https://example.org/x.tar.gz"),
+            ("https://example.org/x", "https://example.org/x/nixexprs.tar.xz"),
+        ] {
+            assert_eq!(flake_reference(url), expected);
+        }
+    }
+
+    #[test]
+    fn the_channels_of_an_edited_flake_are_seen() {
+        let text = "{ iso = f { channels = { inherit (inputs) a b; c = inputs.x; }; other = { d = 1; }; }; }";
+        assert_eq!(in_flake(text), ["a", "b", "c"]);
+        assert!(in_flake("{ iso = f { }; }").is_empty());
+    }
+}

@@ -1,0 +1,94 @@
+//! What the Nix files of a tree look up in the search path: `<home-manager/nixos>`.
+
+use std::path::{Path, PathBuf};
+
+use rnix::SyntaxKind;
+
+use super::modules;
+use crate::tree::files::nix_files;
+use crate::tree::source::Kind;
+
+/// What every channel configuration can look up: nixpkgs by both of its names, itself, and what Nix brings.
+pub const ALWAYS: [&str; 4] = ["nix", "nixos", "nixos-config", "nixpkgs"];
+
+/// One `<…>` in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// As it stands there, with its brackets.
+    pub text: String,
+    /// The channel: what stands before the first slash.
+    pub name: String,
+    /// Relative to the tree.
+    pub file: PathBuf,
+    /// Counted from 1.
+    pub line: u32,
+    /// Whether the configuration certainly imports the file: others may never be read.
+    pub imported: bool,
+}
+
+/// The look-ups of a channel configuration that need a channel besides nixpkgs, by file and line.
+#[must_use]
+pub fn lookups(root: &Path) -> Vec<Lookup> {
+    let imported = modules::imported(root, Kind::Channel);
+    let mut found = Vec::new();
+    for (file, text) in nix_files(root) {
+        let syntax = rnix::Root::parse(&text).syntax();
+        for node in syntax
+            .descendants()
+            .filter(|node| node.kind() == SyntaxKind::NODE_PATH_SEARCH)
+        {
+            let lookup = node.text().to_string();
+            let name = lookup.trim_matches(['<', '>']).split('/').next().unwrap_or_default();
+            if ALWAYS.contains(&name) {
+                continue;
+            }
+            found.push(Lookup {
+                name: name.to_owned(),
+                line: modules::position(&text, node.text_range().start().into()).0,
+                imported: imported.contains(&file),
+                file: file.clone(),
+                text: lookup,
+            });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_needs_a_channel_is_found_and_what_every_machine_has_is_not() {
+        let tree = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| fs::write(tree.path().join(name), text).unwrap();
+        put(
+            "configuration.nix",
+            "{ pkgs ? import <nixpkgs> { }, ... }:\n# <gone>\n{ imports = [\n  <home-manager/nixos>\n  ./a.nix <nixos/x> ]; x = \"<text>\"; }",
+        );
+        put("a.nix", "[ <nixos-config> <nix/fetchurl.nix> <nixos-hardware> ]");
+        put("shell.nix", "import <unstable> { }");
+        let found: Vec<_> = lookups(tree.path())
+            .into_iter()
+            .map(|found| {
+                (
+                    found.text,
+                    found.name,
+                    found.file.display().to_string(),
+                    found.line,
+                    found.imported,
+                )
+            })
+            .collect();
+        let expected = [
+            ("<nixos-hardware>", "nixos-hardware", "a.nix", 1, true),
+            ("<home-manager/nixos>", "home-manager", "configuration.nix", 4, true),
+            ("<unstable>", "unstable", "shell.nix", 1, false),
+        ];
+        let expected = expected
+            .map(|(text, name, file, line, used)| (text.to_owned(), name.to_owned(), file.to_owned(), line, used));
+        assert_eq!(found, expected);
+    }
+}
