@@ -71,6 +71,31 @@ fn a_configuration_that_cannot_be_installed_is_refused_before_the_disk_is_partit
 }
 
 #[test]
+fn file_systems_that_the_configuration_sets_itself_are_refused_before_the_disk_is_partitioned() {
+    // As disko sets them, and stronger than what the installer writes.
+    for (calamares, force) in [("3.3", ""), ("3.4", "lib.mkForce ")] {
+        let tree = common::tree("channel");
+        let root = format!("fileSystems.\"/\".device = {force}\"/dev/disk/by-partlabel/disk-main-root\";");
+        let disk = format!("{{ lib, ... }}: {{ {root} fileSystems.\"/\".fsType = \"ext4\"; }}");
+        common::write(&tree, "disk.nix", &disk);
+        let imports = "./modules/greeter.nix";
+        common::edit(&tree, "configuration.nix", imports, &format!("{imports} ./disk.nix"));
+        let gui = Gui::new(calamares, "channel").with_tree(tree);
+        let dialog = dialog(&gui.run());
+        for text in [
+            "The configuration says itself which file systems this machine has",
+            "/: /dev/disk/by-partlabel/disk-main-root (ext4)",
+            "remove these `fileSystems` from the configuration and import ./hardware-configuration.nix",
+            "run nix-cfg-install in a terminal",
+            "Nothing was written to a disk",
+        ] {
+            assert!(dialog.contains(text), "not said: {text}\n{dialog}");
+        }
+        assert_eq!(gui.ran(), "", "the partition job ran");
+    }
+}
+
+#[test]
 fn a_login_name_that_the_configuration_does_not_have_is_refused_before_the_disk_is_partitioned() {
     for calamares in ["3.3", "3.4"] {
         let mut gui = Gui::new(calamares, "channel");

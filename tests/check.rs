@@ -32,8 +32,8 @@ fn short(problem: &Value) -> String {
     text
 }
 
-/// As a person reads it, without the raw words of Nix, which differ by version, and without sizes, which are those of
-/// Debian's busybox and bash.
+/// As a person reads it, without the raw words of Nix, which differ by version, without sizes, which are those of Debian's
+/// busybox and bash, and without the number of the disk's loop device.
 fn long(problem: &Value) -> String {
     let mut text = format!(
         "{}: {}\n",
@@ -50,7 +50,9 @@ fn long(problem: &Value) -> String {
         }
     }
     let size = regex_lite::Regex::new(r"[0-9.]+ (MB|files)").unwrap();
-    size.replace_all(&text, "… $1").into_owned()
+    let disk = regex_lite::Regex::new(r"/dev/loop[0-9]+").unwrap();
+    disk.replace_all(&size.replace_all(&text, "… $1"), "/dev/loop…")
+        .into_owned()
 }
 
 /// All problems of each case, in one live system: a live system a tree would take minutes.

@@ -150,6 +150,7 @@ impl Globals {
             keymap: machine.keymap.or(of_machine.keymap),
             boot_disk: machine.grub_device.map(PathBuf::from),
             no_boot_loader: machine.no_boot_loader,
+            partitions_graphically: true,
             ..of_machine
         }
     }

@@ -18,6 +18,7 @@ pub enum Firmware {
 }
 
 /// The decisions. `None` and `false`: not known, or nobody decided.
+#[allow(clippy::struct_excessive_bools)] // Each is decided on its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choices {
     /// How this machine was started, and so how it will start the new system.
@@ -36,6 +37,8 @@ pub struct Choices {
     pub boot_disk: Option<PathBuf>,
     /// Whether it was decided to install no boot loader.
     pub no_boot_loader: bool,
+    /// Whether the disk is partitioned by the graphical installer, and not by a person as the configuration wants it.
+    pub partitions_graphically: bool,
 }
 
 impl Choices {

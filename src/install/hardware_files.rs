@@ -12,11 +12,13 @@ use super::target::Target;
 use crate::mounts;
 use crate::nix::command::Invocation;
 use crate::report::Problem;
+use crate::tree::attributes::without;
 use crate::tree::{import, subvolumes};
 
 /// Puts the target's hardware configuration to `path` in the snapshot: byte for byte, or with one marked line more where the
-/// machine needs a machine.nix, which is then put beside it. `machine` is what is known of it besides.
-pub(super) fn put(job: &Job<'_>, machine: &Machine, snapshot: &Path, path: &Path) -> Result<()> {
+/// machine needs a machine.nix, which is then put beside it. `machine` is what is known of it besides. Gives whether
+/// nixos-generate-config wrote it for this run.
+pub(super) fn put(job: &Job<'_>, machine: &Machine, snapshot: &Path, path: &Path) -> Result<bool> {
     let file = snapshot.join(path);
     let what = || format!("Failed to put the hardware configuration to {}", path.display());
     let folder = file.parent().unwrap_or(snapshot);
@@ -40,12 +42,26 @@ pub(super) fn put(job: &Job<'_>, machine: &Machine, snapshot: &Path, path: &Path
     };
     let text = put_machine(job, machine, folder, path, existing.as_deref(), text)?;
     fs::write(&file, text).with_context(what)?;
-    let Some(existing) = existing else { return Ok(()) };
+    let Some(existing) = existing else { return Ok(true) };
     let meta = fs::metadata(&existing).with_context(what)?;
     fs::set_permissions(&file, meta.permissions()).with_context(what)?;
     fs::File::open(&file)
         .and_then(|copy| copy.set_modified(meta.modified()?))
-        .with_context(what)
+        .with_context(what)?;
+    Ok(false)
+}
+
+/// Takes `attributes` out of what [`put`] put into the snapshot.
+pub(super) fn leave_out(snapshot: &Path, files: &[PathBuf], attributes: &[Vec<String>]) -> Result<()> {
+    for file in files.iter().map(|file| snapshot.join(file)) {
+        let what = || format!("Failed to change {}", file.display());
+        let text = fs::read_to_string(&file).with_context(what)?;
+        let rest = without(&text, attributes);
+        if rest != text {
+            fs::write(&file, rest).with_context(what)?;
+        }
+    }
+    Ok(())
 }
 
 fn remove(file: &Path) -> std::io::Result<()> {

@@ -9,6 +9,7 @@ let
     concatMap
     elem
     filter
+    isAttrs
     map
     substring
     ;
@@ -57,6 +58,58 @@ let
       password_file_kept = builtins.hasContext (toString (user.hashedPasswordFile or null));
       key = ssh.keys or [ ] ++ ssh.keyFiles or [ ] != [ ];
     };
+
+  # A text or list of texts, or `none` where it throws, as two definitions that contradict each other do.
+  orElse =
+    none: value:
+    let
+      told = builtins.tryEval (builtins.deepSeq value value);
+    in
+    if told.success then told.value else none;
+
+  # What holds of one definition, with its priority: mkIf, mkMerge and mkOverride are sets with a `_type`, and 100 is the
+  # priority of a definition without one (lib/modules.nix of 24.05 and 26.11).
+  held =
+    priority: value:
+    let
+      type = if isAttrs value then value._type or "" else "";
+    in
+    if type == "if" then
+      (if value.condition == true then held priority value.content else [ ])
+    else if type == "merge" then
+      concatMap (held priority) value.contents
+    else if type == "override" then
+      held value.priority value.content
+    else
+      [ { inherit priority value; } ];
+  strongest =
+    definitions:
+    let
+      least = builtins.foldl' (
+        least: definition: if definition.priority < least then definition.priority else least
+      ) 9999 definitions;
+    in
+    filter (definition: definition.priority == least) definitions;
+  inside =
+    name: definitions:
+    strongest (
+      concatMap (
+        { file, value, ... }:
+        if isAttrs value && value ? ${name} then
+          map (one: one // { inherit file; }) (held 100 value.${name})
+        else
+          [ ]
+      ) definitions
+    );
+  # The definitions that count for `option.NAME.ATTRIBUTE`, with their files: `option` is a set of submodules.
+  set =
+    option: name: attribute:
+    orElse [ ] (
+      map (definition: {
+        file = plain (toString definition.file);
+        value = if isAttrs definition.value then "" else plain (toString definition.value);
+      }) (inside attribute (inside name (option.definitionsWithLocations or [ ])))
+    );
 
   loader = config.boot.loader;
   grub = loader.grub;
@@ -121,15 +174,33 @@ let
       container = config.boot.isContainer or false;
     };
     disks = {
-      file_systems = map (at: {
-        inherit at;
-        device = toString config.fileSystems.${at}.device;
-        kind = config.fileSystems.${at}.fsType;
-      }) (attrNames config.fileSystems);
-      luks = map (name: toString config.boot.initrd.luks.devices.${name}.device) (
-        attrNames config.boot.initrd.luks.devices
+      file_systems = map (
+        name:
+        let
+          system = config.fileSystems.${name};
+        in
+        {
+          at = orElse name (system.mountPoint or name);
+          inherit name;
+          device = orElse "" (toString system.device);
+          kind = orElse "" system.fsType;
+          options = orElse [ ] system.options;
+          set = set os.options.fileSystems name "device" ++ set os.options.fileSystems name "label";
+          kind_set = set os.options.fileSystems name "fsType";
+        }
+      ) (attrNames config.fileSystems);
+      # Which there are depends on the file systems (tasks/encrypted-devices.nix, 24.05 and 26.11).
+      luks = orElse [ ] (
+        map (name: {
+          inherit name;
+          device = orElse "" (toString config.boot.initrd.luks.devices.${name}.device);
+          set = set os.options.boot.initrd.luks.devices name "device";
+        }) (attrNames config.boot.initrd.luks.devices)
       );
       keymap = toString config.console.keyMap;
+      # nixpkgs' own, and the modules that were there before.
+      facter =
+        (config.hardware.facter.reportPath or null) != null || (config.facter.reportPath or null) != null;
     };
   };
   toplevel = config.system.build.toplevel;

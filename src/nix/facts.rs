@@ -126,10 +126,12 @@ pub struct Boot {
 pub struct Disks {
     /// `fileSystems`.
     pub file_systems: Vec<FileSystem>,
-    /// The devices that the initrd asks a passphrase for.
-    pub luks: Vec<String>,
+    /// The encrypted volumes that the initrd opens: `boot.initrd.luks.devices`.
+    pub luks: Vec<Volume>,
     /// `console.keyMap`.
     pub keymap: String,
+    /// Whether the hardware comes from a report of nixos-facter; file systems are not in it.
+    pub facter: bool,
 }
 
 /// One file system.
@@ -138,10 +140,46 @@ pub struct Disks {
 pub struct FileSystem {
     /// Its mount point.
     pub at: String,
-    /// Its device; empty when it has none.
+    /// Its name in `fileSystems`, which is the mount point unless `mountPoint` says another.
+    pub name: String,
+    /// Its device; empty when it has none, or two that contradict each other.
     pub device: String,
-    /// `ext4`, `vfat`, …
+    /// `ext4`, `vfat`, …; empty when it has none, or two.
     pub kind: String,
+    /// Its mount options.
+    pub options: Vec<String>,
+    /// The definitions of its device, or of its label, that count.
+    pub set: Vec<Definition>,
+    /// The definitions of its kind that count.
+    pub kind_set: Vec<Definition>,
+}
+
+/// An encrypted volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Volume {
+    /// Its name in /dev/mapper.
+    pub name: String,
+    /// The device that holds it; empty when it has none, or two that contradict each other.
+    pub device: String,
+    /// The definitions of that device that count.
+    pub set: Vec<Definition>,
+}
+
+/// One definition of a value, of those with the highest priority.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Definition {
+    /// The file that has it, as Nix names it.
+    pub file: String,
+    /// The value.
+    pub value: String,
+}
+
+/// Whether `definitions` contradict each other.
+#[must_use]
+pub fn contradict(definitions: &[Definition]) -> bool {
+    definitions.windows(2).any(|pair| pair[0].value != pair[1].value)
 }
 
 impl Facts {

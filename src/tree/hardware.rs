@@ -149,19 +149,28 @@ pub(super) fn normal(path: &Path) -> Option<PathBuf> {
 
 /// The paths of files named `name` that any Nix file of the tree names by a relative path literal, relative to the
 /// tree, sorted, without duplicates.
-pub(super) fn imports(root: &Path, name: &str) -> Vec<PathBuf> {
-    // Parsing is slow, and most files do not name it.
-    let files = nix_files(root).filter(|(_, text)| text.contains(name));
-    let mut found: Vec<PathBuf> = files
-        .flat_map(|(file, text)| {
-            let literals = path_literals(&text, name).into_iter();
-            literals.map(move |literal| file.with_file_name(literal))
-        })
-        .filter_map(|path| normal(&path))
-        .collect();
+pub(super) fn imports(root: &Path, name: &'static str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = importers(root, name).map(|(_, imported)| imported).collect();
     found.sort();
     found.dedup();
     found
+}
+
+/// The first file of the tree that names the hardware file `wanted` by a relative path literal.
+#[must_use]
+pub fn importer(root: &Path, wanted: &Path) -> Option<PathBuf> {
+    let mut importers = importers(root, FILE_NAME);
+    importers.find(|(_, imported)| imported == wanted).map(|(file, _)| file)
+}
+
+/// The files of the tree that name a file named `name`, each with the file that it names.
+fn importers(root: &Path, name: &'static str) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    // Parsing is slow, and most files do not name it.
+    let files = nix_files(root).filter(move |(_, text)| text.contains(name));
+    files.flat_map(move |(file, text)| {
+        let literals = path_literals(&text, name).into_iter();
+        literals.filter_map(move |literal| Some((file.clone(), normal(&file.with_file_name(literal))?)))
+    })
 }
 
 fn path_literals(text: &str, name: &str) -> Vec<PathBuf> {

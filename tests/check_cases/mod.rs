@@ -23,12 +23,16 @@ pub struct Case {
 const BIOS: &str = "mount -t tmpfs none /sys/firmware";
 
 /// A hardware-configuration.nix that was generated before the EFI system partition was mounted.
-const DISK_WITHOUT_ESP: &str = "mount -t tmpfs -o mode=755 none /mnt; mkdir -p /mnt/etc/nixos; \
-    cp /trees/as-it-was/hardware-configuration.nix /mnt/etc/nixos/";
+const DISK_WITHOUT_ESP: &str = "umount /mnt; mount -t tmpfs -o mode=755 none /mnt; nixos-generate-config --root /mnt 2> /dev/null; \
+    rm /mnt/etc/nixos/configuration.nix; sed -i \"/fileSystems.*boot/,/};/d\" /mnt/etc/nixos/hardware-configuration.nix";
+
+/// By a BIOS, from a disk that is there: this rig has no file system for an EFI system partition.
+const BIOS_WITH_DISK: &str = "mount -t tmpfs none /sys/firmware; touch /dev/disk-0";
 
 /// It is mounted by now. (No disk of the rig has a partition.)
-const DISK_WITH_LATER_ESP: &str = "mount -t tmpfs -o mode=755 none /mnt; mkdir -p /mnt/etc/nixos /mnt/boot; \
-    cp /trees/as-it-was/hardware-configuration.nix /mnt/etc/nixos/; mount -t tmpfs ESP /mnt/boot";
+const DISK_WITH_LATER_ESP: &str = "umount /mnt; mount -t tmpfs -o mode=755 none /mnt; nixos-generate-config --root /mnt 2> /dev/null; \
+    rm /mnt/etc/nixos/configuration.nix; sed -i \"/fileSystems.*boot/,/};/d\" /mnt/etc/nixos/hardware-configuration.nix; \
+    mkdir -p /mnt/boot; mount -t tmpfs ESP /mnt/boot";
 
 /// The target lies on a mapping of dm-crypt, and the keymap here is another.
 const ENCRYPTED: &str = "mount -t tmpfs none /etc/default; echo KEYMAP=us > /etc/default/vconsole; \
@@ -414,9 +418,81 @@ fn values() -> Vec<Case> {
                     "{ fileSystems.\"/\" = { device = \"/dev/sda1\"; fsType = \"ext4\"; }; }",
                 )
             },
-            &["error file-system-conflict modules/more.nix"],
+            &["error file-system-other modules/more.nix:1"],
         ),
+        // All of disko's, as its module defines them, and something else that is wrong.
+        module(
+            "disks-of-another-machine",
+            DISKO,
+            &[
+                "error file-system-other modules/more.nix:3",
+                "error not-on-medium modules/more.nix:2:39",
+            ],
+        ),
+        module(
+            "root-forced",
+            "{ lib, ... }: { fileSystems.\"/\".device = lib.mkForce \"/dev/disk/by-partlabel/disk-main-root\"; }",
+            &["error file-system-other modules/more.nix:1"],
+        ),
+        case(
+            "own-root-and-no-hardware",
+            "channel",
+            |tree| without_hardware(tree, "LABEL=nixos"),
+            &[
+                "warning hardware-not-imported",
+                "error file-system-other configuration.nix:4",
+            ],
+        )
+        .on(BIOS_WITH_DISK),
+        // Nothing is mounted: it may be, as the configuration has it.
+        module(
+            "own-root-before-partitioning",
+            "{ fileSystems.\"/\" = { device = \"/dev/disk/by-label/nixos\"; fsType = \"ext4\"; }; }",
+            &["warning file-systems-fixed modules/more.nix:1"],
+        )
+        .on("umount /mnt"),
+        // nixos-generate-config wrote a name by UUID into the target.
+        module(
+            "same-root-twice",
+            "{ fileSystems.\"/\" = { device = \"tmpfs\"; fsType = \"tmpfs\"; }; }",
+            &["error file-system-twice modules/more.nix:1"],
+        )
+        .on("umount /mnt; mount -t tmpfs -o mode=755 none /mnt; nixos-generate-config --root /mnt 2> /dev/null; rm /mnt/etc/nixos/configuration.nix"),
+        case(
+            "hardware-of-another-disk",
+            "channel",
+            |_| (),
+            &["error file-system-other"],
+        )
+        .on("umount /mnt; mount -t tmpfs -o mode=755 none /mnt; nixos-generate-config --root /mnt 2> /dev/null; rm /mnt/etc/nixos/configuration.nix; sed -i s,none,/dev/disk/by-uuid/of-before,\\;s,tmpfs,ext4, /mnt/etc/nixos/hardware-configuration.nix"),
     ]
+}
+
+/// The file systems of a layout in which everything has a name by disko.
+const DISKO: &str = r#"{ pkgs, ... }: {
+  environment.systemPackages = [ pkgs.htop ];
+  fileSystems."/" = { device = "/dev/mapper/crypted"; fsType = "ext4"; };
+  fileSystems."/nix" = { device = "/dev/mapper/crypted"; fsType = "ext4"; };
+  fileSystems."/boot" = { device = "/dev/disk/by-partlabel/disk-main-ESP"; fsType = "vfat"; };
+  boot.initrd.luks.devices.crypted.device = "/dev/disk/by-partlabel/disk-main-luks";
+}"#;
+
+/// The channel example with a root of its own instead of a hardware configuration, for a BIOS.
+fn without_hardware(tree: &Path, root: &str) {
+    fs::remove_file(tree.join("hardware-configuration.nix")).unwrap();
+    edit(tree, "configuration.nix", "    ./hardware-configuration.nix\n", "");
+    edit(
+        tree,
+        "configuration.nix",
+        "  imports = [",
+        &format!("  fileSystems.\"/\" = {{ device = \"{root}\"; fsType = \"ext4\"; }};\n  imports = ["),
+    );
+    edit(
+        tree,
+        "configuration.nix",
+        "boot.loader.systemd-boot.enable = true;",
+        "boot.loader.grub.device = \"/dev/disk-0\";",
+    );
 }
 
 fn flakes() -> Vec<Case> {
@@ -685,6 +761,27 @@ pub fn good() -> Vec<Case> {
             add_module(
                 tree,
                 "{ lib, ... }: { boot.loader = { systemd-boot.enable = lib.mkForce false; grub = { efiSupport = true; device = \"nodev\"; }; }; }",
+            );
+        }),
+        // By another name than nixos-generate-config has for it.
+        channel("the-same-root-by-another-name", |tree| {
+            add_module(
+                tree,
+                "{ fileSystems.\"/\" = { device = \"UUID=01234567-89ab-cdef-0123-456789abcdef\"; fsType = \"ext4\"; options = [ \"noatime\" ]; }; }",
+            );
+        }),
+        // The hardware is in a report, the file systems in the configuration.
+        channel("facter-and-own-file-systems", |tree| {
+            without_hardware(tree, "/dev/disk/by-uuid/01234567-89ab-cdef-0123-456789abcdef");
+            write(tree, "facter.json", "{ \"version\": 1 }");
+            add_module(tree, "{ hardware.facter.reportPath = ../facter.json; }");
+        })
+        .on(BIOS_WITH_DISK),
+        // A default gives way to what is mounted.
+        channel("root-by-default", |tree| {
+            add_module(
+                tree,
+                "{ lib, ... }: { fileSystems.\"/\".device = lib.mkDefault \"/dev/disk/by-label/nixos\"; }",
             );
         }),
         channel("encrypted-secrets", |tree| {

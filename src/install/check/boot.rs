@@ -36,13 +36,19 @@ pub fn boot(boot: &Boot, choices: &Choices) -> Vec<Problem> {
     }
 }
 
+/// Whether the boot loader needs an EFI system partition.
+#[must_use]
+pub fn needs_esp(boot: &Boot, choices: &Choices) -> bool {
+    let has = |name: &str| boot.loaders.iter().any(|loader| loader == name);
+    let efi = has("systemd-boot") || has("lanzaboote") || has("refind") || has("grub") && boot.grub_efi;
+    !boot.container && choices.firmware == Firmware::Efi && efi
+}
+
 /// The problem of a UEFI boot loader that has no EFI system partition to stand on. `file`: the hardware configuration that was
 /// on the target already.
 #[must_use]
 pub fn esp(boot: &Boot, disks: &Disks, choices: &Choices, (target, file): (&Target, Option<&Path>)) -> Option<Problem> {
-    let has = |name: &str| boot.loaders.iter().any(|loader| loader == name);
-    let efi = has("systemd-boot") || has("lanzaboote") || has("refind") || has("grub") && boot.grub_efi;
-    if boot.container || choices.firmware == Firmware::Bios || !efi {
+    if !needs_esp(boot, choices) {
         return None;
     }
     // What the UEFI specification has every firmware read.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::disks::{self, Tree};
 use super::found::Found;
 use super::lock;
-use crate::install::Job;
+use crate::install::{Job, hardware_files};
 use crate::nix::eval::{self, Configuration, Evaluated, Lenience};
 use crate::nix::explain;
 use crate::nix::facts::{Facts, Refusal};
@@ -31,6 +32,9 @@ pub struct Known {
     pub partial: Partial,
     /// What Nix said of rules that are broken; [`Facts::assertions`] has them one by one.
     pub assertions: Option<Problem>,
+    /// What the configuration and its hardware configuration set to different values, by attribute path: it was taken out of
+    /// the latter.
+    pub contradictions: Vec<Vec<String>>,
 }
 
 /// What was passed over to come further. What is found after that may be a consequence of it.
@@ -96,6 +100,7 @@ impl Partial {
             "option-missing" => "ption",
             code if code.starts_with("boot") || code.starts_with("grub") || code.starts_with("esp") => "boot",
             "keymap-differs" => "console",
+            code if code.starts_with("file-system") => "fileSystems",
             _ => return false,
         };
         !self.absent && !self.text.contains(about)
@@ -110,6 +115,7 @@ impl Partial {
 pub fn evaluate(
     job: &Job<'_>,
     configuration: &Configuration,
+    tree: &Tree<'_>,
     broken: &[Broken],
     found: &mut Found<'_>,
 ) -> Result<Known> {
@@ -141,6 +147,13 @@ pub fn evaluate(
             }
             Err(problem) => problem,
         };
+        let contradictions = disks::contradictions(&known.facts, tree);
+        // The first of them, or another contradiction, which then is the next that Nix stops at.
+        if matches!(problem.code, "file-system-conflict" | "option-conflict") && !contradictions.is_empty() {
+            hardware_files::leave_out(root, &tree.hardware, &contradictions)?;
+            known.contradictions.extend(contradictions);
+            continue;
+        }
         let next = pass_over(&problem, &known.partial, root);
         let problems = match (problem.code, &known.facts.assertions) {
             ("assertion", Some(failed)) if !failed.is_empty() => {

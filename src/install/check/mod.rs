@@ -1,6 +1,7 @@
 //! Everything that can be known before the target is written: all problems in one report.
 
 mod boot;
+mod disks;
 mod evaluation;
 mod found;
 mod grub;
@@ -32,6 +33,7 @@ use crate::tree::lint::{self, Broken};
 use crate::tree::owner::Owners;
 use crate::tree::snapshot::{Copier, nothing};
 use crate::tree::source::{FLAKE, Kind, Source};
+use disks::Tree;
 use evaluation::Known;
 use found::Found;
 
@@ -79,26 +81,28 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     let Some((host, hardware)) = found.keep(choose_hardware(job, source.kind, root))? else {
         return Err(found.into_error());
     };
-    tell_hardware(&hardware, &mut found, job);
-    if found
-        .keep(hardware_files::put(job, machine, root, &hardware.path))?
-        .is_none()
-    {
+    job.report.note(&format!(
+        "Hardware configuration: {}, because {}.",
+        hardware.path.display(),
+        hardware.reason
+    ));
+    let Some(generated) = found.keep(hardware_files::put(job, machine, root, &hardware.path))? else {
         return Err(found.into_error());
-    }
+    };
+    let tree = Tree::new(root, &hardware.path, generated);
     let mut configuration = Configuration {
         root: root.to_owned(),
         kind: source.kind,
         host,
     };
-    let known = evaluation::evaluate(job, &configuration, &broken, &mut found)?;
+    let known = evaluation::evaluate(job, &configuration, &tree, &broken, &mut found)?;
     if let Some(hosts) = &known.facts.hosts
         && let Some((host, reason)) = found.keep(choose_host(job, hosts))?
     {
         job.report.note(&format!("Host: {host}, because {reason}."));
         configuration.host = Some(host);
     }
-    let problems = values::judge(&known, (root, &hardware), machine, job);
+    let problems = values::judge(&known, (root, &hardware), machine, job, &tree);
     found.extend(values::assertions(&known, root, &problems));
     found.extend(problems);
     let sources = sources(job, source.kind, root)?;
@@ -171,17 +175,6 @@ fn choose_hardware(job: &Job<'_>, kind: Kind, root: &Path) -> Result<(Option<Str
 
 fn choose_host(job: &Job<'_>, hosts: &[String]) -> Result<(String, String)> {
     eval::choose_host(hosts, job.host.as_deref(), Some(&eval::machine_name()))
-}
-
-fn tell_hardware(hardware: &Hardware, found: &mut Found<'_>, job: &Job<'_>) {
-    job.report.note(&format!(
-        "Hardware configuration: {}, because {}.",
-        hardware.path.display(),
-        hardware.reason
-    ));
-    if !hardware.imported {
-        found.add(nothing_imports(&hardware.path));
-    }
 }
 
 /// What has to be built, how many bytes have to be copied at most, and how many of sources are only read (not counted where
@@ -286,17 +279,6 @@ fn take_snapshot(job: &Job<'_>, source: &Source, found: &mut Found<'_>) -> Resul
     };
     found.extend(copier.copy(&source.dir, folder.path())?.problems);
     Ok(folder)
-}
-
-fn nothing_imports(path: &Path) -> Problem {
-    Problem::warning(
-        "hardware-not-imported",
-        format!("No file of the configuration names {}", path.display()),
-    )
-    .because(
-        "It is put there, but unless the configuration imports it in another way, the system has no root file system.",
-    )
-    .remedy("Add it to `imports`.")
 }
 
 fn nothing_to_keep(path: &Path) -> Problem {

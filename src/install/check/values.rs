@@ -1,18 +1,25 @@
 //! What the configuration says, beside what was decided outside it and what NixOS itself finds wrong.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::disks::{self, Live, Tree};
 use super::evaluation::Known;
 use super::{boot, found, grub, users};
 use crate::install::machine::Machine;
 use crate::install::{Job, hardware_files};
-use crate::nix::facts::Assertion;
+use crate::nix::facts::{Assertion, Disks};
 use crate::report::Problem;
 use crate::tree::hardware::Hardware;
-use crate::tree::source::INSTALLED;
+use crate::tree::place::in_tree;
 
 /// What the values of the configuration tell, beside what was decided outside it.
-pub fn judge(known: &Known, (root, hardware): (&Path, &Hardware), machine: &Machine, job: &Job<'_>) -> Vec<Problem> {
+pub fn judge(
+    known: &Known,
+    (root, hardware): (&Path, &Hardware),
+    machine: &Machine,
+    job: &Job<'_>,
+    tree: &Tree<'_>,
+) -> Vec<Problem> {
     let (facts, choices) = (&known.facts, &job.choices);
     let mut problems = Vec::new();
     let mut absent = Vec::new();
@@ -31,6 +38,9 @@ pub fn judge(known: &Known, (root, hardware): (&Path, &Hardware), machine: &Mach
         }
         None => absent.push("the boot loader"),
     }
+    if !hardware.imported && !facts.disks.as_ref().is_some_and(|disks| tree.is_used(disks)) {
+        problems.push(nothing_imports(&hardware.path, facts.disks.as_ref()));
+    }
     match &facts.disks {
         Some(disks) => {
             problems.extend(boot::keymap(disks, choices));
@@ -40,6 +50,9 @@ pub fn judge(known: &Known, (root, hardware): (&Path, &Hardware), machine: &Mach
             if let (Some(boot), None, true) = (&facts.boot, &root, after) {
                 let file = hardware_files::existing(job, machine).ok().flatten();
                 problems.extend(boot::esp(boot, disks, choices, (&job.target, file.as_deref())));
+            }
+            if root.is_none() {
+                problems.extend(file_systems(known, machine, job, tree));
             }
             problems.extend(root);
         }
@@ -57,6 +70,35 @@ pub fn judge(known: &Known, (root, hardware): (&Path, &Hardware), machine: &Mach
         problems.extend(absent.into_iter().map(|what| found::not_checked(what, why)));
     }
     problems
+}
+
+/// The problem of a hardware configuration that no file of the tree names.
+fn nothing_imports(path: &Path, disks: Option<&Disks>) -> Problem {
+    let has_root = disks.is_some_and(|disks| disks.file_systems.iter().any(|system| system.at == "/"));
+    let why = if has_root {
+        "It is put there, but unless the configuration imports it, the system may lack the kernel modules that this machine needs to start."
+    } else {
+        "It is put there, but unless the configuration imports it in another way, the system has no root file system."
+    };
+    Problem::warning(
+        "hardware-not-imported",
+        format!("No file of the configuration names {}", path.display()),
+    )
+    .because(why)
+    .remedy("Add it to `imports`.")
+}
+
+/// Whether the system will find its file systems.
+fn file_systems(known: &Known, machine: &Machine, job: &Job<'_>, tree: &Tree<'_>) -> Vec<Problem> {
+    let (facts, choices) = (&known.facts, &job.choices);
+    let Some(disks) = &facts.disks else { return Vec::new() };
+    let boot = facts.boot.as_ref().filter(|_| !job.no_bootloader);
+    if machine.before_partitioning {
+        return disks::before(disks, boot, choices, tree).into_iter().collect();
+    }
+    let target = job.target.root();
+    let live = Live::look(job.runner, target);
+    disks::after(disks, boot, choices, tree, (target, &live), &known.contradictions)
 }
 
 fn nixos_warning(text: &str) -> Problem {
@@ -108,15 +150,4 @@ pub fn assertions(known: &Known, root: &Path, told: &[Problem]) -> Vec<Problem> 
         first.raw.clone_from(&said.raw);
     }
     problems
-}
-
-/// `file` relative to the tree, if it is in it: a flake is evaluated from its copy in the store, a channel configuration
-/// where the installed system has it.
-fn in_tree(file: &str, root: &Path) -> Option<PathBuf> {
-    let file = Path::new(file);
-    let inside = match file.strip_prefix("/nix/store") {
-        Ok(in_store) => in_store.components().skip(1).collect(),
-        Err(_) => file.strip_prefix(INSTALLED).ok()?.to_owned(),
-    };
-    root.join(&inside).is_file().then_some(inside)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::files::other_platform;
-use super::{Patient, flake};
+use super::{Patient, TREE_FOLDER, flake};
 use crate::nix::command::Runner;
 use crate::nix::eval;
 use crate::nix::explain::UNKNOWN;
@@ -13,6 +13,7 @@ use crate::nix::facts::{Facts, Users};
 use crate::nix::literal::string;
 use crate::report::Problem;
 use crate::tree::lock::{Input, Lock};
+use crate::tree::{disks, hardware};
 
 /// Evaluates each system to its toplevel, and the image where these can be; tells why that fails, who cannot log in, and what
 /// machine it is for.
@@ -31,6 +32,7 @@ pub fn problems(patient: &Patient, runner: &Runner) -> Result<Vec<Problem>> {
             .map(|problem| here(problem, patient))
             .transpose()?;
         let mut found = facts(patient, &evaluation.facts);
+        found.extend(own_disks(patient, index, &evaluation.facts));
         if let Some(nix) = &evaluation.facts.nix {
             found.extend(flake::unreadable_there(&patient.tree, nix)?);
         }
@@ -106,6 +108,47 @@ fn facts(patient: &Patient, facts: &Facts) -> Vec<Problem> {
         problems.push(other_platform(platform, &patient.request.system));
     }
     problems
+}
+
+/// The file systems that the configuration sets itself, and not in the file that the installer replaces.
+fn own_disks(patient: &Patient, index: usize, facts: &Facts) -> Option<Problem> {
+    let host = patient.request.hosts.get(index).map(String::as_str);
+    let named = patient.settings.hardware_config.as_deref();
+    let hardware = hardware::choose(&patient.tree, patient.kind, host, named).ok()?.path;
+    let root = facts
+        .disks
+        .as_ref()?
+        .file_systems
+        .iter()
+        .find(|system| system.at == "/")?;
+    if root.set.iter().any(|one| Path::new(&one.file).ends_with(&hardware)) {
+        return None;
+    }
+    let problem = Problem::warning(
+        "file-systems-fixed",
+        "The configuration says itself which file systems the machine has",
+    )
+    .because(format!(
+        "Its root is {}. The graphical installer makes partitions of its own and refuses such a configuration; in a terminal, nix-cfg-install takes it where just these file systems are mounted.",
+        if root.device.is_empty() { "without a device" } else { &root.device }
+    ))
+    .remedy(format!(
+        "For the graphical installer, remove them for this host (with disko: `disko.enableConfig = false;`) and import ./{}.",
+        hardware.display()
+    ));
+    let file = root.set.first().map_or("", |one| &one.file);
+    Some(disks::place(
+        problem,
+        &patient.tree,
+        &[hardware],
+        &in_emitted(file),
+        "/",
+    ))
+}
+
+/// The file as it would be named in the tree alone, without the emitted folder around it.
+fn in_emitted(file: &str) -> String {
+    file.replacen(&format!("/{TREE_FOLDER}/"), "/", 1)
 }
 
 /// Nobody has a password: in the live system Calamares asks for one, the command line does not.

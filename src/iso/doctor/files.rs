@@ -12,8 +12,8 @@ use super::Patient;
 use crate::nix::explain::LOOKUP;
 use crate::report::{Problem, bytes};
 use crate::tree::files::nix_files;
-use crate::tree::hardware;
 use crate::tree::lint::Lookup;
+use crate::tree::{disks, hardware};
 
 /// From here on a tree is called large: it is on the ISO, on the target, and hashed by Nix each time.
 const LARGE: u64 = 100 * 1000 * 1000;
@@ -55,6 +55,8 @@ pub fn hardware(patient: &Patient) -> Vec<Problem> {
     for host in hosts {
         match hardware::choose(&patient.tree, patient.kind, host, named) {
             Ok(chosen) if patient.tree.join(&chosen.path).exists() => {}
+            // It has file systems of its own; whether those will do, the machine shows.
+            Ok(chosen) if !chosen.imported && !disks::own(&patient.tree, &[]).is_empty() => {}
             Ok(chosen) => problems.push(absent(patient, &chosen.path, chosen.imported)),
             Err(error) => problems.extend(error.downcast::<Problem>()),
         }
@@ -81,10 +83,10 @@ fn absent(patient: &Patient, path: &Path, imported: bool) -> Problem {
     } else {
         problem
             .because(format!(
-                "The installer would put the target's into {}, and nothing imports that file.{candidates}",
+                "The installer would put the target's into {}, and nothing imports that file; without it the system has no file systems (a report of nixos-facter has none).{candidates}",
                 path.display()
             ))
-            .remedy(remedy)
+            .remedy(format!("Add ./{} to `imports`. {remedy}", path.display()))
     }
 }
 

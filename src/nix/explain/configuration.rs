@@ -52,7 +52,8 @@ pub(super) fn option_conflict(said: &Said<'_>) -> Option<Problem> {
         .find(r"(?s)conflicting definition[^\n]*\n(.*?)(?:\n\s*(?:Use|\n)|$)")
         .unwrap_or_default();
     let by_hardware = said.text.contains(FILE_NAME);
-    if by_hardware && (option.starts_with("fileSystems") || option.starts_with("swapDevices")) {
+    let of_disks = ["fileSystems", "swapDevices", "boot.initrd.luks.devices"];
+    if by_hardware && of_disks.iter().any(|disks| option.starts_with(disks)) {
         return Some(twice_by_hardware(said, option, values));
     }
     Some(
@@ -76,7 +77,7 @@ fn twice_by_hardware(said: &Said<'_>, option: &str, values: &str) -> Problem {
     );
     definitions(said, problem)
         .because(values)
-        .remedy("Remove it from the configuration: the installer writes down what is mounted. With disko, or to keep the configuration's: give it precedence with `lib.mkForce VALUE`.")
+        .remedy("Remove it from the configuration: the installer writes down what is mounted. With disko: set `disko.enableConfig = false;`.")
 }
 
 pub(super) fn option_type(said: &Said<'_>) -> Option<Problem> {

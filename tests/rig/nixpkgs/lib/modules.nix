@@ -119,6 +119,10 @@ let
           highestPrio = foldl' (least: def: if def.priority < least then def.priority else least) (
             if option ? default then 1500 else 9999
           ) (concatMap discharge (under name defs));
+          # Those that count.
+          definitionsWithLocations = map (def: { inherit (def) file value; }) (
+            highest (concatMap discharge (under name defs))
+          );
         }
       else
         describe option (within name defs)

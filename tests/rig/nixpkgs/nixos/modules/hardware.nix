@@ -30,6 +30,10 @@ in
       isContainer = mkEnableOption "being a container";
     };
     hardware.parallels.enable = mkEnableOption "Parallels Tools";
+    hardware.facter.reportPath = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+    };
     networking = {
       enableIntel2200BGFirmware = mkEnableOption "firmware";
       enableIntel3945ABGFirmware = mkEnableOption "firmware";
