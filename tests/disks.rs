@@ -136,3 +136,29 @@ fn a_flake_with_a_report_of_its_hardware_and_file_systems_of_its_own_needs_no_ot
     assert!(!said.err.contains("arning"), "{}", said.err);
     assert!(root_of(&live).starts_with("LABEL=nixos"), "{}", root_of(&live));
 }
+
+#[test]
+fn what_a_person_wrote_into_the_hardware_configuration_is_named_when_it_is_replaced() {
+    let tree = tree("channel");
+    edit(
+        &tree,
+        "hardware-configuration.nix",
+        "  boot.initrd",
+        "  boot.kernelParams = [ \"quiet\" ];\n  boot.initrd",
+    );
+    let live = Live::with_disk("2.26").tmp_tree(tree.path());
+    let said = live.install("").ok();
+    for text in [
+        "hardware-configuration.nix:6",
+        "line 6: boot.kernelParams",
+        "such as configuration.nix",
+    ] {
+        assert!(said.err.contains(text), "not said: {text}\n{}", said.err);
+    }
+    // With the same in the target's own file, nothing is lost.
+    let live = Live::with_disk("2.26").tmp_tree(tree.path());
+    live.sh("mkdir -p /mnt/etc/nixos; nixos-generate-config --show-hardware-config --root /mnt | sed 's/^{$/{ boot.kernelParams = [ \"quiet\" ];/' > /mnt/etc/nixos/hardware-configuration.nix")
+        .ok();
+    let said = live.install("").ok();
+    assert!(!said.err.contains("boot.kernelParams"), "{}", said.err);
+}

@@ -4,6 +4,7 @@ pub mod attributes;
 pub mod disks;
 pub mod feature;
 pub mod files;
+pub mod handwritten;
 pub mod hardware;
 pub mod import;
 pub mod lint;

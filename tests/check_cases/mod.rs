@@ -465,6 +465,19 @@ fn values() -> Vec<Case> {
             &["error file-system-other"],
         )
         .on("umount /mnt; mount -t tmpfs -o mode=755 none /mnt; nixos-generate-config --root /mnt 2> /dev/null; rm /mnt/etc/nixos/configuration.nix; sed -i s,none,/dev/disk/by-uuid/of-before,\\;s,tmpfs,ext4, /mnt/etc/nixos/hardware-configuration.nix"),
+        case(
+            "hardware-with-more",
+            "channel",
+            |tree| {
+                edit(
+                    tree,
+                    "hardware-configuration.nix",
+                    "  fileSystems",
+                    "  boot.kernelParams = [ \"quiet\" ];\n  fileSystems.\"/nas\" = {\n    device = \"nas:/x\";\n    fsType = \"nfs\";\n  };\n  fileSystems",
+                )
+            },
+            &["warning hardware-handwritten hardware-configuration.nix:8"],
+        ),
     ]
 }
 

@@ -28,6 +28,7 @@ use crate::report::{Problem, Problems};
 use crate::store::closure::Work;
 use crate::store::database::{self, Record};
 use crate::store::graph::Graph;
+use crate::tree::handwritten;
 use crate::tree::hardware::{self, Hardware};
 use crate::tree::lint::{self, Broken};
 use crate::tree::owner::Owners;
@@ -81,15 +82,9 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     let Some((host, hardware)) = found.keep(choose_hardware(job, source.kind, root))? else {
         return Err(found.into_error());
     };
-    job.report.note(&format!(
-        "Hardware configuration: {}, because {}.",
-        hardware.path.display(),
-        hardware.reason
-    ));
-    let Some(generated) = found.keep(hardware_files::put(job, machine, root, &hardware.path))? else {
+    let Some(tree) = put_hardware(job, machine, root, &hardware, &mut found)? else {
         return Err(found.into_error());
     };
-    let tree = Tree::new(root, &hardware.path, generated);
     let mut configuration = Configuration {
         root: root.to_owned(),
         kind: source.kind,
@@ -175,6 +170,31 @@ fn choose_hardware(job: &Job<'_>, kind: Kind, root: &Path) -> Result<(Option<Str
 
 fn choose_host(job: &Job<'_>, hosts: &[String]) -> Result<(String, String)> {
     eval::choose_host(hosts, job.host.as_deref(), Some(&eval::machine_name()))
+}
+
+/// Puts this machine's hardware configuration into the tree, and names what a person added to the one that was there. `None`
+/// when it cannot be put.
+fn put_hardware<'a>(
+    job: &Job<'_>,
+    machine: &Machine,
+    root: &'a Path,
+    hardware: &Hardware,
+    found: &mut Found<'_>,
+) -> Result<Option<Tree<'a>>> {
+    job.report.note(&format!(
+        "Hardware configuration: {}, because {}.",
+        hardware.path.display(),
+        hardware.reason
+    ));
+    let text = || fs::read_to_string(root.join(&hardware.path)).ok();
+    let before = text();
+    let Some(generated) = found.keep(hardware_files::put(job, machine, root, &hardware.path))? else {
+        return Ok(None);
+    };
+    if let Some(before) = before {
+        found.extend(handwritten::problem(root, &hardware.path, &before, text().as_deref()));
+    }
+    Ok(Some(Tree::new(root, &hardware.path, generated)))
 }
 
 /// What has to be built, how many bytes have to be copied at most, and how many of sources are only read (not counted where

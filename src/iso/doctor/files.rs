@@ -13,7 +13,7 @@ use crate::nix::explain::LOOKUP;
 use crate::report::{Problem, bytes};
 use crate::tree::files::nix_files;
 use crate::tree::lint::Lookup;
-use crate::tree::{disks, hardware};
+use crate::tree::{disks, handwritten, hardware};
 
 /// From here on a tree is called large: it is on the ISO, on the target, and hashed by Nix each time.
 const LARGE: u64 = 100 * 1000 * 1000;
@@ -54,7 +54,10 @@ pub fn hardware(patient: &Patient) -> Vec<Problem> {
     let mut problems = Vec::new();
     for host in hosts {
         match hardware::choose(&patient.tree, patient.kind, host, named) {
-            Ok(chosen) if patient.tree.join(&chosen.path).exists() => {}
+            Ok(chosen) if patient.tree.join(&chosen.path).exists() => {
+                let text = std::fs::read_to_string(patient.tree.join(&chosen.path)).unwrap_or_default();
+                problems.extend(handwritten::problem(&patient.tree, &chosen.path, &text, None));
+            }
             // It has file systems of its own; whether those will do, the machine shows.
             Ok(chosen) if !chosen.imported && !disks::own(&patient.tree, &[]).is_empty() => {}
             Ok(chosen) => problems.push(absent(patient, &chosen.path, chosen.imported)),
