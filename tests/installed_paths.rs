@@ -59,11 +59,13 @@ fn whatever_the_live_system_has_at_etc_nixos_the_system_is_the_same_and_nothing_
         live.sh("cat /proc/self/mountinfo > /mounts; ls -A /etc /tmp > /names")
             .ok();
         let read_only = "mount --bind /etc /etc; mount -o remount,bind,ro /etc;";
-        let there = "mkdir -p /etc/nixos; echo { } > /etc/nixos/configuration.nix;";
+        let link = "mkdir -p /srv/other; ln -sfn /srv/other /etc/nixos;";
+        let there = "rm -f /etc/nixos; mkdir -p /etc/nixos; echo { } > /etc/nixos/configuration.nix;";
         let systems = [
             system(&live, ""),
             system(&live, ""),
             system(&live, read_only),
+            system(&live, link),
             system(&live, &format!("{there} {read_only}")),
         ];
         assert!(systems.iter().all(|system| *system == systems[0]), "{nix}: {systems:?}");

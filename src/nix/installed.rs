@@ -6,11 +6,12 @@ use super::command::Invocation;
 use crate::report::Problem;
 use crate::tree::source::INSTALLED;
 
-/// What is mounted is seen by the program alone and is gone with it, however it ends. A live system without /etc/nixos gets an
-/// /etc in memory that leads to its own, which may be read-only. `$1` is the tree, `$2` an empty directory, `$3`
+/// What is mounted is seen by the program alone and is gone with it, however it ends. A live system whose /etc/nixos is
+/// absent, or a link (a mount would be on what it leads to), gets an /etc in memory that leads to its own, which may be
+/// read-only. `$1` is the tree, `$2` an empty directory, `$3`
 /// /etc/nixos, and the rest the program.
 const SCRIPT: &str = r#"place() {
-  if [ ! -d "$3" ]; then
+  if [ -L "$3" ] || [ ! -d "$3" ]; then
     mount -t tmpfs -o mode=755 tmpfs "$2" &&
       mkdir "$2/old" "$2/etc" "$2/etc/nixos" &&
       mount --rbind /etc "$2/old" || return 1

@@ -199,7 +199,8 @@ fn is_lost(system: &FileSystem, by_hardware: bool, esp: Option<&str>, live: &Liv
     if !agree::on_a_disk(system) {
         return false;
     }
-    let is_there = (live.number)(&agree::path(&system.device)).is_some();
+    let device = agree::path(&system.device);
+    let is_there = (live.number)(&device).is_some();
     if is_vital(&system.at, esp) {
         return !by_hardware || is_there;
     }
@@ -207,7 +208,7 @@ fn is_lost(system: &FileSystem, by_hardware: bool, esp: Option<&str>, live: &Liv
         .options
         .iter()
         .any(|option| option == "nofail" || option == "noauto");
-    waits && !is_there && system.device.starts_with("/dev/disk/")
+    waits && !is_there && device.starts_with("/dev/disk/")
 }
 
 /// What is mounted at the target from a disk and the installed system will not mount.

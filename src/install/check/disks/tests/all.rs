@@ -102,6 +102,7 @@ fn what_holds_the_store_or_the_boot_loader_has_to_be_mounted_on_both_sides() {
         told(&disks(&systems), vec![root()], &Boot::default())
     };
     assert_eq!(data(&[], "/dev/disk/by-label/gone"), warned);
+    assert_eq!(data(&[], "LABEL=gone"), warned);
     assert_eq!(data(&["nofail"], "/dev/disk/by-label/gone"), [""; 0]);
     assert_eq!(data(&[], "/dev/disk/by-label/other"), [""; 0]);
     let nas = system("/data", "nas:/x", "nfs", &[]);
