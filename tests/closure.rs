@@ -6,12 +6,14 @@ mod common;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use common::real::{self, Tree, on_each_tree};
-use common::{Live, project, shipped};
+use common::real::{self, Tree, for_each_tree, on_each_tree};
+use common::{Live, project, rows, shipped};
 use nix_cfg_install::iso::closure::Closure;
 use nix_cfg_install::nix::activity::store_name;
 use nix_cfg_install::store::closure::{Work, nearest_option};
@@ -30,7 +32,6 @@ struct Evaluated {
     skipped: BTreeMap<String, String>,
     uncovered: Vec<NotCovered>,
     store_paths: Vec<String>,
-    machines: BTreeMap<String, String>,
     changed: BTreeMap<String, String>,
 }
 
@@ -56,20 +57,26 @@ impl Evaluator {
         Self { live }
     }
 
-    /// Evaluates `system` with `more` arguments, as Nix.
-    fn evaluate(&self, system: &str, more: &str) -> Result<Evaluated, String> {
+    /// Evaluates `what` of `system` with `more` arguments, as Nix, and tells what it took.
+    fn eval(&self, system: &str, more: &str, what: &str) -> Result<String, String> {
         let expression = format!(
-            "import /project/tests/closure/evaluate.nix {{ nixpkgs = /nixpkgs; system = \"{system}\"; tool = \"${{/tool/nix-cfg-iso}}\"; {more} }}"
+            "(import /project/tests/closure/evaluate.nix {{ nixpkgs = /nixpkgs; system = \"{system}\"; tool = \"${{/tool/nix-cfg-iso}}\"; {more} }}){what}"
         );
         let said = self.live.sh(&format!(
-            "nix eval --impure --json --extra-experimental-features nix-command --option fsync-metadata false \
+            "export NIX_SHOW_STATS=1 NIX_SHOW_STATS_PATH=/stats
+             nix eval --impure --json --extra-experimental-features nix-command --option fsync-metadata false \
              --option substituters '' --expr '{expression}'"
         ));
-        if said.code == 0 {
-            Ok(serde_json::from_str(&said.out).unwrap())
-        } else {
-            Err(said.err)
+        if said.code != 0 {
+            return Err(said.err);
         }
+        rows::took_as_said(&self.live.read("/stats"));
+        Ok(said.out)
+    }
+
+    /// Evaluates all of it.
+    fn evaluate(&self, system: &str, more: &str) -> Result<Evaluated, String> {
+        Ok(serde_json::from_str(&self.eval(system, more, "")?).unwrap())
     }
 
     fn graph(&self, drv: &str) -> Graph {
@@ -124,55 +131,22 @@ fn assert_all_known(evaluated: &Evaluated) {
     assert_eq!(evaluated.uncovered, [], "not covered");
 }
 
-fn machines_that_the_family_was_not_made_from_need_nothing_that_the_image_does_not_hold(tree: &Tree) {
-    let evaluator = Evaluator::new(&tree.path);
-    let mut covered = 0;
-    // A few at a time: each keeps some hundred megabytes.
-    for names in machines(tree).chunks(14) {
-        let files: Vec<String> = names
-            .iter()
-            .map(|name| format!("\"{name}\" = /project/tests/machines/{name}.nix;"))
-            .collect();
-        let files = files.concat();
-        let evaluated = evaluator
-            .evaluate(
-                "server",
-                &format!(
-                    "machines = {{ {files} }}; changed.cowsay = {{ pkgs, ... }}: {{ environment.systemPackages = [ pkgs.cowsay ]; }};"
-                ),
-            )
-            .unwrap();
+/// The server's image, with the frontier of its family.
+struct Family {
+    evaluator: Evaluator,
+    facts: Closure,
+    image: Graph,
+}
+
+impl Family {
+    fn new(tree: &Tree) -> Self {
+        let evaluator = Evaluator::new(&tree.path);
+        let cowsay = "changed.cowsay = { pkgs, ... }: { environment.systemPackages = [ pkgs.cowsay ]; };";
+        let evaluated = evaluator.evaluate("server", cowsay).unwrap();
         assert_eq!(evaluated.skipped, BTreeMap::new());
         assert_all_known(&evaluated);
         assert_eq!(evaluated.store_paths.len(), evaluated.facts.counts.frontier_outputs);
         let image = evaluator.graph(evaluated.facts.roots["target"].to_str().unwrap());
-        for (name, drv) in &evaluated.machines {
-            let graph = evaluator.graph(drv);
-            let kinds = Kinds::new(&graph);
-            let image_of = |kept: fn(&Graph, Id) -> bool| work(&graph, &evaluated.facts, &image, kept).missing;
-            assert_eq!(
-                image_of(|_, _| true),
-                [],
-                "{name}, with all that the image's own system is made of"
-            );
-            let rebuilt: fn(&Graph, Id) -> bool = |image, id| image.nodes()[id].substitutable;
-            assert_eq!(
-                image_of(rebuilt),
-                [],
-                "{name}, with derivations that forbid substitution rebuilt"
-            );
-            assert_eq!(image_of(|_, _| false), [], "{name}, from the frontier alone");
-            let all = work(&graph, &evaluated.facts, &image, |_, _| false);
-            let carried = graph
-                .nodes()
-                .iter()
-                .enumerate()
-                .filter(|(id, _)| kinds.leaf(*id).is_some());
-            let carried: HashSet<String> = carried.map(|(_, node)| store_name(&node.path)).collect();
-            let compiled: Vec<&String> = all.build.iter().filter(|name| carried.contains(*name)).collect();
-            assert_eq!(compiled, [&""; 0], "{name} compiles");
-            covered += 1;
-        }
         // An added package is missing, and nothing else is.
         let graph = evaluator.graph(&evaluated.changed["cowsay"]);
         let work = work(&graph, &evaluated.facts, &image, |_, _| false);
@@ -182,8 +156,64 @@ fn machines_that_the_family_was_not_made_from_need_nothing_that_the_image_does_n
             assert_eq!(option.as_deref(), Some("environment.systemPackages"), "{source:?}");
             assert!(package.unwrap().starts_with("cowsay"), "{source:?}");
         }
+        let facts = evaluated.facts;
+        Self {
+            evaluator,
+            facts,
+            image,
+        }
     }
-    assert!(covered >= 15, "{covered}");
+
+    /// A machine that the family was not made from needs nothing that the image does not hold.
+    fn installs_on(&self, machine: &str) {
+        let more = format!("machines.machine = /project/tests/machines/{machine}.nix;");
+        let drv = self.evaluator.eval("server", &more, ".machines.machine").unwrap();
+        let graph = self.evaluator.graph(&serde_json::from_str::<String>(&drv).unwrap());
+        let kinds = Kinds::new(&graph);
+        let missing = |kept: fn(&Graph, Id) -> bool| work(&graph, &self.facts, &self.image, kept).missing;
+        let all = |_: &Graph, _| true;
+        assert_eq!(missing(all), [], "with all that the image's own system is made of");
+        let rebuilt = |image: &Graph, id: Id| image.nodes()[id].substitutable;
+        assert_eq!(
+            missing(rebuilt),
+            [],
+            "with derivations that forbid substitution rebuilt"
+        );
+        assert_eq!(missing(|_, _| false), [], "from the frontier alone");
+        let all = work(&graph, &self.facts, &self.image, |_, _| false);
+        let leaves = graph.nodes().iter().enumerate();
+        let leaves = leaves.filter(|(id, _)| kinds.leaf(*id).is_some());
+        let carried: HashSet<String> = leaves.map(|(_, node)| store_name(&node.path)).collect();
+        let compiled: Vec<&String> = all.build.iter().filter(|name| carried.contains(*name)).collect();
+        assert_eq!(compiled, [&""; 0], "it compiles");
+    }
+}
+
+/// A row for the family, and one for each machine of tests/machines.
+fn family_and_machines(tree: &Tree) -> Vec<(String, Box<dyn FnOnce() + Send>)> {
+    let shared: Arc<OnceLock<Option<Family>>> = Arc::default();
+    let family = {
+        let (shared, tree) = (shared.clone(), tree.clone());
+        move || {
+            let made = shared.get_or_init(|| catch_unwind(|| Family::new(&tree)).ok());
+            assert!(made.is_some(), "the family cannot be evaluated");
+            shared.clone()
+        }
+    };
+    let mut rows: Vec<(String, Box<dyn FnOnce() + Send>)> = Vec::new();
+    let first = family.clone();
+    rows.push(("family".to_owned(), Box::new(move || drop(first()))));
+    let names = machines(tree);
+    assert!(names.len() >= 15, "{names:?}");
+    for name in names {
+        let family = family.clone();
+        let run = {
+            let name = name.clone();
+            move || family().get().unwrap().as_ref().unwrap().installs_on(&name)
+        };
+        rows.push((format!("machine/{name}"), Box::new(run)));
+    }
+    rows
 }
 
 fn three_real_systems_need_a_small_part_of_their_build_closure(tree: &Tree) {
@@ -295,7 +325,7 @@ fn main() -> ExitCode {
     real::run(
         file!(),
         vec![
-            on_each_tree(machines_that_the_family_was_not_made_from_need_nothing_that_the_image_does_not_hold),
+            for_each_tree("family_and_machines", family_and_machines),
             on_each_tree(three_real_systems_need_a_small_part_of_their_build_closure),
             on_each_tree(what_nixos_generate_config_can_write_is_covered_or_named),
             on_each_tree(a_newer_nixos_generate_config_does_not_pass_unseen),

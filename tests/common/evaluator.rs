@@ -139,10 +139,7 @@ impl Evaluator {
             .live
             .sh(&format!("{CONFIG}\n{stats}\nnix eval {what} --no-write-lock-file"))
             .ok();
-        let stats: Value = serde_json::from_str(&self.live.read("/tmp/stats")).unwrap();
-        let cpu = stats["cpuTime"].as_f64().unwrap();
-        let heap = stats["gc"]["heapSize"].as_u64().unwrap() >> 20;
-        rows::took(cpu, heap);
+        let (cpu, heap) = rows::took_as_said(&self.live.read("/tmp/stats"));
         eprintln!(
             "Nix {}: {} s, {cpu:.0} s of CPU, a heap of {heap} MB: {what}",
             self.version,

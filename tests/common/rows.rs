@@ -22,11 +22,20 @@ thread_local! {
 }
 
 /// Adds an evaluation: seconds of CPU, and the size of the garbage collector's heap in MiB.
-pub fn took(cpu_s: f64, heap_mb: u64) {
+fn took(cpu_s: f64, heap_mb: u64) {
     TAKEN.with_borrow_mut(|taken| {
         taken.cpu_s = Some(taken.cpu_s.unwrap_or(0.0) + cpu_s);
         taken.heap_mb = taken.heap_mb.max(Some(heap_mb));
     });
+}
+
+/// The same from what Nix wrote to `NIX_SHOW_STATS_PATH`.
+pub fn took_as_said(stats: &str) -> (f64, u64) {
+    let stats: Value = serde_json::from_str(stats).unwrap();
+    let cpu = stats["cpuTime"].as_f64().unwrap();
+    let heap = stats["gc"]["heapSize"].as_u64().unwrap() >> 20;
+    took(cpu, heap);
+    (cpu, heap)
 }
 
 /// How many outputs there are, by kind.
