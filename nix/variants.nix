@@ -78,8 +78,19 @@ let
     hypervGuest.enable = true;
     virtualbox.guest.enable = isx86;
   };
-  # What describes a machine by hardware.facter.report (NixOS 26.11) can ask for these as well.
-  facter = (target.options.hardware or { }) ? facter;
+  # What describes a machine by hardware.facter.report (NixOS 26.11) can ask for these as well. An option that this nixpkgs
+  # does not have would cost the whole variant.
+  facter =
+    let
+      isOption =
+        path: (target.options.hardware or { }) ? facter && lib.attrByPath path null target.options != null;
+      wanted = map (lib.splitString ".") [
+        "hardware.bluetooth.enable"
+        "hardware.graphics.enable"
+        "services.fprintd.enable"
+      ];
+    in
+    map (path: lib.setAttrByPath path true) (builtins.filter isOption wanted);
   container = "a container of systemd-nspawn does not boot from an image";
   rare = "no installer puts a system on this file system";
   not-detected = "/installer/scan/not-detected.nix";
@@ -103,17 +114,13 @@ let
           imports = [
             systemd-boot
             luks
-          ];
+          ]
+          ++ facter;
           hardware = {
             cpu.amd.updateMicrocode = isx86;
             cpu.intel.updateMicrocode = isx86;
             enableRedistributableFirmware = mkForce true;
-          }
-          // lib.optionalAttrs facter {
-            bluetooth.enable = true;
-            graphics.enable = true;
           };
-          services = lib.optionalAttrs facter { fprintd.enable = true; };
           networking.enableIntel2200BGFirmware = isx86;
           # Emitted up to NixOS 23.11, and still in many a hardware-configuration.nix.
           powerManagement.cpuFreqGovernor = mkDefault "powersave";
