@@ -25,21 +25,40 @@ const MACHINES: [(&str, &str); 10] = [
     ("parallels", "parallels"),
 ];
 
+/// A machine's file whose root is the disk of the rig (`/dev/sda` stands for it). What the machine itself has at / and
+/// elsewhere is not mounted here and would be refused; it is at /machine, where the initrd needs its tools all the same.
+fn with_the_disk_of_the_rig(text: &str) -> String {
+    let moved = text
+        .replace("fileSystems.\"/", "fileSystems.\"/machine/")
+        .replace("\"/machine/\"", "\"/machine\"")
+        .replace("\"/machine/boot", "\"/boot");
+    format!(
+        "{}\n  fileSystems.\"/\" = {{ device = \"/dev/sda\"; fsType = \"ext4\"; }};
+           fileSystems.\"/machine\".neededForBoot = true;\n}}\n",
+        moved.trim_end().strip_suffix('}').unwrap()
+    )
+}
+
 /// Installs from `image` on a machine of tests/machines, after `before` has run there.
 fn install_on(image: &Path, name: &str, before: &str) -> (Live, Said) {
     let file = project().join("tests/machines").join(name).with_extension("nix");
-    let bios = fs::read_to_string(&file).unwrap().contains("starts from a BIOS");
-    let firmware = if bios { "bios" } else { "efi" };
-    let bind = format!("{}:/machine.nix", file.display());
-    let live = boot("2.26", image).with(&["--bind", &bind, "--firmware", firmware]);
+    let text = fs::read_to_string(&file).unwrap();
+    let firmware = if text.contains("starts from a BIOS") {
+        "bios"
+    } else {
+        "efi"
+    };
+    let live = boot("2.26", image).with(&["--firmware", firmware]);
     // The disk has another name each time.
     let said = live.sh(&format!(
-        "mkdir -p /mnt/etc/nixos
+        "cat > /machine.nix << 'END'\n{}END
+         mkdir -p /mnt/etc/nixos
          sed \"s|/dev/sda|$(findmnt -no SOURCE /mnt)|\" /machine.nix > /mnt/etc/nixos/hardware-configuration.nix
          # The key that the installer makes where /boot is encrypted.
          if grep -q crypto_keyfile /machine.nix; then mkdir -p /mnt/boot && echo key > /mnt/boot/crypto_keyfile.bin; fi
          {before}
-         nix-cfg-install --progress plain"
+         nix-cfg-install --progress plain",
+        with_the_disk_of_the_rig(&text)
     ));
     (live, said)
 }
