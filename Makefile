@@ -50,7 +50,7 @@ lint: tools
 	.ci/lint
 
 static:
-	RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target $(TARGET) --bins --example copy-closure
+	RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs' cargo build --release --target $(TARGET) --bins --example copy-closure
 
 # Real Nix in offline live systems; see tests/rig/README.md.
 rig:
