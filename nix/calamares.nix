@@ -25,7 +25,7 @@ let
     else
       lib.concatMapStrings (name: " --user ${name}") users;
   fileSystemFlags = lib.concatMapStrings (name: " --without-file-system ${name}") (
-    import ./unreadable.nix { inherit pkgs targets; }
+    import ./grub-file-systems.nix { inherit pkgs targets; }
   );
   hostFlags = lib.concatMapStrings (host: " --host ${lib.escapeShellArg host}") hosts;
   sizes = map (

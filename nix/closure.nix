@@ -12,8 +12,8 @@
   variants ? { },
   # The locales that can be chosen without a network.
   locales ? [ "all" ],
-  # The same system from a copy of its tree at another store path, as it will be on the target (elsewhere.nix).
-  elsewhere ? null,
+  # The same system from a copy of its tree at another store path, as it will be on the target (relocated.nix).
+  relocated ? null,
   # Where import from derivation is forbidden: the file that `nix-cfg-iso pin` wrote.
   list ? null,
 }:
@@ -62,7 +62,7 @@ let
           inherit target;
         }
         // family.machines
-        // (if elsewhere == null then { } else { inherit elsewhere; })
+        // (if relocated == null then { } else { inherit relocated; })
       )
     );
 

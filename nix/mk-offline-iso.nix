@@ -60,9 +60,9 @@ let
     };
   targets =
     if flake == null then [ (evaluate (configuration + "/configuration.nix")) ] else map host hosts;
-  elsewhere =
+  relocated =
     host:
-    import ./elsewhere.nix {
+    import ./relocated.nix {
       inherit
         configuration
         flake
@@ -223,7 +223,7 @@ let
               offlineRebuild
               ;
             closure = lib.mkIf (closure != null) closure;
-            elsewhere = if flake == null then [ (elsewhere null) ] else map elsewhere hosts;
+            relocated = if flake == null then [ (relocated null) ] else map relocated hosts;
             package = lib.mkDefault (package pkgs);
             settingsFile = settings;
             settings = lib.mkIf (flake == null) (

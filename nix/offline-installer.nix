@@ -21,9 +21,9 @@ let
 
   # What the targets need to be rebuilt for other machines; not looked at for `closure = "runtime"`.
   closures = lib.zipListsWith (
-    target: elsewhere:
+    target: relocated:
     import ./closure.nix {
-      inherit target elsewhere;
+      inherit target relocated;
       inherit (cfg) variants locales;
       list = cfg.closureList;
       tool = "${cfg.package.static or "${cfg.package}/bin"}/nix-cfg-iso";
@@ -33,7 +33,7 @@ let
         || toString file == "${toString tree}/${namedHardware}"
       ) (lib.filesystem.listFilesRecursive tree);
     }
-  ) cfg.targets (cfg.elsewhere ++ lib.genList (_: null) (builtins.length cfg.targets));
+  ) cfg.targets (cfg.relocated ++ lib.genList (_: null) (builtins.length cfg.targets));
   # One path for the installer to copy. It names each one of them, and so refers to outputs that a .drv file does not.
   kept = pkgs.closureInfo { rootPaths = cfg.rebuildPaths; };
   # As its modules name it.
@@ -209,7 +209,7 @@ in
         configuration and nixpkgs; otherwise the evaluation says so.
       '';
     };
-    elsewhere = mkOption {
+    relocated = mkOption {
       type = types.listOf types.raw;
       default = [ ];
       internal = true;

@@ -116,7 +116,7 @@ pub struct Look {
 /// `nix-cfg-iso frontier`.
 #[derive(Debug, ClapArgs)]
 pub struct Frontier {
-    /// The system (as `target`) and its variants, each as NAME=/nix/store/….drv; `elsewhere` is the system from another path
+    /// The system (as `target`) and its variants, each as NAME=/nix/store/….drv; `relocated` is the system from a copy of its tree at another store path
     #[arg(required = true, value_name = "NAME=DRV", value_parser = root)]
     pub roots: Vec<(String, PathBuf)>,
     /// Where to write the JSON

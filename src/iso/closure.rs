@@ -13,7 +13,7 @@ use crate::store::graph::{Graph, Id};
 /// The name of the root that is the installed system itself.
 pub const TARGET: &str = "target";
 /// The name of the root that is the same system, from a tree at another store path.
-pub const ELSEWHERE: &str = "elsewhere";
+pub const RELOCATED: &str = "relocated";
 
 /// All that is known without building.
 #[derive(Debug, Serialize, Deserialize)]
@@ -135,23 +135,23 @@ fn of_graph(graph: &Graph, names: &[&str]) -> Result<Closure> {
     })
 }
 
-/// Refuses packages that are others when the tree stands elsewhere: on the target its hardware configuration is another, so
-/// its store path is, and what is compiled from `"${self}/…"` would have to be compiled there.
+/// Refuses packages that are made from the configuration's own store path (`"${self}/…"`): on the target that path is
+/// another, because its hardware configuration is, so they would have to be compiled there.
 fn moved(graph: &Graph, found: &[(&str, Frontier)]) -> Result<()> {
-    let Some((_, elsewhere)) = found.iter().find(|(name, _)| *name == ELSEWHERE) else {
+    let Some((_, relocated)) = found.iter().find(|(name, _)| *name == RELOCATED) else {
         return Ok(());
     };
     let known = |id: &&Id| {
         found
             .iter()
-            .any(|(name, other)| *name != ELSEWHERE && other.outputs.contains_key(id))
+            .any(|(name, other)| *name != RELOCATED && other.outputs.contains_key(id))
     };
-    let moved: Vec<String> = elsewhere
+    let moved: Vec<String> = relocated
         .outputs
         .keys()
         .filter(|id| !known(id))
         .map(|id| {
-            let by = elsewhere
+            let by = relocated
                 .needed_by
                 .get(id)
                 .map(|by| store_name(&graph.nodes()[*by].path))
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::store::graph::tests::{Description, describe, out};
 
-    /// Two variants that share glue, and the system from elsewhere, whose motd needs `extra`.
+    /// Two variants that share glue, and the relocated system, whose motd needs `extra`.
     fn graph(extra: &'static str) -> Graph {
         let glue = |name, needs: &[&str]| -> Description<'static> {
             let needs = needs.iter().chain([&"stdenv-linux"]).map(ToString::to_string).collect();
@@ -185,7 +185,7 @@ mod tests {
             &[
                 glue("system", &["etc"]),
                 glue("system-zfs", &["etc", "zfs!dev"]),
-                glue("system-elsewhere", &["etc", "motd"]),
+                glue("system-relocated", &["etc", "motd"]),
                 glue("etc", &["bash"]),
                 glue("motd", &[extra]),
                 ("bash", false, vec![], vec!["bash.tar".into()]),
@@ -194,11 +194,11 @@ mod tests {
                 ("stdenv-linux", false, vec![], vec![]),
                 ("site", false, vec![], vec![]),
             ],
-            &["system", "system-zfs", "system-elsewhere"],
+            &["system", "system-zfs", "system-relocated"],
         )
     }
 
-    const NAMES: [&str; 3] = [TARGET, "zfs", ELSEWHERE];
+    const NAMES: [&str; 3] = [TARGET, "zfs", RELOCATED];
 
     #[test]
     fn every_output_is_there_once_with_the_variants_that_need_it() {

@@ -23,13 +23,13 @@ const MODULES: [(&str, &str); 13] = [
     ("channels.nix", include_str!("../../nix/channels.nix")),
     ("closure.nix", include_str!("../../nix/closure.nix")),
     ("default.nix", include_str!("../../nix/default.nix")),
-    ("elsewhere.nix", include_str!("../../nix/elsewhere.nix")),
     ("family.nix", include_str!("../../nix/family.nix")),
+    ("grub-file-systems.nix", include_str!("../../nix/grub-file-systems.nix")),
     ("inputs-of.nix", include_str!("../../nix/inputs-of.nix")),
     ("mk-offline-iso.nix", include_str!("../../nix/mk-offline-iso.nix")),
     ("offline-installer.nix", include_str!("../../nix/offline-installer.nix")),
     ("prebuilt.nix", include_str!("../../nix/prebuilt.nix")),
-    ("unreadable.nix", include_str!("../../nix/unreadable.nix")),
+    ("relocated.nix", include_str!("../../nix/relocated.nix")),
     ("variants.nix", include_str!("../../nix/variants.nix")),
 ];
 

@@ -12,7 +12,7 @@
 let
   copy = builtins.path {
     path = configuration;
-    name = "elsewhere";
+    name = "relocated";
   };
   outputs = (import "${copy}/flake.nix").outputs (flake.inputs // { inherit self; });
   # As Nix's own call-flake.nix makes it, with another place.
