@@ -23,10 +23,10 @@ demo: static rig
 
 demo-calamares: static rig
 	dpkg -s xvfb xdotool imagemagick > /dev/null 2>&1 || apt-get install -y -qq --no-install-recommends xvfb xdotool imagemagick
-	cargo test --test demo_calamares -- --ignored --test-threads 1
+	cargo test --package rig --test demo_calamares -- --ignored --test-threads 1
 
 test: check static rig vm
-	cargo test --tests --no-fail-fast
+	cargo test --package rig --no-fail-fast
 	tests/vm/run by_hand_uefi calamares_uefi_channel
 
 # NIXPKGS is looked at before anything is built for it.
@@ -43,8 +43,7 @@ vm: static
 	tests/vm/setup
 
 check: lint
-	cargo test --lib --bins --examples
-	cargo test --package squashfs-image
+	cargo test
 
 lint: tools
 	.ci/lint

@@ -5,7 +5,7 @@ let
 in
 rustPlatform.buildRustPackage {
   pname = manifest.package.name;
-  inherit (manifest.package) version;
+  inherit (manifest.workspace.package) version;
   src = lib.fileset.toSource {
     root = ../.;
     fileset = lib.fileset.unions [
@@ -17,8 +17,9 @@ rustPlatform.buildRustPackage {
       ../calamares-module
       ../examples
       ../docs
-      # Cargo.toml names some of them.
-      (lib.fileset.fileFilter (file: file.hasExt "rs") ../tests)
+      # A member of the workspace must be there, although nothing of it is built.
+      ../tests/rig/Cargo.toml
+      (lib.fileset.fileFilter (file: file.hasExt "rs") ../tests/rig)
     ];
   };
   cargoLock.lockFile = ../Cargo.lock;

@@ -1,0 +1,392 @@
+//! The real Calamares in a live system, unattended or on a screen.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix_cfg_install::iso::calamares_config::{Known, derive, derive_targets};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::real::{self, Tree};
+use crate::{Live, Said, project, run, temporary, write};
+
+/// A live system with Calamares, its configuration, and a disk that the fake partition job "made".
+pub struct Gui {
+    pub live: Live,
+    /// Calamares' configuration folder.
+    folder: TempDir,
+    /// What the pages leave in globalStorage, …
+    pub storage: Value,
+    /// … and what the partition job does.
+    pub partitioned: Value,
+    /// A tree of the user's own, kept as long as it is used.
+    tree: Option<TempDir>,
+    /// The X display to show it on; by default it is drawn nowhere.
+    screen: Option<String>,
+    /// Whether it is started by an ordinary user, with only the jobs that do not need root themselves.
+    as_user: bool,
+}
+
+impl Gui {
+    pub fn new(calamares: &str, tree: &str) -> Self {
+        let folder = temporary();
+        let rig = project().join("tests/rig/calamares");
+        run(
+            "cp",
+            &["-a", &format!("{}/.", rig.display()), folder.path().to_str().unwrap()],
+        );
+        let derived = folder.path().join("derived");
+        let late = derive_all(fixture("late").path(), &Known::default()).unwrap();
+        crate::copy(late.path(), &derived);
+        let status = derived.join("share/calamares/branding/nixos/NixCfgStatus.qml");
+        std::fs::copy(status, folder.path().join("branding/rig/NixCfgStatus.qml")).unwrap();
+        // Without such a folder Calamares ends at once.
+        std::os::unix::fs::symlink("/usr/share/calamares/qml", folder.path().join("qml")).unwrap();
+        let bind = |host: &Path, guest: &str| format!("{}:{guest}", host.display());
+        let live =
+            Live::with_disk("2.26").with(&["--calamares", calamares, "--bind", &bind(folder.path(), "/calamares")]);
+        let gui = Self {
+            live: live.iso_tree(&project().join("target/rig/trees").join(tree)),
+            folder,
+            storage: json!({
+                "firmwareType": "efi",
+                "username": "alice",
+                "fullname": "Alice",
+                "hostname": "anything",
+                "keyboardLayout": "us",
+                "keyboardVariant": "",
+            }),
+            partitioned: json!({
+                "bootLoader": null,
+                "partitions": [
+                    // So the list of the real job begins.
+                    {"device": "", "mountPoint": "", "fs": "unknown", "fsName": "unknown", "uuid": "", "claimed": false},
+                    {"device": "@device@", "mountPoint": "/", "fs": "ext4", "fsName": "ext4", "uuid": "", "claimed": true},
+                ],
+            }),
+            tree: None,
+            screen: None,
+            as_user: false,
+        };
+        gui.settings();
+        gui
+    }
+
+    /// What the generator makes of a configuration of NixOS, with jobs that stand in for those that need a screen.
+    fn settings(&self) {
+        let path = self.folder.path().join("derived/targets/settings.conf");
+        let mut settings: Value = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let mut phases = settings["sequence"].as_array().unwrap().clone();
+        // The pages before need a person.
+        phases.remove(0);
+        let jobs = phases[0]["exec"].as_array_mut().unwrap();
+        for job in jobs.iter_mut() {
+            match job.as_str().unwrap() {
+                "partition" => *job = json!("record@partition"),
+                "users" => *job = json!("usermod"),
+                _ => {}
+            }
+        }
+        jobs.insert(0, json!("seed"));
+        if self.as_user {
+            jobs.retain(|job| !["mount", "usermod", "umount"].contains(&job.as_str().unwrap()));
+        }
+        settings["sequence"] = json!(phases);
+        let instances = settings["instances"].as_array_mut().unwrap();
+        instances.push(json!({ "id": "partition", "module": "record", "config": "partition.conf" }));
+        settings["modules-search"] = json!([
+            "/calamares/modules",
+            "/calamares/derived/lib/calamares/modules",
+            "local"
+        ]);
+        settings["branding"] = json!("rig");
+        settings["quit-at-end"] = json!(self.screen.is_none());
+        write(&self.folder, "settings.conf", &settings.to_string());
+        self.instance("check", "{}");
+        self.instance("install", "{}");
+        write(
+            &self.folder,
+            "modules/mount.conf",
+            "---\nextraMounts:\n- { device: proc, fs: proc, mountPoint: /proc }\n- { device: tmpfs, fs: tmpfs, mountPoint: /run }\n",
+        );
+        write(&self.folder, "modules/umount.conf", "---\nemergency: true\n");
+        write(&self.folder, "modules/finished.conf", "---\nrestartNowMode: never\n");
+    }
+
+    /// The configuration of one instance of our module: as the generator writes it, with `more` (a YAML mapping on one line).
+    pub fn instance(&self, step: &str, more: &str) {
+        let name = format!("modules/nixos-{step}.conf");
+        let text = std::fs::read_to_string(self.folder.path().join("derived/share/calamares").join(&name)).unwrap();
+        let mut configuration: Value = serde_yaml::from_str(&text).unwrap();
+        let more: Value = serde_yaml::from_str(more).unwrap();
+        configuration
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        write(&self.folder, &name, &configuration.to_string());
+    }
+
+    /// Leaves the disk mounted after a failure, as NixOS' configuration does (calamares-nixos-extensions 0.3.15).
+    pub fn stays_mounted(self) -> Self {
+        write(&self.folder, "modules/umount.conf", "---\n{}\n");
+        self
+    }
+
+    /// A program or text of the test's own, as /calamares/NAME.
+    pub fn file(&self, name: &str, text: &str) {
+        write(&self.folder, name, text);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(self.folder.path().join(name), mode).unwrap();
+    }
+
+    /// With a tree of the user's own in /tmp/nix-cfg.
+    pub fn with_tree(mut self, tree: TempDir) -> Self {
+        self.live = self.live.tmp_tree(tree.path());
+        self.tree = Some(tree);
+        self
+    }
+
+    /// On an X display of this machine, where it stays when it is done.
+    pub fn on_screen(mut self, display: &str) -> Self {
+        self.live = self.live.with(&["--bind", "/tmp/.X11-unix:/tmp/.X11-unix"]);
+        self.screen = Some(display.to_owned());
+        self.settings();
+        self
+    }
+
+    /// As NixOS 24.05 starts it: not as root.
+    pub fn started_by_user(mut self) -> Self {
+        self.as_user = true;
+        self.settings();
+        self
+    }
+
+    /// Runs Calamares to its end and gives its log.
+    pub fn run(&self) -> Said {
+        self.run_between("", "")
+    }
+
+    /// Between two pieces of shell: one that may start something beside it, and one in the same boot of the live system. The
+    /// log is /calamares.log.
+    pub fn run_between(&self, before: &str, after: &str) -> Said {
+        write(&self.folder, "storage.json", &self.storage.to_string());
+        write(
+            &self.folder,
+            "modules/partition.conf",
+            &json!({ "name": "partition", "storage": self.partitioned }).to_string(),
+        );
+        let platform = match &self.screen {
+            Some(display) => format!("QT_QPA_PLATFORM=xcb DISPLAY={display}"),
+            None => "QT_QPA_PLATFORM=offscreen".to_owned(),
+        };
+        let user = if self.as_user {
+            "install -m 666 /dev/null /ran; setpriv --reuid 1000 --regid 100 --clear-groups env HOME=/tmp XDG_RUNTIME_DIR=/tmp"
+        } else {
+            ""
+        };
+        self.live.sh(&format!(
+            "export {platform} QT_QUICK_BACKEND=software PYTHONDONTWRITEBYTECODE=1 XDG_RUNTIME_DIR=/run LC_ALL=C.UTF-8
+             export PATH=$PATH:/run/current-system/sw/bin
+             ln -sf /bin/true /usr/local/sbin/udevadm; ln -sf /bin/true /usr/local/sbin/sync
+             {before}
+             {user} timeout 300 calamares -d -X -c /calamares -D8 > /calamares.log 2>&1; code=$?
+             cat /calamares.log
+             {after}
+             exit $code"
+        ))
+    }
+
+    /// The jobs that would have changed a disk and ran.
+    pub fn ran(&self) -> String {
+        self.live.sh("cat /ran 2> /dev/null; true").ok().out
+    }
+}
+
+/// Where a live system has the calamares-nixos-extensions of a test.
+const EXTENSIONS: &str = "/extensions";
+
+/// What the build of an ISO makes of `upstream`, a calamares-nixos-extensions: the package, and in its `targets` the files that
+/// depend on the installed systems.
+pub fn derive_all(upstream: &Path, known: &Known) -> anyhow::Result<TempDir> {
+    let folder = temporary();
+    crate::copy(upstream, folder.path());
+    let targets = Path::new(EXTENSIONS).join("targets");
+    derive(folder.path(), Path::new("nix-cfg-install"), &targets)?;
+    derive_targets(upstream, Path::new(EXTENSIONS), &folder.path().join("targets"), known)?;
+    Ok(folder)
+}
+
+/// A file of a configuration. A derived one has links to what depends on the installed systems.
+pub fn conf(folder: &Path, name: &str) -> PathBuf {
+    let file = configuration(folder).join(name);
+    match std::fs::read_link(&file) {
+        Ok(link) => folder.join(link.strip_prefix(EXTENSIONS).unwrap()),
+        Err(_) => file,
+    }
+}
+
+/// The structures that upstream's configuration had; see [`fixture`].
+pub const STRUCTURES: [&str; 4] = ["early", "middle", "late", "nixpkgs"];
+
+/// One of the configurations of upstream's structure, copied to be changed. `nixpkgs` is `late` as nixpkgs' own copy is
+/// installed (0.3.23): in etc, with the path of its modules, and with a weight for the job.
+pub fn fixture(name: &str) -> TempDir {
+    let folder = temporary();
+    let source = if name == "nixpkgs" { "late" } else { name };
+    crate::copy(&project().join("tests/fixtures/calamares").join(source), folder.path());
+    if name == "nixpkgs" {
+        let (share, etc) = (
+            folder.path().join("share/calamares"),
+            folder.path().join("etc/calamares"),
+        );
+        std::fs::create_dir_all(&etc).unwrap();
+        for name in ["settings.conf", "modules"] {
+            std::fs::rename(share.join(name), etc.join(name)).unwrap();
+        }
+        let weight = "instances:\n- { module: nixos, weight: 48 }\n";
+        crate::edit(&folder, "etc/calamares/settings.conf", "instances:\n", weight);
+        let search = format!("[ local, {} ]", folder.path().join("lib/calamares/modules").display());
+        crate::edit(
+            &folder,
+            "etc/calamares/settings.conf",
+            "[ local, /run/current-system/sw/lib/calamares/modules ]",
+            &search,
+        );
+    }
+    folder
+}
+
+/// The calamares-nixos-extensions in a nixpkgs that has its sources, as its package installs it; at `out`, or here.
+pub fn in_nixpkgs(tree: &str, out: Option<&str>) -> TempDir {
+    let folder = temporary();
+    let source = Path::new(tree).join(IN_NIXPKGS);
+    for (from, to) in [
+        ("modules", "lib/calamares/modules"),
+        ("config", "etc/calamares"),
+        ("branding", "share/calamares/branding"),
+    ] {
+        crate::copy(&source.join(from), &folder.path().join(to));
+    }
+    run("chmod", &["-R", "u+w", folder.path().to_str().unwrap()]);
+    let here = folder.path().display().to_string();
+    crate::edit(&folder, "etc/calamares/settings.conf", "@out@", out.unwrap_or(&here));
+    crate::edit(&folder, "etc/calamares/modules/locale.conf", "@glibcLocales@", "/usr");
+    folder
+}
+
+/// Where it has them.
+pub const IN_NIXPKGS: &str = "pkgs/by-name/ca/calamares-nixos-extensions/src";
+
+/// A test on each tree of `NIXPKGS` that has these sources. An older nixpkgs fetches them.
+pub fn on_each_tree_with_sources(name: &str, test: fn(&Tree)) -> Vec<real::Test> {
+    real::for_each_tree(name, |tree| {
+        let has = Path::new(&tree.path).join(IN_NIXPKGS).exists();
+        let tree = tree.clone();
+        let run: Box<dyn FnOnce() + Send> = Box::new(move || test(&tree));
+        has.then(|| (name.to_owned(), run)).into_iter().collect()
+    })
+}
+
+/// Where the configuration of a package is.
+pub fn configuration(folder: &Path) -> PathBuf {
+    let etc = folder.join("etc/calamares");
+    if etc.exists() {
+        etc
+    } else {
+        folder.join("share/calamares")
+    }
+}
+
+/// What git says of the repository of calamares-nixos-extensions.
+pub fn git(repository: &str, args: &[&str]) -> Vec<u8> {
+    let output = Command::new("git")
+        .args(["--git-dir", repository])
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+/// A version of calamares-nixos-extensions, as its package installs it.
+pub fn at_version(repository: &str, version: &str) -> TempDir {
+    let folder = temporary();
+    std::fs::write(
+        folder.path().join("archive.tar"),
+        git(repository, &["archive", version]),
+    )
+    .unwrap();
+    let script = format!(
+        "cd {} && mkdir source lib share share/calamares lib/calamares && tar -C source -xf archive.tar \
+         && cp -r source/modules lib/calamares/ && cp -r source/config/. share/calamares/ && cp -r source/branding share/calamares/",
+        folder.path().display()
+    );
+    run("sh", &["-c", &script]);
+    folder
+}
+
+/// A live system with the Calamares that is installed in `folder` (as [`at_version`] gives it), pages and all: started by
+/// [`SHOW_PAGES`].
+pub fn pages(calamares: &str, folder: &Path) -> Live {
+    // Without such a folder Calamares ends at once.
+    std::os::unix::fs::symlink("/usr/share/calamares/qml", folder.join("share/calamares/qml")).unwrap();
+    let branding = folder.join("share/calamares/branding/nixos/branding.desc");
+    if !branding.exists() {
+        let rig = project().join("tests/rig/calamares/branding/rig/branding.desc");
+        let text = std::fs::read_to_string(rig).unwrap();
+        std::fs::write(branding, text.replace("componentName: rig", "componentName: nixos")).unwrap();
+    }
+    let settings = std::fs::read_to_string(conf(folder, "settings.conf")).unwrap();
+    let settings: Value = serde_yaml::from_str(&settings).unwrap();
+    let bind = |host: &Path, guest: &str| format!("{}:{guest}", host.display());
+    let live = Live::bare("2.26").with(&["--calamares", calamares, "--bind", &bind(folder, EXTENSIONS)]);
+    let modules = settings["modules-search"].as_array().unwrap().iter();
+    let modules = modules.map(|search| search.as_str().unwrap());
+    // Where upstream's own configuration looks for its module.
+    modules
+        .filter(|search| *search != "local" && !search.starts_with(EXTENSIONS))
+        .fold(live, |live, search| {
+            live.with(&["--bind", &bind(&folder.join("lib/calamares/modules"), search)])
+        })
+}
+
+/// As NixOS' package starts it: the configuration is looked for where these two variables say.
+pub const SHOW_PAGES: &str = "
+    export XDG_CONFIG_DIRS=/extensions/etc:/extensions/share XDG_DATA_DIRS=/extensions/share:/usr/share
+    export QT_QUICK_BACKEND=software PYTHONDONTWRITEBYTECODE=1 XDG_RUNTIME_DIR=/run LC_ALL=C.UTF-8
+    exec timeout 120 calamares -d -X -D8";
+
+/// What the slideshow saw: seconds since its first word, and the per cent of the whole that the bar shows.
+pub fn trace(said: &Said) -> Vec<(f64, f64, String)> {
+    let lines = said.out.lines().filter_map(|line| {
+        let at = line.find("trace [")? + "trace ".len();
+        let json = line[at..].trim_end().trim_end_matches('"').replace("\\\"", "\"");
+        serde_json::from_str::<Value>(&json).ok()
+    });
+    // seed, check, partition, mount, install, usermod, umount: (weights done + weight × fraction) / all (Calamares' JobQueue).
+    let total = 1.0 + 8.0 + 1.0 + 1.0 + 80.0 + 1.0 + 1.0;
+    let mut began = None;
+    lines
+        .map(|line| {
+            let millis = line[0].as_f64().unwrap();
+            let (done, weight) = if line[1] == "check" { (1.0, 8.0) } else { (11.0, 80.0) };
+            let overall = 100.0 * (done + weight * line[2].as_f64().unwrap()) / total;
+            let seconds = (millis - *began.get_or_insert(millis)) / 1000.0;
+            let word = |index: usize| line[index].as_str().unwrap().to_owned();
+            (seconds, overall, format!("{} | {} | {}", word(3), word(4), word(5)))
+        })
+        .collect()
+}
+
+/// The title and the details of the error dialog, from the log.
+pub fn dialog(said: &Said) -> String {
+    let Some((_, rest)) = said.out.split_once("Installation failed: ") else {
+        panic!("nothing failed\n{}", said.out);
+    };
+    let end = rest.find("\n1").unwrap_or(rest.len());
+    rest[..end].to_owned()
+}

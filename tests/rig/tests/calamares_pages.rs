@@ -1,0 +1,154 @@
+//! The derived configuration in the real Calamares: all pages and jobs are found and loaded, with no complaint that upstream's
+//! own configuration does not give, and what is asked of the machine is what was derived.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::ExitCode;
+
+use nix_cfg_install::iso::calamares_config::Known;
+use rig::gui::{SHOW_PAGES, at_version, derive_all, fixture, in_nixpkgs, on_each_tree_with_sources, pages};
+use rig::real::{self, Tree, plain, with};
+use tempfile::TempDir;
+
+/// What Calamares says until it has looked at all requirements.
+fn load(calamares: &str, folder: &Path) -> String {
+    let live = pages(calamares, folder);
+    let said = live.sh(&format!(
+        "(export QT_QPA_PLATFORM=offscreen; {SHOW_PAGES}) > /log 2>&1 & calamares=$!
+         for i in $(seq 300); do
+           grep -q 'Requirements model has' /log && grep -q 'No partitioning choice' /log && break
+           sleep 0.1
+         done
+         sleep 0.5; kill $calamares; cat /log"
+    ));
+    said.ok().out
+}
+
+/// The complaints, without their time and without addresses.
+fn complaints(log: &str) -> BTreeSet<String> {
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("WARNING") || line.contains("ERROR"));
+    let word = |word: &str| if word.contains("0x") { "0x…" } else { word }.to_owned();
+    let plain = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>();
+    lines
+        .map(|line| {
+            let words = plain(line);
+            let skip = usize::from(words[0].contains(':') && words[0].starts_with(char::is_numeric)) * 2;
+            words[skip..].join(" ")
+        })
+        // What the function is called that complains in the next line.
+        .filter(|line| line.starts_with("WARNING") || line.starts_with("ERROR"))
+        .collect()
+}
+
+/// Loads what is derived from `before`, for an ISO with these hosts, and gives what Calamares complains of.
+#[track_caller]
+fn loads(calamares: &str, before: &TempDir, version: &str, hosts: &[&str]) -> BTreeSet<String> {
+    let known = Known {
+        closure_bytes: 12_000_000_000,
+        users: Some(vec!["alice".to_owned()]),
+        hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+        without: Vec::new(),
+    };
+    let after = derive_all(before.path(), &known).unwrap();
+    let what = format!("{version} in Calamares {calamares}");
+    let log = load(calamares, after.path());
+    let mut pages = [
+        "welcome",
+        "locale",
+        "keyboard",
+        "users",
+        "partition",
+        "summary",
+        "finished",
+    ]
+    .map(|page| format!("{page}@{page}"))
+    .to_vec();
+    pages.extend((hosts.len() > 1).then(|| "packagechooser@host".to_owned()));
+    for page in &pages {
+        assert!(
+            log.contains(&format!("ViewModule \"{page}\" loading complete")),
+            "{what}: no page {page}\n{log}"
+        );
+    }
+    // These and the installation.
+    let steps = format!("{} view steps loaded", pages.len() + 1);
+    assert!(log.contains(&steps), "{what}\n{log}");
+    for requirement in [
+        "\"storage\" satisfied? false mandatory? true",
+        "\"ram\" satisfied? true mandatory? true",
+        "storage :   14280766259", // 13.3 GiB
+        "hasInternet :   unchecked",
+    ] {
+        assert!(log.contains(requirement), "{what}: {requirement}\n{log}");
+    }
+    assert!(!log.contains("\"internet\" satisfied"), "{what}\n{log}");
+    complaints(&log)
+}
+
+fn a_derived_configuration_is_loaded_without_a_complaint_of_its_own() {
+    for (calamares, name, hosts) in [
+        ("3.3", "early", &[][..]),
+        ("3.3", "middle", &["alpha"]),
+        ("3.3", "late", &["alpha", "beta"]),
+        ("3.4", "nixpkgs", &["alpha", "beta"]),
+    ] {
+        let complaints = loads(calamares, &fixture(name), name, hosts);
+        // The fixtures have no more than what is derived from: of the rest Calamares says that it is missing.
+        let ours = [
+            "QML",
+            "GeneralRequirements",
+            "\"nixos",
+            "\"welcome",
+            "\"users",
+            "\"locale\"",
+        ];
+        let about_ours = |line: &&String| line.starts_with("ERROR") || ours.iter().any(|word| line.contains(word));
+        let own: Vec<_> = complaints.iter().filter(about_ours).collect();
+        assert!(own.is_empty(), "{name} in Calamares {calamares}: {own:#?}");
+    }
+}
+
+fn what_is_derived_from_the_real_upstream_is_loaded_without_a_complaint_of_its_own(repository: &str) {
+    // Those after which the structure changed, and the newest.
+    for (calamares, version) in [
+        ("3.3", "0.2.5"),
+        ("3.3", "0.3.11"),
+        ("3.3", "0.3.14"),
+        ("3.3", "0.3.15"),
+        ("3.4", "0.3.15"),
+    ] {
+        complains_no_more_than(calamares, &at_version(repository, version), version);
+    }
+}
+
+fn what_is_derived_from_the_sources_in_nixpkgs_is_loaded_without_a_complaint_of_its_own(tree: &Tree) {
+    complains_no_more_than("3.4", &in_nixpkgs(&tree.path, None), &tree.release);
+}
+
+/// What is derived from `upstream` is loaded, and Calamares complains of nothing that it does not complain of with `upstream`.
+#[track_caller]
+fn complains_no_more_than(calamares: &str, upstream: &TempDir, version: &str) {
+    let own = loads(calamares, upstream, version, &["alpha", "beta"]);
+    let before = complaints(&load(calamares, upstream.path()));
+    let new: Vec<_> = own.difference(&before).collect();
+    assert!(new.is_empty(), "{version} in Calamares {calamares}: {new:#?}");
+}
+
+fn main() -> ExitCode {
+    real::run(
+        file!(),
+        vec![
+            plain(a_derived_configuration_is_loaded_without_a_complaint_of_its_own),
+            with(
+                "CALAMARES_EXTENSIONS",
+                what_is_derived_from_the_real_upstream_is_loaded_without_a_complaint_of_its_own,
+            ),
+            on_each_tree_with_sources(
+                "what_is_derived_from_the_sources_in_nixpkgs_is_loaded_without_a_complaint_of_its_own",
+                what_is_derived_from_the_sources_in_nixpkgs_is_loaded_without_a_complaint_of_its_own,
+            ),
+        ],
+    )
+}

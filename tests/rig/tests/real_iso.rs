@@ -1,0 +1,230 @@
+//! With each real nixpkgs of `NIXPKGS`: the ISO of each kind of configuration is evaluated, purely and without a
+//! network. Nothing is built.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use rig::evaluator::{CHANNEL, Evaluator, store};
+use rig::iso::{CONFIG, Emitted};
+use rig::real::{self, Tree, on_each_tree, on_each_tree_with};
+use rig::{copy, edit_text, project, run, temporary, write};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A server as people write it.
+const SERVER: &str = r#"{ pkgs, ... }:
+{
+  imports = [ ./hardware-configuration.nix ];
+  boot.loader.systemd-boot.enable = true;
+  networking.hostName = "server";
+  environment.systemPackages = [ pkgs.htop ];
+  users.users.ada = {
+    isNormalUser = true;
+    initialHashedPassword = "x";
+  };
+  system.stateVersion = "24.05";
+}
+"#;
+
+fn server(system: &str) -> TempDir {
+    let tree = temporary();
+    write(&tree, "configuration.nix", SERVER);
+    let hardware = fs::read_to_string(project().join("tests/trees/channel/hardware-configuration.nix")).unwrap();
+    write(
+        &tree,
+        "hardware-configuration.nix",
+        &hardware.replace("x86_64-linux", system),
+    );
+    tree
+}
+
+/// What the frontier costs, and that it covers, is shown in tests/closure.rs.
+fn without_frontier(emitted: &Emitted) {
+    edit_text(
+        &emitted.dir().join("flake.nix"),
+        "desktop =",
+        "closure = \"runtime\";\n        desktop =",
+    );
+}
+
+/// Emits the folder that makes the ISO of a channel configuration, into `dest`.
+fn emit_channel(evaluator: &Evaluator, tree: &Path, dest: &Path) {
+    let emitted = Emitted::new(tree, &CHANNEL);
+    without_frontier(&emitted);
+    evaluator.lock(emitted.dir(), "nixos-24.05", None);
+    copy(emitted.dir(), dest);
+}
+
+fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix(tree: &Tree) {
+    let folders = temporary();
+    let folder = |name: &str| folders.path().join(name);
+    let mut drvs = Vec::new();
+    for version in ["2.26", "2.34"] {
+        let evaluator = Evaluator::new(version, &tree.path, &[(folders.path(), "/folders")]);
+        if drvs.is_empty() {
+            emit_channel(&evaluator, server("x86_64-linux").path(), &folder("channel"));
+            let emitted = Emitted::new(evaluator.flake(server("x86_64-linux")).path(), &[]);
+            without_frontier(&emitted);
+            copy(emitted.dir(), &folder("flake"));
+        }
+        let images = ["channel", "flake"].map(|name| evaluator.image(&format!("/folders/{name}")));
+        assert!(
+            images.iter().all(|image| image.ends_with("-x86_64-linux.iso.drv")),
+            "{images:?}"
+        );
+        drvs.push(images);
+        // The target evaluates the flake by itself, and comes to the system that is on the ISO.
+        let toplevel = "config.system.build.toplevel.drvPath";
+        let on_iso = evaluator.eval(&format!(
+            "--raw path:/folders/flake#iso.targets --apply 'all: (builtins.head all).{toplevel}'"
+        ));
+        let on_target = evaluator.eval(&format!(
+            "--raw path:/folders/flake/nix-cfg#nixosConfigurations.server.{toplevel}"
+        ));
+        assert_eq!(on_iso.out, on_target.out);
+    }
+    assert_eq!(drvs[0], drvs[1], "2.26 and 2.34 make different images");
+}
+
+fn the_example_of_nix_offline_iso_becomes_the_same_iso_on_every_nix(tree: &Tree) {
+    let example = Path::new(&real::value("NIX_OFFLINE_ISO").unwrap()).join("nix-cfg");
+    let folders = temporary();
+    let drvs = ["2.26", "2.34"].map(|version| {
+        let evaluator = Evaluator::new(version, &tree.path, &[(folders.path(), "/folders")]);
+        let folder = folders.path().join("example");
+        if !folder.exists() {
+            emit_channel(&evaluator, &example, &folder);
+        }
+        evaluator.image("/folders/example")
+    });
+    assert!(drvs[0].ends_with("-x86_64-linux.iso.drv"), "{drvs:?}");
+    assert_eq!(drvs[0], drvs[1], "2.26 and 2.34 make different images");
+}
+
+fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_processor(tree: &Tree) {
+    let folders = temporary();
+    let folder = |name: &str| folders.path().join(name);
+    fs::create_dir(folder("top")).unwrap();
+    // Without target/ and what is not committed.
+    let tracked = "cd \"$0\" && git ls-files -z | xargs -0 cp --parents -t \"$1\"";
+    run(
+        "sh",
+        &[
+            "-c",
+            tracked,
+            project().to_str().unwrap(),
+            folder("top").to_str().unwrap(),
+        ],
+    );
+    let evaluator = Evaluator::new("2.26", &tree.path, &[(folders.path(), "/folders")]);
+    evaluator.lock(&folder("top"), "nixos-unstable", None);
+    let top = store(&evaluator.live, "/folders/top");
+
+    let drvs = "all: builtins.mapAttrs (_: builtins.mapAttrs (_: package: package.drvPath)) all";
+    for output in ["packages", "checks"] {
+        let said = evaluator.eval(&format!("--json path:/folders/top#{output} --apply '{drvs}'"));
+        let said: Value = serde_json::from_str(&said.out).unwrap();
+        for system in ["x86_64-linux", "aarch64-linux"] {
+            for (name, drv) in said[system].as_object().unwrap() {
+                assert!(
+                    drv.as_str().unwrap().contains("-nix-cfg-install-"),
+                    "{output}.{system}.{name}: {drv}"
+                );
+            }
+        }
+    }
+    // The formatter itself is newer than this nixpkgs.
+    let said = evaluator.eval("--json path:/folders/top#formatter --apply builtins.attrNames");
+    assert_eq!(said.out.trim(), r#"["aarch64-linux","x86_64-linux"]"#);
+
+    // As a person who lives in flakes begins.
+    let begin = "mkdir /tmp/own && cd /tmp/own && nix flake init -t path:/folders/top && cp -r /tmp/own /shared/";
+    evaluator.live.sh(&format!("{CONFIG}\nmkdir /shared; {begin}")).ok();
+    copy(
+        &evaluator.live.state.path().join("live/upper/shared/own"),
+        &folder("own"),
+    );
+    edit_text(
+        &folder("own/flake.nix"),
+        "flake = self;",
+        "flake = self; closure = \"runtime\";",
+    );
+    evaluator.lock(&folder("own"), "nixos-unstable", Some(&top));
+    let image = evaluator.image("/folders/own");
+    assert!(image.ends_with("-x86_64-linux.iso.drv"), "{image}");
+
+    // For the other processor, with programs that are built from source, and with all that the frontier needs.
+    let more = ["--system", "aarch64-linux", "--build-helper"];
+    let emitted = Emitted::new(server("aarch64-linux").path(), &[&CHANNEL[..], &more].concat());
+    evaluator.lock(emitted.dir(), "nixos-24.05", Some(&top));
+    copy(emitted.dir(), &folder("arm"));
+    let pinned = "cp -r /folders/arm /shared/ && nix-cfg-iso pin /shared/arm -- --no-write-lock-file";
+    evaluator.live.sh(&format!("{CONFIG}\n{pinned}")).ok();
+    let list = evaluator.live.state.path().join("live/upper/shared/arm/closure.json");
+    fs::copy(list, folder("arm/closure.json")).unwrap();
+    edit_text(
+        &folder("arm/flake.nix"),
+        "desktop =",
+        "closureList = ./closure.json; offlineRebuild = true;\n        desktop =",
+    );
+    let said = evaluator.eval("--raw path:/folders/arm#iso.drvPath");
+    assert!(said.out.ends_with("-aarch64-linux.iso.drv"), "{}", said.out);
+    // All that nixos-generate-config can write is known on this processor, too.
+    assert!(said.err.contains("parallels (a guest of"), "{}", said.err);
+    assert!(
+        !said.err.contains("nixos-generate-config of this nixpkgs"),
+        "{}",
+        said.err
+    );
+    let list: Value = serde_json::from_str(&fs::read_to_string(folder("arm/closure.json")).unwrap()).unwrap();
+    eprintln!(
+        "aarch64-linux: {} outputs in the frontier",
+        list[0]["counts"]["frontier_outputs"]
+    );
+}
+
+fn the_channel_on_the_machine_rebuilds_the_system_from_what_its_iso_held(tree: &Tree) {
+    let emitted = Emitted::new(server("x86_64-linux").path(), &CHANNEL);
+    without_frontier(&emitted);
+    let evaluator = Evaluator::new("2.26", &tree.path, &[(emitted.dir(), "/work")]);
+    evaluator.lock(emitted.dir(), "nixos-24.05", None);
+    let toplevel = "all: (builtins.head all).config.system.build.toplevel.drvPath";
+    let on_iso = evaluator
+        .eval(&format!("--raw path:/work#iso.targets --apply '{toplevel}'"))
+        .out;
+    // The channel as an ISO makes it (installer/cd-dvd/channel.nix), at another path and with files of its own.
+    let found = evaluator.live.sh(&format!(
+        "{CONFIG}
+         mkdir /channel && cp -r {} /channel/nixos && chmod u+w /channel/nixos
+         printf .20240529.3333333 > /channel/nixos/.version-suffix
+         drv=$(nix-instantiate '<nixpkgs/nixos>' -A system -I nixpkgs=/channel/nixos -I nixos-config=/work/nix-cfg/configuration.nix)
+         nix-cfg-iso frontier target={on_iso} channel=$drv --out /frontier.json && cat /frontier.json",
+        evaluator.nixpkgs.path
+    ));
+    let found: Value = serde_json::from_str(&found.ok().out).unwrap();
+    let frontier = found["frontier"].as_array().unwrap();
+    assert!(frontier.len() > 100, "{found}");
+    for one in frontier {
+        assert_eq!(
+            one["variants"],
+            json!(["target", "channel"]),
+            "only one of both needs {one}"
+        );
+    }
+}
+
+fn main() -> ExitCode {
+    real::run(
+        file!(),
+        vec![
+            on_each_tree(a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix),
+            on_each_tree_with(
+                &["NIX_OFFLINE_ISO"],
+                the_example_of_nix_offline_iso_becomes_the_same_iso_on_every_nix,
+            ),
+            on_each_tree(the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_processor),
+            on_each_tree(the_channel_on_the_machine_rebuilds_the_system_from_what_its_iso_held),
+        ],
+    )
+}
