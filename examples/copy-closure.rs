@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use nix_cfg_install::install::copy::copy;
-use nix_cfg_install::install::target::Target;
+use nix_cfg_install::apply::copy::copy;
 use nix_cfg_install::interrupt::Interrupt;
-use nix_cfg_install::nix::command::Runner;
+use nix_cfg_install::live::target::Target;
 use nix_cfg_install::nix::environment::{Channels, environment};
-use nix_cfg_install::report::{Choice, Phase, Report};
-use nix_cfg_install::store::image::Image;
+use nix_cfg_install::process::Runner;
+use nix_cfg_install::progress::{Format, Phase, Reporter};
+use nix_cfg_install::store::live_image::Image;
 
 fn main() -> ExitCode {
     match run() {
@@ -30,7 +30,7 @@ fn run() -> Result<()> {
     let target = Target::new(PathBuf::from(target));
     let roots: Vec<String> = args.collect();
     let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
-    let report = Report::new(Choice::Json.face());
+    let report = Reporter::new(Format::Json.renderer());
     // Nothing comes after it, so the estimate is of the copy alone.
     for phase in Phase::ALL {
         report.expect(phase, 0.0);

@@ -3,14 +3,22 @@
 //! Data flows one way:
 //!
 //! ```text
-//! settings → source → check → place → build → copy → activate → keep
+//! settings → source → plan → place → build → copy → activate → receipt
 //! ```
 //!
-//! A folder imports only what stands above it in this list.
+//! A module imports only what stands above it in this list.
 
 pub mod interrupt;
 
-pub mod report;
+pub mod files;
+
+pub mod diagnostic;
+
+pub mod progress;
+
+pub mod log_file;
+
+pub mod process;
 
 pub mod tree;
 
@@ -18,11 +26,13 @@ pub mod settings;
 
 pub mod nix;
 
-pub mod mounts;
+pub mod live;
 
 pub mod store;
 
-pub mod install;
+pub mod plan;
+
+pub mod apply;
 
 pub mod calamares;
 

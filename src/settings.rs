@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Deserialize;
 
-use crate::report::{Problem, Problems};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::tree::feature::NotCovered;
 
 /// Where the settings are looked for when no `--settings` is given. The file may be absent.
@@ -60,14 +60,14 @@ impl Settings {
     /// Reads `explicit`, or [`DEFAULT_PATH`] where it exists.
     ///
     /// # Errors
-    /// A [`Problem`] when the file cannot be read, is not YAML, has a key that is not known (each is named with its line and the
+    /// A [`Diagnostic`] when the file cannot be read, is not YAML, has a key that is not known (each is named with its line and the
     /// nearest known one) or a value of the wrong type.
     pub fn load(explicit: Option<&Path>) -> Result<Self> {
         let path = explicit.unwrap_or(Path::new(DEFAULT_PATH));
         match fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path),
             Err(error) if error.kind() == ErrorKind::NotFound && explicit.is_none() => Ok(Self::default()),
-            Err(error) => Err(Problem::error("settings", "The settings file cannot be read")
+            Err(error) => Err(Diagnostic::error("settings", "The settings file cannot be read")
                 .at(path, None, None)
                 .because(error.to_string())
                 .remedy(
@@ -79,20 +79,20 @@ impl Settings {
 
     fn parse(text: &str, path: &Path) -> Result<Self> {
         if let Ok(serde_yaml::Value::Mapping(mapping)) = serde_yaml::from_str(text) {
-            let unknown: Vec<Problem> = mapping
+            let unknown: Vec<Diagnostic> = mapping
                 .keys()
                 .map(|key| key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned))
                 .filter(|key| !KEYS.contains(&key.as_str()))
                 .map(|key| unknown_key(text, path, &key))
                 .collect();
             if !unknown.is_empty() {
-                return Err(Problems(unknown).into());
+                return Err(Diagnostics(unknown).into());
             }
         }
         let parsed: Option<Self> = serde_yaml::from_str(text).map_err(|error| {
             let at = error.location();
             let number = |value: usize| u32::try_from(value).ok();
-            Problem::error("settings", format!("The settings file is not valid: {error}"))
+            Diagnostic::error("settings", format!("The settings file is not valid: {error}"))
                 .at(
                     path,
                     at.as_ref().and_then(|at| number(at.line())),
@@ -105,7 +105,7 @@ impl Settings {
     }
 }
 
-fn unknown_key(text: &str, path: &Path, key: &str) -> Problem {
+fn unknown_key(text: &str, path: &Path, key: &str) -> Diagnostic {
     let line = text
         .lines()
         .position(|line| line.trim_start_matches(['"', '\'', ' ']).starts_with(key))
@@ -119,7 +119,7 @@ fn unknown_key(text: &str, path: &Path, key: &str) -> Problem {
         Some((_, known)) => format!("Did you mean `{known}`?"),
         None => format!("Known keys: {}.", KEYS.join(", ")),
     };
-    Problem::error("settings", format!("`{key}` is not a setting"))
+    Diagnostic::error("settings", format!("`{key}` is not a setting"))
         .at(path, line, None)
         .remedy(remedy)
 }

@@ -7,21 +7,25 @@ use std::time::SystemTime;
 use anyhow::Result;
 use clap::Parser;
 use nix::sys::stat::{Mode, umask};
+use nix_cfg_install::apply;
 use nix_cfg_install::calamares::caller;
 use nix_cfg_install::calamares::dialog::dialog;
 use nix_cfg_install::calamares::globals::Globals;
 use nix_cfg_install::cli::install::{Args, Step};
-use nix_cfg_install::install::choices::Choices;
-use nix_cfg_install::install::lock::Lock;
-use nix_cfg_install::install::machine::{BY_ID, GENERATOR_DEFAULTS, Machine};
-use nix_cfg_install::install::memory;
-use nix_cfg_install::install::target::Target;
-use nix_cfg_install::install::{self, Job};
+use nix_cfg_install::diagnostic::{Diagnostic, Diagnostics};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
-use nix_cfg_install::nix::command::Runner;
+use nix_cfg_install::live::decisions::Choices;
+use nix_cfg_install::live::machine::{BY_ID, GENERATOR_DEFAULTS, Machine};
+use nix_cfg_install::live::resume;
+use nix_cfg_install::live::target::Target;
+use nix_cfg_install::live::target_lock::Lock;
+use nix_cfg_install::log_file::{LogFile, init_logging};
 use nix_cfg_install::nix::environment::{Channels, environment};
 use nix_cfg_install::nix::explain::{UNKNOWN, explain};
-use nix_cfg_install::report::{Choice, LogFile, Phase, Problem, Problems, Report, init_logging};
+use nix_cfg_install::plan;
+use nix_cfg_install::plan::job::Job;
+use nix_cfg_install::process::Runner;
+use nix_cfg_install::progress::{Format, Phase, Reporter};
 use nix_cfg_install::settings::Settings;
 
 const DEFAULT_TARGET: &str = "/mnt";
@@ -31,12 +35,12 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let log = LogFile::default();
     let asked_by_calamares = args.calamares.is_some();
-    let face = if asked_by_calamares {
-        Choice::Json
+    let renderer = if asked_by_calamares {
+        Format::Json
     } else {
         args.progress
     };
-    let report = Report::new(face.face());
+    let report = Reporter::new(renderer.renderer());
     let mut globals = None;
     match run(&args, &mut globals, &log, &report) {
         Ok(text) => {
@@ -59,10 +63,10 @@ fn main() -> ExitCode {
 const INTERRUPTED: u8 = 130;
 
 /// `globals` is left behind for the words about a failure.
-fn run(args: &Args, globals: &mut Option<Globals>, log: &LogFile, report: &Report) -> Result<String> {
+fn run(args: &Args, globals: &mut Option<Globals>, log: &LogFile, report: &Reporter) -> Result<String> {
     init_logging(args.verbose, log.clone())?;
     log::debug!("command line: {:?}", std::env::args_os().collect::<Vec<_>>());
-    let stamp = install::stamp(SystemTime::now());
+    let stamp = apply::stamp(SystemTime::now());
     if let Some(path) = &args.log {
         log.also_to(path)?;
     }
@@ -129,14 +133,14 @@ fn run(args: &Args, globals: &mut Option<Globals>, log: &LogFile, report: &Repor
 /// Does what was asked for, and gives the last word.
 fn carry_out(args: &Args, job: &Job<'_>) -> Result<String> {
     if args.verify_store {
-        install::verify_store(job)?;
+        plan::verify_store(job)?;
         return Ok("The medium has what the installation needs, and it is undamaged.".to_owned());
     }
     if args.check || args.calamares == Some(Step::Check) {
-        install::check_only(job)?;
+        plan::check_only(job)?;
         return Ok("The configuration can be installed. Nothing was written.".to_owned());
     }
-    install::install(job)?;
+    apply::install(job)?;
     Ok(format!("Installed. The log is {}.", log_place(job.log)))
 }
 
@@ -154,7 +158,7 @@ fn target_and_machine(
     globals: Option<&Globals>,
     named: Option<PathBuf>,
     runner: &Runner,
-    report: &Report,
+    report: &Reporter,
 ) -> Result<(Target, Machine)> {
     let looks = args.check || args.verify_store;
     if looks && globals.is_none() && named.is_none() && !Target::new(DEFAULT_TARGET).is_mounted() {
@@ -170,7 +174,7 @@ fn target_and_machine(
                 .with_lasting_names(Path::new(BY_ID))
                 .with_kernel_of(defaults);
             let target = globals.mounted()?;
-            memory::keep(target, &machine)?;
+            resume::keep(target, &machine)?;
             Ok((Target::new(target), machine))
         }
         (Some(globals), _) => {
@@ -178,7 +182,7 @@ fn target_and_machine(
             Ok((Target::new(named), machine))
         }
         (None, _) => {
-            let machine = memory::recall(runner, report, &named)?.unwrap_or_default();
+            let machine = resume::recall(runner, report, &named)?.unwrap_or_default();
             Ok((Target::new(named), machine))
         }
     }
@@ -188,7 +192,7 @@ fn require_root() -> Result<()> {
     if nix::unistd::geteuid().is_root() {
         return Ok(());
     }
-    Err(Problem::error("not-root", "Only root can install a system")
+    Err(Diagnostic::error("not-root", "Only root can install a system")
         .remedy("Run the same command with sudo.")
         .into())
 }
@@ -199,22 +203,22 @@ fn log_place(log: &LogFile) -> String {
 }
 
 /// What went wrong, told to the user, and the exit code.
-fn explained(error: &anyhow::Error, report: &Report) -> (Vec<Problem>, u8) {
+fn explained(error: &anyhow::Error, report: &Reporter) -> (Vec<Diagnostic>, u8) {
     let phase = report.current_phase();
     log::debug!("failed in {phase:?}: {error:?}");
     if error.is::<Interrupted>() {
         return (Vec::new(), INTERRUPTED);
     }
-    let problems = if let Some(Problems(problems)) = error.downcast_ref() {
+    let problems = if let Some(Diagnostics(problems)) = error.downcast_ref() {
         problems.clone()
-    } else if let Some(problem) = error.downcast_ref::<Problem>() {
+    } else if let Some(problem) = error.downcast_ref::<Diagnostic>() {
         vec![problem.clone()]
     } else {
         // A full or read-only disk has an explanation, whichever program or call met it.
         let explained = explain(&format!("error: {error:#}"), None);
         vec![if explained.code == UNKNOWN {
             // These are no program's words.
-            Problem::error(UNKNOWN, format!("{error:#}"))
+            Diagnostic::error(UNKNOWN, format!("{error:#}"))
         } else {
             explained
         }]
@@ -226,7 +230,7 @@ fn explained(error: &anyhow::Error, report: &Report) -> (Vec<Problem>, u8) {
 }
 
 /// Says how it ended.
-fn fail(error: &anyhow::Error, code: u8, log: &LogFile, report: &Report) -> u8 {
+fn fail(error: &anyhow::Error, code: u8, log: &LogFile, report: &Reporter) -> u8 {
     let phase = report.current_phase();
     let text = if code == INTERRUPTED {
         format!("Stopped: {error}.")

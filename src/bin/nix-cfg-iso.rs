@@ -9,18 +9,19 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use nix_cfg_install::cli::iso::{Args, CalamaresTargets, Command, Doctor, Init};
+use nix_cfg_install::diagnostic::{Diagnostic, Diagnostics, Severity};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
 use nix_cfg_install::iso::calamares_config::{self, Known};
-use nix_cfg_install::iso::closure::Closure;
+use nix_cfg_install::iso::carried::Closure;
 use nix_cfg_install::iso::doctor;
 use nix_cfg_install::iso::emitted::Written;
-use nix_cfg_install::iso::image::Flake;
 use nix_cfg_install::iso::init::{self, Order};
+use nix_cfg_install::iso::medium::Flake;
 use nix_cfg_install::iso::update::update;
 use nix_cfg_install::iso::{pin, size, why};
-use nix_cfg_install::nix::command::Runner;
 use nix_cfg_install::nix::environment::{Channels, environment};
-use nix_cfg_install::report::{Problem, Problems, Severity, harmless};
+use nix_cfg_install::process::Runner;
+use nix_cfg_install::progress::printable;
 
 fn main() -> ExitCode {
     match run(Args::parse()) {
@@ -114,12 +115,12 @@ fn doctor(args: &Doctor) -> Result<()> {
     // `path:` takes a whole path, or one that begins with a dot.
     let dir = std::path::absolute(&args.dir).context("Failed to find out where this folder is")?;
     let problems = doctor::doctor(&runner, &dir, !args.no_eval)?;
-    let (errors, warnings): (Vec<Problem>, Vec<Problem>) = problems
+    let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) = problems
         .into_iter()
         .partition(|problem| problem.severity == Severity::Error);
     warnings.iter().for_each(tell);
     if !errors.is_empty() {
-        return Err(Problems(errors).into());
+        return Err(Diagnostics(errors).into());
     }
     let dir = dir.display();
     say(&[format!("{dir} can be built: nix build path:{dir}#iso")])
@@ -178,10 +179,10 @@ fn print(text: &str) -> Result<()> {
 
 /// Writes to stderr; where that cannot be written, there is nobody to be told.
 fn complain(text: &str) {
-    drop(writeln!(io::stderr(), "{}", harmless(text)));
+    drop(writeln!(io::stderr(), "{}", printable(text)));
 }
 
-fn tell(problem: &Problem) {
+fn tell(problem: &Diagnostic) {
     let heading = match problem.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -190,9 +191,9 @@ fn tell(problem: &Problem) {
 }
 
 fn fail(error: &anyhow::Error) {
-    if let Some(Problems(problems)) = error.downcast_ref() {
+    if let Some(Diagnostics(problems)) = error.downcast_ref() {
         problems.iter().for_each(tell);
-    } else if let Some(problem) = error.downcast_ref::<Problem>() {
+    } else if let Some(problem) = error.downcast_ref::<Diagnostic>() {
         tell(problem);
     } else {
         complain(&format!("error: {error:#}"));

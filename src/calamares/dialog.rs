@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::nix::command::shell_word;
-use crate::report::{Phase, Problem};
+use crate::diagnostic::Diagnostic;
+use crate::process::shell_word;
+use crate::progress::Phase;
 
 /// What is shown.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ const COLUMNS: usize = 58;
 /// Words for a failure in `phase` with these problems: the cause, cut where it is long, and how to go on are seen without
 /// scrolling, and everything is below. `by_hand` is absent before the disk was touched; `log` is where the whole story is.
 #[must_use]
-pub fn dialog(phase: Phase, problems: &[Problem], by_hand: Option<ByHand<'_>>, log: Option<&Path>) -> Dialog {
+pub fn dialog(phase: Phase, problems: &[Diagnostic], by_hand: Option<ByHand<'_>>, log: Option<&Path>) -> Dialog {
     let title = match problems {
         [one] => one.what.clone(),
         [] => format!("{} failed", phase.title()),
@@ -59,7 +60,7 @@ pub fn dialog(phase: Phase, problems: &[Problem], by_hand: Option<ByHand<'_>>, l
 }
 
 /// The cause and the remedy in at most `room` lines; and the whole, where that is more.
-fn brief(problem: &Problem, room: usize) -> (String, Vec<String>) {
+fn brief(problem: &Diagnostic, room: usize) -> (String, Vec<String>) {
     let whole = cause(problem);
     if height(&whole) <= room {
         return (whole, Vec::new());
@@ -72,19 +73,19 @@ fn brief(problem: &Problem, room: usize) -> (String, Vec<String>) {
 }
 
 /// Where it is, and why it matters.
-fn why(problem: &Problem) -> String {
+fn why(problem: &Diagnostic) -> String {
     let place = problem.place.as_ref().map(ToString::to_string).unwrap_or_default();
     join(&[&place, &problem.why])
 }
 
-fn remedy(problem: &Problem) -> String {
+fn remedy(problem: &Diagnostic) -> String {
     if problem.remedy.is_empty() {
         return String::new();
     }
     format!("What to do: {}", problem.remedy)
 }
 
-fn cause(problem: &Problem) -> String {
+fn cause(problem: &Diagnostic) -> String {
     join(&[&why(problem), &remedy(problem)])
 }
 
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_cause_comes_first_then_how_to_go_on_and_the_words_of_programs_last() {
-        let problem = Problem::error("x", "It broke")
+        let problem = Diagnostic::error("x", "It broke")
             .at("a.nix", Some(3), None)
             .because("It was old.")
             .remedy("Mend it.")
@@ -179,7 +180,7 @@ mod tests {
     fn the_command_is_seen_without_scrolling_whatever_the_cause() {
         let sentence = "This sentence tells of one of many causes, and each is long. ";
         for (why, remedy) in [(0, 0), (1, 1), (9, 1), (1, 9), (9, 9), (9, 0)] {
-            let problem = Problem::error("x", "It broke")
+            let problem = Diagnostic::error("x", "It broke")
                 .because(sentence.repeat(why).trim())
                 .remedy(sentence.repeat(remedy).trim());
             for problems in [vec![problem.clone()], vec![problem; 12]] {

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::dialog::ByHand;
 use super::keymap;
-use crate::install::choices::{Choices, Firmware};
-use crate::install::machine::{ANY_DISK, Luks, Machine};
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
+use crate::live::decisions::{Choices, Firmware};
+use crate::live::machine::{ANY_DISK, Luks, Machine};
 
 /// What is used of it; the rest is ignored.
 #[derive(Debug, Default, Deserialize)]
@@ -114,10 +114,10 @@ impl Globals {
     /// The mount point, for the installation.
     ///
     /// # Errors
-    /// A [`Problem`] when there is none: the jobs are in the wrong order.
+    /// A [`Diagnostic`] when there is none: the jobs are in the wrong order.
     pub fn mounted(&self) -> Result<&Path> {
         let problem = || {
-            Problem::error("calamares-order", "Calamares has not mounted the target yet")
+            Diagnostic::error("calamares-order", "Calamares has not mounted the target yet")
                 .because("globalStorage has no rootMountPoint.")
                 .remedy("In settings.conf, the installation has to come after the job `mount`.")
         };

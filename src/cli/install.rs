@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Parser, ValueEnum};
 
-use crate::report::Choice;
+use crate::progress::Format;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -67,7 +67,7 @@ pub struct Args {
     pub calamares: Option<Step>,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    pub progress: Choice,
+    pub progress: Format,
     /// Say more; twice: everything
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -85,7 +85,7 @@ pub enum Step {
     Install,
 }
 
-impl ValueEnum for Choice {
+impl ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Self] {
         &[Self::Auto, Self::Plain, Self::Json]
     }

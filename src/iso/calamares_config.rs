@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde_yaml::{Mapping, Value};
 
 use super::calamares_files as files;
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// What is known of the systems that the ISO installs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ const MODULES: &str = "lib/calamares/modules";
 /// starts `helper`. Returns what else is to be reported.
 ///
 /// # Errors
-/// A [`Problem`] when the folder is not what is known of upstream; reading and writing.
+/// A [`Diagnostic`] when the folder is not what is known of upstream; reading and writing.
 pub fn derive(package: &Path, helper: &Path, targets: &Path) -> Result<Vec<String>> {
     let configuration = configuration_of(package);
     let modules = configuration.join("modules");
@@ -96,7 +96,7 @@ pub fn derive(package: &Path, helper: &Path, targets: &Path) -> Result<Vec<Strin
 /// calamares-nixos-extensions, and use the modules in `package`, which [`derive`] changed. Returns what was done.
 ///
 /// # Errors
-/// A [`Problem`] when `upstream` is not what is known of it; reading and writing.
+/// A [`Diagnostic`] when `upstream` is not what is known of it; reading and writing.
 pub fn derive_targets(upstream: &Path, package: &Path, out: &Path, known: &Known) -> Result<Vec<String>> {
     let configuration = configuration_of(upstream);
     let mut notes = Vec::new();
@@ -139,7 +139,7 @@ fn configuration_of(package: &Path) -> PathBuf {
 fn edited(path: &Path, change: impl FnOnce(&mut Mapping) -> Result<()>) -> Result<Mapping> {
     let text = fs::read_to_string(path).with_context(|| format!("Failed to read {}", path.display()))?;
     let mut mapping: Mapping = serde_yaml::from_str(&text).map_err(|error| {
-        Problem::error(
+        Diagnostic::error(
             "calamares-yaml",
             format!("{} is not the YAML that was expected", path.display()),
         )
@@ -189,7 +189,7 @@ fn settings(settings: &mut Mapping, known: &Known, notes: &mut Vec<String>) -> R
         }
     }
     if !found {
-        return Err(Problem::error(
+        return Err(Diagnostic::error(
             "calamares-sequence",
             "No exec phase of Calamares has the job `nixos`",
         )

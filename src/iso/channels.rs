@@ -8,9 +8,9 @@ use anyhow::Result;
 use rnix::ast::{self, HasEntry};
 
 use super::hosts::cast;
-use crate::report::{Problem, Problems};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::tree::flake_lock::plain;
 use crate::tree::lint::{self, Lookup};
-use crate::tree::lock::plain;
 
 /// Where each channel comes from: flake references by their names.
 pub type Channels = BTreeMap<String, String>;
@@ -41,18 +41,18 @@ pub fn choose(
     named: &[(String, String)],
     nixpkgs: &str,
     lists: &[PathBuf],
-) -> Result<(Channels, Vec<Problem>)> {
+) -> Result<(Channels, Vec<Diagnostic>)> {
     let mut channels = Channels::new();
     let mut problems = Vec::new();
     for (name, reference) in named {
         if let Some(reason) = unusable(name) {
             problems.push(
-                Problem::error("channel-name", format!("--channel {name}=… cannot be used: {reason}"))
+                Diagnostic::error("channel-name", format!("--channel {name}=… cannot be used: {reason}"))
                     .remedy("Write --channel NAME=FLAKEREF with the name that stands in <NAME/…>."),
             );
         } else if channels.insert(name.clone(), reference.clone()).is_some() {
             problems.push(
-                Problem::error("channel-name", format!("--channel {name}=… was given twice"))
+                Diagnostic::error("channel-name", format!("--channel {name}=… was given twice"))
                     .remedy("Keep one of them."),
             );
         }
@@ -61,7 +61,7 @@ pub fn choose(
     let (errors, warnings): (Vec<_>, Vec<_>) = missing(tree, |name| channels.contains_key(name))
         .into_iter()
         .partition(|lookup| lookup.imported);
-    let ask = |lookup: &Lookup, problem: Problem| {
+    let ask = |lookup: &Lookup, problem: Diagnostic| {
         let name = &lookup.name;
         let reference = reference(name, nixpkgs, &subscribed);
         problem
@@ -71,14 +71,14 @@ pub fn choose(
     };
     problems.extend(errors.iter().map(|lookup| {
         let what = format!("The configuration looks up the channel `{}`", lookup.name);
-        ask(lookup, Problem::error("channel-unnamed", what))
+        ask(lookup, Diagnostic::error("channel-unnamed", what))
     }));
     if !problems.is_empty() {
-        return Err(Problems(problems).into());
+        return Err(Diagnostics(problems).into());
     }
     let warn = |lookup: &Lookup| {
         let what = format!("{} is looked up in a file that may be in use", lookup.text);
-        ask(lookup, Problem::warning("channel-unnamed", what))
+        ask(lookup, Diagnostic::warning("channel-unnamed", what))
     };
     Ok((channels, warnings.iter().map(warn).collect()))
 }
@@ -249,7 +249,7 @@ mod tests {
         let tree = tree("{ }");
         let all = ["nixpkgs", "self", "a/b", "", "ok", "ok"].map(named);
         let error = choose(tree.path(), &all, "", &[]).unwrap_err();
-        let Problems(problems) = error.downcast_ref().unwrap();
+        let Diagnostics(problems) = error.downcast_ref().unwrap();
         assert_eq!(problems.len(), 5, "{error:#}");
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// Both programs: one installs, the other helps while the ISO is built.
 pub const NAMES: [&str; 2] = ["nix-cfg-install", "nix-cfg-iso"];
@@ -13,7 +13,7 @@ pub const NAMES: [&str; 2] = ["nix-cfg-install", "nix-cfg-iso"];
 /// The programs for `system`, by name: from `folder/SYSTEM`, or from `folder` itself where they are for that system.
 ///
 /// # Errors
-/// A [`Problem`] when they are not there, are for another machine, or are not static (the ISO's store would lack the
+/// A [`Diagnostic`] when they are not there, are for another machine, or are not static (the ISO's store would lack the
 /// libraries of the system that they were made on).
 pub fn load(folder: &Path, system: &str) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let own = folder.join(system);
@@ -40,8 +40,8 @@ pub fn load(folder: &Path, system: &str) -> Result<Vec<(&'static str, Vec<u8>)>>
     Ok(programs)
 }
 
-fn unusable(path: &Path, what: &str, system: &str) -> Problem {
-    Problem::error("helper-missing", format!("{} {what}", path.display()))
+fn unusable(path: &Path, what: &str, system: &str) -> Diagnostic {
+    Diagnostic::error("helper-missing", format!("{} {what}", path.display()))
         .because("The ISO carries it, and it must run there without anything else.")
         .remedy(format!(
             "Put the released programs for {system} into {}, or add --build-helper: then the flake builds them.",

@@ -6,15 +6,15 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rnix::ast::{self, HasEntry};
 
-use crate::report::Problem;
-use crate::tree::files::nix_files;
-use crate::tree::lock::plain;
+use crate::diagnostic::Diagnostic;
+use crate::tree::flake_lock::plain;
+use crate::tree::nix_files::nix_files;
 use crate::tree::source::FLAKE;
 
 /// The hosts to put on the ISO: `wanted`, or the only one that the flake names.
 ///
 /// # Errors
-/// A [`Problem`] when nothing is wanted and the flake does not name exactly one.
+/// A [`Diagnostic`] when nothing is wanted and the flake does not name exactly one.
 pub fn choose(tree: &Path, wanted: &[String]) -> Result<Vec<String>> {
     if !wanted.is_empty() {
         return Ok(wanted.to_vec());
@@ -53,8 +53,8 @@ pub fn choose(tree: &Path, wanted: &[String]) -> Result<Vec<String>> {
 /// The output of a flake that has its hosts.
 const HOSTS: &str = "nixosConfigurations";
 
-fn unclear(what: String) -> Problem {
-    Problem::error("host-unclear", what)
+fn unclear(what: String) -> Diagnostic {
+    Diagnostic::error("host-unclear", what)
         .because("The ISO must know which of its nixosConfigurations it installs.")
         .remedy("Name it with --host NAME, several times for several hosts. `nix flake show` lists them.")
 }

@@ -11,8 +11,8 @@ use super::channels::Channels;
 use super::emit::{self, Request, TREE_FOLDER};
 use super::manifest::{self, Manifest};
 use super::{channels, helpers, hosts};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::interrupt::Interrupt;
-use crate::report::{Problem, Problems, Severity};
 use crate::tree::snapshot::Copier;
 use crate::tree::source::{self, Kind, Source};
 use crate::tree::{hardware, lint};
@@ -48,7 +48,7 @@ pub struct Done {
     /// One plain sentence each.
     pub notes: Vec<String>,
     /// Warnings.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// The systems that NixOS makes ISOs for.
@@ -57,7 +57,7 @@ const SYSTEMS: [&str; 2] = ["x86_64-linux", "aarch64-linux"];
 /// Writes the folder. `programs` is where the running program stands; `os_release` is the file of that name.
 ///
 /// # Errors
-/// A [`Problem`] when something must be said first, or cannot be copied; also when the disk refuses. Nothing is left then, so
+/// A [`Diagnostic`] when something must be said first, or cannot be copied; also when the disk refuses. Nothing is left then, so
 /// that the same command can be given again.
 pub fn init(order: &Order, programs: &Path, os_release: &Path) -> Result<Done> {
     require_new(&order.dir)?;
@@ -121,7 +121,7 @@ fn require_outside(dir: &Path, config: &Path) -> Result<()> {
         return Ok(());
     }
     Err(
-        Problem::error("folder-inside", format!("{} lies in the configuration", dir.display()))
+        Diagnostic::error("folder-inside", format!("{} lies in the configuration", dir.display()))
             .because("The configuration is copied into that folder, and the folder would be part of the configuration.")
             .remedy("Name a folder outside of it.")
             .into(),
@@ -136,7 +136,7 @@ fn require_new(dir: &Path) -> Result<()> {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
             Some(_) => Err(
-                Problem::error("folder-not-empty", format!("{} has something in it", dir.display()))
+                Diagnostic::error("folder-not-empty", format!("{} has something in it", dir.display()))
                     .because("What is there is not overwritten.")
                     .remedy("Name a new folder.")
                     .into(),
@@ -150,7 +150,7 @@ fn request(order: &Order, source: &Source, os_release: &Path, done: &mut Done) -
         Kind::Channel if order.hosts.is_empty() => Vec::new(),
         Kind::Channel => {
             return Err(
-                Problem::error("host-channel", "A channel configuration has no hosts to choose from")
+                Diagnostic::error("host-channel", "A channel configuration has no hosts to choose from")
                     .remedy("Leave --host away.")
                     .into(),
             );
@@ -163,7 +163,7 @@ fn request(order: &Order, source: &Source, os_release: &Path, done: &mut Done) -
         (Kind::Flake, None) => String::new(),
         (Kind::Flake, Some(_)) => {
             return Err(
-                Problem::error("nixpkgs-flake", "A flake says itself which nixpkgs it is made from")
+                Diagnostic::error("nixpkgs-flake", "A flake says itself which nixpkgs it is made from")
                     .because("The live system uses the same one; two would double the ISO.")
                     .remedy("Leave --nixpkgs away, or change the input in the flake.")
                     .into(),
@@ -178,10 +178,12 @@ fn request(order: &Order, source: &Source, os_release: &Path, done: &mut Done) -
         }
         Kind::Flake if order.channels.is_empty() => Channels::new(),
         Kind::Flake => {
-            return Err(Problem::error("channel-flake", "A flake looks nothing up in channels")
-                .because("What it is made from are its inputs, which are on the ISO by its own lock.")
-                .remedy("Omit --channel, or add an input to the flake.")
-                .into());
+            return Err(
+                Diagnostic::error("channel-flake", "A flake looks nothing up in channels")
+                    .because("What it is made from are its inputs, which are on the ISO by its own lock.")
+                    .remedy("Omit --channel, or add an input to the flake.")
+                    .into(),
+            );
         }
     };
     Ok(Request {
@@ -212,7 +214,7 @@ fn default_nixpkgs(os_release: &Path, done: &mut Done) -> Result<String> {
             Ok(reference)
         }
         _ => Err(
-            Problem::error("nixpkgs-unknown", "Which nixpkgs is the configuration for?")
+            Diagnostic::error("nixpkgs-unknown", "Which nixpkgs is the configuration for?")
                 .because("This machine is no NixOS whose release could be taken.")
                 .remedy("Say it, for example --nixpkgs github:NixOS/nixpkgs/nixos-24.05")
                 .into(),
@@ -225,7 +227,7 @@ fn desktop(name: &str) -> Result<String> {
         return Ok(name.to_owned());
     }
     Err(
-        Problem::error("desktop", format!("`{name}` is no name of a live system"))
+        Diagnostic::error("desktop", format!("`{name}` is no name of a live system"))
             .remedy("Take gnome, plasma6, combined or none.")
             .into(),
     )
@@ -238,7 +240,7 @@ fn system(named: Option<&str>) -> Result<String> {
         return Ok(system.to_owned());
     }
     Err(
-        Problem::error("system", format!("NixOS has no installer ISO for {system}"))
+        Diagnostic::error("system", format!("NixOS has no installer ISO for {system}"))
             .remedy(format!("Take one of: {}.", SYSTEMS.join(", ")))
             .into(),
     )
@@ -272,7 +274,7 @@ fn copy_tree(source: &Source, dest: &Path, done: &mut Done) -> Result<()> {
     problems.extend(lint::links(dest));
     problems.extend(lint::unfinished(dest));
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(Problems(problems).into());
+        return Err(Diagnostics(problems).into());
     }
     done.warnings.extend(problems);
     Ok(())

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::emit::{File, Request, TOOL_FOLDER};
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// Its name, in the folder that belongs to this program.
 const NAME: &str = "manifest.json";
@@ -44,12 +44,12 @@ impl Manifest {
     /// Reads the record in the emitted folder `dir`.
     ///
     /// # Errors
-    /// A [`Problem`] when there is none, or it is not readable as one.
+    /// A [`Diagnostic`] when there is none, or it is not readable as one.
     pub fn load(dir: &Path) -> Result<Self> {
         let path = dir.join(TOOL_FOLDER).join(NAME);
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(Problem::error(
+                return Err(Diagnostic::error(
                     "not-emitted",
                     format!("{} was not written by nix-cfg-iso", dir.display()),
                 )

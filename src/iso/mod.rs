@@ -2,16 +2,16 @@
 
 pub mod calamares_config;
 mod calamares_files;
+pub mod carried;
 pub mod channels;
-pub mod closure;
 pub mod doctor;
 pub mod emit;
 pub mod emitted;
 pub mod helpers;
 pub mod hosts;
-pub mod image;
 pub mod init;
 pub mod manifest;
+pub mod medium;
 pub mod pin;
 pub mod size;
 pub mod update;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::closure::Closure;
+use super::carried::Closure;
 use super::emitted::Written;
-use super::image::Flake;
-use crate::nix::command::Runner;
+use super::medium::Flake;
+use crate::diagnostic::Diagnostic;
 use crate::nix::literal::string;
-use crate::report::Problem;
+use crate::process::Runner;
 
 /// The name of the file.
 pub const FILE: &str = "closure.json";
@@ -19,14 +19,14 @@ pub const FILE: &str = "closure.json";
 /// Where the file goes, for the folder `reference` (which may name an attribute after `#`).
 ///
 /// # Errors
-/// A [`Problem`] when that is no folder here: to find out what to write takes as long as evaluating the image.
+/// A [`Diagnostic`] when that is no folder here: to find out what to write takes as long as evaluating the image.
 pub fn file(reference: &str) -> Result<PathBuf> {
     let folder = Path::new(reference.split('#').next().unwrap_or_default());
     if folder.is_dir() {
         return Ok(folder.join(FILE));
     }
     Err(
-        Problem::error("pin-folder", format!("{} is not a folder", folder.display()))
+        Diagnostic::error("pin-folder", format!("{} is not a folder", folder.display()))
             .because(format!("{FILE} is written beside the flake.nix that names it."))
             .remedy("Name the folder of the flake, as a path.")
             .into(),

@@ -5,9 +5,9 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::image::{Image, there};
-use crate::nix::command::Runner;
-use crate::report::bytes;
+use super::medium::{Image, there};
+use crate::process::Runner;
+use crate::progress::bytes;
 use crate::store::database::Record;
 
 /// One part of an image. What several parts need counts for the first.

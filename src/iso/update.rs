@@ -27,7 +27,7 @@ enum Fate {
 /// the user should know of.
 ///
 /// # Errors
-/// A [`crate::report::Problem`] when the folder is none of ours or the programs to ship are missing; when the disk refuses.
+/// A [`crate::diagnostic::Diagnostic`] when the folder is none of ours or the programs to ship are missing; when the disk refuses.
 pub fn update(dir: &Path, programs: &Path) -> Result<Vec<String>> {
     let manifest = Manifest::load(dir)?;
     let helpers = if manifest.request.build_helper {

@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use anyhow::Result;
 
-use super::image::{Flake, there};
+use super::medium::{Flake, there};
+use crate::diagnostic::Diagnostic;
 use crate::nix::activity::store_name;
-use crate::nix::command::Runner;
-use crate::report::Problem;
+use crate::process::Runner;
 use crate::store::database::Record;
 use crate::store::frontier::Leaf;
 use crate::store::graph::{Graph, Id};
@@ -15,11 +15,11 @@ use crate::store::graph::{Graph, Id};
 /// The reasons, one a line. `path` is a store path, or something in one.
 ///
 /// # Errors
-/// A [`Problem`] when the image has no such path, or `path` is none; others when the image cannot be evaluated or the store
+/// A [`Diagnostic`] when the image has no such path, or `path` is none; others when the image cannot be evaluated or the store
 /// not be read.
 pub fn why(runner: &Runner, flake: &Flake, path: &str) -> Result<Vec<String>> {
     let path = whole(path).ok_or_else(|| {
-        Problem::error("why-path", format!("{path} is not a store path")).remedy("Name one: /nix/store/….")
+        Diagnostic::error("why-path", format!("{path} is not a store path")).remedy("Name one: /nix/store/….")
     })?;
     let image = flake.image(runner)?;
     let mut reasons = Vec::new();
@@ -72,7 +72,7 @@ pub fn why(runner: &Runner, flake: &Flake, path: &str) -> Result<Vec<String>> {
         }
     }
     if reasons.is_empty() {
-        return Err(Problem::error("why-not", format!("{path} is not on this image"))
+        return Err(Diagnostic::error("why-not", format!("{path} is not on this image"))
             .because("Neither the installed system nor the live one needs it, as far as they are built here.")
             .into());
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// Where a NixOS live system keeps root's channels (nixos/modules/installer/cd-dvd/channel.nix).
 const CHANNELS: &str = "/nix/var/nix/profiles/per-user/root/channels";
@@ -143,11 +143,11 @@ impl Channels {
     /// What the settings name; where they name no nixpkgs, the one in `NIX_PATH` or the live system's channel.
     ///
     /// # Errors
-    /// A [`Problem`] when nothing is where the settings name something: another would make another system.
+    /// A [`Diagnostic`] when nothing is where the settings name something: another would make another system.
     pub fn find(nixpkgs: Option<&Path>, folder: Option<&Path>) -> Result<Self> {
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(
-                Problem::error("settings", format!("There are no channels at {}", folder.display()))
+                Diagnostic::error("settings", format!("There are no channels at {}", folder.display()))
                     .because("The settings name this folder with `channels`.")
                     .remedy("Correct the path, or remove it: then only the live system's channels are used.")
                     .into(),
@@ -201,8 +201,8 @@ fn find_nixpkgs(named: Option<&Path>) -> Result<Option<PathBuf>> {
     Ok(places.find(|path| path.join(DOOR).exists()))
 }
 
-fn no_nixpkgs(named: &Path) -> Problem {
-    Problem::error("settings", format!("There is no nixpkgs at {}", named.display()))
+fn no_nixpkgs(named: &Path) -> Diagnostic {
+    Diagnostic::error("settings", format!("There is no nixpkgs at {}", named.display()))
         .because(format!("The settings name it with `nixpkgs`, and it has no {DOOR}."))
         .remedy("Correct the path, or remove it: then the live system's channel is used.")
 }

@@ -8,12 +8,12 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::activity::{EVALUATION, Tracker, WATCHED};
-use super::command::{Invocation, Runner, Stream};
 use super::explain;
 use super::facts::{EXPRESSION, Facts};
 use super::installed;
 use super::literal::string;
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
+use crate::process::{Invocation, Runner, Stream};
 use crate::tree::source::{CONFIGURATION, INSTALLED, Kind};
 
 /// A configuration that can be evaluated.
@@ -47,7 +47,7 @@ pub struct Evaluation {
     /// The values that the check looks at.
     pub facts: Facts,
     /// The toplevel, or why there is none. `None`: the flake has no host that fits; [`choose_host`] says more.
-    pub toplevel: Result<Option<Evaluated>, Problem>,
+    pub toplevel: Result<Option<Evaluated>, Diagnostic>,
 }
 
 /// The toplevel of a configuration.
@@ -62,7 +62,7 @@ pub struct Evaluated {
 /// The names of a flake's `nixosConfigurations`, sorted.
 ///
 /// # Errors
-/// An explained [`Problem`] when Nix cannot evaluate the flake.
+/// An explained [`Diagnostic`] when Nix cannot evaluate the flake.
 pub fn hosts(runner: &Runner, root: &Path) -> Result<Vec<String>> {
     let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", "builtins.attrNames"]);
     let text = run(runner, invocation, (root, root), &mut Facts::default(), &mut |_, _| {})?;
@@ -99,7 +99,7 @@ pub fn evaluate(
         match said {
             Ok(text) => Ok(serde_json::from_str(&text)
                 .context("Nix printed an evaluation that is not the JSON that was asked for")?),
-            Err(error) => Err(error.downcast::<Problem>()?),
+            Err(error) => Err(error.downcast::<Diagnostic>()?),
         };
     Ok(Evaluation { facts, toplevel })
 }
@@ -121,7 +121,7 @@ pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize, image: bool) -
     let invocation = nix_eval(dir, "iso").args(["--apply", &apply]);
     let toplevel = match run(runner, invocation, (dir, dir), &mut facts, &mut |_, _| {}) {
         Ok(text) => Ok(serde_json::from_str(&text).context("Nix printed an evaluation that is not JSON")?),
-        Err(error) => Err(error.downcast::<Problem>()?),
+        Err(error) => Err(error.downcast::<Diagnostic>()?),
     };
     Ok(Evaluation { facts, toplevel })
 }
@@ -250,7 +250,7 @@ fn run(
 /// The host to install: `wanted` (from a flag or the settings), the only one, or the one named like the machine.
 ///
 /// # Errors
-/// A [`Problem`] that lists the hosts when `wanted` is not among them or nothing decides.
+/// A [`Diagnostic`] that lists the hosts when `wanted` is not among them or nothing decides.
 pub fn choose_host(hosts: &[String], wanted: Option<&str>, machine: Option<&str>) -> Result<(String, String)> {
     let list = || format!("The flake has: {}.", hosts.join(", "));
     if hosts.is_empty() {
@@ -261,7 +261,7 @@ pub fn choose_host(hosts: &[String], wanted: Option<&str>, machine: Option<&str>
             return Ok((host.to_owned(), "it was asked for".to_owned()));
         }
         return Err(
-            Problem::error("host-unknown", format!("The flake has no host `{host}`"))
+            Diagnostic::error("host-unknown", format!("The flake has no host `{host}`"))
                 .because(list())
                 .remedy("Name one of these with --host.")
                 .into(),
@@ -272,7 +272,7 @@ pub fn choose_host(hosts: &[String], wanted: Option<&str>, machine: Option<&str>
         (all, Some(machine)) if all.iter().any(|host| host == machine) => {
             Ok((machine.to_owned(), "this machine has that name".to_owned()))
         }
-        _ => Err(Problem::error(
+        _ => Err(Diagnostic::error(
             "host-ambiguous",
             "The flake has several hosts, and nothing says which one this machine is",
         )

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::command::Invocation;
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
+use crate::process::Invocation;
 use crate::tree::source::INSTALLED;
 
 /// What is mounted is seen by the program alone and is gone with it, however it ends. A live system whose /etc/nixos is
@@ -44,10 +44,10 @@ pub(super) fn at_etc_nixos(invocation: Invocation, tree: &Path, empty: &Path) ->
 }
 
 /// Why a program that [`at_etc_nixos`] made did not come to its start.
-pub(super) fn not_mounted(code: Option<i32>, said: &str) -> Option<Problem> {
+pub(super) fn not_mounted(code: Option<i32>, said: &str) -> Option<Diagnostic> {
     let failed = code == Some(NOT_MOUNTED) || said.lines().any(|line| line.starts_with("unshare: "));
     failed.then(|| {
-        Problem::error(
+        Diagnostic::error(
             "not-evaluated",
             format!("The configuration cannot be mounted at {INSTALLED}"),
         )

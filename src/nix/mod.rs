@@ -1,7 +1,6 @@
 //! Nix as a program: how it is started, what it says while it works, what its errors mean.
 
 pub mod activity;
-pub mod command;
 pub mod environment;
 pub mod eval;
 pub mod explain;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::database;
 use super::graph::{Graph, Id};
 use crate::nix::activity::store_name;
-use crate::nix::command::Runner;
+use crate::process::Runner;
 
 /// A source that would have to be downloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]

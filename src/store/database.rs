@@ -8,7 +8,7 @@ use std::str::Lines;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::nix::command::{Invocation, Runner};
+use crate::process::{Invocation, Runner};
 
 /// What the database knows of a store path. `ca`, signatures and `ultimate` are not in this form.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! The Nix store as files and records.
 
 pub mod closure;
+pub mod contents;
 pub mod database;
 pub mod derivation;
 pub mod frontier;
 pub mod graph;
-pub mod image;
+pub mod live_image;
 pub mod nar;
 pub mod path;
-pub mod source;
+pub mod reading;
+pub mod room;

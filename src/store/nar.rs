@@ -15,7 +15,7 @@ use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use sha2::{Digest, Sha256};
 
-use super::source::{Kind, Tree, Unreadable};
+use super::contents::{Kind, Tree, Unreadable};
 
 /// All files of a store have this time, in seconds since 1970.
 const STORE_TIME: i64 = 1;
@@ -211,7 +211,7 @@ mod tests {
     use anyhow::bail;
 
     use super::*;
-    use crate::store::source::Mounted;
+    use crate::store::contents::Mounted;
 
     fn hash(source: &Path, dest: Option<&Path>) -> String {
         let archive = &mut Archive::new(&|_| Ok(()));

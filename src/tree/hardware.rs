@@ -6,9 +6,9 @@ use anyhow::Result;
 use rnix::ast::{self, AstToken};
 use walkdir::WalkDir;
 
-use super::files::nix_files;
+use super::nix_files::nix_files;
 use super::source::{CONFIGURATION, Kind};
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// The name that nixos-generate-config gives the file.
 pub const FILE_NAME: &str = "hardware-configuration.nix";
@@ -27,7 +27,7 @@ pub struct Hardware {
 /// Chooses the file in the tree at `root`. `named` is the path from the settings or the command line.
 ///
 /// # Errors
-/// A [`Problem`] when several files would do (it lists them), or `named` leaves the tree.
+/// A [`Diagnostic`] when several files would do (it lists them), or `named` leaves the tree.
 pub fn choose(root: &Path, kind: Kind, host: Option<&str>, named: Option<&Path>) -> Result<Hardware> {
     let imported = imports(root, FILE_NAME);
     let chosen = |path: PathBuf, reason: String| Hardware {
@@ -37,7 +37,7 @@ pub fn choose(root: &Path, kind: Kind, host: Option<&str>, named: Option<&Path>)
     };
     if let Some(path) = named {
         let path = normal(path).ok_or_else(|| {
-            Problem::error(
+            Diagnostic::error(
                 "hardware-path",
                 format!("{} is not a path inside the tree", path.display()),
             )
@@ -99,9 +99,9 @@ fn absent(
     ))
 }
 
-fn ambiguous(paths: &[PathBuf]) -> Problem {
+fn ambiguous(paths: &[PathBuf]) -> Diagnostic {
     let list: Vec<String> = paths.iter().map(|path| format!("  {}", path.display())).collect();
-    Problem::error(
+    Diagnostic::error(
         "hardware-ambiguous",
         format!("Several files could be this machine's {FILE_NAME}"),
     )

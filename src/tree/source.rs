@@ -11,7 +11,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
 use serde::{Deserialize, Serialize};
 
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// The two standard places, the first that exists wins. `/tmp/nix-cfg` is how a person overrides what the ISO brought.
 pub const STANDARD_PLACES: [&str; 2] = ["/tmp/nix-cfg", "/iso/nix-cfg"];
@@ -55,7 +55,7 @@ pub struct Source {
 /// Chooses among `explicit` (with who named it, for the reason) and `standard`, in this order.
 ///
 /// # Errors
-/// A [`Problem`]: nothing is there; what is there is no folder, is no configuration, or is a link that the folder's
+/// A [`Diagnostic`]: nothing is there; what is there is no folder, is no configuration, or is a link that the folder's
 /// owner did not make. A place that exists and is wrong is never passed over for the next.
 pub fn choose(explicit: Option<(&Path, &str)>, standard: &[&Path]) -> Result<Source> {
     if let Some((path, named_by)) = explicit {
@@ -75,13 +75,15 @@ pub fn choose(explicit: Option<(&Path, &str)>, standard: &[&Path]) -> Result<Sou
         }
     }
     let places: Vec<String> = standard.iter().map(|path| path.display().to_string()).collect();
-    Err(Problem::error("source-missing", "There is no configuration to install")
-        .because(format!("Neither of these folders exists: {}.", places.join(", ")))
-        .remedy(format!(
-            "Put your configuration (a folder with {CONFIGURATION} or {FLAKE}) at {}, or name it with --source.",
-            places.first().map_or("", String::as_str)
-        ))
-        .into())
+    Err(
+        Diagnostic::error("source-missing", "There is no configuration to install")
+            .because(format!("Neither of these folders exists: {}.", places.join(", ")))
+            .remedy(format!(
+                "Put your configuration (a folder with {CONFIGURATION} or {FLAKE}) at {}, or name it with --source.",
+                places.first().map_or("", String::as_str)
+            ))
+            .into(),
+    )
 }
 
 fn open_source(path: &Path, why: &str) -> Result<Source> {
@@ -93,7 +95,7 @@ fn open_source(path: &Path, why: &str) -> Result<Source> {
         (false, true) => (Kind::Channel, format!("it has {CONFIGURATION}")),
         (false, false) if has(SYSTEM) => return Err(only_system(path).into()),
         (false, false) => {
-            return Err(Problem::error("source-empty", format!("{} is not a NixOS configuration", path.display()))
+            return Err(Diagnostic::error("source-empty", format!("{} is not a NixOS configuration", path.display()))
                 .because(format!("It has neither {FLAKE} nor {CONFIGURATION} at its top. {}", nested(path)))
                 .remedy("Put the configuration itself there (not the folder around it), or remove the folder to use the next place.")
                 .into());
@@ -111,8 +113,8 @@ fn open_source(path: &Path, why: &str) -> Result<Source> {
     })
 }
 
-fn only_system(path: &Path) -> Problem {
-    Problem::error(
+fn only_system(path: &Path) -> Diagnostic {
+    Diagnostic::error(
         "source-system-nix",
         format!("{} has {SYSTEM} as its entry point, which cannot be installed from here", path.display()),
     )
@@ -138,7 +140,7 @@ fn nested(path: &Path) -> String {
 /// one, and this program reads as root.
 fn open_folder(path: &Path) -> Result<OwnedFd> {
     let refuse = |what: &str, remedy: &str| {
-        let problem = Problem::error("source-unusable", format!("{} {what}", path.display())).remedy(remedy);
+        let problem = Diagnostic::error("source-unusable", format!("{} {what}", path.display())).remedy(remedy);
         anyhow::Error::from(problem)
     };
     let seen = fs::symlink_metadata(path).map_err(|error| {

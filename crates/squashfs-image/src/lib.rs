@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
-
 // A module imports only what stands above it in this list.
+#![warn(missing_docs)]
+
 mod error;
 mod read_at;
 

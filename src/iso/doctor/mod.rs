@@ -1,11 +1,11 @@
 //! `nix-cfg-iso doctor`: what would go wrong, before the ISO is built for an hour, and what to do about it.
 
-mod evaluation;
-mod files;
-mod flake;
-mod git;
+mod configuration_tree;
 #[cfg(test)]
-mod tests;
+mod doctor_tests;
+mod evaluated;
+mod inputs;
+mod untracked;
 
 use std::path::{Path, PathBuf};
 
@@ -13,9 +13,9 @@ use anyhow::Result;
 
 use super::emit::{Request, TREE_FOLDER};
 use super::manifest::Manifest;
-use crate::nix::command::Runner;
+use crate::diagnostic::Diagnostic;
 use crate::nix::explain::LOOKUP;
-use crate::report::Problem;
+use crate::process::Runner;
 use crate::settings::Settings;
 use crate::tree::lint;
 use crate::tree::source::{self, Kind};
@@ -35,7 +35,7 @@ struct Patient {
 ///
 /// # Errors
 /// When the folder is none of ours, has no configuration, or cannot be read.
-pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Problem>> {
+pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Diagnostic>> {
     let request = Manifest::load(dir)?.request;
     let tree = dir.join(TREE_FOLDER);
     let kind = source::choose(Some((&tree, "the folder")), &[])?.kind;
@@ -50,20 +50,20 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Problem
         request,
         settings,
     };
-    let mut problems = files::size(&patient)?;
+    let mut problems = configuration_tree::size(&patient)?;
     problems.extend(lint::links(&patient.tree));
     problems.extend(lint::unfinished(&patient.tree));
     problems.extend(lint::secrets(&patient.tree, kind));
-    problems.extend(files::hardware(&patient));
-    problems.extend(files::platform(&patient));
+    problems.extend(configuration_tree::hardware(&patient));
+    problems.extend(configuration_tree::platform(&patient));
     match kind {
-        Kind::Flake => problems.extend(flake::inputs(&patient, runner)?),
-        Kind::Channel => problems.extend(files::lookups(&patient, evaluate)),
+        Kind::Flake => problems.extend(inputs::inputs(&patient, runner)?),
+        Kind::Channel => problems.extend(configuration_tree::lookups(&patient, evaluate)),
     }
-    problems.extend(git::dirty(&patient, runner)?);
+    problems.extend(untracked::dirty(&patient, runner)?);
     if evaluate {
         let lookups = problems.iter().any(|problem| problem.code == LOOKUP);
-        let found = evaluation::problems(&patient, runner)?;
+        let found = evaluated::problems(&patient, runner)?;
         // Nix stops at one of those that are known already.
         problems.extend(found.into_iter().filter(|problem| !lookups || problem.code != LOOKUP));
     }

@@ -5,21 +5,21 @@ use std::path::Path;
 use regex_lite::Regex;
 
 use super::Said;
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 use crate::tree::hardware::FILE_NAME;
 use crate::tree::lint;
 
-pub(super) fn assertion(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn assertion(said: &Said<'_>) -> Option<Diagnostic> {
     let [text] = said.find(r"(?s)Failed assertions:\n(.*?)(?:\n\s*\n|$)")?;
     Some(
-        Problem::error("assertion", "The configuration contradicts itself")
+        Diagnostic::error("assertion", "The configuration contradicts itself")
             .because(text.trim())
             .remedy("Each line above is a rule of a NixOS module that the configuration breaks; change the options it names."),
     )
 }
 
 /// Nix lists the definitions with their files: the user's own first, then the one that a program wrote.
-fn definitions(said: &Said<'_>, problem: Problem) -> Problem {
+fn definitions(said: &Said<'_>, problem: Diagnostic) -> Diagnostic {
     let Ok(listed) = Regex::new(r"- In [`‘']([^'’]+)['’]") else {
         return problem;
     };
@@ -34,19 +34,19 @@ fn definitions(said: &Said<'_>, problem: Problem) -> Problem {
     }
 }
 
-pub(super) fn option_missing(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn option_missing(said: &Said<'_>) -> Option<Diagnostic> {
     let [option] = said.find(r"The option [`‘']([^'’]+)['’](?: [^\n]*)? does not exist")?;
     Some(
         definitions(
             said,
-            Problem::error("option-missing", format!("There is no option `{option}`")),
+            Diagnostic::error("option-missing", format!("There is no option `{option}`")),
         )
         .because("It is misspelt, or it belongs to another release of NixOS or to a module that is not imported.")
         .remedy("Correct or remove it."),
     )
 }
 
-pub(super) fn option_conflict(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn option_conflict(said: &Said<'_>) -> Option<Diagnostic> {
     let [option] = said.find(r"The option [`‘']([^'’]+)['’] has conflicting definition")?;
     let [values] = said
         .find(r"(?s)conflicting definition[^\n]*\n(.*?)(?:\n\s*(?:Use|\n)|$)")
@@ -59,7 +59,7 @@ pub(super) fn option_conflict(said: &Said<'_>) -> Option<Problem> {
     Some(
         definitions(
             said,
-            Problem::error(
+            Diagnostic::error(
                 "option-conflict",
                 format!("The option `{option}` is set to two different values"),
             ),
@@ -70,8 +70,8 @@ pub(super) fn option_conflict(said: &Said<'_>) -> Option<Problem> {
 }
 
 /// nixos-generate-config writes down what is mounted, and the configuration says it too: by hand, or by disko.
-fn twice_by_hardware(said: &Said<'_>, option: &str, values: &str) -> Problem {
-    let problem = Problem::error(
+fn twice_by_hardware(said: &Said<'_>, option: &str, values: &str) -> Diagnostic {
+    let problem = Diagnostic::error(
         "file-system-conflict",
         format!("`{option}` is set by the configuration and by this machine's hardware-configuration.nix"),
     );
@@ -80,13 +80,13 @@ fn twice_by_hardware(said: &Said<'_>, option: &str, values: &str) -> Problem {
         .remedy("Remove it from the configuration: the installer writes down what is mounted. With disko: set `disko.enableConfig = false;`.")
 }
 
-pub(super) fn option_type(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn option_type(said: &Said<'_>) -> Option<Diagnostic> {
     let [option, wanted] =
         said.find(r"[Aa] definition for option [`‘']([^'’]+)['’] is not of type [`‘']([^\n]+?)['’]\.")?;
     Some(
         definitions(
             said,
-            Problem::error(
+            Diagnostic::error(
                 "option-type",
                 format!("The option `{option}` takes another kind of value: {wanted}"),
             ),
@@ -95,7 +95,7 @@ pub(super) fn option_type(said: &Said<'_>) -> Option<Problem> {
     )
 }
 
-pub(super) fn option_unset(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn option_unset(said: &Said<'_>) -> Option<Diagnostic> {
     let [option] =
         said.find(r"The option [`‘']([^'’]+)['’] (?:is used but not defined|was accessed but has no value defined)")?;
     let hint = if option.starts_with("fileSystems") || option == "nixpkgs.hostPlatform" || option == "nixpkgs.system" {
@@ -103,25 +103,28 @@ pub(super) fn option_unset(said: &Said<'_>) -> Option<Problem> {
     } else {
         "Set it in the configuration."
     };
-    Some(Problem::error("option-unset", format!("The option `{option}` has no value")).remedy(hint))
+    Some(Diagnostic::error("option-unset", format!("The option `{option}` has no value")).remedy(hint))
 }
 
-pub(super) fn syntax(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn syntax(said: &Said<'_>) -> Option<Diagnostic> {
     let [text] = said.find(r"syntax error, ([^\n]+)")?;
     Some(
-        said.at_place(Problem::error("syntax", "A file of the configuration is not valid Nix"))
-            .because(text)
-            .remedy("Correct it at the place above, or just before it."),
+        said.at_place(Diagnostic::error(
+            "syntax",
+            "A file of the configuration is not valid Nix",
+        ))
+        .because(text)
+        .remedy("Correct it at the place above, or just before it."),
     )
 }
 
-pub(super) fn defined_twice(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn defined_twice(said: &Said<'_>) -> Option<Diagnostic> {
     let [name, first] = said.find(r"attribute '([^']+)' already defined at ([^\s]+)")?;
     // The second place follows in words of its own, or (2.8) with the lines of the file.
     let [file, line, column] = said
         .find(r"already defined at [^\n]*\n(?s:.*?)at ([^\s:]+\.nix):(\d+):(\d+)")
         .unwrap_or_default();
-    let problem = Problem::error("defined-twice", format!("`{name}` is there twice in one set"));
+    let problem = Diagnostic::error("defined-twice", format!("`{name}` is there twice in one set"));
     let problem = if file.is_empty() {
         said.at_place(problem)
     } else {
@@ -134,10 +137,10 @@ pub(super) fn defined_twice(said: &Said<'_>) -> Option<Problem> {
     )
 }
 
-pub(super) fn undefined(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn undefined(said: &Said<'_>) -> Option<Diagnostic> {
     let [name] = said.find(r"undefined variable '([^']+)'")?;
     Some(
-        said.at_place(Problem::error(
+        said.at_place(Diagnostic::error(
             "undefined-variable",
             format!("The name `{name}` is not defined"),
         ))
@@ -146,7 +149,7 @@ pub(super) fn undefined(said: &Said<'_>) -> Option<Problem> {
     )
 }
 
-pub(super) fn attribute_missing(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn attribute_missing(said: &Said<'_>) -> Option<Diagnostic> {
     let [name] = said
         .find(r"attribute '([^']+)' missing")
         .or_else(|| said.find(r"does not provide attribute [^\n]*?'([^']+)'"))?;
@@ -160,25 +163,25 @@ pub(super) fn attribute_missing(said: &Said<'_>) -> Option<Problem> {
         format!("Nix knows something similar: {similar}.")
     };
     Some(
-        said.at_place(Problem::error("attribute-missing", format!("There is no `{name}`")))
+        said.at_place(Diagnostic::error("attribute-missing", format!("There is no `{name}`")))
             .because("A package or option of that name does not exist in this nixpkgs.")
             .remedy(remedy),
     )
 }
 
 /// A flake without hosts, by an error or by their list.
-pub(in crate::nix) fn no_hosts() -> Problem {
-    Problem::error("host-none", "The flake has no nixosConfigurations")
+pub(in crate::nix) fn no_hosts() -> Diagnostic {
+    Diagnostic::error("host-none", "The flake has no nixosConfigurations")
         .because("Without one there is no system to install.")
         .remedy("Add `nixosConfigurations.NAME = nixpkgs.lib.nixosSystem { … };` to its outputs.")
 }
 
-pub(super) fn file_missing(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn file_missing(said: &Said<'_>) -> Option<Diagnostic> {
     let [path] = said
         .find(r"path '([^']+)' does not exist")
         .or_else(|| said.find(r"getting status of '([^']+)': No such file"))
         .or_else(|| said.find(r"opening file '([^']+)': No such file"))?;
-    let problem = Problem::error(
+    let problem = Diagnostic::error(
         "file-missing",
         format!("The configuration uses the file {path}, which does not exist"),
     );
@@ -189,10 +192,10 @@ pub(super) fn file_missing(said: &Said<'_>) -> Option<Problem> {
     )
 }
 
-pub(super) fn recursion(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn recursion(said: &Said<'_>) -> Option<Diagnostic> {
     said.find::<0>(r"infinite recursion encountered")?;
     Some(
-        said.at_place(Problem::error(
+        said.at_place(Diagnostic::error(
             "recursion",
             "The configuration needs its own result to compute it",
         ))
@@ -201,10 +204,10 @@ pub(super) fn recursion(said: &Said<'_>) -> Option<Problem> {
     )
 }
 
-pub(super) fn special_file(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn special_file(said: &Said<'_>) -> Option<Diagnostic> {
     let [path] = said.find(r"file '([^']+)' has an unsupported type")?;
     Some(
-        Problem::error(
+        Diagnostic::error(
             "tree-special-file",
             format!("{path} is neither a file nor a folder nor a link"),
         )

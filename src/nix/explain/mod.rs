@@ -2,7 +2,7 @@
 //! and 26.11 use for it; the raw text always stays below the explanation.
 
 mod configuration;
-mod medium;
+mod missing;
 mod package;
 
 use std::path::Path;
@@ -10,9 +10,9 @@ use std::path::Path;
 use regex_lite::Regex;
 
 use super::activity::LAST_LINES;
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 pub(super) use configuration::no_hosts;
-pub use medium::damaged;
+pub use missing::damaged;
 pub use package::refused;
 
 /// What a rule looks at.
@@ -58,7 +58,7 @@ impl<'a> Said<'a> {
         Some((found.get(1)?.as_str(), number(2), number(3)))
     }
 
-    fn at_place(&self, problem: Problem) -> Problem {
+    fn at_place(&self, problem: Diagnostic) -> Diagnostic {
         match self.place() {
             Some((file, line, column)) => problem.at(file, line, column),
             None => problem,
@@ -66,7 +66,7 @@ impl<'a> Said<'a> {
     }
 
     /// As [`Said::at_place`]; where Nix tells no place, the one where the user's files name what it is about.
-    fn at_place_or(&self, problem: Problem, mention: impl Fn(Problem, &Path) -> Problem) -> Problem {
+    fn at_place_or(&self, problem: Diagnostic, mention: impl Fn(Diagnostic, &Path) -> Diagnostic) -> Diagnostic {
         let problem = self.at_place(problem);
         match self.root {
             Some(root) if problem.place.is_none() => mention(problem, root),
@@ -90,29 +90,29 @@ pub struct Rule {
     pub name: &'static str,
     /// Whose words it knows.
     pub words: Words,
-    explain: fn(&Said<'_>) -> Option<Problem>,
+    explain: fn(&Said<'_>) -> Option<Diagnostic>,
 }
 
-const fn nix(name: &'static str, explain: fn(&Said<'_>) -> Option<Problem>) -> Rule {
+const fn nix(name: &'static str, explain: fn(&Said<'_>) -> Option<Diagnostic>) -> Rule {
     let words = Words::Nix;
     Rule { name, words, explain }
 }
 
-const fn nixpkgs(name: &'static str, explain: fn(&Said<'_>) -> Option<Problem>) -> Rule {
+const fn nixpkgs(name: &'static str, explain: fn(&Said<'_>) -> Option<Diagnostic>) -> Rule {
     let words = Words::Nixpkgs;
     Rule { name, words, explain }
 }
 
 /// In this order: the first that knows the text explains it.
 pub const RULES: [Rule; 28] = [
-    nix("disk-full", medium::disk_full),
-    nix("read-only", medium::read_only),
-    nix("medium-unreadable", medium::unreadable),
-    nix("input-damaged", medium::input_damaged),
-    nix("flake-lock-incomplete", medium::lock_changed),
-    nix("flake-lock-too-new", medium::lock_feature),
-    nix("flake-input-missing", medium::input_missing),
-    nix("not-on-medium", medium::download),
+    nix("disk-full", missing::disk_full),
+    nix("read-only", missing::read_only),
+    nix("medium-unreadable", missing::unreadable),
+    nix("input-damaged", missing::input_damaged),
+    nix("flake-lock-incomplete", missing::lock_changed),
+    nix("flake-lock-too-new", missing::lock_feature),
+    nix("flake-input-missing", missing::input_missing),
+    nix("not-on-medium", missing::download),
     nixpkgs("nix-too-old", package::nix_too_old),
     nixpkgs("unfree", package::unfree),
     nixpkgs("insecure", package::insecure),
@@ -130,8 +130,8 @@ pub const RULES: [Rule; 28] = [
     nix("attribute-missing", configuration::attribute_missing),
     nix("file-missing", configuration::file_missing),
     nix("recursion", configuration::recursion),
-    nix("nixpkgs-missing", medium::channel_missing),
-    nix("builder-failed", medium::builder_failed),
+    nix("nixpkgs-missing", missing::channel_missing),
+    nix("builder-failed", missing::builder_failed),
     nix("tree-special-file", configuration::special_file),
 ];
 
@@ -144,13 +144,13 @@ pub const UNKNOWN: &str = "unknown";
 /// Explains `raw`, what a Nix program said when it failed. `root` is the tree that was evaluated; its path is taken out
 /// of the text, so that places are told as the user knows them.
 #[must_use]
-pub fn explain(raw: &str, root: Option<&Path>) -> Problem {
+pub fn explain(raw: &str, root: Option<&Path>) -> Diagnostic {
     recognize(raw, root).1
 }
 
 /// As [`explain`], with the name of the rule that knew the text.
 #[must_use]
-pub fn recognize(raw: &str, root: Option<&Path>) -> (Option<&'static str>, Problem) {
+pub fn recognize(raw: &str, root: Option<&Path>) -> (Option<&'static str>, Diagnostic) {
     let text = relative(raw, root);
     let said = Said { text: &text, root };
     let known = RULES
@@ -160,7 +160,7 @@ pub fn recognize(raw: &str, root: Option<&Path>) -> (Option<&'static str>, Probl
         // The way to an error stands before it, under `error:` lines of its own without a word.
         let last = last_error(&text).trim_start();
         let what = last.strip_prefix("error:").and_then(|rest| rest.trim().lines().next());
-        let problem = Problem::error(UNKNOWN, what.unwrap_or("A program failed"));
+        let problem = Diagnostic::error(UNKNOWN, what.unwrap_or("A program failed"));
         (
             None,
             said.at_place(problem).remedy("The log has everything that led to it."),

@@ -5,8 +5,8 @@ use std::path::Path;
 use regex_lite::Regex;
 
 use super::Said;
+use crate::diagnostic::Diagnostic;
 use crate::nix::facts::Refusal;
-use crate::report::Problem;
 use crate::tree::lint::{self, package_name};
 
 /// Why a package is refused.
@@ -17,7 +17,7 @@ enum Reason {
     /// Until 25.11.
     Broken,
     /// Since 26.05: a list of problems, of which `broken` is one.
-    Problems,
+    Diagnostics,
     Platform,
     Other,
 }
@@ -27,7 +27,7 @@ const REASONS: [(&str, Reason); 9] = [
     ("has an unfree license", Reason::Unfree),
     ("is marked as insecure", Reason::Insecure),
     ("is marked as broken", Reason::Broken),
-    ("has problems:", Reason::Problems),
+    ("has problems:", Reason::Diagnostics),
     ("is not available on the requested hostPlatform", Reason::Platform),
     ("has a blocklisted license", Reason::Other),
     ("contains elements not built from source", Reason::Other),
@@ -62,13 +62,13 @@ fn read(text: &str) -> Option<Refused<'_>> {
 
 /// The problem of a package that was refused while the rest was evaluated; `root` is the tree.
 #[must_use]
-pub fn refused(refusal: &Refusal, root: &Path) -> Problem {
+pub fn refused(refusal: &Refusal, root: &Path) -> Diagnostic {
     if let Some(refused) = read(&refusal.message) {
         return lint::at_package(problem(&refused), root, refused.package);
     }
     if refusal.package.is_empty() {
         // Since 26.05 the handler of all issues is not told which package has a problem.
-        return Problem::error("package-refused", "nixpkgs refuses a package of the configuration")
+        return Diagnostic::error("package-refused", "nixpkgs refuses a package of the configuration")
             .because(refusal.message.trim())
             .remedy("Remove the package, or take another nixpkgs.");
     }
@@ -76,7 +76,7 @@ pub fn refused(refusal: &Refusal, root: &Path) -> Problem {
 }
 
 /// Where the files name the package, which is not always where Nix stopped.
-fn at_package(said: &Said<'_>, problem: Problem, package: &str) -> Problem {
+fn at_package(said: &Said<'_>, problem: Diagnostic, package: &str) -> Diagnostic {
     let Some(root) = said.root else {
         return said.at_place(problem);
     };
@@ -88,41 +88,41 @@ fn at_package(said: &Said<'_>, problem: Problem, package: &str) -> Problem {
     }
 }
 
-fn rule(said: &Said<'_>, reasons: &[Reason]) -> Option<Problem> {
+fn rule(said: &Said<'_>, reasons: &[Reason]) -> Option<Diagnostic> {
     let refused = read(said.text).filter(|refused| reasons.contains(&refused.reason))?;
     Some(at_package(said, problem(&refused), refused.package))
 }
 
-pub(super) fn unfree(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn unfree(said: &Said<'_>) -> Option<Diagnostic> {
     rule(said, &[Reason::Unfree])
 }
 
-pub(super) fn insecure(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn insecure(said: &Said<'_>) -> Option<Diagnostic> {
     rule(said, &[Reason::Insecure])
 }
 
-pub(super) fn marked_broken(said: &Said<'_>) -> Option<Problem> {
-    rule(said, &[Reason::Broken, Reason::Problems])
+pub(super) fn marked_broken(said: &Said<'_>) -> Option<Diagnostic> {
+    rule(said, &[Reason::Broken, Reason::Diagnostics])
 }
 
-pub(super) fn platform(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn platform(said: &Said<'_>) -> Option<Diagnostic> {
     rule(said, &[Reason::Platform])
 }
 
-pub(super) fn other(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn other(said: &Said<'_>) -> Option<Diagnostic> {
     rule(said, &[Reason::Other])
 }
 
-fn problem(refused: &Refused<'_>) -> Problem {
+fn problem(refused: &Refused<'_>) -> Diagnostic {
     let package = refused.package;
     match refused.reason {
-        Reason::Unfree => Problem::error(
+        Reason::Unfree => Diagnostic::error(
             "unfree",
             format!("The package {package} is not free software, and the configuration does not allow it"),
         )
         .because("nixpkgs refuses packages with an unfree licence unless told otherwise.")
         .remedy("Set `nixpkgs.config.allowUnfree = true;` in the configuration, or remove the package."),
-        Reason::Insecure => Problem::error(
+        Reason::Insecure => Diagnostic::error(
             "insecure",
             format!("The package {package} has known vulnerabilities, and the configuration does not permit it"),
         )
@@ -132,8 +132,8 @@ fn problem(refused: &Refused<'_>) -> Problem {
              `nixpkgs.config.permittedInsecurePackages = [ \"{package}\" ];`"
         )),
         Reason::Broken => broken(package, false),
-        Reason::Problems => problems(refused),
-        Reason::Platform => Problem::error(
+        Reason::Diagnostics => problems(refused),
+        Reason::Platform => Diagnostic::error(
             "package-platform",
             format!("The package {package} is not available for this platform"),
         )
@@ -145,14 +145,14 @@ fn problem(refused: &Refused<'_>) -> Problem {
             "Remove the package from the configuration. To try it all the same: \
              `nixpkgs.config.allowUnsupportedSystem = true;`",
         ),
-        Reason::Other => Problem::error("package-refused", format!("nixpkgs refuses the package {package}"))
+        Reason::Other => Diagnostic::error("package-refused", format!("nixpkgs refuses the package {package}"))
             .because(format!("It {}.", first_paragraph(refused.words)))
             .remedy("Remove the package, or change what `nixpkgs.config` forbids."),
     }
 }
 
 /// The list of problems that nixpkgs has had since 26.05: `- NAME: MESSAGE`, or `- NAME (kind "KIND"): MESSAGE`.
-fn problems(refused: &Refused<'_>) -> Problem {
+fn problems(refused: &Refused<'_>) -> Diagnostic {
     let lines = refused.words.lines().skip(1).take_while(|line| !line.trim().is_empty());
     let listed: Vec<&str> = lines.map(|line| line.trim().trim_start_matches("- ")).collect();
     if listed.iter().any(|line| line.starts_with("broken:")) {
@@ -163,7 +163,7 @@ fn problems(refused: &Refused<'_>) -> Problem {
     let handlers: Vec<String> = handlers
         .map(|name| format!("`nixpkgs.config.problems.handlers.{pname}.{name} = \"warn\";`"))
         .collect();
-    Problem::error(
+    Diagnostic::error(
         "package-refused",
         format!("nixpkgs refuses the package {}", refused.package),
     )
@@ -175,7 +175,7 @@ fn problems(refused: &Refused<'_>) -> Problem {
 }
 
 /// `handlers`: whether this nixpkgs has `config.problems.handlers`.
-fn broken(package: &str, handlers: bool) -> Problem {
+fn broken(package: &str, handlers: bool) -> Diagnostic {
     let allow = if handlers {
         format!(
             "nixpkgs.config.problems.handlers.{}.broken = \"warn\";",
@@ -184,7 +184,7 @@ fn broken(package: &str, handlers: bool) -> Problem {
     } else {
         "nixpkgs.config.allowBroken = true;".to_owned()
     };
-    Problem::error("broken", format!("The package {package} is marked as broken"))
+    Diagnostic::error("broken", format!("The package {package} is marked as broken"))
         .because("Its maintainers know that it does not build or does not work in this nixpkgs.")
         .remedy(format!(
             "Remove the package, or take a nixpkgs in which it works. To try it all the same: `{allow}`"
@@ -217,7 +217,7 @@ fn first_paragraph(words: &str) -> &str {
 }
 
 /// nixpkgs refuses a Nix that lacks what it needs: `lib/minver.nix` (24.05: 2.3), `lib/minfeatures.nix` (26.11: 2.18).
-pub(super) fn nix_too_old(said: &Said<'_>) -> Option<Problem> {
+pub(super) fn nix_too_old(said: &Said<'_>) -> Option<Diagnostic> {
     let [needs] = said.find(r"This version of Nixpkgs requires ([^\n]+)")?;
     let [version] = said
         .find(r"reports at least ([0-9.]+)")
@@ -234,7 +234,7 @@ pub(super) fn nix_too_old(said: &Said<'_>) -> Option<Problem> {
     } else {
         format!("The Nix here is {here}.")
     };
-    Some(Problem::error("nix-too-old", what).because(why).remedy(
+    Some(Diagnostic::error("nix-too-old", what).because(why).remedy(
         "Use a newer Nix here. In a live system: make the ISO again, with a nixpkgs for the live system that is as new as \
          the configuration's.",
     ))

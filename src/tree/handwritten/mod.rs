@@ -9,7 +9,7 @@ use rnix::ast::{self, AstToken};
 use super::attributes::{Attribute, attributes};
 use super::hardware::importer;
 use super::import;
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// One setting that nixos-generate-config does not write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ const SHOWN: usize = 12;
 /// The problem of a hardware configuration `file` of the tree at `root`, whose text was `old`, that is replaced by one with
 /// the text `new`, as far as that is known.
 #[must_use]
-pub fn problem(root: &Path, file: &Path, old: &str, new: Option<&str>) -> Option<Problem> {
+pub fn problem(root: &Path, file: &Path, old: &str, new: Option<&str>) -> Option<Diagnostic> {
     let kept = new.map(own).unwrap_or_default();
     let is_kept = |one: &Own| {
         kept.iter()
@@ -48,7 +48,7 @@ pub fn problem(root: &Path, file: &Path, old: &str, new: Option<&str>) -> Option
         |file| file.display().to_string(),
     );
     Some(
-        Problem::warning(
+        Diagnostic::warning(
             "hardware-handwritten",
             format!("The installed system will not have what was added to {}", file.display()),
         )
@@ -240,4 +240,4 @@ fn is_generated(path: &[&str], value: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+mod handwritten_tests;

@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 use crate::tree::hardware::imports;
 use crate::tree::source::{CONFIGURATION, Kind, SYSTEM};
 
 /// The warning that nixos-rebuild will take another file than the installer. A module may have that name as well, and is
 /// then imported.
 #[must_use]
-pub fn entry(root: &Path, kind: Kind) -> Option<Problem> {
+pub fn entry(root: &Path, kind: Kind) -> Option<Diagnostic> {
     let system = Path::new(SYSTEM);
     if kind == Kind::Flake || !root.join(system).is_file() || imports(root, SYSTEM).iter().any(|path| path == system) {
         return None;
     }
     Some(
-        Problem::warning(
+        Diagnostic::warning(
             "system-nix",
             format!("The system is installed from {CONFIGURATION}, and will be rebuilt from {SYSTEM}"),
         )

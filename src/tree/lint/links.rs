@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 
 const OUTSIDE: &str = "tree-link-outside";
 const BROKEN: &str = "tree-link-broken";
@@ -14,7 +14,7 @@ const FEW: usize = 3;
 
 /// Warns of links that lead nowhere or out of the tree at `root`: they are kept as they are.
 #[must_use]
-pub fn links(root: &Path) -> Vec<Problem> {
+pub fn links(root: &Path) -> Vec<Diagnostic> {
     let entries = WalkDir::new(root).sort_by_file_name().into_iter().flatten();
     let found = entries.filter(walkdir::DirEntry::path_is_symlink).filter_map(|entry| {
         let path = entry.path().strip_prefix(root).ok()?;
@@ -26,31 +26,31 @@ pub fn links(root: &Path) -> Vec<Problem> {
 }
 
 /// One problem for all with `code`, where there are many; `what` says what those links do.
-fn together(problems: Vec<Problem>, code: &str, what: &str) -> Vec<Problem> {
-    let is_one = |problem: &Problem| problem.code == code;
+fn together(problems: Vec<Diagnostic>, code: &str, what: &str) -> Vec<Diagnostic> {
+    let is_one = |problem: &Diagnostic| problem.code == code;
     if problems.iter().filter(|problem| is_one(problem)).count() <= FEW {
         return problems;
     }
-    let (many, mut others): (Vec<Problem>, Vec<Problem>) = problems.into_iter().partition(is_one);
+    let (many, mut others): (Vec<Diagnostic>, Vec<Diagnostic>) = problems.into_iter().partition(is_one);
     let places = many.iter().take(FEW).filter_map(|problem| problem.place.as_ref());
     let places: Vec<String> = places.map(ToString::to_string).collect();
     others.extend(many.first().map(|first| {
-        Problem::warning(first.code, format!("{} links {what}", many.len()))
+        Diagnostic::warning(first.code, format!("{} links {what}", many.len()))
             .because(format!("The first: {}. {}", places.join(", "), first.why))
             .remedy(&first.remedy)
     }));
     others
 }
 
-fn judge_link(root: &Path, path: &Path, link: &Path) -> Option<Problem> {
+fn judge_link(root: &Path, path: &Path, link: &Path) -> Option<Diagnostic> {
     let resolved = resolve(path.parent()?, link);
     let problem = match resolved {
-        None => Problem::warning(
+        None => Diagnostic::warning(
             OUTSIDE,
             format!("A link leads out of the configuration, to {}", link.display()),
         )
         .because("On the installed system something else may be there, or nothing."),
-        Some(inside) if root.join(&inside).symlink_metadata().is_err() => Problem::warning(
+        Some(inside) if root.join(&inside).symlink_metadata().is_err() => Diagnostic::warning(
             BROKEN,
             format!("A link leads to {}, which does not exist", link.display()),
         )

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rnix::SyntaxKind;
 
 use super::modules;
-use crate::tree::files::nix_files;
+use crate::tree::nix_files::nix_files;
 use crate::tree::source::Kind;
 
 /// What every channel configuration can look up: nixpkgs by both of its names, itself, and what Nix brings.

@@ -6,13 +6,13 @@ use rnix::ast::{AstToken, PathContent};
 use rnix::{NodeOrToken, SyntaxKind, SyntaxToken};
 
 use super::modules::position;
-use crate::report::Problem;
-use crate::tree::files::nix_files;
+use crate::diagnostic::Diagnostic;
 use crate::tree::hardware::normal;
+use crate::tree::nix_files::nix_files;
 
 /// `problem` at the first place of the tree at `root` whose path literal leads to `wanted` (relative to the tree).
 #[must_use]
-pub fn at_path(problem: Problem, root: &Path, wanted: &Path) -> Problem {
+pub fn at_path(problem: Diagnostic, root: &Path, wanted: &Path) -> Diagnostic {
     let Some(name) = wanted.file_name().and_then(|name| name.to_str()) else {
         return problem;
     };
@@ -27,7 +27,7 @@ pub fn at_path(problem: Problem, root: &Path, wanted: &Path) -> Problem {
 /// `problem` at the first place of the tree at `root` that names the package `full_name` (`htop-3.3.0`) by its name
 /// without the version.
 #[must_use]
-pub fn at_package(problem: Problem, root: &Path, full_name: &str) -> Problem {
+pub fn at_package(problem: Diagnostic, root: &Path, full_name: &str) -> Diagnostic {
     let name = package_name(full_name);
     let is_it = |_: &Path, token: &SyntaxToken| token.kind() == SyntaxKind::TOKEN_IDENT && token.text() == name;
     at_first(problem, root, name, &is_it)
@@ -43,7 +43,7 @@ pub fn package_name(full_name: &str) -> &str {
     version.map_or(full_name, |at| &full_name[..at])
 }
 
-fn at_first(problem: Problem, root: &Path, text: &str, matches: &dyn Fn(&Path, &SyntaxToken) -> bool) -> Problem {
+fn at_first(problem: Diagnostic, root: &Path, text: &str, matches: &dyn Fn(&Path, &SyntaxToken) -> bool) -> Diagnostic {
     match first(root, text, matches) {
         Some((file, line, column)) => problem.at(file, Some(line), Some(column)),
         None => problem,
@@ -77,8 +77,8 @@ mod tests {
             "# htop\n{ pkgs, ... }:\n{ p = [ \"htop\" pkgs.htop ];\n  f = ../b/c; }",
         )
         .unwrap();
-        let problem = || Problem::error("x", "x");
-        let place = |problem: Problem| problem.place.map(|place| place.to_string());
+        let problem = || Diagnostic::error("x", "x");
+        let place = |problem: Diagnostic| problem.place.map(|place| place.to_string());
         assert_eq!(
             place(at_package(problem(), root.path(), "htop-3.3.0")).as_deref(),
             Some("a/x.nix:3:21")

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rnix::ast::{self, AstToken, Attr, BinOpKind, Entry, Expr, HasEntry, InterpolPart};
 use rnix::{ParseError, SyntaxKind};
 
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 use crate::tree::hardware::{FILE_NAME, normal};
 use crate::tree::source::{CONFIGURATION, FLAKE, Kind};
 
@@ -23,7 +23,7 @@ pub struct Broken {
     /// Whether it exists.
     pub exists: bool,
     /// What is wrong.
-    pub problem: Problem,
+    pub problem: Diagnostic,
 }
 
 /// Follows the imports of the configuration in the tree at `root`, in the order in which Nix would come to them. The
@@ -151,8 +151,8 @@ fn collect(list: Expr, found: &mut Vec<(PathBuf, usize)>) {
     }
 }
 
-fn not_there(file: &Path, wanted: &Path, line: u32, column: u32) -> Problem {
-    Problem::error(
+fn not_there(file: &Path, wanted: &Path, line: u32, column: u32) -> Diagnostic {
+    Diagnostic::error(
         "import-missing",
         format!("The configuration imports {}, which does not exist", wanted.display()),
     )
@@ -161,7 +161,7 @@ fn not_there(file: &Path, wanted: &Path, line: u32, column: u32) -> Problem {
     .remedy("Add the file to the configuration, or remove it from `imports`.")
 }
 
-fn not_nix(file: &Path, text: &str, error: &ParseError) -> Problem {
+fn not_nix(file: &Path, text: &str, error: &ParseError) -> Diagnostic {
     let end = text.trim_end().len();
     let (at, why) = match error {
         ParseError::UnexpectedWanted(got, range, wanted) => (
@@ -195,7 +195,7 @@ fn not_nix(file: &Path, text: &str, error: &ParseError) -> Problem {
         _ => (0, error.to_string()),
     };
     let (line, column) = position(text, at);
-    Problem::error("syntax", format!("{} is not valid Nix", file.display()))
+    Diagnostic::error("syntax", format!("{} is not valid Nix", file.display()))
         .at(file, Some(line), Some(column))
         .because(why)
         .remedy("Correct it at the place above, or just before it.")

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use walkdir::WalkDir;
 
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 use crate::tree::source::Kind;
 
 /// How much of a file is looked at: a key stands at its beginning.
@@ -17,7 +17,7 @@ const BODY: usize = 40;
 
 /// Warns of private keys in the tree at `root`, by their contents. Encrypted ones (age, sops, git-crypt) are none.
 #[must_use]
-pub fn secrets(root: &Path, kind: Kind) -> Vec<Problem> {
+pub fn secrets(root: &Path, kind: Kind) -> Vec<Diagnostic> {
     let entries = WalkDir::new(root).sort_by_file_name().into_iter();
     entries
         .filter_entry(|entry| entry.file_name() != ".git")
@@ -34,14 +34,14 @@ pub fn secrets(root: &Path, kind: Kind) -> Vec<Problem> {
         .collect()
 }
 
-fn warning(path: &Path, what: &str, line: u32, kind: Kind) -> Problem {
+fn warning(path: &Path, what: &str, line: u32, kind: Kind) -> Diagnostic {
     let why = match kind {
         Kind::Flake => "Nix copies the whole flake to its store, where every user and every program can read it.",
         Kind::Channel => {
             "Every user of the installed system can read /etc/nixos, and what a configuration uses is in the store, which everybody can read."
         }
     };
-    Problem::warning("tree-secret", format!("The configuration contains {what}"))
+    Diagnostic::warning("tree-secret", format!("The configuration contains {what}"))
         .at(path, Some(line), None)
         .because(why)
         .remedy("Take it out of the configuration and make a new key: this one is on the installation medium as well. Keep secrets encrypted, for example with sops-nix or agenix.")

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// How a file begins that git-crypt encrypted (its `commands.cpp`).
 const LOCKED: &[u8; 10] = b"\0GITCRYPT\0";
@@ -16,14 +16,14 @@ const SHOWN: usize = 3;
 
 /// Warns of both in the tree at `root`: what is not read may stay so.
 #[must_use]
-pub fn unfinished(root: &Path) -> Vec<Problem> {
+pub fn unfinished(root: &Path) -> Vec<Diagnostic> {
     let locked = locked(root);
     let empty = submodules(root);
     let mut problems = Vec::new();
     if !locked.is_empty() {
         let what = format!("git-crypt has locked files of the configuration: {}", locked.len());
         problems.push(
-            Problem::warning("tree-locked", what)
+            Diagnostic::warning("tree-locked", what)
                 .at(&locked[0], None, None)
                 .because(format!(
                     "Nix cannot read them, and their programs would get them encrypted. The first: {}.",
@@ -34,7 +34,7 @@ pub fn unfinished(root: &Path) -> Vec<Problem> {
     }
     if !empty.is_empty() {
         problems.push(
-            Problem::warning("tree-submodule", format!("Submodules are not checked out: {}", names(&empty)))
+            Diagnostic::warning("tree-submodule", format!("Submodules are not checked out: {}", names(&empty)))
                 .because("Their folders are empty, and what imports from them would find nothing.")
                 .remedy("Run `git submodule update --init` in the configuration, and the same command again. Leave it as it is if the system does not read them."),
         );

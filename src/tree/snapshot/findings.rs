@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag};
 
 use super::kind;
-use crate::report::Problem;
+use crate::diagnostic::Diagnostic;
 
 /// Setuid and setgid.
 const SET_ID: u32 = 0o6000;
@@ -26,7 +26,7 @@ const OF_USER: [&str; 3] = ["user.", "system.posix_acl_", "security.capability"]
 #[derive(Debug, Default)]
 pub struct Findings {
     /// Errors and warnings, in the order of the tree.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Diagnostic>,
     /// The bytes of all files.
     pub bytes: u64,
     /// The first name of each file that has several, by device and inode.
@@ -35,7 +35,7 @@ pub struct Findings {
 
 impl Findings {
     /// Keeps the first problem of its code: a whole tree of one kind is one finding.
-    pub(super) fn push_first(&mut self, problem: Problem) {
+    pub(super) fn push_first(&mut self, problem: Diagnostic) {
         if self.problems.iter().all(|known| known.code != problem.code) {
             self.problems.push(problem);
         }
@@ -45,7 +45,7 @@ impl Findings {
     pub(super) fn unkept(&mut self, stat: &FileStat, path: &Path) {
         if kind(stat) != SFlag::S_IFLNK && stat.st_mode & SET_ID != 0 {
             self.push_first(
-                Problem::warning("tree-set-id", "A setuid or setgid bit in the configuration is not kept")
+                Diagnostic::warning("tree-set-id", "A setuid or setgid bit in the configuration is not kept")
                     .at(path, None, None)
                     .because("All that is installed belongs to root. This is the first such file; there may be more.")
                     .remedy("If it is needed, set it again in the installed system (chmod)."),
@@ -61,7 +61,7 @@ impl Findings {
         if known != path {
             let known = known.display().to_string();
             self.push_first(
-                Problem::warning(
+                Diagnostic::warning(
                     "tree-hard-link",
                     "A file of the configuration that has two names becomes two files",
                 )
@@ -85,7 +85,7 @@ impl Findings {
         let of_user = |name: &&str| OF_USER.iter().any(|prefix| name.starts_with(prefix));
         if let Some(name) = names.split('\0').find(of_user) {
             self.push_first(
-                Problem::warning("tree-attributes", format!("The attribute {name} in the configuration is not kept"))
+                Diagnostic::warning("tree-attributes", format!("The attribute {name} in the configuration is not kept"))
                     .at(path, None, None)
                     .because("A copy has neither extended attributes nor access lists, and Nix has none either. This is the first such file; there may be more.")
                     .remedy("If it is needed, set it again in the installed system (setfattr, setfacl)."),
@@ -109,13 +109,13 @@ impl fmt::Display for Unread {
 const UNREADABLE: [Errno; 5] = [Errno::EACCES, Errno::EPERM, Errno::EIO, Errno::ESTALE, Errno::EUCLEAN];
 
 /// The problem of a file that cannot be read; other errors go up.
-pub(super) fn unreadable(path: &Path, error: anyhow::Error) -> Result<Problem> {
+pub(super) fn unreadable(path: &Path, error: anyhow::Error) -> Result<Diagnostic> {
     let number = error.chain().find_map(|cause| {
         let of_call = cause.downcast_ref::<Errno>().copied();
         of_call.or_else(|| Some(Errno::from_raw(cause.downcast_ref::<io::Error>()?.raw_os_error()?)))
     });
     match number {
-        Some(number) if error.is::<Unread>() && UNREADABLE.contains(&number) => Ok(Problem::error(
+        Some(number) if error.is::<Unread>() && UNREADABLE.contains(&number) => Ok(Diagnostic::error(
             "tree-unreadable",
             "A file of the configuration cannot be read",
         )
@@ -126,13 +126,13 @@ pub(super) fn unreadable(path: &Path, error: anyhow::Error) -> Result<Problem> {
     }
 }
 
-pub(super) fn special_file(path: &Path, kind: SFlag) -> Problem {
+pub(super) fn special_file(path: &Path, kind: SFlag) -> Diagnostic {
     let name = match kind {
         SFlag::S_IFIFO => "a named pipe",
         SFlag::S_IFSOCK => "a socket",
         _ => "a device",
     };
-    Problem::error("tree-special-file", format!("The configuration contains {name}"))
+    Diagnostic::error("tree-special-file", format!("The configuration contains {name}"))
         .at(path, None, None)
         .because("Nix reads only files, folders and links, and a copy of it would mean nothing.")
         .remedy("Remove it from the tree.")

@@ -3,7 +3,7 @@
 
 mod findings;
 #[cfg(test)]
-mod tests;
+mod snapshot_tests;
 
 use std::ffi::OsString;
 use std::fs::{self, File, FileTimes};
@@ -21,8 +21,8 @@ use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fstat, fstatat, utim
 use nix::sys::time::TimeSpec;
 
 use super::owner::{Owner, Owners};
+use crate::diagnostic::Diagnostic;
 use crate::interrupt::Interrupt;
-use crate::report::Problem;
 pub use findings::Findings;
 use findings::{Unread, special_file, unreadable};
 
@@ -132,7 +132,7 @@ impl Copier<'_> {
         let Some(owners) = self.owners else { return };
         if stat.st_mode & 0o002 != 0 && kind(stat) != SFlag::S_IFLNK {
             findings.push_first(
-                Problem::error(
+                Diagnostic::error(
                     "tree-world-writable",
                     "Everybody on this system can change the configuration",
                 )
@@ -143,7 +143,7 @@ impl Copier<'_> {
         }
         match owners.judge(stat.st_uid) {
             Owner::SystemAccount(name) => findings.push_first(
-                Problem::error(
+                Diagnostic::error(
                     "tree-owner",
                     format!("The configuration belongs to the system account `{name}`"),
                 )
@@ -152,7 +152,7 @@ impl Copier<'_> {
                 .remedy("If it is yours: chown -R root TREE"),
             ),
             Owner::Unknown(uid) => findings.push_first(
-                Problem::warning(
+                Diagnostic::warning(
                     "tree-owner-unknown",
                     format!("The configuration belongs to user {uid}, who has no account here"),
                 )

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use nix_cfg_install::iso::closure::Closure;
+use nix_cfg_install::iso::carried::Closure;
 use nix_cfg_install::nix::activity::store_name;
 use nix_cfg_install::store::closure::{Work, nearest_option};
 use nix_cfg_install::store::frontier::{Kinds, frontier};

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
-use nix_cfg_install::install::machine::Machine;
+use nix_cfg_install::live::machine::Machine;
 use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, calamares, nix, nix_cfg_iso};
 use rig::{Live, edit_text, shipped, tree};
 

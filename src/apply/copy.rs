@@ -1,0 +1,211 @@
+//! The closure into the target's store: each file read once, hashed and written from the same buffer, each path published
+//! under its name only when its NAR hash is the database's, all of it registered at once.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::build::track;
+use super::disk::{self, Disk, require_room};
+use crate::files::remove;
+use crate::live::target::Target;
+use crate::nix::activity::{WATCHED, store_name};
+use crate::process::{Invocation, PATHS_A_CALL, Runner};
+use crate::progress::{Phase, Reporter, Unit, bytes};
+use crate::store::contents::Mounted;
+use crate::store::database::{self, Record};
+use crate::store::live_image::Image;
+use crate::store::nar::Archive;
+use crate::store::reading::{Medium, seconds, work};
+use crate::store::room;
+use crate::store::room::Grain;
+
+/// Paths of so many bytes come first, the largest of them before the others: the last worker then has little left to do.
+const LARGE: u64 = 32 << 20;
+
+/// Copies the closures of `roots` into the target's store. What is valid there is not copied again; what is there and not
+/// valid (an earlier run was cut off) is hashed, and kept if it is right. `image` is what the live store is mounted from,
+/// where it can be read. `sources`, what the system was made from, are read as well, and not copied: a bit that is wrong
+/// there can be in what was built.
+///
+/// # Errors
+/// A [`Diagnostic`]: the target is too small, or the medium is damaged; what Nix says, explained; interruption.
+pub fn copy(
+    runner: &Runner,
+    report: &Reporter,
+    target: &Target,
+    image: Option<&Image>,
+    roots: &[&str],
+    sources: &BTreeMap<String, String>,
+) -> Result<()> {
+    let records = database::of_closure(runner, roots)?;
+    let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
+    let invalid = database::invalid(runner, Some(target.root()), &paths)?;
+    let records: Vec<&Record> = records.iter().filter(|record| invalid.contains(&record.path)).collect();
+    let store = target.store();
+    let room = Grain::of(&store)?.of_records(image, &records, room::free(&store)?)?;
+    require_room(&store, room)?;
+    let by_nix = content_addressed(runner, &records)?;
+    let (by_nix, own): (Vec<&Record>, Vec<&Record>) = records
+        .into_iter()
+        .partition(|record| by_nix.contains(record.path.as_str()));
+    let read: Vec<&str> = sources.keys().map(String::as_str).collect();
+    let read = database::of_closure(runner, if own.is_empty() { &[] } else { &read })?;
+    let only_read: Vec<&Record> = read.iter().filter(|source| !invalid.contains(&source.path)).collect();
+    let mut all: Vec<&Record> = own.iter().chain(&only_read).copied().collect();
+    let before: u64 = by_nix.iter().map(|record| record.nar_size).sum();
+    let reading: u64 = only_read.iter().map(|record| record.nar_size).sum();
+    let total = before + all.iter().map(|record| record.nar_size).sum::<u64>();
+    report.expect(Phase::Copy, seconds(total));
+    if total > 0 {
+        let of_sources = format!(", {} of them sources that are only verified", bytes(reading));
+        report.note(&format!(
+            "Copying and reading {} store paths: {}{}",
+            by_nix.len() + all.len(),
+            bytes(total),
+            if reading > 0 { of_sources.as_str() } else { "" }
+        ));
+    }
+    copy_with_nix(runner, target, &by_nix, &mut |done, item| {
+        report.progress(done, total, Unit::Bytes, item);
+    })?;
+    // Then in the order in which they lie on the medium, where neighbours share blocks.
+    let large = |record: &Record| Reverse(if record.nar_size < LARGE { 0 } else { record.nar_size });
+    all.sort_by(|a, b| (large(a), &a.path).cmp(&(large(b), &b.path)));
+    let staging = target.store_staging();
+    remove(&staging)?;
+    fs::create_dir_all(&staging).with_context(|| format!("Failed to make {}", staging.display()))?;
+    let disk = Disk::of(target)?;
+    let job = |record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>| {
+        if invalid.contains(&record.path) {
+            publish(target, record, archive, medium)
+        } else {
+            medium.read(record, archive, None)
+        }
+    };
+    work(
+        report,
+        runner.interrupt(),
+        image,
+        (&all, before, &|path| shown(path, sources)),
+        &|bytes| disk.takes(bytes),
+        &job,
+    )
+    .and_then(|()| remove(&staging))
+    .and_then(|()| register(runner, target, &own))
+    .map_err(|error| disk::explain(target, error))
+}
+
+/// The paths whose record has more than [`Record`] can carry: a content address or signatures. On an ISO that are only
+/// those that were added since it was booted; Nix copies them.
+fn content_addressed(runner: &Runner, records: &[&Record]) -> Result<BTreeSet<String>> {
+    let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
+    let ask = Invocation::new("nix").args(["path-info", "--sigs"]).quiet();
+    let told = runner.output_of(&ask, &paths)?;
+    let plain: BTreeSet<&str> = told
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let path = words.next()?;
+            words.all(|word| word == "ultimate").then_some(path)
+        })
+        .collect();
+    let special = paths.into_iter().filter(|path| !plain.contains(path));
+    Ok(special.map(str::to_owned).collect())
+}
+
+/// Tells the bytes that are done, and what is being copied.
+fn copy_with_nix(
+    runner: &Runner,
+    target: &Target,
+    records: &[&Record],
+    on_bytes: &mut dyn FnMut(u64, &str),
+) -> Result<()> {
+    let mut done = 0;
+    for records in records.chunks(PATHS_A_CALL) {
+        let invocation = Invocation::new("nix")
+            .args(["copy", "--no-check-sigs"])
+            .args(WATCHED)
+            .arg("--to")
+            .arg(target.root())
+            .args(records.iter().map(|record| record.path.as_str()))
+            .long();
+        track(runner, &invocation, &mut |tracker| {
+            on_bytes(done + tracker.bytes(), tracker.item());
+        })?;
+        done += records.iter().map(|record| record.nar_size).sum::<u64>();
+    }
+    Ok(())
+}
+
+/// What is told of a store path. The sources of a flake's inputs, and a nixpkgs, are all called `source`.
+fn shown(path: &str, sources: &BTreeMap<String, String>) -> String {
+    let name = store_name(path);
+    match sources.get(path) {
+        Some(input) if *input != name => format!("{name} of {input}"),
+        None if name == "source" && Path::new(path).join(NIXPKGS_MARK).exists() => format!("{name} of nixpkgs"),
+        _ => name,
+    }
+}
+
+/// What every nixpkgs has.
+const NIXPKGS_MARK: &str = "nixos/lib/eval-config.nix";
+
+/// Makes one path in the staging folder and moves it to its place.
+fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>) -> Result<()> {
+    let place = target.inside(&record.path);
+    if place.symlink_metadata().is_ok() {
+        // A power cut can leave files empty under their final names: only the hash tells.
+        let hash = archive.hash(&mut Mounted::default(), &place, record.nar_size, None);
+        if hash.is_ok_and(|hash| hash == record.nar_hash) {
+            return Ok(());
+        }
+        remove(&place)?;
+    }
+    let name = place.file_name().context("A store path has no name")?;
+    let staged = target.store_staging().join(name);
+    medium.read(record, archive, Some(&staged))?;
+    fs::rename(&staged, &place).with_context(|| format!("Failed to put {} in its place", place.display()))
+}
+
+/// Writes everything to the disk, and only then tells the target's database about it: after a power cut a path is whole
+/// or not valid.
+fn register(runner: &Runner, target: &Target, records: &[&Record]) -> Result<()> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let store = target.store();
+    let what = || format!("Failed to write {} to the disk", store.display());
+    nix::unistd::syncfs(&File::open(&store).with_context(what)?).with_context(what)?;
+    let load = Invocation::new("nix-store")
+        .args(["--load-db", "--store"])
+        .arg(target.root())
+        .stdin(database::print(records.iter().copied()).into_bytes());
+    runner.output(&load)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_shown_with_the_name_of_its_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let nixpkgs = folder.path().join("abc-source");
+        fs::create_dir_all(nixpkgs.join("nixos/lib")).unwrap();
+        fs::write(nixpkgs.join(NIXPKGS_MARK), "").unwrap();
+        let input = "/nix/store/abc-source";
+        let channel = "/nix/store/abc-nixos-24.05";
+        let sources =
+            [(input, "home-manager"), (channel, "nixos-24.05")].map(|(path, name)| (path.into(), name.into()));
+        let sources = BTreeMap::from(sources);
+        assert_eq!(shown(input, &sources), "source of home-manager");
+        assert_eq!(shown(channel, &sources), "nixos-24.05");
+        assert_eq!(shown(nixpkgs.to_str().unwrap(), &sources), "source of nixpkgs");
+        assert_eq!(shown("/nix/store/xyz-source", &sources), "source");
+    }
+}

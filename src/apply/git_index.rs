@@ -1,0 +1,113 @@
+//! A flake in a git repository: Nix reads it through git there, which hides every file that git does not track. The files
+//! that this program adds to the tree are made known to git.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::diagnostic::Diagnostic;
+use crate::live::target::Target;
+use crate::plan::job::Job;
+use crate::process::{Invocation, Runner, shell_word};
+
+/// Makes `files`, relative to the tree at `root`, known to its git repository, if it has one, by their names alone
+/// (`git add --intent-to-add`): nothing is read or committed, no filter is run, and what `.gitignore` says of them does not
+/// count. What git tracks already is left alone. Where git is missing or refuses, that is a warning: the installation
+/// itself does not look through git.
+///
+/// # Errors
+/// Interruption.
+pub(super) fn track(job: &Job<'_>, root: &Path, files: &[PathBuf]) -> Result<()> {
+    if root.join(".git").symlink_metadata().is_err() {
+        return Ok(());
+    }
+    for file in files {
+        let known = git(root).args(["ls-files", "--error-unmatch", "--"]).arg(file);
+        let add = git(root).args(["add", "--intent-to-add", "--force", "--"]).arg(file);
+        let tracked = run(job.runner, &known).and_then(|known| {
+            if known {
+                return Ok(true);
+            }
+            let added = run(job.runner, &add)?;
+            if added {
+                job.report.note(&format!(
+                    "Made {} known to git, so that Nix sees it there.",
+                    file.display()
+                ));
+            }
+            Ok(added)
+        });
+        match tracked.map_err(anyhow::Error::downcast::<Diagnostic>) {
+            Ok(true) => {}
+            // It refuses, or there is no git.
+            Ok(false) | Err(Ok(_)) => job.report.problem(&untracked(file)),
+            Err(Err(error)) => return Err(error),
+        }
+    }
+    others(job, root)
+}
+
+/// How many of the user's files are named.
+const SHOWN: usize = 20;
+
+/// Warns of the user's own files that are not tracked: this program reads the tree without git, so that nobody noticed.
+fn others(job: &Job<'_>, root: &Path) -> Result<()> {
+    let ask = git(root).args(["ls-files", "--others", "--exclude-standard"]).quiet();
+    let finished = match job.runner.run(&ask, &mut |_, _| {}) {
+        Ok(finished) if finished.status.success() => finished,
+        Ok(_) => return Ok(()),
+        // There is no git: told above.
+        Err(error) => return error.downcast::<Diagnostic>().map(drop),
+    };
+    let text = String::from_utf8_lossy(&finished.stdout);
+    let names: Vec<&str> = text.lines().collect();
+    let what = match names.as_slice() {
+        [] => return Ok(()),
+        [only] => format!("Git does not know {only}"),
+        [first, more @ ..] => format!("Git does not know {first} and {} more files", more.len()),
+    };
+    let problem = Diagnostic::warning("git-untracked", what)
+        .because(format!(
+            "The system is installed with all files of the configuration. {HIDDEN}"
+        ))
+        .remedy(format!(
+            "If it needs them, before the first nixos-rebuild: git -C {} add .",
+            Target::new("/").etc_nixos().display()
+        ))
+        .raw(names[..names.len().min(SHOWN)].join("\n"));
+    job.report.problem(&problem);
+    Ok(())
+}
+
+/// A repository's configuration can name programs that git starts: none of them is to run here.
+fn git(root: &Path) -> Invocation {
+    Invocation::new("git")
+        .args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
+        .arg("--git-dir")
+        .arg(root.join(".git"))
+        .arg("--work-tree")
+        .arg(root)
+        .arg("-C")
+        .arg(root)
+        .arg("--literal-pathspecs")
+}
+
+fn run(runner: &Runner, invocation: &Invocation) -> Result<bool> {
+    Ok(runner.run(invocation, &mut |_, _| {})?.status.success())
+}
+
+/// Why it matters.
+const HIDDEN: &str =
+    "But `nixos-rebuild` reads a flake in a git repository through git, which hides what it does not track.";
+
+fn untracked(file: &Path) -> Diagnostic {
+    Diagnostic::warning("git-untracked", format!("Git does not know {}", file.display()))
+        .because(format!(
+            "The system is installed with it. {HIDDEN} There is no git here that could be told."
+        ))
+        .remedy(format!(
+            "In the installed system, before the first nixos-rebuild: git -C {} add --intent-to-add --force {}",
+            Target::new("/").etc_nixos().display(),
+            shell_word(file.as_os_str())
+        ))
+}

@@ -1,0 +1,313 @@
+//! The tree into the target's etc/nixos: made beside it, swapped in at once, what was there before kept.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use walkdir::WalkDir;
+
+use super::disk::require_room;
+use crate::diagnostic::Diagnostics;
+use crate::files::{remove, sync};
+use crate::interrupt::Interrupt;
+use crate::live::placement::{Placement, Swap};
+use crate::live::target::Target;
+use crate::store::room::Grain;
+use crate::tree::snapshot::{Copier, nothing};
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// The target already had exactly this tree.
+    Same,
+    /// It is new; what was there before is kept at this path, if there was anything.
+    New(Option<PathBuf>),
+}
+
+/// Makes `snapshot` the target's etc/nixos. `hardware` is the path of the hardware configuration in it, `stamp` names
+/// what is kept.
+///
+/// # Errors
+/// When the target cannot be written, or on interruption; what was in etc/nixos is then untouched.
+pub fn place(target: &Target, snapshot: &Path, hardware: &Path, stamp: &str, interrupt: &Interrupt) -> Result<Placed> {
+    finish_earlier(target)?;
+    let etc_nixos = target.etc_nixos();
+    if same_tree(snapshot, &etc_nixos)? {
+        return Ok(Placed::Same);
+    }
+    let before = target.etc_nixos_before(stamp);
+    let swapped = stage(target, snapshot, interrupt).and_then(|inode| {
+        let swap = Some(Swap {
+            inode,
+            before: before.clone(),
+        });
+        let hardware = hardware.to_owned();
+        Placement { hardware, swap }.save(target)?;
+        exchange(target, &before)
+    });
+    // Whether it failed or not: what was staged is removed, or what was swapped out is kept.
+    let kept = finish_earlier(target);
+    swapped?;
+    Ok(Placed::New(kept?))
+}
+
+/// Makes the new folder beside the old one, and gives its inode.
+fn stage(target: &Target, snapshot: &Path, interrupt: &Interrupt) -> Result<u64> {
+    let staging = target.staging();
+    let what = || format!("Failed to make {}", staging.display());
+    fs::create_dir_all(&staging).with_context(what)?;
+    require_room(&staging, Grain::of(&staging)?.room(snapshot)?)?;
+    let copier = Copier {
+        owners: None,
+        interrupt,
+        leave_out: nothing,
+    };
+    let problems = copier.copy(&File::open(snapshot)?.into(), &staging)?.problems;
+    if !problems.is_empty() {
+        return Err(Diagnostics(problems).into());
+    }
+    // The snapshot's own folder is private; etc/nixos is not.
+    fs::set_permissions(&staging, std::os::unix::fs::PermissionsExt::from_mode(0o755)).with_context(what)?;
+    sync(&staging)?;
+    fs::metadata(&staging).map(|meta| meta.ino()).with_context(what)
+}
+
+/// Exchanges etc/nixos and the staged folder at once, or moves the staged one there when nothing is in the way. `before`
+/// is where the old folder goes meanwhile on a file system that cannot exchange.
+fn exchange(target: &Target, before: &Path) -> Result<()> {
+    let (new, old) = (target.staging(), target.etc_nixos());
+    let what = || format!("Failed to put {} in its place", old.display());
+    match renameat2(AT_FDCWD, &new, AT_FDCWD, &old, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => Ok(()),
+        Err(Errno::ENOENT) => fs::rename(&new, &old).with_context(what),
+        // Two steps, and a power cut between them is mended by the next run.
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            fs::rename(&old, before).with_context(what)?;
+            fs::rename(&new, &old).with_context(what)
+        }
+        Err(error) => Err(error).with_context(what),
+    }
+}
+
+/// Brings an earlier swap to its end: what is in the staging place is either the old folder, which is kept, or a new one
+/// that did not get further, which is removed. Gives where the old one is kept.
+fn finish_earlier(target: &Target) -> Result<Option<PathBuf>> {
+    let staging = target.staging();
+    let Some(mut placement) = Placement::load(target)? else {
+        remove(&staging)?;
+        return Ok(None);
+    };
+    let kept = match placement.swap.take() {
+        Some(Swap { inode, before }) => {
+            let staged = is_inode(&staging, inode);
+            if staged && !exists(&target.etc_nixos()) && exists(&before) {
+                let what = || format!("Failed to put {} back", before.display());
+                fs::rename(&before, target.etc_nixos()).with_context(what)?;
+            }
+            if !staged && exists(&staging) {
+                fs::rename(&staging, &before).with_context(|| format!("Failed to keep {}", before.display()))?;
+            }
+            // On the disk before it is called finished: what is staged after that is taken for no folder of the user's.
+            staging.parent().map_or(Ok(()), sync)?;
+            placement.save(target)?;
+            Some(before).filter(|before| exists(before))
+        }
+        None => None,
+    };
+    remove(&staging)?;
+    Ok(kept)
+}
+
+/// Whether something is there, be it a link that leads nowhere.
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn is_inode(path: &Path, inode: u64) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.ino() == inode)
+}
+
+/// Whether two trees have the same names, kinds, modes, contents and links. Times do not count.
+fn same_tree(a: &Path, b: &Path) -> Result<bool> {
+    if !b.is_dir() {
+        return Ok(false);
+    }
+    let list = |root: &Path| {
+        let root = root.to_owned();
+        let entries = WalkDir::new(&root).min_depth(1).sort_by_file_name().into_iter();
+        entries.map(move |entry| {
+            let entry = entry?;
+            Ok::<_, anyhow::Error>((entry.path().strip_prefix(&root)?.to_owned(), entry))
+        })
+    };
+    let (mut left, mut right) = (list(a), list(b));
+    loop {
+        match (left.next().transpose()?, right.next().transpose()?) {
+            (None, None) => return Ok(true),
+            (Some((name_a, a)), Some((name_b, b))) if name_a == name_b => {
+                if !same_entry(&a, &b)? {
+                    return Ok(false);
+                }
+            }
+            _ => return Ok(false),
+        }
+    }
+}
+
+fn same_entry(a: &walkdir::DirEntry, b: &walkdir::DirEntry) -> Result<bool> {
+    let (meta_a, meta_b) = (a.metadata()?, b.metadata()?);
+    if meta_a.mode() != meta_b.mode() {
+        return Ok(false);
+    }
+    if meta_a.is_symlink() {
+        return Ok(fs::read_link(a.path())? == fs::read_link(b.path())?);
+    }
+    if meta_a.is_file() {
+        return Ok(meta_a.len() == meta_b.len() && fs::read(a.path())? == fs::read(b.path())?);
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A target, and a tree with a file of this text.
+    fn target() -> (tempfile::TempDir, Target) {
+        let folder = tempfile::tempdir().unwrap();
+        let target = Target::new(folder.path());
+        (folder, target)
+    }
+
+    fn tree(text: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("file"), text).unwrap();
+        folder
+    }
+
+    fn placed(target: &Target, text: &str, stamp: &str) -> Placed {
+        let hardware = Path::new("file");
+        place(target, tree(text).path(), hardware, stamp, &Interrupt::default()).unwrap()
+    }
+
+    fn text(folder: &Path) -> String {
+        fs::read_to_string(folder.join("file")).unwrap()
+    }
+
+    fn make(folder: &Path, text: &str) -> u64 {
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join("file"), text).unwrap();
+        fs::metadata(folder).unwrap().ino()
+    }
+
+    fn names(target: &Target) -> Vec<String> {
+        let entries = fs::read_dir(target.root().join("etc")).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Writes down that `inode` is swapped in, as a run that is killed then.
+    fn begun(target: &Target, inode: u64) {
+        let swap = Some(Swap {
+            inode,
+            before: target.etc_nixos_before("killed"),
+        });
+        let hardware = PathBuf::from("file");
+        Placement { hardware, swap }.save(target).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_run_had_staged_is_never_taken_for_what_was_there_before() {
+        let (_folder, target) = target();
+        make(&target.etc_nixos(), "user's");
+        assert_eq!(
+            placed(&target, "1", "a"),
+            Placed::New(Some(target.etc_nixos_before("a")))
+        );
+        // A second run was killed before it wrote down what it swaps.
+        make(&target.staging(), "half of 2");
+        assert_eq!(
+            placed(&target, "2", "b"),
+            Placed::New(Some(target.etc_nixos_before("b")))
+        );
+        assert_eq!(names(&target), ["nixos", "nixos.before-a", "nixos.before-b"]);
+        let texts = ["a", "b"].map(|stamp| text(&target.etc_nixos_before(stamp)));
+        assert_eq!(
+            (text(&target.etc_nixos()), texts),
+            ("2".to_owned(), ["user's", "1"].map(str::to_owned))
+        );
+        assert_eq!(placed(&target, "2", "c"), Placed::Same);
+    }
+
+    #[test]
+    fn an_interrupted_run_leaves_everything_as_it_was() {
+        let (_folder, target) = target();
+        make(&target.etc_nixos(), "user's");
+        placed(&target, "1", "a");
+        let interrupt = Interrupt::default();
+        interrupt.raise();
+        place(&target, tree("2").path(), Path::new("file"), "b", &interrupt).unwrap_err();
+        assert_eq!(names(&target), ["nixos", "nixos.before-a"]);
+        assert_eq!(text(&target.etc_nixos()), "1");
+    }
+
+    #[test]
+    fn wherever_a_swap_was_cut_off_the_old_folder_is_kept() {
+        let killed = |at: &dyn Fn(&Target)| {
+            let (_folder, target) = target();
+            make(&target.etc_nixos(), "user's");
+            at(&target);
+            placed(&target, "1", "a");
+            let kept: Vec<String> = names(&target).into_iter().skip(1).collect();
+            assert_eq!(text(&target.etc_nixos()), "1");
+            let [kept] = kept.as_slice() else { panic!("{kept:?}") };
+            assert_eq!(text(&target.root().join("etc").join(kept)), "user's");
+        };
+        // Staged.
+        killed(&|target| begun(target, make(&target.staging(), "1")));
+        // Exchanged.
+        killed(&|target| {
+            fs::rename(target.etc_nixos(), target.staging()).unwrap();
+            begun(target, make(&target.etc_nixos(), "1"));
+        });
+        // Kept.
+        killed(&|target| {
+            fs::rename(target.etc_nixos(), target.etc_nixos_before("killed")).unwrap();
+            begun(target, make(&target.etc_nixos(), "1"));
+        });
+        // The first of the two steps.
+        killed(&|target| {
+            fs::rename(target.etc_nixos(), target.etc_nixos_before("killed")).unwrap();
+            begun(target, make(&target.staging(), "1"));
+        });
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_here_is_kept_as_well() {
+        let (_folder, target) = target();
+        fs::create_dir(target.root().join("etc")).unwrap();
+        symlink("/persist/etc/nixos", target.etc_nixos()).unwrap();
+        placed(&target, "1", "a");
+        let kept = fs::read_link(target.etc_nixos_before("a")).unwrap();
+        assert_eq!(kept, Path::new("/persist/etc/nixos"));
+        assert_eq!(text(&target.etc_nixos()), "1");
+    }
+
+    #[test]
+    fn nothing_is_removed_while_it_is_not_known_what_an_earlier_run_did() {
+        let (_folder, target) = target();
+        make(&target.staging(), "user's");
+        crate::files::write_whole(&target.placement(), b"{").unwrap();
+        let error = place(&target, tree("1").path(), Path::new("file"), "a", &Interrupt::default()).unwrap_err();
+        assert!(error.to_string().contains("placement.json"), "{error:#}");
+        assert_eq!(text(&target.staging()), "user's");
+    }
+}

@@ -1,0 +1,179 @@
+//! One finding that a person can act on: what is wrong, where, why, and what to do.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// Whether a finding stops the installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The installation would fail, or its result would not boot or let anybody in.
+    Error,
+    /// Worth knowing; never blocks.
+    Warning,
+}
+
+/// Where in the user's configuration a problem stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file, relative to the configuration tree where it lies in it.
+    pub file: PathBuf,
+    /// Line, counted from 1; absent where only the file is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Column, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // One line, whatever is in the name.
+        let file = self.file.display().to_string();
+        f.write_str(&file.replace(char::is_control, "\u{fffd}"))?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+            if let Some(column) = self.column {
+                write!(f, ":{column}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A finding with its cause and its remedy. It is an error as well, so that a phase can return it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// Whether it blocks.
+    pub severity: Severity,
+    /// A stable identifier for programs, in kebab-case (`flake-lock-incomplete`).
+    pub code: &'static str,
+    /// One sentence: what is wrong.
+    pub what: String,
+    /// Where it stands, when that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// Why it matters, or what caused it; may be empty.
+    pub why: String,
+    /// What to do now.
+    pub remedy: String,
+    /// The raw text it was concluded from (a program's words); may be empty.
+    pub raw: String,
+}
+
+impl Diagnostic {
+    /// A blocking problem with `code`, stating `what`; the methods below add the rest.
+    pub fn error(code: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code,
+            what: what.into(),
+            place: None,
+            why: String::new(),
+            remedy: String::new(),
+            raw: String::new(),
+        }
+    }
+
+    /// A finding that does not block.
+    pub fn warning(code: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, what)
+        }
+    }
+
+    /// Says where it stands.
+    #[must_use]
+    pub fn at(mut self, file: impl Into<PathBuf>, line: Option<u32>, column: Option<u32>) -> Self {
+        self.place = Some(Place {
+            file: file.into(),
+            line,
+            column,
+        });
+        self
+    }
+
+    /// Says why.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why = why.into();
+        self
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+
+    /// Attaches the raw text.
+    #[must_use]
+    pub fn raw(mut self, raw: impl Into<String>) -> Self {
+        self.raw = raw.into();
+        self
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if let Some(place) = &self.place {
+            write!(f, "\n  where: {place}")?;
+        }
+        for (label, text) in [("why", &self.why), ("what to do", &self.remedy)] {
+            if !text.is_empty() {
+                write!(f, "\n  {label}: {}", text.replace('\n', "\n    "))?;
+            }
+        }
+        if !self.raw.is_empty() {
+            write!(f, "\n  in the program's own words:")?;
+            for line in self.raw.lines() {
+                write!(f, "\n    | {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+/// Several problems found in one look; the error of a phase that reports all at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostics(pub Vec<Diagnostic>);
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_reads_as_what_where_why_and_what_to_do() {
+        let problem = Diagnostic::error("syntax", "configuration.nix is not valid Nix")
+            .at("configuration.nix", Some(3), Some(7))
+            .because("a `;` is missing")
+            .remedy("add it")
+            .raw("error: syntax error\nat 3:7");
+        assert_eq!(
+            problem.to_string(),
+            "configuration.nix is not valid Nix\n  where: configuration.nix:3:7\n  why: a `;` is missing\n  \
+             what to do: add it\n  in the program's own words:\n    | error: syntax error\n    | at 3:7"
+        );
+    }
+}

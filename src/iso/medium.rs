@@ -1,0 +1,110 @@
+//! What an image holds, as evaluating its flake tells.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::carried::Closure;
+use crate::nix::explain;
+use crate::process::{Invocation, Runner};
+use crate::store::database::{self, Record};
+use crate::tree::feature::{Feature, NotCovered};
+
+/// An emitted folder, or any flake reference to what `mkOfflineIso` gives.
+#[derive(Debug, Clone)]
+pub struct Flake {
+    /// The folder; with `#ATTRIBUTE` where that is not `iso`.
+    pub reference: String,
+    /// More arguments for Nix (`--override-input …`).
+    pub nix_args: Vec<OsString>,
+}
+
+/// What the evaluation tells. Store paths need not be there yet.
+#[derive(Debug, Deserialize)]
+pub struct Image {
+    /// The outputs of the installed systems.
+    pub toplevels: Vec<String>,
+    /// Their .drv files.
+    pub drvs: Vec<PathBuf>,
+    /// The output of the live system.
+    pub live: String,
+    /// What the store is made to hold besides: inputs of the flake, paths that were added.
+    pub others: Vec<String>,
+    /// What rebuilding the systems needs, besides what they need to run: kept on the target where `offlineRebuild` says so.
+    pub rebuild: Vec<String>,
+    /// `frontier`, `full` or `runtime`.
+    pub kind: String,
+    /// One for each system; none for `runtime`.
+    pub closures: Vec<Closure>,
+    /// What nixos-generate-config can write and nix/variants.nix does not know, once: what the image holds all the same.
+    pub automatic: Vec<Feature>,
+    /// And what it does not hold, with the reason.
+    pub uncovered: Vec<NotCovered>,
+}
+
+/// The string context is dropped so that printing builds nothing but the list.
+const FACTS: &str = "\
+iso: let
+  plain = builtins.unsafeDiscardStringContext;
+  inherit (iso.live.config) isoImage offlineInstaller;
+  systems = map (target: target.config.system.build.toplevel) iso.targets;
+  all = if offlineInstaller.closure != \"runtime\" then offlineInstaller.closures else [ ];
+  once = of: builtins.foldl' (seen: one: if builtins.elem one seen then seen else seen ++ [ one ]) [ ] (builtins.concatMap of all);
+in {
+  toplevels = map (system: plain system.outPath) systems;
+  drvs = map (system: plain system.drvPath) systems;
+  live = plain iso.live.config.system.build.toplevel.outPath;
+  others = map (path: plain \"${path}\") isoImage.storeContents;
+  rebuild = map (path: plain \"${path}\") offlineInstaller.rebuildPaths;
+  kind = offlineInstaller.closure;
+  closures = map (closure: closure.facts) all;
+  automatic = once (closure: closure.automatic);
+  uncovered = once (closure: closure.uncovered);
+}";
+
+impl Flake {
+    /// `nix eval` of the image, through `apply`.
+    ///
+    /// # Errors
+    /// An explained [`crate::diagnostic::Diagnostic`] when Nix cannot evaluate it.
+    pub fn eval<T: serde::de::DeserializeOwned>(&self, runner: &Runner, apply: &str) -> Result<T> {
+        let reference = match self.reference.split_once('#') {
+            Some(_) => self.reference.clone(),
+            None => format!("path:{}#iso", self.reference),
+        };
+        let invocation = Invocation::new("nix")
+            .args(["eval", "--json", "--extra-experimental-features", "nix-command flakes"])
+            .arg(reference)
+            .args(["--apply", apply])
+            .args(self.nix_args.clone())
+            .quiet();
+        let finished = runner.run(&invocation, &mut |_, _| {})?;
+        if !finished.status.success() {
+            let said = console::strip_ansi_codes(&finished.tail.join("\n")).into_owned();
+            return Err(explain::explain(&said, None).into());
+        }
+        serde_json::from_str(finished.text()?).context("Nix printed something else than was asked for")
+    }
+
+    /// Evaluates what the image holds: as long as evaluating the image takes.
+    ///
+    /// # Errors
+    /// As [`Flake::eval`].
+    pub fn image(&self, runner: &Runner) -> Result<Image> {
+        self.eval(runner, FACTS)
+    }
+}
+
+/// Of `paths` those that are in this machine's store, with everything that they refer to; and how many are not.
+///
+/// # Errors
+/// When Nix does not tell.
+pub fn there(runner: &Runner, paths: &BTreeSet<&str>) -> Result<(Vec<Record>, usize)> {
+    let paths: Vec<&str> = paths.iter().copied().collect();
+    let invalid = database::invalid(runner, None, &paths)?;
+    let valid: Vec<&str> = paths.into_iter().filter(|path| !invalid.contains(*path)).collect();
+    Ok((database::of_closure(runner, &valid)?, invalid.len()))
+}

@@ -1,0 +1,9 @@
+//! What this machine and its live system are: what is mounted, the target, what a person or Calamares decided.
+
+pub mod decisions;
+pub mod machine;
+pub mod mounts;
+pub mod placement;
+pub mod resume;
+pub mod target;
+pub mod target_lock;

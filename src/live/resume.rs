@@ -1,0 +1,95 @@
+//! What the live system remembers of an installation that Calamares began, so that a person can go on by hand: only
+//! Calamares knows the machine, and it can be told to unmount the disk after a failure (nixpkgs', to 2026, is not). In
+//! memory: gone after a restart.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::machine::Machine;
+use crate::live::mounts::{self, Mount};
+use crate::process::Runner;
+use crate::progress::Reporter;
+
+const FILE: &str = "/run/nix-cfg-install/calamares.json";
+
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    target: PathBuf,
+    mounts: Vec<Mount>,
+    machine: Machine,
+}
+
+/// Writes down how `target` is mounted and what its machine is.
+///
+/// # Errors
+/// When the live system's /run cannot be written.
+pub fn keep(target: &Path, machine: &Machine) -> Result<()> {
+    let memory = Memory {
+        target: target.to_owned(),
+        mounts: mounts::disks(mounts::below(target)),
+        machine: machine.clone(),
+    };
+    write(Path::new(FILE), &memory).with_context(|| format!("Failed to write {FILE}"))
+}
+
+fn write(file: &Path, memory: &Memory) -> Result<()> {
+    if let Some(folder) = file.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    serde_json::to_writer(file, memory)?;
+    Ok(())
+}
+
+/// The machine of an installation to `target` that Calamares began. The disk is mounted there again where it is not.
+///
+/// # Errors
+/// When it cannot be mounted.
+pub fn recall(runner: &Runner, report: &Reporter, target: &Path) -> Result<Option<Machine>> {
+    let Some(memory) = load(Path::new(FILE), target) else {
+        return Ok(None);
+    };
+    report.note("Going on with what Calamares began.");
+    if mounts::at(target).is_none() {
+        report.note(&format!("Mounting the disk at {} again.", target.display()));
+        mounts::mount(runner, &memory.mounts)?;
+    }
+    Ok(Some(memory.machine))
+}
+
+fn load(file: &Path, target: &Path) -> Option<Memory> {
+    // Absent, or from another version: then nothing is remembered.
+    let memory: Memory = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    let same = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    (same(&memory.target) == same(target)).then_some(memory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_target_that_calamares_mounted_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run/calamares.json");
+        let target = folder.path().join("calamares-root-x");
+        fs::create_dir(&target).unwrap();
+        assert!(load(&file, &target).is_none());
+        let memory = Memory {
+            target: target.join("."),
+            mounts: Vec::new(),
+            machine: Machine {
+                grub_device: Some("/dev/sda".to_owned()),
+                ..Machine::default()
+            },
+        };
+        write(&file, &memory).unwrap();
+        assert_eq!(load(&file, &target).unwrap().machine, memory.machine);
+        assert!(load(&file, folder.path()).is_none());
+    }
+}

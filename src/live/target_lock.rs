@@ -1,0 +1,130 @@
+//! One run at a time on one target, and no program of a killed run left at work.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::target::Target;
+use crate::diagnostic::Diagnostic;
+
+/// Where the locks are: in memory, so that they are gone after a restart and nothing is written to the target.
+const FOLDER: &str = "/run/nix-cfg-install";
+
+/// How long the programs of a killed run may take to go away.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Held as long as this value, or any program that has the file as its stdin, lives.
+#[derive(Debug)]
+pub struct Lock(Flock<File>);
+
+impl Lock {
+    /// Takes the lock of the file system folder that `target` is, whatever name it is reached by. Programs that a killed
+    /// run left behind are ended first.
+    ///
+    /// # Errors
+    /// A [`Diagnostic`] `busy` when another run is at work on it.
+    pub fn take(target: &Target) -> Result<Self> {
+        let meta = fs::metadata(target.root()).context("Failed to look at the target")?;
+        let path = Path::new(FOLDER).join(format!("target-{}-{}", meta.dev(), meta.ino()));
+        fs::create_dir_all(FOLDER).with_context(|| format!("Failed to make {FOLDER}"))?;
+        let began = Instant::now();
+        loop {
+            let mut file = File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .with_context(|| format!("Failed to open {}", path.display()))?;
+            let mut owner = String::new();
+            // Bytes that are no text are as good as no owner.
+            drop(file.read_to_string(&mut owner));
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(mut lock) => {
+                    write_owner(&mut lock).with_context(|| format!("Failed to write {}", path.display()))?;
+                    return Ok(Self(lock));
+                }
+                Err(_) if !is_alive(&owner) && began.elapsed() < PATIENCE => {
+                    end_holders(&path);
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                Err(_) => {
+                    return Err(Diagnostic::error(
+                        "busy",
+                        format!("Another run is at work on {}", target.root().display()),
+                    )
+                    .because(format!("Its process number is {}.", owner.trim()))
+                    .remedy("Wait until it has ended.")
+                    .into());
+                }
+            }
+        }
+    }
+
+    /// The file, for programs to inherit.
+    ///
+    /// # Errors
+    /// When the file cannot be opened once more.
+    pub fn file(&self) -> Result<File> {
+        self.0.try_clone().context("Failed to share the lock")
+    }
+}
+
+fn write_owner(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    // Programs get this file as their stdin: they must find its end and not the number.
+    write!(file, "{}", std::process::id())
+}
+
+fn is_alive(owner: &str) -> bool {
+    owner
+        .trim()
+        .parse::<i32>()
+        .is_ok_and(|pid| kill(Pid::from_raw(pid), None).is_ok())
+}
+
+/// Kills the processes that have the lock as their stdin: what a killed run had started.
+fn end_holders(path: &PathBuf) {
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let holds = fs::read_link(process.path().join("fd/0")).is_ok_and(|stdin| &stdin == path);
+        let pid = process
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+            .map(Pid::from_raw);
+        if let (true, Some(pid)) = (holds, pid) {
+            log::debug!("ending process {pid}, which a killed run left behind");
+            // It may have ended by itself.
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_run_on_the_same_target_is_refused_while_the_first_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = Target::new(folder.path());
+        let first = Lock::take(&target).unwrap();
+        let error = Lock::take(&Target::new(folder.path().join(".")))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(&format!("process number is {}", std::process::id())),
+            "{error}"
+        );
+        drop(first);
+        Lock::take(&target).unwrap();
+    }
+}

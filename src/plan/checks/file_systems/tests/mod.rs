@@ -1,0 +1,133 @@
+mod all;
+mod one;
+
+use super::mounted::Device;
+use super::*;
+use crate::live::decisions::Firmware;
+use crate::nix::facts::Volume;
+
+/// The live system has these devices, and what is mounted is one of them.
+const DEVICES: [(&str, &str); 9] = [
+    ("/dev/sda1", "8:1"),
+    ("/dev/sda2", "8:2"),
+    ("/dev/sda3", "8:3"),
+    ("/dev/sdb2", "8:18"),
+    ("/dev/nvme0n1p2", "259:2"),
+    ("/dev/disk/by-uuid/u-root", "8:2"),
+    ("/dev/disk/by-label/other", "8:18"),
+    ("/dev/disk/by-label/twin", "8:18"),
+    ("/dev/mapper/live-name", "254:0"),
+];
+
+fn number(path: &str) -> Option<String> {
+    let found = DEVICES.iter().find(|(name, _)| *name == path);
+    found.map(|(_, number)| (*number).to_owned())
+}
+
+fn device(number: &str, names: &[(&'static str, &str)]) -> Device {
+    Device {
+        number: number.to_owned(),
+        names: names
+            .iter()
+            .map(|(folder, name)| (*folder, (*name).to_owned()))
+            .collect(),
+        containers: Vec::new(),
+    }
+}
+
+fn root() -> Mounted {
+    Mounted {
+        at: "/".into(),
+        kind: "ext4".into(),
+        part: "/".into(),
+        source: "/dev/sda2".into(),
+        devices: vec![device(
+            "8:2",
+            &[
+                ("by-uuid", "u-root"),
+                ("by-label", "twin"),
+                ("by-partlabel", "my\\x20root"),
+            ],
+        )],
+    }
+}
+
+fn esp_mounted() -> Mounted {
+    Mounted {
+        at: "/boot".into(),
+        kind: "vfat".into(),
+        part: "/".into(),
+        source: "/dev/sda1".into(),
+        devices: vec![device("8:1", &[("by-uuid", "AB-CD")])],
+    }
+}
+
+/// A file system that the configuration sets in `disk.nix`.
+fn system(at: &str, device: &str, kind: &str, options: &[&str]) -> FileSystem {
+    FileSystem {
+        at: at.into(),
+        name: at.into(),
+        device: device.into(),
+        kind: kind.into(),
+        options: options.iter().map(|&option| option.to_owned()).collect(),
+        set: vec![Definition {
+            file: "/snapshot/disk.nix".into(),
+            value: device.into(),
+        }],
+        kind_set: Vec::new(),
+    }
+}
+
+fn tree() -> Tree<'static> {
+    Tree {
+        root: Path::new("/snapshot"),
+        hardware: vec!["hardware-configuration.nix".into()],
+        generated: true,
+    }
+}
+
+fn live(mounted: Vec<Mounted>) -> Live {
+    Live {
+        mounted,
+        number: Box::new(number),
+    }
+}
+
+fn efi() -> Boot {
+    Boot {
+        loaders: vec!["systemd-boot".into()],
+        esp: "/boot".into(),
+        ..Boot::default()
+    }
+}
+
+fn told(disks: &Disks, mounted: Vec<Mounted>, boot: &Boot) -> Vec<String> {
+    let problems = after(
+        disks,
+        Some(boot),
+        &Choices::default(),
+        &tree(),
+        (Path::new("/mnt"), &live(mounted)),
+        &[],
+    );
+    let short = |problem: &Diagnostic| format!("{:?} {}", problem.severity, problem.code);
+    problems.iter().map(short).collect()
+}
+
+fn disks(systems: &[FileSystem]) -> Disks {
+    Disks {
+        file_systems: systems.to_vec(),
+        ..Disks::default()
+    }
+}
+
+fn root_is(device: &str, kind: &str, options: &[&str], mounted: Mounted) -> Vec<String> {
+    told(
+        &disks(&[system("/", device, kind, options)]),
+        vec![mounted],
+        &Boot::default(),
+    )
+}
+
+const OTHER: &str = "Error file-system-other";
+const UNSURE: &str = "Warning file-system-unsure";

@@ -1,0 +1,83 @@
+//! The problems that were found so far.
+
+use anyhow::Result;
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::progress::Reporter;
+
+/// Warnings are told at once; errors are kept until nothing more can be found.
+pub struct Found<'a> {
+    report: &'a Reporter,
+    errors: Vec<Diagnostic>,
+}
+
+impl<'a> Found<'a> {
+    /// Nothing yet.
+    pub fn new(report: &'a Reporter) -> Self {
+        Self {
+            report,
+            errors: Vec::new(),
+        }
+    }
+
+    /// Takes a problem, unless it is known: two looks can find the same.
+    pub fn add(&mut self, problem: Diagnostic) {
+        if problem.severity == Severity::Warning {
+            self.report.problem(&problem);
+        } else if !self.errors.iter().any(|known| is_same(known, &problem)) {
+            self.errors.push(problem);
+        }
+    }
+
+    /// Takes several.
+    pub fn extend(&mut self, problems: impl IntoIterator<Item = Diagnostic>) {
+        problems.into_iter().for_each(|problem| self.add(problem));
+    }
+
+    /// Takes the problems of a look that failed with them, so that the others still run; other errors go up.
+    pub fn keep<T>(&mut self, outcome: Result<T>) -> Result<Option<T>> {
+        let error = match outcome {
+            Ok(value) => return Ok(Some(value)),
+            Err(error) => error,
+        };
+        match error.downcast::<Diagnostic>() {
+            Ok(problem) => self.add(problem),
+            Err(error) => self.extend(error.downcast::<Diagnostics>()?.0),
+        }
+        Ok(None)
+    }
+
+    /// Takes what a probe found, or says that it could not look: that blocks nothing, and is never silent.
+    pub fn probe<T>(&mut self, what: &str, outcome: Result<T>) -> Option<T> {
+        outcome
+            .inspect_err(|error| self.add(not_checked(what, &format!("{error:#}"))))
+            .ok()
+    }
+
+    /// Whether an error of this code says this, at whatever place.
+    pub fn tells(&self, code: &str, what: &str) -> bool {
+        self.errors.iter().any(|known| known.code == code && known.what == what)
+    }
+
+    /// Whether the configuration is refused.
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// All errors, as the outcome of the phase.
+    pub fn into_error(self) -> anyhow::Error {
+        Diagnostics(self.errors).into()
+    }
+}
+
+/// Whether a person would read the same.
+fn is_same(a: &Diagnostic, b: &Diagnostic) -> bool {
+    (a.code, &a.what, &a.place, &a.why) == (b.code, &b.what, &b.place, &b.why)
+}
+
+/// A probe that failed itself.
+pub fn not_checked(what: &str, why: &str) -> Diagnostic {
+    Diagnostic::warning("not-checked", format!("Could not check {what}"))
+        .because(why)
+        .remedy("Nothing was found wrong, because nothing was seen. Look at it yourself if it matters here.")
+}

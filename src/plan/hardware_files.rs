@@ -1,0 +1,189 @@
+//! This machine's hardware-configuration.nix, and what is beside it, in the snapshot.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::job::Job;
+use crate::diagnostic::Diagnostic;
+use crate::live::machine::{self, Machine};
+use crate::live::mounts;
+use crate::live::placement::Placement;
+use crate::live::target::Target;
+use crate::process::Invocation;
+use crate::tree::attributes::without;
+use crate::tree::{import, subvolumes};
+
+/// Puts the target's hardware configuration to `path` in the snapshot: byte for byte, or with one marked line more where the
+/// machine needs a machine.nix, which is then put beside it. `machine` is what is known of it besides. Gives whether
+/// nixos-generate-config wrote it for this run.
+pub(super) fn put(job: &Job<'_>, machine: &Machine, snapshot: &Path, path: &Path) -> Result<bool> {
+    let file = snapshot.join(path);
+    let what = || format!("Failed to put the hardware configuration to {}", path.display());
+    let folder = file.parent().unwrap_or(snapshot);
+    fs::create_dir_all(folder).with_context(what)?;
+    let real = fs::canonicalize(folder).with_context(what)?;
+    if !real.starts_with(fs::canonicalize(snapshot).with_context(what)?) {
+        return Err(Diagnostic::error(
+            "hardware-path",
+            format!("{} leads out of the configuration", path.display()),
+        )
+        .because("One of its folders is a link to somewhere else.")
+        .remedy("Name another place with --hardware-config.")
+        .into());
+    }
+    // A link there is replaced, not followed.
+    remove(&file).with_context(what)?;
+    let existing = existing(job, machine)?;
+    let text = match &existing {
+        Some(existing) => fs::read_to_string(existing).with_context(what)?,
+        None => generate(job, machine)?,
+    };
+    let text = put_machine(job, machine, folder, path, existing.as_deref(), text)?;
+    fs::write(&file, text).with_context(what)?;
+    let Some(existing) = existing else { return Ok(true) };
+    let meta = fs::metadata(&existing).with_context(what)?;
+    fs::set_permissions(&file, meta.permissions()).with_context(what)?;
+    fs::File::open(&file)
+        .and_then(|copy| copy.set_modified(meta.modified()?))
+        .with_context(what)?;
+    Ok(false)
+}
+
+/// Takes `attributes` out of what [`put`] put into the snapshot.
+pub(super) fn leave_out(snapshot: &Path, files: &[PathBuf], attributes: &[Vec<String>]) -> Result<()> {
+    for file in files.iter().map(|file| snapshot.join(file)) {
+        let what = || format!("Failed to change {}", file.display());
+        let text = fs::read_to_string(&file).with_context(what)?;
+        let rest = without(&text, attributes);
+        if rest != text {
+            fs::write(&file, rest).with_context(what)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove(file: &Path) -> std::io::Result<()> {
+    if file.symlink_metadata().is_ok() {
+        fs::remove_file(file)?;
+    }
+    Ok(())
+}
+
+/// This machine's file where an earlier run of this program, or nixos-generate-config, put it.
+pub(super) fn existing(job: &Job<'_>, machine: &Machine) -> Result<Option<PathBuf>> {
+    if machine.before_partitioning {
+        return Ok(None);
+    }
+    let target: &Target = &job.target;
+    let placed = Placement::load(target)?.map(|placement| target.etc_nixos().join(placement.hardware));
+    let mut known = placed.into_iter().chain([target.generated_hardware()]);
+    Ok(known.find(|path| path.is_file()))
+}
+
+fn generate(job: &Job<'_>, machine: &Machine) -> Result<String> {
+    let invocation = Invocation::new("nixos-generate-config").arg("--show-hardware-config");
+    let invocation = if machine.before_partitioning {
+        job.report
+            .note("The disk is not partitioned yet: asking nixos-generate-config for the rest of the hardware.");
+        invocation.arg("--no-filesystems")
+    } else {
+        job.report
+            .note("The target has no hardware configuration yet: asking nixos-generate-config.");
+        start_swap(job)?;
+        invocation.arg("--root").arg(job.target.root())
+    };
+    let mut text = job.runner.output(&invocation)?;
+    text.push('\n');
+    Ok(subvolumes::correct(&text, |at| {
+        let mounted = mounts::at(&job.target.inside(at))?;
+        Some(mounted.subvolume()?.trim_start_matches('/').to_owned()).filter(|name| !name.is_empty())
+    }))
+}
+
+/// Starts the swap partitions that are not in use: nixos-generate-config (24.05) writes only those that are. Calamares' mount
+/// job starts them (3.3.14), and goes on when it cannot.
+fn start_swap(job: &Job<'_>) -> Result<()> {
+    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    for device in &job.machine.swap {
+        let real = fs::canonicalize(device).unwrap_or_else(|_| device.clone());
+        if swaps.lines().any(|line| line.split(' ').next() == real.to_str()) {
+            continue;
+        }
+        let finished = job.runner.run(&Invocation::new("swapon").arg(device), &mut |_, _| {})?;
+        if let Err(error) = finished.success() {
+            let problem = Diagnostic::warning(
+                "swap-off",
+                format!("The swap partition {} cannot be used", device.display()),
+            )
+            .because(
+                "The installed system will not use it: what nixos-generate-config does not see in use it leaves out.",
+            )
+            .remedy("Add it to `swapDevices` after the installation.")
+            .raw(format!("{error:#}"));
+            job.report.problem(&problem);
+        }
+    }
+    Ok(())
+}
+
+/// Puts machine.nix into `folder`: what the graphical installer knows now, or what an earlier run put beside `existing`.
+/// Gives the hardware configuration, which then imports it.
+fn put_machine(
+    job: &Job<'_>,
+    machine: &Machine,
+    folder: &Path,
+    path: &Path,
+    existing: Option<&Path>,
+    text: String,
+) -> Result<String> {
+    let imported = import::added(&text).map(str::to_owned);
+    let module = match (machine.nix(), &imported, existing) {
+        (Some(module), _, _) => module,
+        (None, Some(name), Some(existing)) => {
+            let beside = existing.with_file_name(name);
+            fs::read_to_string(&beside).with_context(|| format!("Failed to read {}", beside.display()))?
+        }
+        (None, _, _) => return Ok(text),
+    };
+    let name = imported.as_deref().unwrap_or_else(|| free_name(folder));
+    let file = folder.join(name);
+    let what = || format!("Failed to write {}", path.with_file_name(name).display());
+    remove(&file).with_context(what)?;
+    fs::write(&file, module).with_context(what)?;
+    if imported.is_some() {
+        return Ok(text);
+    }
+    if !machine.before_partitioning {
+        job.report.note(&format!(
+            "Beside it: {name}, with what only the graphical installer knows of this machine."
+        ));
+    }
+    import::add(&text, name).ok_or_else(|| {
+        Diagnostic::error(
+            "hardware-shape",
+            format!("{} is no module that can import {name}", path.display()),
+        )
+        .because("It is not an attribute set, as nixos-generate-config writes it.")
+        .remedy("Remove it from the target; it is then generated anew.")
+        .into()
+    })
+}
+
+/// What [`put`] put into the snapshot for the file at `path`: it, and the machine.nix that it imports.
+pub fn files(snapshot: &Path, path: &Path) -> Result<Vec<PathBuf>> {
+    let file = snapshot.join(path);
+    let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
+    let beside = import::added(&text).map(|name| path.with_file_name(name));
+    Ok(std::iter::once(path.to_owned()).chain(beside).collect())
+}
+
+/// The user's own file of that name stays.
+fn free_name(folder: &Path) -> &'static str {
+    if folder.join(machine::FILE_NAME).symlink_metadata().is_ok() {
+        machine::OTHER_FILE_NAME
+    } else {
+        machine::FILE_NAME
+    }
+}

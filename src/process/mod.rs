@@ -1,0 +1,307 @@
+//! The one place that starts programs.
+
+mod invocation;
+#[cfg(test)]
+mod process_tests;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::diagnostic::Diagnostic;
+use crate::interrupt::{Interrupt, Interrupted};
+pub use invocation::{Invocation, shell_word};
+
+/// Which of a program's two outputs a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// What was run, as typed.
+    pub line: String,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// All of its stdout, byte for byte.
+    pub stdout: Vec<u8>,
+    /// Its last words on both outputs, in the order in which they arrived (at most [`TAIL_LINES`]).
+    pub tail: Vec<String>,
+}
+
+/// How many lines of a program's output are kept for an error.
+pub const TAIL_LINES: usize = 400;
+
+impl Finished {
+    /// The program's stdout as text without the final newline.
+    ///
+    /// # Errors
+    /// When it is not UTF-8.
+    pub fn text(&self) -> Result<&str> {
+        let text = std::str::from_utf8(&self.stdout)
+            .with_context(|| format!("`{}` printed something that is not UTF-8", self.line))?;
+        Ok(text.trim_end_matches('\n'))
+    }
+
+    /// The program itself when it succeeded; an error with its command line and last words when not.
+    ///
+    /// # Errors
+    /// A [`Diagnostic`] `program-failed` when the exit code is not 0.
+    pub fn success(self) -> Result<Self> {
+        if self.status.success() {
+            return Ok(self);
+        }
+        let how = match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => format!("ended with exit code {code}"),
+            (None, Some(signal)) => format!("was ended by signal {signal}"),
+            (None, None) => "ended".to_owned(),
+        };
+        Err(Diagnostic::error("program-failed", format!("`{}` {how}", self.line))
+            .raw(self.tail.join("\n"))
+            .into())
+    }
+}
+
+/// Starts programs: with one environment for all, each in a process group of its own, ended when the run is.
+pub struct Runner {
+    env: Vec<(OsString, OsString)>,
+    interrupt: Interrupt,
+    /// Given to each program as its stdin (it reads as empty), so that a lock on the file is held as long as any of
+    /// them lives, even when this process was killed.
+    stdin: Option<File>,
+}
+
+/// How long a program that was asked to end may take before it is killed.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How many store paths one call is given: a command line holds about two million bytes, and a path is some seventy.
+pub const PATHS_A_CALL: usize = 10_000;
+
+enum Message {
+    Line(Stream, Vec<u8>),
+    Closed,
+}
+
+impl Runner {
+    /// A runner whose programs see `env` and nothing else, and end when `interrupt` is raised.
+    #[must_use]
+    pub fn new(env: Vec<(OsString, OsString)>, interrupt: Interrupt) -> Self {
+        Self {
+            env,
+            interrupt,
+            stdin: None,
+        }
+    }
+
+    /// Makes `file` the stdin of all programs that are not handed bytes.
+    pub fn share_lock(&mut self, file: File) {
+        self.stdin = Some(file);
+    }
+
+    /// The flag that ends programs.
+    #[must_use]
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    /// Runs `invocation` to its end and hands each line of its output to `on_line` as it comes.
+    ///
+    /// # Errors
+    /// When the program cannot be started (a [`Diagnostic`] `program-missing` that names it where it does not exist), or
+    /// with [`Interrupted`] when the flag was raised meanwhile. A bad exit code is no error here:
+    /// see [`Finished::success`].
+    pub fn run(&self, invocation: &Invocation, on_line: &mut dyn FnMut(Stream, &str)) -> Result<Finished> {
+        self.interrupt.check()?;
+        let line = invocation.line();
+        log::debug!("$ {line}");
+        let began = Instant::now();
+        let mut child = self.spawn(invocation)?;
+        let (sender, receiver) = channel();
+        if let (Some(mut stdin), Some(bytes)) = (child.stdin.take(), invocation.stdin.clone()) {
+            // A program that does not read its input to the end has its reasons, and its exit code says them.
+            thread::spawn(move || drop(stdin.write_all(&bytes)));
+        }
+        read_lines(child.stdout.take(), Stream::Stdout, sender.clone());
+        read_lines(child.stderr.take(), Stream::Stderr, sender);
+        let mut finished = Finished {
+            line,
+            status: ExitStatus::default(),
+            stdout: Vec::new(),
+            tail: Vec::new(),
+        };
+        let outcome = self.follow(&receiver, invocation, &mut finished, on_line);
+        if outcome.is_err() {
+            end(&mut child);
+        }
+        finished.status = child.wait().context("Failed to wait for a program")?;
+        let seconds = began.elapsed().as_secs_f64();
+        log::debug!("  ended after {seconds:.3} s: {}", finished.status);
+        outcome?;
+        // A signal sent to the whole session ends the program before this process looks at its flag.
+        if !finished.status.success() {
+            self.interrupt.check()?;
+        }
+        Ok(finished)
+    }
+
+    /// Runs `invocation` and gives its stdout as text, without a final newline.
+    ///
+    /// # Errors
+    /// As [`Runner::run`] and [`Finished::success`].
+    pub fn output(&self, invocation: &Invocation) -> Result<String> {
+        let finished = self.run(invocation, &mut |_, _| {})?.success()?;
+        Ok(finished.text()?.to_owned())
+    }
+
+    /// What `invocation` says of `paths`, line by line; as many are asked for at a time as a command line holds.
+    ///
+    /// # Errors
+    /// As [`Runner::output`].
+    pub fn output_of(&self, invocation: &Invocation, paths: &[&str]) -> Result<String> {
+        let mut text = String::new();
+        for chunk in paths.chunks(PATHS_A_CALL) {
+            let part = self.output(&invocation.clone().args(chunk.iter().copied()).long())?;
+            text.extend(part.lines().flat_map(|line| [line, "\n"]));
+        }
+        Ok(text)
+    }
+
+    fn spawn(&self, invocation: &Invocation) -> Result<Child> {
+        let stdin = match (&invocation.stdin, &self.stdin) {
+            (Some(_), _) => Stdio::piped(),
+            (None, Some(file)) => file.try_clone().context("Failed to share the lock")?.into(),
+            (None, None) => Stdio::null(),
+        };
+        let mut command = std::process::Command::new(self.find(&invocation.program));
+        command
+            .args(&invocation.args)
+            .env_clear()
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Its own group: Ctrl-C reaches this process alone, which then ends the whole group in order.
+            .process_group(0);
+        command.spawn().map_err(|error| {
+            let name = invocation.program.to_string_lossy();
+            let problem = if error.kind() == ErrorKind::NotFound {
+                Diagnostic::error("program-missing", format!("The program `{name}` is not on this system"))
+                    .because(format!("It is needed for: {}", invocation.line()))
+                    .remedy("Run this where Nix is installed; all that installs a system is on a NixOS live system.")
+            } else {
+                Diagnostic::error(
+                    "program-missing",
+                    format!("The program `{name}` cannot be started: {error}"),
+                )
+            };
+            problem.into()
+        })
+    }
+
+    /// Looks `program` up in the PATH that programs get, not in this process's own.
+    fn find(&self, program: &OsStr) -> PathBuf {
+        let path = self.env.iter().find(|(name, _)| name == "PATH");
+        let folders = path.map(|(_, value)| std::env::split_paths(value).collect::<Vec<_>>());
+        folders
+            .unwrap_or_default()
+            .into_iter()
+            .map(|folder| folder.join(program))
+            .find(|candidate| candidate.is_file())
+            .unwrap_or_else(|| PathBuf::from(program))
+    }
+
+    fn follow(
+        &self,
+        receiver: &Receiver<Message>,
+        invocation: &Invocation,
+        finished: &mut Finished,
+        on_line: &mut dyn FnMut(Stream, &str),
+    ) -> Result<()> {
+        let mut open = 2;
+        while open > 0 {
+            if self.interrupt.is_raised() {
+                return Err(Interrupted.into());
+            }
+            match receiver.recv_timeout(Duration::from_millis(100)) {
+                Ok(Message::Line(stream, bytes)) => {
+                    let text = String::from_utf8_lossy(&bytes);
+                    let text = text.trim_end_matches(['\n', '\r']);
+                    on_line(stream, text);
+                    if stream == Stream::Stdout {
+                        finished.stdout.extend_from_slice(&bytes);
+                    }
+                    if stream == Stream::Stderr && text.starts_with("@nix ") {
+                        // For programs; what it says in words is logged by who reads it.
+                        log::trace!("  | {text}");
+                    } else if stream == Stream::Stderr || !invocation.quiet {
+                        log::debug!("  | {text}");
+                        keep_last(&mut finished.tail, text);
+                    }
+                }
+                Ok(Message::Closed) => open -= 1,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn keep_last(tail: &mut Vec<String>, text: &str) {
+    // Dropping a quarter at once keeps this linear.
+    if tail.len() >= TAIL_LINES {
+        tail.drain(..TAIL_LINES / 4);
+    }
+    tail.push(text.to_owned());
+}
+
+fn read_lines(source: Option<impl Read + Send + 'static>, stream: Stream, sender: Sender<Message>) {
+    thread::spawn(move || {
+        if let Some(source) = source {
+            let mut reader = BufReader::new(source);
+            loop {
+                let mut line = Vec::new();
+                // An error on a pipe is its end.
+                if reader.read_until(b'\n', &mut line).unwrap_or(0) == 0 {
+                    break;
+                }
+                if sender.send(Message::Line(stream, line)).is_err() {
+                    return;
+                }
+            }
+        }
+        drop(sender.send(Message::Closed));
+    });
+}
+
+/// Asks the child's process group to end, and kills it if it does not in time.
+fn end(child: &mut Child) {
+    let Ok(group) = i32::try_from(child.id()).map(Pid::from_raw) else {
+        return;
+    };
+    // Errors mean that it has ended already.
+    let _ = killpg(group, Signal::SIGTERM);
+    let asked = Instant::now();
+    while asked.elapsed() < GRACE {
+        if !matches!(child.try_wait(), Ok(None)) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let _ = killpg(group, Signal::SIGKILL);
+}

@@ -1,0 +1,172 @@
+//! What the user is told: one stream of events, shown by one of three faces and kept in the log.
+
+mod event;
+mod meter;
+mod renderer;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+pub use event::{Event, Phase, Unit};
+pub use renderer::{Format, Renderer, bytes, printable};
+
+use crate::diagnostic::Diagnostic;
+use meter::Meter;
+
+/// The one channel to the user. Shared by reference, from any thread.
+pub struct Reporter {
+    state: Mutex<State>,
+}
+
+struct State {
+    renderer: Box<dyn Renderer>,
+    meter: Meter,
+    last_progress: Option<Instant>,
+    /// What it said was done, to do and being worked on.
+    last_said: (u64, u64, String),
+}
+
+/// Progress events of what comes by the thousand, closer together than this, are dropped, so that no renderer drowns.
+const MIN_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
+
+impl Reporter {
+    /// A report that is shown by `renderer`.
+    #[must_use]
+    pub fn new(renderer: Box<dyn Renderer>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                renderer,
+                meter: Meter::new(Instant::now()),
+                last_progress: None,
+                last_said: (0, 0, String::new()),
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere must not silence the report: the state is always whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins `phase`. The part of the whole that is still left is shared out anew by the phases' costs.
+    pub fn phase(&self, phase: Phase) {
+        log::info!("phase: {}", phase.title());
+        let mut state = self.state();
+        state.meter.begin(phase, Instant::now());
+        state.last_progress = None;
+        state.last_said = (0, 0, String::new());
+        let fraction = state.meter.fraction();
+        state.renderer.show(&Event::Phase { phase, fraction });
+    }
+
+    /// The phase that runs: what a failure is a failure of.
+    #[must_use]
+    pub fn current_phase(&self) -> Phase {
+        self.state().meter.phase()
+    }
+
+    /// Says what `phase` is expected to cost, in seconds, once more is known than the built-in guess.
+    pub fn expect(&self, phase: Phase, seconds: f64) {
+        self.state().meter.expect(phase, seconds);
+    }
+
+    /// Says how far the current phase is: `done` of `total`, and what is being worked on.
+    pub fn progress(&self, done: u64, total: u64, unit: Unit, item: &str) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.meter.advance(done, total);
+        let finished = total > 0 && done >= total;
+        let early = state.last_progress.is_some_and(|last| now - last < MIN_INTERVAL);
+        // After a build or a step there may be nothing to tell for minutes: none of them is dropped.
+        let many = matches!(unit, Unit::Bytes | Unit::Evaluated);
+        let said = &state.last_said;
+        let same = (said.0, said.1, said.2.as_str()) == (done, total, item);
+        if same || (early && many && !finished) {
+            return;
+        }
+        state.last_progress = Some(now);
+        state.last_said = (done, total, item.to_owned());
+        let event = Event::Progress {
+            phase: state.meter.phase(),
+            fraction: state.meter.fraction(),
+            done,
+            total,
+            unit,
+            item,
+            per_second: state.meter.pace(done, now),
+            // Only bytes have a pace: an evaluation has no total, and one build is not like another. An estimate would stand
+            // there, and be wrong, as long as one runs.
+            eta_seconds: state.meter.eta(now).filter(|_| unit == Unit::Bytes),
+        };
+        state.renderer.show(&event);
+    }
+
+    /// Tells the user something in one plain line.
+    pub fn note(&self, text: &str) {
+        log::info!("{text}");
+        self.state().renderer.show(&Event::Log { text });
+    }
+
+    /// Shows a problem.
+    pub fn problem(&self, problem: &Diagnostic) {
+        log::info!("{:?}: {problem}", problem.severity);
+        self.state().renderer.show(&Event::Problem { problem });
+    }
+
+    /// Says what an error dialog shows.
+    pub fn failure(&self, title: &str, details: &str) {
+        self.state().renderer.show(&Event::Failure { title, details });
+    }
+
+    /// Says how it ended. `exit_code` is 0 on success; `text` is one line.
+    pub fn done(&self, exit_code: u8, text: &str) {
+        log::info!("done ({exit_code}): {text}");
+        let mut state = self.state();
+        if exit_code == 0 {
+            state.meter.finish();
+        }
+        let fraction = state.meter.fraction();
+        state.renderer.show(&Event::Done {
+            exit_code,
+            text,
+            fraction,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// Keeps what was done and what was being worked on.
+    struct Kept(Arc<Mutex<Vec<String>>>);
+
+    impl Renderer for Kept {
+        fn show(&mut self, event: &Event<'_>) {
+            if let Event::Progress { done, item, .. } = event {
+                self.0.lock().unwrap().push(format!("{done} {item}"));
+            }
+        }
+    }
+
+    fn told(unit: Unit) -> Vec<String> {
+        let kept = Arc::default();
+        let report = Reporter::new(Box::new(Kept(Arc::clone(&kept))));
+        for (done, item) in [(0, "a"), (1, "a"), (1, "a"), (1, "b"), (2, "b"), (3, "b")] {
+            report.progress(done, 3, unit, item);
+        }
+        kept.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn no_build_is_left_out_and_nothing_is_told_twice() {
+        assert_eq!(told(Unit::Derivations), ["0 a", "1 a", "1 b", "2 b", "3 b"]);
+    }
+
+    #[test]
+    fn of_many_bytes_the_first_and_the_last_are_told() {
+        assert_eq!(told(Unit::Bytes), ["0 a", "3 b"]);
+    }
+}

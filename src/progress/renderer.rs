@@ -1,0 +1,347 @@
+//! The three faces of the event stream: a bar on a terminal, plain lines, JSON lines.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::event::{Event, Unit};
+use crate::diagnostic::Severity;
+
+/// Shows events.
+pub trait Renderer: Send {
+    /// Shows one event.
+    fn show(&mut self, event: &Event<'_>);
+}
+
+/// Which renderer the user asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// A bar with an estimate of the time left when stderr is a terminal that can redraw a line, plain lines otherwise.
+    #[default]
+    Auto,
+    /// One line a change, for logs.
+    Plain,
+    /// One JSON object a line on stdout; everything else goes to stderr.
+    Json,
+}
+
+impl Format {
+    /// Makes the renderer. Colours and the bar appear only where a terminal is.
+    #[must_use]
+    pub fn renderer(self) -> Box<dyn Renderer> {
+        let bar = if self == Self::Auto { Bar::new() } else { None };
+        match (self, bar) {
+            (Self::Json, _) => Box::new(Json { out: io::stdout() }),
+            (_, Some(bar)) => Box::new(bar),
+            (_, None) => Box::new(Plain {
+                out: io::stderr(),
+                last_percent: None,
+            }),
+        }
+    }
+}
+
+/// The version of the JSON form; raised when a field changes its meaning or goes away.
+const JSON_VERSION: u32 = 1;
+
+struct Json<W> {
+    out: W,
+}
+
+#[derive(Serialize)]
+struct Versioned<'a> {
+    version: u32,
+    #[serde(flatten)]
+    event: &'a Event<'a>,
+    /// What a person reads, for events that have no text of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+impl<W: Write + Send> Renderer for Json<W> {
+    fn show(&mut self, event: &Event<'_>) {
+        let line = serde_json::to_string(&Versioned {
+            version: JSON_VERSION,
+            event,
+            text: match event {
+                Event::Phase { phase, .. } => Some(phase.title().to_owned()),
+                Event::Progress { .. } => Some(amount(event)),
+                Event::Problem { problem } => Some(problem.to_string()),
+                Event::Log { .. } | Event::Failure { .. } | Event::Done { .. } => None,
+            },
+        });
+        match line {
+            // A reader that went away is noticed elsewhere; an event has nowhere else to go.
+            Ok(line) => drop(writeln!(self.out, "{line}").and_then(|()| self.out.flush())),
+            Err(error) => log::error!("Failed to write an event as JSON: {error}"),
+        }
+    }
+}
+
+struct Plain<W> {
+    out: W,
+    last_percent: Option<u64>,
+}
+
+impl<W: Write + Send> Renderer for Plain<W> {
+    fn show(&mut self, event: &Event<'_>) {
+        let line = match event {
+            Event::Phase { phase, fraction } => {
+                self.last_percent = None;
+                format!("[{:3}%] {}", percent(*fraction), phase.title())
+            }
+            Event::Progress { fraction, .. } => {
+                // A line a per cent is enough for a log.
+                let now = percent(*fraction);
+                if self.last_percent.is_some_and(|last| last >= now) {
+                    return;
+                }
+                self.last_percent = Some(now);
+                format!("[{now:3}%]   {}", detail(event))
+            }
+            Event::Log { text } => format!("       {text}"),
+            Event::Problem { problem } => format!("{}{problem}", heading(problem.severity)),
+            Event::Failure { .. } => return,
+            Event::Done { text, .. } => (*text).to_owned(),
+        };
+        drop(writeln!(self.out, "{}", printable(&line)));
+    }
+}
+
+/// Names of files and the words of programs without what a terminal obeys: colours go, other control characters are replaced.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let text = console::strip_ansi_codes(text);
+    text.replace(|char: char| char.is_control() && !"\n\t".contains(char), "\u{fffd}")
+}
+
+struct Bar {
+    bar: ProgressBar,
+    colours: bool,
+}
+
+/// The bar's resolution: it is drawn from a fraction.
+const TICKS: u32 = 10_000;
+
+/// Of so many columns the words get more than the bar.
+fn bar_width(columns: u16) -> u16 {
+    (columns / 3).clamp(5, 30)
+}
+
+impl Bar {
+    /// `None` where a bar cannot be drawn: stderr is no terminal, or TERM is `dumb` or unset. indicatif then writes
+    /// nothing at all, not even the lines that are printed above the bar.
+    fn new() -> Option<Self> {
+        let stderr = ProgressDrawTarget::stderr();
+        if stderr.is_hidden() {
+            return None;
+        }
+        let bar = ProgressBar::with_draw_target(Some(u64::from(TICKS)), stderr);
+        let width = bar_width(console::Term::stderr().size().1);
+        let style =
+            ProgressStyle::with_template(&format!("{{spinner}} [{{bar:{width}}}] {{percent:>3}}% {{wide_msg}}"))
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars("=> "));
+        // The spinner shows that the program lives while Nix evaluates and nothing can be counted.
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Some(Self {
+            bar,
+            // https://no-color.org: set to anything but nothing.
+            colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        })
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.colours {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn set(&self, fraction: f64) {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 ≤ fraction ≤ 1.
+        self.bar.set_position((fraction * f64::from(TICKS)) as u64);
+    }
+}
+
+impl Renderer for Bar {
+    fn show(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Phase { phase, fraction } => {
+                self.set(*fraction);
+                self.bar.set_message(phase.title());
+                self.bar.println(self.paint("1", phase.title()));
+            }
+            Event::Progress { fraction, .. } => {
+                self.set(*fraction);
+                self.bar.set_message(printable(&detail(event)));
+            }
+            Event::Log { text } => self.bar.println(format!("  {}", printable(text))),
+            Event::Problem { problem } => {
+                let colour = match problem.severity {
+                    Severity::Error => "1;31",
+                    Severity::Warning => "1;33",
+                };
+                let heading = self.paint(colour, heading(problem.severity).trim_end());
+                self.bar
+                    .println(format!("{heading} {}", printable(&problem.to_string())));
+            }
+            Event::Failure { .. } => {}
+            Event::Done {
+                text,
+                fraction,
+                exit_code,
+            } => {
+                self.set(*fraction);
+                self.bar.finish_and_clear();
+                let colour = if *exit_code == 0 { "1;32" } else { "1;31" };
+                // A reader that went away must not end what is done.
+                drop(writeln!(io::stderr(), "{}", self.paint(colour, &printable(text))));
+            }
+        }
+    }
+}
+
+fn heading(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error: ",
+        Severity::Warning => "warning: ",
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 ≤ fraction ≤ 1.
+fn percent(fraction: f64) -> u64 {
+    (fraction * 100.0) as u64
+}
+
+/// What is being done, how far, and how long it will still take, as one line.
+fn detail(event: &Event<'_>) -> String {
+    let Event::Progress { phase, item, .. } = event else {
+        return String::new();
+    };
+    let mut text = phase.title().to_owned();
+    let amount = amount(event);
+    if !amount.is_empty() {
+        text.extend([": ", &amount]);
+    }
+    if !item.is_empty() {
+        text.extend([" (", item, ")"]);
+    }
+    text
+}
+
+/// How far a phase is, at which pace, and how long the whole will still take.
+fn amount(event: &Event<'_>) -> String {
+    let Event::Progress {
+        done,
+        total,
+        unit,
+        per_second,
+        eta_seconds,
+        ..
+    } = event
+    else {
+        return String::new();
+    };
+    let mut parts = Vec::new();
+    match unit {
+        // How much there is to do is not known yet.
+        _ if *total == 0 => {}
+        Unit::Bytes => parts.push(format!("{} of {}", bytes(*done), bytes(*total))),
+        Unit::Derivations => parts.push(format!("{done} of {total} derivations")),
+        Unit::Evaluated => parts.push(format!("{done} files and derivations evaluated")),
+        Unit::Steps => {}
+    }
+    if let (Unit::Bytes, Some(pace)) = (unit, per_second) {
+        parts.push(format!("{}/s", bytes(*pace)));
+    }
+    if let Some(seconds) = eta_seconds {
+        let left = humantime::format_duration(Duration::from_secs(*seconds));
+        parts.push(format!("about {left} left"));
+    }
+    parts.join(", ")
+}
+
+/// A size for people: decimal megabytes, as on a stick's label.
+#[must_use]
+#[allow(clippy::cast_precision_loss)] // One decimal is shown.
+pub fn bytes(count: u64) -> String {
+    match count {
+        0..1_000_000 => format!("{} kB", count.div_ceil(1000)),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
+        _ => format!("{:.2} GB", count as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::Phase;
+    use super::*;
+    use crate::diagnostic::Diagnostic;
+
+    fn progress(fraction: f64, done: u64) -> Event<'static> {
+        Event::Progress {
+            phase: Phase::Copy,
+            fraction,
+            done,
+            total: 2_000_000,
+            unit: Unit::Bytes,
+            item: "hello-2.10",
+            per_second: Some(500_000),
+            eta_seconds: Some(61),
+        }
+    }
+
+    #[test]
+    fn the_json_face_writes_one_versioned_object_a_line() {
+        let mut renderer = Json { out: Vec::new() };
+        renderer.show(&progress(0.5, 1_000_000));
+        renderer.show(&Event::Problem {
+            problem: &Diagnostic::error("syntax", "two\nlines").at("a.nix", Some(1), None),
+        });
+        let text = String::from_utf8(renderer.out).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                r#"{"version":1,"event":"progress","phase":"copy","fraction":0.5,"done":1000000,"total":2000000,"unit":"bytes","item":"hello-2.10","per_second":500000,"eta_seconds":61,"text":"1.0 MB of 2.0 MB, 500 kB/s, about 1m 1s left"}"#,
+                r#"{"version":1,"event":"problem","severity":"error","code":"syntax","what":"two\nlines","place":{"file":"a.nix","line":1},"why":"","remedy":"","raw":"","text":"two\nlines\n  where: a.nix:1"}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_there_is_room_for_words_beside_the_bar() {
+        assert_eq!([0, 20, 40, 80, 200].map(bar_width), [5, 6, 13, 26, 30]);
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_written_to_it() {
+        let mut renderer = Plain {
+            out: Vec::new(),
+            last_percent: None,
+        };
+        let problem = Diagnostic::error("x", "\x1b[31mred\x1b[0m, \x1b]0;title\x07 and \r").at("a\nb", None, None);
+        renderer.show(&Event::Problem { problem: &problem });
+        let text = String::from_utf8(renderer.out).unwrap();
+        assert_eq!(text, "error: red,  and \u{fffd}\n  where: a\u{fffd}b\n");
+    }
+
+    #[test]
+    fn the_plain_face_writes_at_most_one_line_a_per_cent() {
+        let mut renderer = Plain {
+            out: Vec::new(),
+            last_percent: None,
+        };
+        for step in 0..100 {
+            renderer.show(&progress(0.5 + f64::from(step) / 10_000.0, 1_000_000));
+        }
+        assert_eq!(
+            String::from_utf8(renderer.out).unwrap(),
+            "[ 50%]   Copying the system: 1.0 MB of 2.0 MB, 500 kB/s, about 1m 1s left (hello-2.10)\n"
+        );
+    }
+}
