@@ -1,4 +1,4 @@
-//! One finding that a person can act on: what is wrong, where, why, and what to do.
+//! What can be wrong, as types, and all English text about it: what is wrong, where, why, and what to do.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -43,24 +43,102 @@ impl fmt::Display for Place {
     }
 }
 
-/// A finding with its cause and its remedy. It is an error as well, so that a phase can return it.
+/// Declares the areas: each is a file here with an enum of what can be wrong in it, and its English text.
+macro_rules! areas {
+    ($($file:ident::$area:ident),+ $(,)?) => {
+        $(mod $file; pub use $file::$area;)+
+
+        /// What is wrong. Code decides by this type, never by a text.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Problem {
+            $($area($area),)+
+            /// Not a type yet.
+            Untyped,
+        }
+
+        $(impl From<$area> for Diagnostic {
+            fn from(problem: $area) -> Self {
+                let text = problem.text();
+                Self {
+                    severity: text.severity,
+                    code: text.code,
+                    what: text.what,
+                    place: None,
+                    why: text.why,
+                    remedy: text.remedy,
+                    raw: String::new(),
+                    problem: Problem::$area(problem),
+                }
+            }
+        }
+
+        impl From<$area> for anyhow::Error {
+            fn from(problem: $area) -> Self {
+                Diagnostic::from(problem).into()
+            }
+        })+
+    };
+}
+
+areas! {
+    target::TargetProblem,
+}
+
+/// The English text of a problem, as the areas write it.
+struct Text {
+    severity: Severity,
+    code: &'static str,
+    what: String,
+    why: String,
+    remedy: String,
+}
+
+/// An error with a stable `code` in kebab-case, and one sentence without a full stop that says what is wrong.
+fn error(code: &'static str, what: impl Into<String>) -> Text {
+    Text {
+        severity: Severity::Error,
+        code,
+        what: what.into(),
+        why: String::new(),
+        remedy: String::new(),
+    }
+}
+
+impl Text {
+    /// Why it matters, or what caused it.
+    fn because(self, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self { why, ..self }
+    }
+
+    /// What to do now.
+    fn remedy(self, remedy: impl Into<String>) -> Self {
+        let remedy = remedy.into();
+        Self { remedy, ..self }
+    }
+}
+
+/// A problem with its place and its text. It is an error as well, so that a function can return it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// Whether it blocks.
     pub severity: Severity,
     /// A stable identifier for programs, in kebab-case (`flake-lock-incomplete`).
     pub code: &'static str,
-    /// One sentence: what is wrong.
+    /// One sentence without a full stop: what is wrong.
     pub what: String,
-    /// Where it stands, when that is known.
+    /// Where it is, when that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
     /// Why it matters, or what caused it; may be empty.
     pub why: String,
-    /// What to do now.
+    /// What to do now; may be empty.
     pub remedy: String,
-    /// The raw text it was concluded from (a program's words); may be empty.
+    /// The output of a program that it was concluded from; may be empty.
     pub raw: String,
+    /// The same as a type.
+    #[serde(skip)]
+    pub problem: Problem,
 }
 
 impl Diagnostic {
@@ -74,6 +152,7 @@ impl Diagnostic {
             why: String::new(),
             remedy: String::new(),
             raw: String::new(),
+            problem: Problem::Untyped,
         }
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::machine::KEY_FILE;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, TargetProblem};
 use crate::live::mounts;
 use crate::tree::hardware::FILE_NAME;
 use crate::tree::source::INSTALLED;
@@ -151,108 +151,47 @@ impl Target {
     pub fn problems(&self, must_be_mounted: bool) -> Vec<Diagnostic> {
         let root = &self.root;
         let Ok(meta) = fs::metadata(root) else {
-            return vec![
-                Diagnostic::error(
-                    "target-missing",
-                    format!("The target {} does not exist", root.display()),
-                )
-                .remedy(
-                    "Mount the new root file system first (mount /dev/… /mnt), or name its mount point with --target.",
-                ),
-            ];
+            return vec![TargetProblem::Missing { root: root.clone() }.into()];
         };
         if !meta.is_dir() {
-            return vec![Diagnostic::error(
-                "target-no-folder",
-                format!("The target {} is not a folder", root.display()),
-            )];
+            return vec![TargetProblem::NoDirectory { root: root.clone() }.into()];
         }
-        if self.root == Path::new("/") {
-            return vec![
-                Diagnostic::error("target-running", "The target is the system that is running")
-                    .because("A system is installed to another disk than the one that it is installed from.")
-                    .remedy("Mount the new root file system at /mnt and leave --target away. A running NixOS is changed with nixos-rebuild."),
-            ];
+        if root == Path::new("/") {
+            return vec![TargetProblem::Running.into()];
         }
         if must_be_mounted && !self.is_mounted() {
-            return vec![
-                Diagnostic::error(
-                    "target-not-mounted",
-                    format!("Nothing is mounted at {}", root.display()),
-                )
-                .because("What is written there would fill the live system's memory and be gone after a restart.")
-                .remedy("Mount the new root file system there first. If it really is meant: --not-mounted"),
-            ];
+            return vec![TargetProblem::NotMounted { root: root.clone() }.into()];
         }
         let mut problems = file_system(root);
         // nixos-install (nixpkgs 24.05) refuses both of these, after the build.
         if (meta.uid(), meta.gid()) != (0, 0) {
-            problems.push(
-                Diagnostic::error(
-                    "target-owner",
-                    format!("The target {} does not belong to root", root.display()),
-                )
-                .because("nixos-install refuses such a target.")
-                .remedy(format!("chown root:root {}", root.display())),
-            );
+            problems.push(TargetProblem::Owner { root: root.clone() });
         }
-        problems.extend(closed_folders(root));
-        problems.extend(self.etc_nixos_mounted());
-        problems.extend(self.store_link());
-        problems
-    }
-
-    /// As [`Target::new`], below the mount point.
-    fn store_link(&self) -> Option<Diagnostic> {
-        let link = [self.root.join("nix"), self.store()]
-            .into_iter()
-            .find(|path| path.is_symlink())?;
-        Some(
-            Diagnostic::error("target-store-link", format!("{} is a link", link.display()))
-                .because("Nix opens no store whose path has a link in it.")
-                .remedy("Remove the link, and mount what it leads to in its place (mount --bind)."),
-        )
-    }
-
-    /// A mount point cannot be exchanged with the new folder.
-    fn etc_nixos_mounted(&self) -> Option<Diagnostic> {
+        problems.extend(closed_directories(root));
         let etc_nixos = self.etc_nixos();
-        mounts::at(&etc_nixos)?;
-        Some(
-            Diagnostic::error("target-etc-nixos", format!("Something is mounted at {}", etc_nixos.display()))
-                .because("The new configuration is made beside that folder and exchanged with it, which a mount point does not allow.")
-                .remedy(format!(
-                    "umount {}; what is there can be moved to where it belongs after the installation.",
-                    etc_nixos.display()
-                )),
-        )
+        if mounts::at(&etc_nixos).is_some() {
+            problems.push(TargetProblem::EtcNixosMounted { etc_nixos });
+        }
+        let link = [root.join("nix"), self.store()]
+            .into_iter()
+            .find(|path| path.is_symlink());
+        problems.extend(link.map(|link| TargetProblem::StoreLink { link }));
+        problems.into_iter().map(Diagnostic::from).collect()
     }
 }
 
 /// What keeps a system from being installed on the file system at `root`.
-fn file_system(root: &Path) -> Vec<Diagnostic> {
-    let mut problems = Vec::new();
+fn file_system(root: &Path) -> Vec<TargetProblem> {
     let flags = statvfs(root).map_or(FsFlags::empty(), |fs| fs.flags());
+    let kind = mounts::at(root).map(|mount| mount.kind);
+    let root = || root.to_owned();
+    let mut problems = Vec::new();
     if flags.contains(FsFlags::ST_RDONLY) {
-        problems.push(
-            Diagnostic::error(
-                "target-read-only",
-                format!("The file system at {} is mounted read-only", root.display()),
-            )
-            .because("A damaged file system is mounted so, too; `dmesg` says it.")
-            .remedy(format!("mount -o remount,rw {}", root.display())),
-        );
+        problems.push(TargetProblem::ReadOnly { root: root() });
     }
-    problems.extend(mounts::at(root).and_then(|mount| without_links(root, &mount.kind)));
+    problems.extend(kind.and_then(|kind| without_links(root(), kind)));
     if flags.contains(FsFlags::ST_NOEXEC) {
-        problems.push(
-            Diagnostic::error(
-                "target-noexec",
-                format!("The file system at {} is mounted with noexec", root.display()),
-            )
-            .because("The new system's own programs are run there, to activate it and to install its boot loader.")
-            .remedy(format!("mount -o remount,exec {}", root.display())),
-        );
+        problems.push(TargetProblem::NoExec { root: root() });
     }
     problems
 }
@@ -260,45 +199,24 @@ fn file_system(root: &Path) -> Vec<Diagnostic> {
 /// File systems that have neither symbolic links nor owners, as Linux calls them.
 const WITHOUT_LINKS: [&str; 5] = ["vfat", "msdos", "exfat", "ntfs", "ntfs3"];
 
-/// The problem of a root file system of such a kind.
-fn without_links(root: &Path, kind: &str) -> Option<Diagnostic> {
-    WITHOUT_LINKS.contains(&kind).then(|| {
-        let root = root.display();
-        Diagnostic::error(
-            "target-file-system",
-            format!("No system can be installed on {kind}, which is mounted at {root}"),
-        )
-        .because(
-            "It has no symbolic links and no owners. Perhaps the boot partition was mounted in the place of the root.",
-        )
-        .remedy(format!(
-            "Mount the new root file system at {root}, and the boot partition below it, at {root}/boot."
-        ))
-    })
+fn without_links(root: PathBuf, kind: String) -> Option<TargetProblem> {
+    WITHOUT_LINKS
+        .contains(&kind.as_str())
+        .then_some(TargetProblem::FileSystem { root, kind })
 }
 
-/// nixos-install wants the target and all folders above it readable and searchable for everybody. The target itself is
+/// nixos-install wants the target and all directories above it readable and searchable for everybody. The target itself is
 /// given that mode: see [`Target::open`].
-fn closed_folders(root: &Path) -> Vec<Diagnostic> {
-    root.ancestors()
+fn closed_directories(root: &Path) -> impl Iterator<Item = TargetProblem> {
+    let above = root
+        .ancestors()
         .skip(1)
-        .filter(|folder| *folder != Path::new("/"))
-        .filter_map(|folder| {
-            let mode = fs::metadata(folder).ok()?.permissions().mode();
-            (mode & 0o005 != 0o005).then(|| {
-                Diagnostic::error(
-                    "target-mode",
-                    format!(
-                        "The folder {} has mode {:o} and is closed to other users",
-                        folder.display(),
-                        mode & 0o7777
-                    ),
-                )
-                .because("nixos-install refuses it: the system's users could not reach their own root folder.")
-                .remedy(format!("chmod o+rx {}", folder.display()))
-            })
-        })
-        .collect()
+        .filter(|directory| *directory != Path::new("/"));
+    above.filter_map(|directory| {
+        let mode = fs::metadata(directory).ok()?.permissions().mode() & 0o7777;
+        let directory = directory.to_owned();
+        (mode & 0o005 != 0o005).then_some(TargetProblem::Mode { directory, mode })
+    })
 }
 
 #[cfg(test)]
@@ -312,9 +230,10 @@ mod tests {
 
     #[test]
     fn a_boot_partition_in_the_place_of_the_root_is_known_by_its_file_system() {
-        let text = without_links(Path::new("/mnt"), "vfat").unwrap().to_string();
+        let of = |kind: &str| without_links("/mnt".into(), kind.to_owned());
+        let text = Diagnostic::from(of("vfat").unwrap()).to_string();
         assert!(text.contains("the boot partition below it, at /mnt/boot"), "{text}");
-        assert_eq!(without_links(Path::new("/mnt"), "ext4"), None);
+        assert_eq!(of("ext4"), None);
     }
 
     #[test]
@@ -341,11 +260,7 @@ mod tests {
         fs::create_dir(&root).unwrap();
         for mode in [0o700, 0o777, 0o1777] {
             fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();
-            assert!(
-                closed_folders(&root)
-                    .iter()
-                    .all(|problem| !problem.to_string().contains("/mnt"))
-            );
+            assert!(closed_directories(&root).all(|problem| !Diagnostic::from(problem).to_string().contains("/mnt")));
             let target = Target::new(&root);
             assert_eq!(target.open().unwrap(), Some(mode));
             assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o7777, 0o755);
