@@ -1,7 +1,15 @@
-# Both programs from their source, static: `pkgsStatic.callPackage ./nix/package.nix { }`. Needs Rust 1.88.
-{ lib, rustPlatform }:
+# Both programs, built from source and linked statically, with their man pages and shell completions:
+# `pkgsStatic.callPackage ./nix/package.nix { }`. Needs Rust 1.88.
+{
+  lib,
+  rustPlatform,
+  installShellFiles,
+  stdenv,
+}:
 let
   manifest = builtins.fromTOML (builtins.readFile ../Cargo.toml);
+  # The man pages and completions are written by a program that is built with the others.
+  canRun = stdenv.buildPlatform.canExecute stdenv.hostPlatform;
 in
 rustPlatform.buildRustPackage {
   pname = manifest.package.name;
@@ -23,7 +31,22 @@ rustPlatform.buildRustPackage {
     ];
   };
   cargoLock.lockFile = ../Cargo.lock;
-  # The tests need live systems, which the CI of the project makes.
+  nativeBuildInputs = [ installShellFiles ];
+  cargoBuildFlags = [
+    "--bins"
+    "--example=package-docs"
+  ];
+  postBuild = lib.optionalString canRun ''
+    find target -path '*/release/examples/package-docs' -exec {} package-docs \;
+  '';
+  postInstall = lib.optionalString canRun ''
+    installManPage package-docs/*.1
+    for program in $out/bin/*; do
+      name=$(basename "$program")
+      installShellCompletion --bash "package-docs/$name.bash" --fish "package-docs/$name.fish" --zsh "package-docs/_$name"
+    done
+  '';
+  # Most tests need live systems, which `make test` sets up.
   doCheck = false;
   meta = {
     inherit (manifest.package) description;
