@@ -63,7 +63,7 @@
           ] "cargo clippy --offline --workspace --all-targets -- --deny warnings";
           unit-tests = cargo "unit-tests" [
             pkgs.git
-          ] "cargo test --offline --workspace --lib --bins --examples";
+          ] "cargo test --offline";
         }
       );
 
