@@ -1,5 +1,5 @@
 {
-  # The installer replaces this file with the target's own.
+  # The installer replaces this file with the one of the machine.
   imports = [ ./hardware-configuration.nix ];
 
   boot.loader.systemd-boot.enable = true;
@@ -12,5 +12,5 @@
     extraGroups = [ "wheel" ];
   };
 
-  system.stateVersion = "24.05";
+  system.stateVersion = "26.05";
 }

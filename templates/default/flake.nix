@@ -1,7 +1,7 @@
 {
-  description = "A machine, and the installer ISO that makes it without a network";
+  description = "A NixOS machine, and the ISO that installs it without a network";
 
-  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
   inputs.nix-cfg-install.url = "github:nix-cfg-install/nix-cfg-install";
 
   outputs =
@@ -15,7 +15,7 @@
         modules = [ ./configuration.nix ];
       };
 
-      # nix build .#iso
+      # nix build .#iso; nix-cfg-install's docs/iso.md describes the arguments.
       iso = nix-cfg-install.lib.mkOfflineIso {
         flake = self;
         configuration = ./.;

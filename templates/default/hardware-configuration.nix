@@ -1,4 +1,4 @@
-# The machine on which the ISO was made. The installer replaces this file with the target's own.
+# A placeholder, with which the flake evaluates. The installer replaces this file with the one of the machine.
 { lib, modulesPath, ... }:
 {
   imports = [ (modulesPath + "/installer/scan/not-detected.nix") ];

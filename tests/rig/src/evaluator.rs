@@ -114,7 +114,7 @@ impl Evaluator {
                 "locked": { "type": "path", "path": project.path, "narHash": project.narhash },
                 "original": { "type": "github", "owner": "nix-cfg-install", "repo": "nix-cfg-install" },
             });
-            nodes["nixpkgs_2"] = nixpkgs("nixos-unstable");
+            nodes["nixpkgs_2"] = nixpkgs("nixos-26.05");
         }
         let lock = json!({ "version": 7, "root": "root", "nodes": nodes });
         fs::write(folder.join("flake.lock"), lock.to_string()).unwrap();
