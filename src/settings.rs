@@ -127,7 +127,7 @@ fn unknown_key(text: &str, path: &Path, key: &str) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::feature::{Feature, Kind};
+    use crate::tree::feature::{Feature, FeatureKind};
 
     fn parse(text: &str) -> Result<Settings> {
         Settings::parse(text, Path::new("s.yaml"))
@@ -154,7 +154,7 @@ mod tests {
                 no_bootloader: true,
                 not_covered: vec![NotCovered {
                     feature: Feature {
-                        kind: Kind::Filesystem,
+                        kind: FeatureKind::Filesystem,
                         name: "zfs".into(),
                     },
                     reason: "no room".into(),

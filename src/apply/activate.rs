@@ -10,7 +10,7 @@ use crate::nix::explain::{UNKNOWN, explain};
 use crate::plan::job::Job;
 use crate::process::{Invocation, Stream};
 use crate::progress::Unit;
-use crate::tree::source::Kind;
+use crate::tree::source::ConfigKind;
 
 /// What nixos-install says when it begins a step (nixpkgs 24.05 and 2026, nixos-install.sh).
 const STEPS: [&str; 3] = [
@@ -23,7 +23,7 @@ const STEPS: [&str; 3] = [
 ///
 /// # Errors
 /// A [`Diagnostic`] with everything that it said, on both outputs.
-pub fn activate(job: &Job<'_>, kind: Kind, system: &Path) -> Result<()> {
+pub fn activate(job: &Job<'_>, kind: ConfigKind, system: &Path) -> Result<()> {
     let mut invocation = Invocation::new("nixos-install").arg("--root").arg(job.target.root());
     invocation = invocation.arg("--system").arg(system).arg("--no-root-passwd");
     if job.no_bootloader {
@@ -31,8 +31,8 @@ pub fn activate(job: &Job<'_>, kind: Kind, system: &Path) -> Result<()> {
     }
     invocation = match kind {
         // A flake brings its own nixpkgs.
-        Kind::Flake => invocation.arg("--no-channel-copy"),
-        Kind::Channel => match job.channels.for_target() {
+        ConfigKind::Flake => invocation.arg("--no-channel-copy"),
+        ConfigKind::Channel => match job.channels.for_target() {
             Some(channels) => invocation.arg("--channel").arg(channels),
             None => invocation,
         },

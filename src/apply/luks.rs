@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::diagnostic::Diagnostic;
-use crate::live::machine::Luks;
+use crate::live::installer_facts::Luks;
 use crate::plan::job::Job;
 use crate::process::{Invocation, Runner};
 

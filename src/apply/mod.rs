@@ -18,7 +18,7 @@ use crate::plan::hardware_files;
 use crate::plan::job::{Job, beside, image_of};
 use crate::plan::prove;
 use crate::progress::Phase;
-use crate::tree::source::Kind;
+use crate::tree::source::ConfigKind;
 use place::Placed;
 
 /// The time as it is used in names: `2026-11-23T16-04-05Z`.
@@ -44,7 +44,7 @@ pub fn install(job: &Job<'_>) -> Result<()> {
         ));
     }
     luks::enroll(job)?;
-    if source.kind == Kind::Flake {
+    if source.kind == ConfigKind::Flake {
         let files = hardware_files::files(checked.snapshot.path(), &checked.hardware.path)?;
         git_index::track(job, checked.snapshot.path(), &files)?;
     }

@@ -13,10 +13,10 @@ use super::disk::require_room;
 use crate::diagnostic::Diagnostics;
 use crate::files::{remove, sync};
 use crate::interrupt::Interrupt;
-use crate::live::placement::{Placement, Swap};
+use crate::live::placement::{Exchange, Placement};
 use crate::live::target::Target;
 use crate::store::room::Grain;
-use crate::tree::snapshot::{Copier, nothing};
+use crate::tree::snapshot::Copier;
 
 /// What came of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub fn place(target: &Target, snapshot: &Path, hardware: &Path, stamp: &str, int
     }
     let before = target.etc_nixos_before(stamp);
     let swapped = stage(target, snapshot, interrupt).and_then(|inode| {
-        let swap = Some(Swap {
+        let swap = Some(Exchange {
             inode,
             before: before.clone(),
         });
@@ -63,7 +63,7 @@ fn stage(target: &Target, snapshot: &Path, interrupt: &Interrupt) -> Result<u64>
     let copier = Copier {
         owners: None,
         interrupt,
-        leave_out: nothing,
+        exclude: None,
     };
     let problems = copier.copy(&File::open(snapshot)?.into(), &staging)?.problems;
     if !problems.is_empty() {
@@ -101,7 +101,7 @@ fn finish_earlier(target: &Target) -> Result<Option<PathBuf>> {
         return Ok(None);
     };
     let kept = match placement.swap.take() {
-        Some(Swap { inode, before }) => {
+        Some(Exchange { inode, before }) => {
             let staged = is_inode(&staging, inode);
             if staged && !exists(&target.etc_nixos()) && exists(&before) {
                 let what = || format!("Failed to put {} back", before.display());
@@ -216,7 +216,7 @@ mod tests {
 
     /// Writes down that `inode` is swapped in, as a run that is killed then.
     fn begun(target: &Target, inode: u64) {
-        let swap = Some(Swap {
+        let swap = Some(Exchange {
             inode,
             before: target.etc_nixos_before("killed"),
         });

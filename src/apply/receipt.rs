@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::files::write_whole;
 use crate::live::target::Target;
 use crate::plan::Checked;
-use crate::tree::source::Kind;
+use crate::tree::source::ConfigKind;
 
 #[derive(Serialize)]
 struct Receipt<'a> {
@@ -36,8 +36,8 @@ pub fn keep(target: &Target, source: &Path, checked: &Checked, system: &Path, fi
         finished,
         source,
         kind: match checked.configuration.kind {
-            Kind::Channel => "channel",
-            Kind::Flake => "flake",
+            ConfigKind::Channel => "channel",
+            ConfigKind::Flake => "flake",
         },
         host: checked.configuration.host.as_deref(),
         hardware: &checked.hardware.path,

@@ -14,11 +14,11 @@ use nix_cfg_install::calamares::globals::Globals;
 use nix_cfg_install::cli::install::{Args, Step};
 use nix_cfg_install::diagnostic::{Diagnostic, Diagnostics};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
-use nix_cfg_install::live::decisions::Choices;
-use nix_cfg_install::live::machine::{BY_ID, GENERATOR_DEFAULTS, Machine};
+use nix_cfg_install::live::decisions::Decisions;
+use nix_cfg_install::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
 use nix_cfg_install::live::resume;
 use nix_cfg_install::live::target::Target;
-use nix_cfg_install::live::target_lock::Lock;
+use nix_cfg_install::live::target_lock::TargetLock;
 use nix_cfg_install::log_file::{LogFile, init_logging};
 use nix_cfg_install::nix::environment::{Channels, environment};
 use nix_cfg_install::nix::explain::{UNKNOWN, explain};
@@ -102,12 +102,12 @@ fn run(args: &Args, globals: &mut Option<Globals>, log: &LogFile, report: &Repor
             .or(setting.map(|path| (path, "the settings")))
     };
     let job = Job {
-        choices: globals.map_or_else(
-            || Choices {
+        decisions: globals.map_or_else(
+            || Decisions {
                 no_boot_loader: machine.no_boot_loader,
-                ..Choices::of_machine(target.root())
+                ..Decisions::of_machine(target.root())
             },
-            |globals| globals.choices(target.root()),
+            |globals| globals.decisions(target.root()),
         ),
         target,
         source: named(args.source.clone(), settings.source),
@@ -145,11 +145,11 @@ fn carry_out(args: &Args, job: &Job<'_>) -> Result<String> {
 }
 
 /// The lock of the target, where it is written to or read at length.
-fn lock(args: &Args, target: &Target, machine: &Machine) -> Result<Option<Lock>> {
+fn lock(args: &Args, target: &Target, machine: &InstallerFacts) -> Result<Option<TargetLock>> {
     if args.check || machine.before_partitioning || !target.root().is_dir() {
         return Ok(None);
     }
-    Lock::take(target).map(Some)
+    TargetLock::take(target).map(Some)
 }
 
 /// Where to install, and what is known of the machine: from Calamares, or from what it began and a person finishes.
@@ -159,11 +159,11 @@ fn target_and_machine(
     named: Option<PathBuf>,
     runner: &Runner,
     report: &Reporter,
-) -> Result<(Target, Machine)> {
+) -> Result<(Target, InstallerFacts)> {
     let looks = args.check || args.verify_store;
     if looks && globals.is_none() && named.is_none() && !Target::new(DEFAULT_TARGET).is_mounted() {
         // A look needs no target.
-        return Ok((Target::new(DEFAULT_TARGET), Machine::before_partitioning()));
+        return Ok((Target::new(DEFAULT_TARGET), InstallerFacts::before_partitioning()));
     }
     let named = named.unwrap_or_else(|| DEFAULT_TARGET.into());
     let defaults = Path::new(GENERATOR_DEFAULTS);

@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::dialog::ByHand;
 use super::keymap;
 use crate::diagnostic::Diagnostic;
-use crate::live::decisions::{Choices, Firmware};
-use crate::live::machine::{ANY_DISK, Luks, Machine};
+use crate::live::decisions::{Decisions, Firmware};
+use crate::live::installer_facts::{ANY_DISK, InstallerFacts, Luks};
 
 /// What is used of it; the rest is ignored.
 #[derive(Debug, Default, Deserialize)]
@@ -133,11 +133,11 @@ impl Globals {
     /// What the person decided, and the machine where it is not in globalStorage. `target` is where the disk is mounted, or
     /// will be.
     #[must_use]
-    pub fn choices(&self, target: &Path) -> Choices {
-        let of_machine = Choices::of_machine(target);
+    pub fn decisions(&self, target: &Path) -> Decisions {
+        let of_machine = Decisions::of_machine(target);
         let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let machine = self.machine();
-        Choices {
+        Decisions {
             firmware: match self.firmware_type.as_str() {
                 "efi" => Firmware::Efi,
                 "bios" => Firmware::Bios,
@@ -157,10 +157,10 @@ impl Globals {
 
     /// What the configuration cannot know of this machine, once its disk is partitioned.
     #[must_use]
-    pub fn machine(&self) -> Machine {
+    pub fn machine(&self) -> InstallerFacts {
         let chosen = |path: &str| (!path.is_empty()).then(|| path.to_owned());
         let disk = self.boot_disk().and_then(chosen);
-        Machine {
+        InstallerFacts {
             no_boot_loader: self.has_no_boot_loader(),
             btrfs_root: self.mounted_at("/").is_some_and(|root| root.fs == "btrfs"),
             latest_kernel: false,
@@ -197,12 +197,12 @@ impl Globals {
 
     /// What can be said of it before: which disk and which partitions will be chosen is not in globalStorage yet.
     #[must_use]
-    pub fn machine_before_partitioning(&self) -> Machine {
-        Machine {
+    pub fn machine_before_partitioning(&self) -> InstallerFacts {
+        InstallerFacts {
             grub_device: self.is_bios().then(|| ANY_DISK.to_owned()),
             before_partitioning: true,
             host: self.host(),
-            ..Machine::default()
+            ..InstallerFacts::default()
         }
     }
 
@@ -289,7 +289,7 @@ mod tests {
         };
         assert_eq!(
             globals.machine(),
-            Machine {
+            InstallerFacts {
                 grub_device: None,
                 no_boot_loader: false,
                 btrfs_root: false,
@@ -314,7 +314,7 @@ mod tests {
     fn an_empty_global_storage_means_that_nothing_is_known() {
         let globals: Globals = serde_json::from_str("{}").unwrap();
         assert_eq!(globals.target(), None);
-        assert_eq!(globals.machine(), Machine::default());
+        assert_eq!(globals.machine(), InstallerFacts::default());
     }
 
     #[test]

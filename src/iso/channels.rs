@@ -128,7 +128,7 @@ fn unusable(name: &str) -> Option<&'static str> {
     let mut letters = name.chars();
     let is_name = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
         && letters.all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter));
-    if lint::ALWAYS.contains(&name) {
+    if lint::ALWAYS_AVAILABLE.contains(&name) {
         Some("the configuration's nixpkgs has that name, and --nixpkgs says which one it is")
     } else if TAKEN.contains(&name) {
         Some("the flake that is written has that name for something else")

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::channels::Channels;
 use crate::nix::literal::string;
-use crate::tree::source::Kind;
+use crate::tree::source::ConfigKind;
 
 /// The folder of the emitted flake that belongs to this program.
 pub const TOOL_FOLDER: &str = "installer";
@@ -37,7 +37,7 @@ const MODULES: [(&str, &str); 13] = [
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// Channel or flake.
-    pub kind: Kind,
+    pub kind: ConfigKind,
     /// A flake's hosts, at least one; none for a channel configuration.
     pub hosts: Vec<String>,
     /// The live system's desktop, by nixpkgs' name.
@@ -100,13 +100,13 @@ pub fn files(request: &Request, helpers: &[(&str, Vec<u8>)]) -> Vec<File> {
 /// The flake: what a person reads first and may edit.
 fn flake(request: &Request) -> String {
     let inputs = match request.kind {
-        Kind::Channel => format!(
+        ConfigKind::Channel => format!(
             "  # The nixpkgs of the installed system, and of the live system that installs it.\n  \
                inputs.nixpkgs.url = {};\n{}",
             string(&request.nixpkgs),
             channel_inputs(&request.channels)
         ),
-        Kind::Flake => format!(
+        ConfigKind::Flake => format!(
             "  # The flake that is installed: its inputs, by its own lock. After a change there: nix flake update config\n  \
                inputs.config.url = \"path:./{TREE_FOLDER}\"; # Needs Nix 2.26 or newer.\n"
         ),
@@ -124,12 +124,12 @@ fn flake(request: &Request) -> String {
         (String::new(), format!("import ./{TOOL_FOLDER} {{ }}"))
     };
     let source = match request.kind {
-        Kind::Channel => format!(
+        ConfigKind::Channel => format!(
             "inherit (inputs) nixpkgs;\n        {}system = {};",
             channel_names(&request.channels),
             string(&request.system)
         ),
-        Kind::Flake => {
+        ConfigKind::Flake => {
             let hosts: Vec<String> = request.hosts.iter().map(|host| string(host)).collect();
             format!(
                 "flake = inputs.config;\n        hosts = [ {} ]; # The first one's nixpkgs makes the live system.",
@@ -222,7 +222,7 @@ fn json_string(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn request(kind: Kind, hosts: &[&str]) -> Request {
+    fn request(kind: ConfigKind, hosts: &[&str]) -> Request {
         Request {
             kind,
             hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn every_variant_of_the_flake_is_valid_nix_and_short() {
-        for kind in [Kind::Channel, Kind::Flake] {
+        for kind in [ConfigKind::Channel, ConfigKind::Flake] {
             for build_helper in [false, true] {
                 let request = Request {
                     build_helper,
@@ -276,14 +276,14 @@ mod tests {
 
     #[test]
     fn the_settings_name_the_only_host_and_are_read_by_the_installer() {
-        let one = text(&request(Kind::Flake, &["no"]), SETTINGS_FILE);
+        let one = text(&request(ConfigKind::Flake, &["no"]), SETTINGS_FILE);
         let read: crate::settings::Settings = serde_yaml::from_str(&one).unwrap();
         assert_eq!(read.host.as_deref(), Some("no"));
         assert_eq!(
             read.hardware_config.as_deref(),
             Some(Path::new("hosts/a/hardware-configuration.nix"))
         );
-        let two = text(&request(Kind::Flake, &["a", "b"]), SETTINGS_FILE);
+        let two = text(&request(ConfigKind::Flake, &["a", "b"]), SETTINGS_FILE);
         let read: crate::settings::Settings = serde_yaml::from_str(&two).unwrap();
         assert_eq!(read.host, None);
     }

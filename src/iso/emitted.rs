@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
 
-use crate::tree::feature::{Feature, Kind};
+use crate::tree::feature::{Feature, FeatureKind};
 
 /// Attributes of a file system or a device, which are covered with it.
 const OF_A_DEVICE: [&str; 4] = ["device", "fsType", "options", "stratis.poolUuid"];
@@ -66,7 +66,7 @@ impl Written {
         };
         let types = types(filesystems).with_context(|| format!("Failed to read {}", filesystems.display()))?;
         features.extend(types.into_iter().map(|name| Feature {
-            kind: Kind::Filesystem,
+            kind: FeatureKind::Filesystem,
             name,
         }));
         Ok(Self { features, unreadable })
@@ -139,7 +139,7 @@ fn emitted(script: &str) -> Result<Vec<Feature>> {
         "swapDevices",
     ] {
         let part = Feature {
-            kind: Kind::Attribute,
+            kind: FeatureKind::Attribute,
             name: name.to_owned(),
         };
         ensure!(found.contains(&part), "{unknown}: it does not write `{name}`");
@@ -157,14 +157,14 @@ fn read(text: &str, found: &mut BTreeSet<Feature>) {
     };
     for attribute in ATTRIBUTE.captures_iter(text) {
         if !OF_A_DEVICE.contains(&&attribute[1]) && !OF_CONFIGURATION.contains(&&attribute[1]) {
-            add(Kind::Attribute, &attribute[1]);
+            add(FeatureKind::Attribute, &attribute[1]);
         }
     }
     for import in IMPORT.captures_iter(text) {
-        add(Kind::Import, &import[1]);
+        add(FeatureKind::Import, &import[1]);
     }
     for package in PACKAGE.find_iter(text) {
-        add(Kind::Package, package.as_str());
+        add(FeatureKind::Package, package.as_str());
     }
 }
 

@@ -9,7 +9,7 @@ use rnix::ast::{self, HasEntry};
 use crate::diagnostic::Diagnostic;
 use crate::tree::flake_lock::plain;
 use crate::tree::nix_files::nix_files;
-use crate::tree::source::FLAKE;
+use crate::tree::source::FLAKE_NIX;
 
 /// The hosts to put on the ISO: `wanted`, or the only one that the flake names.
 ///
@@ -19,7 +19,7 @@ pub fn choose(tree: &Path, wanted: &[String]) -> Result<Vec<String>> {
     if !wanted.is_empty() {
         return Ok(wanted.to_vec());
     }
-    let text = fs::read_to_string(tree.join(FLAKE)).with_context(|| format!("Failed to read {FLAKE}"))?;
+    let text = fs::read_to_string(tree.join(FLAKE_NIX)).with_context(|| format!("Failed to read {FLAKE_NIX}"))?;
     let found = named(&text);
     if let [_] = found.as_slice() {
         return Ok(found);
@@ -62,7 +62,7 @@ fn unclear(what: String) -> Diagnostic {
 /// The folders one level down with a flake that has hosts, sorted.
 fn flakes_inside(tree: &Path) -> Vec<String> {
     let has_hosts = |name: &String| {
-        let flake = fs::read_to_string(tree.join(name).join(FLAKE)).unwrap_or_default();
+        let flake = fs::read_to_string(tree.join(name).join(FLAKE_NIX)).unwrap_or_default();
         flake.contains(HOSTS)
     };
     names(tree).into_iter().filter(has_hosts).collect()
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn without_exactly_one_name_it_must_be_said() {
         let tree = tempfile::tempdir().unwrap();
-        let flake = |text: &str| fs::write(tree.path().join(FLAKE), text).unwrap();
+        let flake = |text: &str| fs::write(tree.path().join(FLAKE_NIX), text).unwrap();
         flake("{ outputs = i: { nixosConfigurations.only = 1; }; }");
         assert_eq!(choose(tree.path(), &[]).unwrap(), ["only"]);
         flake("{ outputs = i: { nixosConfigurations = { a = 1; b = 2; }; }; }");

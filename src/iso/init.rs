@@ -14,7 +14,7 @@ use super::{channels, helpers, hosts};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::interrupt::Interrupt;
 use crate::tree::snapshot::Copier;
-use crate::tree::source::{self, Kind, Source};
+use crate::tree::source::{self, ConfigKind, Source};
 use crate::tree::{hardware, lint};
 
 /// What the command line asks for.
@@ -147,21 +147,21 @@ fn require_new(dir: &Path) -> Result<()> {
 
 fn request(order: &Order, source: &Source, os_release: &Path, done: &mut Done) -> Result<Request> {
     let hosts = match source.kind {
-        Kind::Channel if order.hosts.is_empty() => Vec::new(),
-        Kind::Channel => {
+        ConfigKind::Channel if order.hosts.is_empty() => Vec::new(),
+        ConfigKind::Channel => {
             return Err(
                 Diagnostic::error("host-channel", "A channel configuration has no hosts to choose from")
                     .remedy("Leave --host away.")
                     .into(),
             );
         }
-        Kind::Flake => hosts::choose(&source.path, &order.hosts)?,
+        ConfigKind::Flake => hosts::choose(&source.path, &order.hosts)?,
     };
     let nixpkgs = match (source.kind, &order.nixpkgs) {
-        (Kind::Channel, Some(named)) => named.clone(),
-        (Kind::Channel, None) => default_nixpkgs(os_release, done)?,
-        (Kind::Flake, None) => String::new(),
-        (Kind::Flake, Some(_)) => {
+        (ConfigKind::Channel, Some(named)) => named.clone(),
+        (ConfigKind::Channel, None) => default_nixpkgs(os_release, done)?,
+        (ConfigKind::Flake, None) => String::new(),
+        (ConfigKind::Flake, Some(_)) => {
             return Err(
                 Diagnostic::error("nixpkgs-flake", "A flake says itself which nixpkgs it is made from")
                     .because("The live system uses the same one; two would double the ISO.")
@@ -171,13 +171,13 @@ fn request(order: &Order, source: &Source, os_release: &Path, done: &mut Done) -
         }
     };
     let channels = match source.kind {
-        Kind::Channel => {
+        ConfigKind::Channel => {
             let (channels, warnings) = channels::choose(&source.path, &order.channels, &nixpkgs, &order.subscriptions)?;
             done.warnings.extend(warnings);
             channels
         }
-        Kind::Flake if order.channels.is_empty() => Channels::new(),
-        Kind::Flake => {
+        ConfigKind::Flake if order.channels.is_empty() => Channels::new(),
+        ConfigKind::Flake => {
             return Err(
                 Diagnostic::error("channel-flake", "A flake looks nothing up in channels")
                     .because("What it is made from are its inputs, which are on the ISO by its own lock.")
@@ -268,11 +268,11 @@ fn copy_tree(source: &Source, dest: &Path, done: &mut Done) -> Result<()> {
     let copier = Copier {
         owners: None,
         interrupt: &Interrupt::on_signals()?,
-        leave_out: left_out,
+        exclude: Some(left_out),
     };
     let mut problems = copier.copy(&source.dir, dest)?.problems;
     problems.extend(lint::links(dest));
-    problems.extend(lint::unfinished(dest));
+    problems.extend(lint::absent_content(dest));
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Diagnostics(problems).into());
     }

@@ -134,11 +134,11 @@ mod tests {
     use super::super::channels::Channels;
     use super::super::emit::Request;
     use super::*;
-    use crate::tree::source::Kind;
+    use crate::tree::source::ConfigKind;
 
     fn request() -> Request {
         Request {
-            kind: Kind::Channel,
+            kind: ConfigKind::Channel,
             hosts: Vec::new(),
             desktop: "gnome".to_owned(),
             nixpkgs: "github:NixOS/nixpkgs/nixos-24.05".to_owned(),

@@ -20,7 +20,7 @@ pub enum Firmware {
 /// The decisions. `None` and `false`: not known, or nobody decided.
 #[allow(clippy::struct_excessive_bools)] // Each is decided on its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Choices {
+pub struct Decisions {
     /// How this machine was started, and so how it will start the new system.
     pub firmware: Firmware,
     /// The login name that was typed.
@@ -41,14 +41,14 @@ pub struct Choices {
     pub partitions_graphically: bool,
 }
 
-impl Choices {
+impl Decisions {
     /// What the live system itself says, for a person at a shell who mounted the target at `target`.
     #[must_use]
     pub fn of_machine(target: &Path) -> Self {
         Self::read(Path::new("/"), target)
     }
 
-    /// As [`Choices::of_machine`], with the live system's `/sys` and `/etc` below `live`.
+    /// As [`Decisions::of_machine`], with the live system's `/sys` and `/etc` below `live`.
     fn read(live: &Path, target: &Path) -> Self {
         let firmware = if live.join("sys/firmware/efi").exists() {
             Firmware::Efi
@@ -117,10 +117,10 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         assert_eq!(
-            Choices::read(live.path(), target.path()),
-            Choices {
+            Decisions::read(live.path(), target.path()),
+            Decisions {
                 firmware: Firmware::Bios,
-                ..Choices::default()
+                ..Decisions::default()
             }
         );
         write("sys/firmware/efi/fw_platform_size", "64");
@@ -130,7 +130,7 @@ mod tests {
         let block = format!("sys/dev/block/{}:{}", major(dev), minor(dev));
         write(&format!("{block}/dm/uuid"), "LVM-abc\n");
         write(&format!("{block}/slaves/dm-0/dm/uuid"), "CRYPT-LUKS2-abc\n");
-        let read = Choices::read(live.path(), target.path());
+        let read = Decisions::read(live.path(), target.path());
         assert_eq!((read.firmware, read.root_encrypted), (Firmware::Efi, true));
         assert_eq!(read.keymap.as_deref(), Some("de-latin1"));
     }

@@ -16,12 +16,12 @@ pub struct Placement {
     /// Where in etc/nixos this machine's hardware configuration is.
     pub hardware: PathBuf,
     /// The swap that was begun and is not known to be finished.
-    pub swap: Option<Swap>,
+    pub swap: Option<Exchange>,
 }
 
 /// Written before the swap, so that it can be finished or undone after a power cut.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Swap {
+pub struct Exchange {
     /// The inode of the new folder: where it stands tells how far the swap came.
     pub inode: u64,
     /// The name under which the old folder is kept.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::machine::Machine;
+use super::installer_facts::InstallerFacts;
 use crate::live::mounts::{self, Mount};
 use crate::process::Runner;
 use crate::progress::Reporter;
@@ -20,14 +20,14 @@ const FILE: &str = "/run/nix-cfg-install/calamares.json";
 struct Memory {
     target: PathBuf,
     mounts: Vec<Mount>,
-    machine: Machine,
+    machine: InstallerFacts,
 }
 
 /// Writes down how `target` is mounted and what its machine is.
 ///
 /// # Errors
 /// When the live system's /run cannot be written.
-pub fn keep(target: &Path, machine: &Machine) -> Result<()> {
+pub fn keep(target: &Path, machine: &InstallerFacts) -> Result<()> {
     let memory = Memory {
         target: target.to_owned(),
         mounts: mounts::disks(mounts::below(target)),
@@ -50,7 +50,7 @@ fn write(file: &Path, memory: &Memory) -> Result<()> {
 ///
 /// # Errors
 /// When it cannot be mounted.
-pub fn recall(runner: &Runner, report: &Reporter, target: &Path) -> Result<Option<Machine>> {
+pub fn recall(runner: &Runner, report: &Reporter, target: &Path) -> Result<Option<InstallerFacts>> {
     let Some(memory) = load(Path::new(FILE), target) else {
         return Ok(None);
     };
@@ -83,9 +83,9 @@ mod tests {
         let memory = Memory {
             target: target.join("."),
             mounts: Vec::new(),
-            machine: Machine {
+            machine: InstallerFacts {
                 grub_device: Some("/dev/sda".to_owned()),
-                ..Machine::default()
+                ..InstallerFacts::default()
             },
         };
         write(&file, &memory).unwrap();

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::machine::KEY_FILE;
+use super::installer_facts::KEY_FILE;
 use crate::diagnostic::{Diagnostic, TargetProblem};
 use crate::live::mounts;
-use crate::tree::hardware::FILE_NAME;
-use crate::tree::source::INSTALLED;
+use crate::tree::hardware::HARDWARE_CONFIGURATION;
+use crate::tree::source::ETC_NIXOS;
 
 /// Who may do what with the root directory of an installed system.
 const ROOT_MODE: u32 = 0o755;
@@ -41,7 +41,7 @@ impl Target {
     /// Where the configuration is installed.
     #[must_use]
     pub fn etc_nixos(&self) -> PathBuf {
-        self.inside(INSTALLED)
+        self.inside(ETC_NIXOS)
     }
 
     /// Where the new `etc/nixos` is made before it is swapped in: on the same file system.
@@ -59,7 +59,7 @@ impl Target {
     /// The hardware-configuration.nix that nixos-generate-config wrote.
     #[must_use]
     pub fn generated_hardware(&self) -> PathBuf {
-        self.etc_nixos().join(FILE_NAME)
+        self.etc_nixos().join(HARDWARE_CONFIGURATION)
     }
 
     /// The store.

@@ -22,9 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Held as long as this value, or any program that has the file as its stdin, lives.
 #[derive(Debug)]
-pub struct Lock(Flock<File>);
+pub struct TargetLock(Flock<File>);
 
-impl Lock {
+impl TargetLock {
     /// Takes the lock of the file system folder that `target` is, whatever name it is reached by. Programs that a killed
     /// run left behind are ended first.
     ///
@@ -116,8 +116,8 @@ mod tests {
     fn a_second_run_on_the_same_target_is_refused_while_the_first_lives() {
         let folder = tempfile::tempdir().unwrap();
         let target = Target::new(folder.path());
-        let first = Lock::take(&target).unwrap();
-        let error = Lock::take(&Target::new(folder.path().join(".")))
+        let first = TargetLock::take(&target).unwrap();
+        let error = TargetLock::take(&Target::new(folder.path().join(".")))
             .unwrap_err()
             .to_string();
         assert!(
@@ -125,6 +125,6 @@ mod tests {
             "{error}"
         );
         drop(first);
-        Lock::take(&target).unwrap();
+        TargetLock::take(&target).unwrap();
     }
 }

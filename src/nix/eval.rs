@@ -14,7 +14,7 @@ use super::installed;
 use super::literal::string;
 use crate::diagnostic::Diagnostic;
 use crate::process::{Invocation, Runner, Stream};
-use crate::tree::source::{CONFIGURATION, INSTALLED, Kind};
+use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, ETC_NIXOS};
 
 /// A configuration that can be evaluated.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct Configuration {
     /// The tree; the paths in errors are made relative to it.
     pub root: PathBuf,
     /// Channel or flake.
-    pub kind: Kind,
+    pub kind: ConfigKind,
     /// Which of a flake's configurations; `None`: the only one, or the one named like this machine.
     pub host: Option<String>,
 }
@@ -84,12 +84,12 @@ pub fn evaluate(
     let root = &configuration.root;
     let mut facts = Facts::default();
     let said = match configuration.kind {
-        Kind::Channel => {
+        ConfigKind::Channel => {
             let empty = TempDir::new().context("Failed to make a temporary directory")?;
             let invocation = installed::at_etc_nixos(channel(lenience), root, empty.path());
-            run(runner, invocation, (root, Path::new(INSTALLED)), &mut facts, on_part)
+            run(runner, invocation, (root, Path::new(ETC_NIXOS)), &mut facts, on_part)
         }
-        Kind::Flake => {
+        ConfigKind::Flake => {
             let apply = of_flake(configuration.host.as_deref(), lenience);
             let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", &apply]);
             run(runner, invocation, (root, root), &mut facts, on_part)
@@ -128,7 +128,7 @@ pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize, image: bool) -
 
 fn channel(lenience: Lenience) -> Invocation {
     // `--eval` alone would not write the .drv files.
-    let file = Path::new(INSTALLED).join(CONFIGURATION);
+    let file = Path::new(ETC_NIXOS).join(CONFIGURATION_NIX);
     let invocation = Invocation::new("nix-instantiate")
         .args(["--eval", "--strict", "--json", "--read-write-mode", "-I"])
         .arg(format!("nixos-config={}", file.display()));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
 use crate::process::Invocation;
-use crate::tree::source::INSTALLED;
+use crate::tree::source::ETC_NIXOS;
 
 /// What is mounted is seen by the program alone and is gone with it, however it ends. A live system whose /etc/nixos is
 /// absent, or a link (a mount would be on what it leads to), gets an /etc in memory that leads to its own, which may be
@@ -33,13 +33,13 @@ exec "$@""#;
 /// The exit code of [`SCRIPT`] when it could not mount.
 const NOT_MOUNTED: i32 = 125;
 
-/// `invocation` with `tree` mounted at [`INSTALLED`]; `empty` is an empty directory.
+/// `invocation` with `tree` mounted at [`ETC_NIXOS`]; `empty` is an empty directory.
 pub(super) fn at_etc_nixos(invocation: Invocation, tree: &Path, empty: &Path) -> Invocation {
     let outer = Invocation::new("unshare")
         .args(["--mount", "--propagation", "private", "--", "sh", "-c", SCRIPT, "place"])
         .arg(tree)
         .arg(empty)
-        .arg(INSTALLED);
+        .arg(ETC_NIXOS);
     invocation.inside(outer)
 }
 
@@ -49,7 +49,7 @@ pub(super) fn not_mounted(code: Option<i32>, said: &str) -> Option<Diagnostic> {
     failed.then(|| {
         Diagnostic::error(
             "not-evaluated",
-            format!("The configuration cannot be mounted at {INSTALLED}"),
+            format!("The configuration cannot be mounted at {ETC_NIXOS}"),
         )
         .because("It is evaluated there, where the installed system has it; the mount is seen by Nix alone.")
         .remedy("Run this as root in a live system, not in a container that may not mount.")

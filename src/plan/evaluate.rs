@@ -16,9 +16,9 @@ use crate::nix::facts::{Facts, Refusal};
 use crate::plan::hardware_files;
 use crate::plan::job::Job;
 use crate::progress::Unit;
-use crate::tree::hardware::FILE_NAME;
-use crate::tree::lint::Broken;
-use crate::tree::source::{CONFIGURATION, FLAKE, Kind};
+use crate::tree::hardware::HARDWARE_CONFIGURATION;
+use crate::tree::lint::BadModule;
+use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, FLAKE_NIX};
 
 /// How often is evaluated at most.
 const ROUNDS: usize = 5;
@@ -118,7 +118,7 @@ pub fn evaluate(
     job: &Job<'_>,
     configuration: &Configuration,
     tree: &Tree<'_>,
-    broken: &[Broken],
+    broken: &[BadModule],
     found: &mut Found<'_>,
 ) -> Result<Known> {
     let root = &configuration.root;
@@ -162,7 +162,7 @@ pub fn evaluate(
                 known.assertions = Some(problem);
                 Vec::new()
             }
-            _ if configuration.kind == Kind::Flake => flake_inputs::explain(job, root, problem)?,
+            _ if configuration.kind == ConfigKind::Flake => flake_inputs::explain(job, root, problem)?,
             _ => vec![problem],
         };
         found.extend(problems.into_iter().filter(|problem| known.partial.believes(problem)));
@@ -246,5 +246,5 @@ fn pass_over(problem: &Diagnostic, partial: &Partial, root: &Path) -> Next {
 
 /// Without these there is nothing to evaluate, or not what would be installed.
 fn is_top(file: &Path) -> bool {
-    file == Path::new(CONFIGURATION) || file == Path::new(FLAKE) || file.ends_with(FILE_NAME)
+    file == Path::new(CONFIGURATION_NIX) || file == Path::new(FLAKE_NIX) || file.ends_with(HARDWARE_CONFIGURATION)
 }

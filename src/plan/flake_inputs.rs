@@ -9,14 +9,14 @@ use crate::diagnostic::Diagnostic;
 use crate::plan::job::Job;
 use crate::store::database;
 use crate::store::path::of_source;
-use crate::tree::flake_lock::{self, Input, LOCK, Lock};
+use crate::tree::flake_lock::{self, FLAKE_LOCK, FlakeLock, Input};
 
 /// What `problem`, which Nix ended with, means for the flake at `root`: one problem an input, or `problem` itself.
 ///
 /// # Errors
 /// When the lock cannot be read, or Nix does not say what is in its store.
 pub fn explain(job: &Job<'_>, root: &Path, problem: Diagnostic) -> Result<Vec<Diagnostic>> {
-    let lock = match Lock::load(root) {
+    let lock = match FlakeLock::load(root) {
         Ok(lock) => lock.unwrap_or_default(),
         // That is why, then.
         Err(error) => return Ok(vec![error.downcast::<Diagnostic>()?.raw(problem.raw)]),
@@ -75,7 +75,7 @@ pub fn explain(job: &Job<'_>, root: &Path, problem: Diagnostic) -> Result<Vec<Di
 /// # Errors
 /// When the lock cannot be read, or Nix does not say what is in its store.
 pub fn sources(job: &Job<'_>, root: &Path) -> Result<BTreeMap<String, String>> {
-    let inputs = Lock::load(root)?.unwrap_or_default().inputs();
+    let inputs = FlakeLock::load(root)?.unwrap_or_default().inputs();
     let (present, _) = located(job, &inputs)?;
     Ok(present
         .into_iter()
@@ -109,7 +109,7 @@ fn not_here(input: &Input, path: &str) -> Diagnostic {
         "flake-input-missing",
         format!("The flake input `{}` ({}) is not on this medium", input.name, input.url),
     )
-    .at(LOCK, None, None)
+    .at(FLAKE_LOCK, None, None)
     .because(format!(
         "Its source would be {path}, and nothing is there. Without a network it cannot be fetched."
     ))
@@ -124,7 +124,7 @@ fn too_new(input: &Input, why: &str) -> Diagnostic {
             input.name, input.url
         ),
     )
-    .at(LOCK, None, None)
+    .at(FLAKE_LOCK, None, None)
     .because(why)
     .remedy("Make the ISO with the version of Nix that wrote the lock.")
 }
@@ -137,7 +137,7 @@ fn too_old(input: &Input) -> Diagnostic {
             input.name, input.url
         ),
     )
-    .at(LOCK, None, None)
+    .at(FLAKE_LOCK, None, None)
     .because(
         "A relative path as an input has a `parent` in the lock since Nix 2.26; this one was locked by an earlier Nix.",
     )

@@ -7,18 +7,18 @@ use anyhow::{Context, Result};
 
 use super::job::Job;
 use crate::diagnostic::Diagnostic;
-use crate::live::machine::{self, Machine};
+use crate::live::installer_facts::{self, InstallerFacts};
 use crate::live::mounts;
 use crate::live::placement::Placement;
 use crate::live::target::Target;
 use crate::process::Invocation;
 use crate::tree::attributes::without;
-use crate::tree::{import, subvolumes};
+use crate::tree::{import_line, subvolumes};
 
 /// Puts the target's hardware configuration to `path` in the snapshot: byte for byte, or with one marked line more where the
 /// machine needs a machine.nix, which is then put beside it. `machine` is what is known of it besides. Gives whether
 /// nixos-generate-config wrote it for this run.
-pub(super) fn put(job: &Job<'_>, machine: &Machine, snapshot: &Path, path: &Path) -> Result<bool> {
+pub(super) fn put(job: &Job<'_>, machine: &InstallerFacts, snapshot: &Path, path: &Path) -> Result<bool> {
     let file = snapshot.join(path);
     let what = || format!("Failed to put the hardware configuration to {}", path.display());
     let folder = file.parent().unwrap_or(snapshot);
@@ -72,7 +72,7 @@ fn remove(file: &Path) -> std::io::Result<()> {
 }
 
 /// This machine's file where an earlier run of this program, or nixos-generate-config, put it.
-pub(super) fn existing(job: &Job<'_>, machine: &Machine) -> Result<Option<PathBuf>> {
+pub(super) fn existing(job: &Job<'_>, machine: &InstallerFacts) -> Result<Option<PathBuf>> {
     if machine.before_partitioning {
         return Ok(None);
     }
@@ -82,7 +82,7 @@ pub(super) fn existing(job: &Job<'_>, machine: &Machine) -> Result<Option<PathBu
     Ok(known.find(|path| path.is_file()))
 }
 
-fn generate(job: &Job<'_>, machine: &Machine) -> Result<String> {
+fn generate(job: &Job<'_>, machine: &InstallerFacts) -> Result<String> {
     let invocation = Invocation::new("nixos-generate-config").arg("--show-hardware-config");
     let invocation = if machine.before_partitioning {
         job.report
@@ -132,13 +132,13 @@ fn start_swap(job: &Job<'_>) -> Result<()> {
 /// Gives the hardware configuration, which then imports it.
 fn put_machine(
     job: &Job<'_>,
-    machine: &Machine,
+    machine: &InstallerFacts,
     folder: &Path,
     path: &Path,
     existing: Option<&Path>,
     text: String,
 ) -> Result<String> {
-    let imported = import::added(&text).map(str::to_owned);
+    let imported = import_line::added(&text).map(str::to_owned);
     let module = match (machine.nix(), &imported, existing) {
         (Some(module), _, _) => module,
         (None, Some(name), Some(existing)) => {
@@ -160,7 +160,7 @@ fn put_machine(
             "Beside it: {name}, with what only the graphical installer knows of this machine."
         ));
     }
-    import::add(&text, name).ok_or_else(|| {
+    import_line::add(&text, name).ok_or_else(|| {
         Diagnostic::error(
             "hardware-shape",
             format!("{} is no module that can import {name}", path.display()),
@@ -175,15 +175,15 @@ fn put_machine(
 pub fn files(snapshot: &Path, path: &Path) -> Result<Vec<PathBuf>> {
     let file = snapshot.join(path);
     let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
-    let beside = import::added(&text).map(|name| path.with_file_name(name));
+    let beside = import_line::added(&text).map(|name| path.with_file_name(name));
     Ok(std::iter::once(path.to_owned()).chain(beside).collect())
 }
 
 /// The user's own file of that name stays.
 fn free_name(folder: &Path) -> &'static str {
-    if folder.join(machine::FILE_NAME).symlink_metadata().is_ok() {
-        machine::OTHER_FILE_NAME
+    if folder.join(installer_facts::MACHINE_NIX).symlink_metadata().is_ok() {
+        installer_facts::MACHINE_NIX_BESIDE_OTHER
     } else {
-        machine::FILE_NAME
+        installer_facts::MACHINE_NIX
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use crate::live::decisions::Choices;
-use crate::live::machine::Machine;
+use crate::live::decisions::Decisions;
+use crate::live::installer_facts::InstallerFacts;
 use crate::live::target::Target;
 use crate::log_file::LogFile;
 use crate::nix::environment::Channels;
@@ -14,7 +14,7 @@ use crate::process::Runner;
 use crate::progress::Reporter;
 use crate::store::live_image::Image;
 use crate::tree::feature::NotCovered;
-use crate::tree::source::Kind;
+use crate::tree::source::ConfigKind;
 
 /// One installation, as it was asked for.
 #[allow(clippy::struct_excessive_bools)] // Independent wishes of a person.
@@ -34,9 +34,9 @@ pub struct Job<'a> {
     /// The store path that the target keeps, so that it can be rebuilt without a network.
     pub offline_rebuild: Option<PathBuf>,
     /// What was decided outside the configuration.
-    pub choices: Choices,
+    pub decisions: Decisions,
     /// What only the graphical installer knows of this machine.
-    pub machine: Machine,
+    pub machine: InstallerFacts,
     /// The passphrases of its encrypted volumes, by partition, where they are known.
     pub passphrases: HashMap<PathBuf, SecretString>,
     /// Whether the target has to be a mount point.
@@ -63,7 +63,9 @@ pub(crate) fn image_of(job: &Job<'_>) -> Option<Image> {
 
 /// What is copied besides the system. nixos-install gives a channel configuration its channels; copied with the rest, they
 /// are there already.
-pub(crate) fn beside(job: &Job<'_>, kind: Kind) -> Vec<PathBuf> {
-    let channels = (kind == Kind::Channel).then(|| job.channels.for_target()).flatten();
+pub(crate) fn beside(job: &Job<'_>, kind: ConfigKind) -> Vec<PathBuf> {
+    let channels = (kind == ConfigKind::Channel)
+        .then(|| job.channels.for_target())
+        .flatten();
     channels.into_iter().chain(job.offline_rebuild.clone()).collect()
 }

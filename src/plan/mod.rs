@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::live::machine::Machine;
+use crate::live::installer_facts::InstallerFacts;
 use crate::nix::activity::store_name;
 use crate::nix::eval::{self, Configuration, Evaluated};
 use crate::process::Invocation;
@@ -24,12 +24,12 @@ use crate::store::closure::Work;
 use crate::store::database::{self, Record};
 use crate::store::graph::Graph;
 use crate::store::reading;
-use crate::tree::handwritten;
+use crate::tree::accounts::Accounts;
 use crate::tree::hardware::{self, Hardware};
-use crate::tree::lint::{self, Broken};
-use crate::tree::owner::Owners;
-use crate::tree::snapshot::{Copier, nothing};
-use crate::tree::source::{self, FLAKE, Kind, STANDARD_PLACES, Source};
+use crate::tree::hardware_additions;
+use crate::tree::lint::{self, BadModule};
+use crate::tree::snapshot::Copier;
+use crate::tree::source::{self, ConfigKind, FLAKE_NIX, STANDARD_PLACES, Source};
 use checks::file_systems::Tree;
 use checks::{coverage, space};
 use collector::Found;
@@ -69,12 +69,12 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
     }
     // Where there is no target, the rest is found with file systems that stand in for its own.
     let has_target = job.machine.before_partitioning || job.target.is_there(job.must_be_mounted);
-    let stand_in = Machine::before_partitioning();
+    let stand_in = InstallerFacts::before_partitioning();
     let machine = if has_target { &job.machine } else { &stand_in };
     let snapshot = take_snapshot(job, source, &mut found)?;
     let root = snapshot.path();
     let broken = look(job, root, source.kind, &mut found)?;
-    if broken.iter().any(|broken| broken.file == Path::new(FLAKE)) {
+    if broken.iter().any(|broken| broken.file == Path::new(FLAKE_NIX)) {
         return Err(found.into_error());
     }
     let Some((host, hardware)) = found.keep(choose_hardware(job, source.kind, root))? else {
@@ -127,12 +127,12 @@ pub fn check(job: &Job<'_>, source: &Source) -> Result<Checked> {
 }
 
 /// What the files of the tree tell before Nix is started. Gives those that are not Nix, or not there.
-fn look(job: &Job<'_>, root: &Path, kind: Kind, found: &mut Found<'_>) -> Result<Vec<Broken>> {
+fn look(job: &Job<'_>, root: &Path, kind: ConfigKind, found: &mut Found<'_>) -> Result<Vec<BadModule>> {
     found.extend(lint::links(root));
     found.extend(lint::secrets(root, kind));
-    found.extend(lint::entry(root, kind));
+    found.extend(lint::system_nix(root, kind));
     let mut broken = Vec::new();
-    for suspect in lint::modules(root, kind) {
+    for suspect in lint::bad_modules(root, kind) {
         // Nix's grammar grows: what it can read is no fault.
         let ask = Invocation::new("nix-instantiate")
             .arg("--parse")
@@ -149,11 +149,11 @@ fn look(job: &Job<'_>, root: &Path, kind: Kind, found: &mut Found<'_>) -> Result
 }
 
 /// Which host, as far as that is known or needed, and which file is its hardware configuration.
-fn choose_hardware(job: &Job<'_>, kind: Kind, root: &Path) -> Result<(Option<String>, Hardware)> {
+fn choose_hardware(job: &Job<'_>, kind: ConfigKind, root: &Path) -> Result<(Option<String>, Hardware)> {
     let named = job.hardware_config.as_deref();
-    let host = job.host.clone().filter(|_| kind == Kind::Flake);
+    let host = job.host.clone().filter(|_| kind == ConfigKind::Flake);
     let chosen = hardware::choose(root, kind, host.as_deref(), named);
-    if kind == Kind::Channel || chosen.is_ok() {
+    if kind == ConfigKind::Channel || chosen.is_ok() {
         return Ok((host, chosen?));
     }
     // Several would do. The host decides, and only Nix knows which there are.
@@ -176,7 +176,7 @@ fn choose_host(job: &Job<'_>, hosts: &[String]) -> Result<(String, String)> {
 /// when it cannot be put.
 fn put_hardware<'a>(
     job: &Job<'_>,
-    machine: &Machine,
+    machine: &InstallerFacts,
     root: &'a Path,
     hardware: &Hardware,
     found: &mut Found<'_>,
@@ -192,7 +192,12 @@ fn put_hardware<'a>(
         return Ok(None);
     };
     if let Some(before) = before {
-        found.extend(handwritten::problem(root, &hardware.path, &before, text().as_deref()));
+        found.extend(hardware_additions::problem(
+            root,
+            &hardware.path,
+            &before,
+            text().as_deref(),
+        ));
     }
     Ok(Some(Tree::new(root, &hardware.path, generated)))
 }
@@ -252,16 +257,16 @@ fn needs(
 }
 
 /// The sources on the medium that the configuration is evaluated from.
-fn sources(job: &Job<'_>, kind: Kind, root: &Path) -> Result<BTreeMap<String, String>> {
+fn sources(job: &Job<'_>, kind: ConfigKind, root: &Path) -> Result<BTreeMap<String, String>> {
     match kind {
-        Kind::Channel => Ok(job
+        ConfigKind::Channel => Ok(job
             .channels
             .sources()
             .iter()
             .map(|path| path.to_string_lossy().into_owned())
             .map(|path| (path.clone(), store_name(&path)))
             .collect()),
-        Kind::Flake => flake_inputs::sources(job, root),
+        ConfigKind::Flake => flake_inputs::sources(job, root),
     }
 }
 
@@ -291,11 +296,11 @@ fn take_snapshot(job: &Job<'_>, source: &Source, found: &mut Found<'_>) -> Resul
         .prefix("nix-cfg-install.")
         .tempdir()
         .context("Failed to make a temporary folder in the live system")?;
-    let owners = Owners::of_live_system(Path::new("/etc/passwd"));
+    let owners = Accounts::of_live_system(Path::new("/etc/passwd"));
     let copier = Copier {
         owners: Some(&owners),
         interrupt: job.runner.interrupt(),
-        leave_out: nothing,
+        exclude: None,
     };
     found.extend(copier.copy(&source.dir, folder.path())?.problems);
     Ok(folder)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What one thing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum FeatureKind {
     /// An option that is switched on: `hardware.parallels.enable`.
     Attribute,
     /// A module below `modulesPath`: `/profiles/qemu-guest.nix`.
@@ -23,7 +23,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Feature {
     /// What it is.
-    pub kind: Kind,
+    pub kind: FeatureKind,
     /// Its name.
     pub name: String,
 }
@@ -41,10 +41,10 @@ pub struct NotCovered {
 impl fmt::Display for Feature {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
-            Kind::Attribute => "attribute",
-            Kind::Import => "import",
-            Kind::Package => "package",
-            Kind::Filesystem => "filesystem",
+            FeatureKind::Attribute => "attribute",
+            FeatureKind::Import => "import",
+            FeatureKind::Package => "package",
+            FeatureKind::Filesystem => "filesystem",
         };
         write!(out, "{} ({kind})", self.name)
     }
@@ -66,7 +66,7 @@ impl Feature {
             .collect();
         let name = &self.name;
         match self.kind {
-            Kind::Attribute => after(&code, &format!("{name}="))
+            FeatureKind::Attribute => after(&code, &format!("{name}="))
                 .filter_map(|rest| rest.split(';').next())
                 .map(|value| {
                     value
@@ -74,11 +74,11 @@ impl Feature {
                         .trim_start_matches("lib.mkForce")
                 })
                 .any(|value| !NOTHING.contains(&value)),
-            Kind::Import => code.contains(&format!("\"{name}\"")),
+            FeatureKind::Import => code.contains(&format!("\"{name}\"")),
             // Not the beginning of a longer name.
-            Kind::Package => after(&code, name)
+            FeatureKind::Package => after(&code, name)
                 .any(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || "_-".contains(next))),
-            Kind::Filesystem => code.contains(&format!("fsType=\"{name}\"")),
+            FeatureKind::Filesystem => code.contains(&format!("fsType=\"{name}\"")),
         }
     }
 }
@@ -123,19 +123,19 @@ mod tests {
             }
             .is_in(FILE)
         };
-        assert!(is_in(Kind::Import, "/profiles/qemu-guest.nix"));
-        assert!(is_in(Kind::Package, "config.boot.kernelPackages.broadcom_sta"));
-        assert!(is_in(Kind::Filesystem, "zfs"));
-        assert!(is_in(Kind::Attribute, "virtualisation.hypervGuest.enable"));
-        assert!(!is_in(Kind::Attribute, "hardware.parallels.enable"));
-        assert!(!is_in(Kind::Attribute, "virtualisation.virtualbox.guest.enable"));
-        assert!(!is_in(Kind::Attribute, "hardware.gadgets"));
-        assert!(!is_in(Kind::Attribute, "hardware.dongle.enable"));
-        assert!(is_in(Kind::Attribute, "hardware.levels"));
-        assert!(is_in(Kind::Attribute, "boot.extraModulePackages"));
-        assert!(!is_in(Kind::Attribute, "hypervGuest.enable"));
-        assert!(!is_in(Kind::Package, "config.boot.kernelPackages.broadcom"));
-        assert!(!is_in(Kind::Filesystem, "btrfs"));
-        assert!(!is_in(Kind::Filesystem, "z"));
+        assert!(is_in(FeatureKind::Import, "/profiles/qemu-guest.nix"));
+        assert!(is_in(FeatureKind::Package, "config.boot.kernelPackages.broadcom_sta"));
+        assert!(is_in(FeatureKind::Filesystem, "zfs"));
+        assert!(is_in(FeatureKind::Attribute, "virtualisation.hypervGuest.enable"));
+        assert!(!is_in(FeatureKind::Attribute, "hardware.parallels.enable"));
+        assert!(!is_in(FeatureKind::Attribute, "virtualisation.virtualbox.guest.enable"));
+        assert!(!is_in(FeatureKind::Attribute, "hardware.gadgets"));
+        assert!(!is_in(FeatureKind::Attribute, "hardware.dongle.enable"));
+        assert!(is_in(FeatureKind::Attribute, "hardware.levels"));
+        assert!(is_in(FeatureKind::Attribute, "boot.extraModulePackages"));
+        assert!(!is_in(FeatureKind::Attribute, "hypervGuest.enable"));
+        assert!(!is_in(FeatureKind::Package, "config.boot.kernelPackages.broadcom"));
+        assert!(!is_in(FeatureKind::Filesystem, "btrfs"));
+        assert!(!is_in(FeatureKind::Filesystem, "z"));
     }
 }

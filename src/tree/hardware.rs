@@ -7,11 +7,11 @@ use rnix::ast::{self, AstToken};
 use walkdir::WalkDir;
 
 use super::nix_files::nix_files;
-use super::source::{CONFIGURATION, Kind};
+use super::source::{CONFIGURATION_NIX, ConfigKind};
 use crate::diagnostic::Diagnostic;
 
 /// The name that nixos-generate-config gives the file.
-pub const FILE_NAME: &str = "hardware-configuration.nix";
+pub const HARDWARE_CONFIGURATION: &str = "hardware-configuration.nix";
 
 /// The file that was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub struct Hardware {
 ///
 /// # Errors
 /// A [`Diagnostic`] when several files would do (it lists them), or `named` leaves the tree.
-pub fn choose(root: &Path, kind: Kind, host: Option<&str>, named: Option<&Path>) -> Result<Hardware> {
-    let imported = imports(root, FILE_NAME);
+pub fn choose(root: &Path, kind: ConfigKind, host: Option<&str>, named: Option<&Path>) -> Result<Hardware> {
+    let imported = imports(root, HARDWARE_CONFIGURATION);
     let chosen = |path: PathBuf, reason: String| Hardware {
         imported: imported.contains(&path),
         path,
@@ -58,8 +58,8 @@ pub fn choose(root: &Path, kind: Kind, host: Option<&str>, named: Option<&Path>)
             format!("it is in the folder of the host {}", host.unwrap_or("")),
         )),
         (all, _) => {
-            let top = PathBuf::from(FILE_NAME);
-            if kind == Kind::Channel && all.contains(&top) {
+            let top = PathBuf::from(HARDWARE_CONFIGURATION);
+            if kind == ConfigKind::Channel && all.contains(&top) {
                 return Ok(chosen(top, "it is beside configuration.nix".to_owned()));
             }
             Err(ambiguous(all).into())
@@ -71,7 +71,7 @@ pub fn choose(root: &Path, kind: Kind, host: Option<&str>, named: Option<&Path>)
 /// configuration.nix.
 fn absent(
     root: &Path,
-    kind: Kind,
+    kind: ConfigKind,
     imported: &[PathBuf],
     chosen: impl Fn(PathBuf, String) -> Hardware,
 ) -> Result<Hardware> {
@@ -85,13 +85,13 @@ fn absent(
         }
         several => return Err(ambiguous(several).into()),
     }
-    let beside: Vec<PathBuf> = files_named(root, CONFIGURATION)
+    let beside: Vec<PathBuf> = files_named(root, CONFIGURATION_NIX)
         .into_iter()
-        .map(|path| path.with_file_name(FILE_NAME))
+        .map(|path| path.with_file_name(HARDWARE_CONFIGURATION))
         .collect();
     let path = match (kind, beside.as_slice()) {
-        (Kind::Flake, [one]) => one.clone(),
-        _ => PathBuf::from(FILE_NAME),
+        (ConfigKind::Flake, [one]) => one.clone(),
+        _ => PathBuf::from(HARDWARE_CONFIGURATION),
     };
     Ok(chosen(
         path,
@@ -103,14 +103,14 @@ fn ambiguous(paths: &[PathBuf]) -> Diagnostic {
     let list: Vec<String> = paths.iter().map(|path| format!("  {}", path.display())).collect();
     Diagnostic::error(
         "hardware-ambiguous",
-        format!("Several files could be this machine's {FILE_NAME}"),
+        format!("Several files could be this machine's {HARDWARE_CONFIGURATION}"),
     )
     .because(format!("These would do:\n{}", list.join("\n")))
     .remedy("Say which with --hardware-config PATH, or `hardware-config: PATH` in the settings.")
 }
 
 fn candidates(root: &Path) -> Vec<PathBuf> {
-    files_named(root, FILE_NAME)
+    files_named(root, HARDWARE_CONFIGURATION)
 }
 
 /// All files of that name in the tree, relative to it, sorted; the git database is left out.
@@ -159,7 +159,7 @@ pub(super) fn imports(root: &Path, name: &'static str) -> Vec<PathBuf> {
 /// The first file of the tree that names the hardware file `wanted` by a relative path literal.
 #[must_use]
 pub fn importer(root: &Path, wanted: &Path) -> Option<PathBuf> {
-    let mut importers = importers(root, FILE_NAME);
+    let mut importers = importers(root, HARDWARE_CONFIGURATION);
     importers.find(|(_, imported)| imported == wanted).map(|(file, _)| file)
 }
 
@@ -200,14 +200,14 @@ mod tests {
         folder
     }
 
-    fn pick(files: &[(&str, &str)], kind: Kind, host: Option<&str>, named: Option<&str>) -> Result<Hardware> {
+    fn pick(files: &[(&str, &str)], kind: ConfigKind, host: Option<&str>, named: Option<&str>) -> Result<Hardware> {
         choose(tree(files).path(), kind, host, named.map(Path::new))
     }
 
     #[test]
     fn the_only_file_is_taken_wherever_it_is() {
         let files = [("flake.nix", "{}"), ("system/host/x/hardware-configuration.nix", "{}")];
-        let chosen = pick(&files, Kind::Flake, Some("other"), None).unwrap();
+        let chosen = pick(&files, ConfigKind::Flake, Some("other"), None).unwrap();
         assert_eq!(chosen.path, Path::new("system/host/x/hardware-configuration.nix"));
         assert!(!chosen.imported);
     }
@@ -219,10 +219,12 @@ mod tests {
             ("hosts/b/hardware-configuration.nix", "{}"),
             ("hosts/b/default.nix", "{ imports = [ ./hardware-configuration.nix ]; }"),
         ];
-        let chosen = pick(&files, Kind::Flake, Some("b"), None).unwrap();
+        let chosen = pick(&files, ConfigKind::Flake, Some("b"), None).unwrap();
         assert_eq!(chosen.path, Path::new("hosts/b/hardware-configuration.nix"));
         assert!(chosen.imported);
-        let error = pick(&files, Kind::Flake, Some("c"), None).unwrap_err().to_string();
+        let error = pick(&files, ConfigKind::Flake, Some("c"), None)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("hosts/a/hardware-configuration.nix\n      hosts/b/hardware-configuration.nix"),
             "{error}"
@@ -236,10 +238,10 @@ mod tests {
             ("old/hardware-configuration.nix", "{}"),
         ];
         assert_eq!(
-            pick(&files, Kind::Channel, None, None).unwrap().path,
-            Path::new(FILE_NAME)
+            pick(&files, ConfigKind::Channel, None, None).unwrap().path,
+            Path::new(HARDWARE_CONFIGURATION)
         );
-        pick(&files, Kind::Flake, None, None).unwrap_err();
+        pick(&files, ConfigKind::Flake, None, None).unwrap_err();
     }
 
     #[test]
@@ -251,7 +253,7 @@ mod tests {
                 "{ imports = [ ./hardware-configuration.nix ../../common.nix ]; }",
             ),
         ];
-        let chosen = pick(&files, Kind::Flake, None, None).unwrap();
+        let chosen = pick(&files, ConfigKind::Flake, None, None).unwrap();
         assert_eq!(chosen.path, Path::new("machines/x/hardware-configuration.nix"));
         assert!(chosen.imported);
     }
@@ -262,7 +264,7 @@ mod tests {
             ("flake.nix", "{}"),
             ("nixos/configuration.nix", "# ./hardware-configuration.nix\n{ }"),
         ];
-        let chosen = pick(&files, Kind::Flake, None, None).unwrap();
+        let chosen = pick(&files, ConfigKind::Flake, None, None).unwrap();
         assert_eq!(chosen.path, Path::new("nixos/hardware-configuration.nix"));
         assert!(!chosen.imported, "a comment is no import");
     }
@@ -270,10 +272,10 @@ mod tests {
     #[test]
     fn the_named_file_goes_before_all_and_must_stay_inside() {
         let files = [("hardware-configuration.nix", "{}")];
-        let chosen = pick(&files, Kind::Channel, None, Some("./hosts/../hw.nix")).unwrap();
+        let chosen = pick(&files, ConfigKind::Channel, None, Some("./hosts/../hw.nix")).unwrap();
         assert_eq!(chosen.path, Path::new("hw.nix"));
         for bad in ["/etc/passwd", "../x.nix", "a/../..", "."] {
-            pick(&files, Kind::Channel, None, Some(bad)).unwrap_err();
+            pick(&files, ConfigKind::Channel, None, Some(bad)).unwrap_err();
         }
     }
 }

@@ -1,16 +1,16 @@
 //! The user's configuration tree: where it is, what kind it is, which file is this machine's hardware file.
 
+pub mod accounts;
 pub mod attributes;
-pub mod disko;
+pub mod disk_layout;
 pub mod feature;
 pub mod flake_lock;
-pub mod handwritten;
 pub mod hardware;
-pub mod import;
-pub mod in_tree;
+pub mod hardware_additions;
+pub mod import_line;
 pub mod lint;
+pub mod locate;
 pub mod nix_files;
-pub mod owner;
 pub mod snapshot;
 pub mod source;
 pub mod subvolumes;

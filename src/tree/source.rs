@@ -17,22 +17,22 @@ use crate::diagnostic::Diagnostic;
 pub const STANDARD_PLACES: [&str; 2] = ["/tmp/nix-cfg", "/iso/nix-cfg"];
 
 /// Where the installed system has its configuration.
-pub const INSTALLED: &str = "/etc/nixos";
+pub const ETC_NIXOS: &str = "/etc/nixos";
 
 /// The file that makes a tree a channel configuration.
-pub const CONFIGURATION: &str = "configuration.nix";
+pub const CONFIGURATION_NIX: &str = "configuration.nix";
 /// The file that makes a tree a flake.
-pub const FLAKE: &str = "flake.nix";
+pub const FLAKE_NIX: &str = "flake.nix";
 
 /// An entry point of NixOS 26.05 and later: an expression that brings its own nixpkgs and gives a system, or several by name
 /// (nixos-rebuild and nixos-install take it before configuration.nix). It is not installed from here: mostly it downloads
 /// its nixpkgs while it is evaluated, and it cannot be evaluated by the flake that builds an ISO (`builtins.currentSystem`).
-pub const SYSTEM: &str = "system.nix";
+pub const SYSTEM_NIX: &str = "system.nix";
 
 /// The two kinds of configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum ConfigKind {
     /// `configuration.nix`, evaluated with the `<nixpkgs/nixos>` of the live system's channel.
     Channel,
     /// `flake.nix` with `nixosConfigurations`.
@@ -45,7 +45,7 @@ pub struct Source {
     /// Where it lies.
     pub path: PathBuf,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ConfigKind,
     /// Why this one, and why this kind: a sentence for the user.
     pub reason: String,
     /// The folder itself.
@@ -79,7 +79,7 @@ pub fn choose(explicit: Option<(&Path, &str)>, standard: &[&Path]) -> Result<Sou
         Diagnostic::error("source-missing", "There is no configuration to install")
             .because(format!("Neither of these folders exists: {}.", places.join(", ")))
             .remedy(format!(
-                "Put your configuration (a folder with {CONFIGURATION} or {FLAKE}) at {}, or name it with --source.",
+                "Put your configuration (a folder with {CONFIGURATION_NIX} or {FLAKE_NIX}) at {}, or name it with --source.",
                 places.first().map_or("", String::as_str)
             ))
             .into(),
@@ -89,21 +89,24 @@ pub fn choose(explicit: Option<(&Path, &str)>, standard: &[&Path]) -> Result<Sou
 fn open_source(path: &Path, why: &str) -> Result<Source> {
     let dir = open_folder(path)?;
     let has = |name| nix::sys::stat::fstatat(&dir, name, nix::fcntl::AtFlags::empty()).is_ok();
-    let (kind, what) = match (has(FLAKE), has(CONFIGURATION)) {
-        (true, true) => (Kind::Flake, format!("{FLAKE} goes before {CONFIGURATION}, it has both")),
-        (true, false) => (Kind::Flake, format!("it has {FLAKE}")),
-        (false, true) => (Kind::Channel, format!("it has {CONFIGURATION}")),
-        (false, false) if has(SYSTEM) => return Err(only_system(path).into()),
+    let (kind, what) = match (has(FLAKE_NIX), has(CONFIGURATION_NIX)) {
+        (true, true) => (
+            ConfigKind::Flake,
+            format!("{FLAKE_NIX} goes before {CONFIGURATION_NIX}, it has both"),
+        ),
+        (true, false) => (ConfigKind::Flake, format!("it has {FLAKE_NIX}")),
+        (false, true) => (ConfigKind::Channel, format!("it has {CONFIGURATION_NIX}")),
+        (false, false) if has(SYSTEM_NIX) => return Err(only_system(path).into()),
         (false, false) => {
             return Err(Diagnostic::error("source-empty", format!("{} is not a NixOS configuration", path.display()))
-                .because(format!("It has neither {FLAKE} nor {CONFIGURATION} at its top. {}", nested(path)))
+                .because(format!("It has neither {FLAKE_NIX} nor {CONFIGURATION_NIX} at its top. {}", nested(path)))
                 .remedy("Put the configuration itself there (not the folder around it), or remove the folder to use the next place.")
                 .into());
         }
     };
     let name = match kind {
-        Kind::Channel => "channel configuration",
-        Kind::Flake => "flake",
+        ConfigKind::Channel => "channel configuration",
+        ConfigKind::Flake => "flake",
     };
     Ok(Source {
         path: path.to_owned(),
@@ -116,14 +119,14 @@ fn open_source(path: &Path, why: &str) -> Result<Source> {
 fn only_system(path: &Path) -> Diagnostic {
     Diagnostic::error(
         "source-system-nix",
-        format!("{} has {SYSTEM} as its entry point, which cannot be installed from here", path.display()),
+        format!("{} has {SYSTEM_NIX} as its entry point, which cannot be installed from here", path.display()),
     )
     .because(format!(
-        "{SYSTEM} (NixOS 26.05 and later) brings a nixpkgs of its own, and no lock says what of it an ISO has to hold."
+        "{SYSTEM_NIX} (NixOS 26.05 and later) brings a nixpkgs of its own, and no lock says what of it an ISO has to hold."
     ))
     .remedy(format!(
-        "Write a {FLAKE} beside it whose `nixosConfigurations.NAME` has the same modules, with the nixpkgs as an input; or \
-         put the modules into a {CONFIGURATION}, which takes the nixpkgs of the ISO."
+        "Write a {FLAKE_NIX} beside it whose `nixosConfigurations.NAME` has the same modules, with the nixpkgs as an input; or \
+         put the modules into a {CONFIGURATION_NIX}, which takes the nixpkgs of the ISO."
     ))
 }
 
@@ -132,7 +135,7 @@ fn nested(path: &Path) -> String {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     let found = entries
         .map(|entry| entry.path())
-        .find(|inner| inner.join(FLAKE).exists() || inner.join(CONFIGURATION).exists());
+        .find(|inner| inner.join(FLAKE_NIX).exists() || inner.join(CONFIGURATION_NIX).exists());
     found.map_or_else(String::new, |inner| format!("But {} has one.", inner.display()))
 }
 
@@ -196,12 +199,15 @@ mod tests {
 
     #[test]
     fn the_first_place_that_exists_wins_and_the_reason_is_said() {
-        let (first, second) = (tree(&[CONFIGURATION]), tree(&[FLAKE]));
+        let (first, second) = (tree(&[CONFIGURATION_NIX]), tree(&[FLAKE_NIX]));
         let chosen = choose(None, &[first.path(), second.path()]).unwrap();
-        assert_eq!((chosen.path.as_path(), chosen.kind), (first.path(), Kind::Channel));
+        assert_eq!(
+            (chosen.path.as_path(), chosen.kind),
+            (first.path(), ConfigKind::Channel)
+        );
         let gone = Path::new("/nonexistent/nix-cfg");
         let chosen = choose(None, &[gone, second.path()]).unwrap();
-        assert_eq!((chosen.path.as_path(), chosen.kind), (second.path(), Kind::Flake));
+        assert_eq!((chosen.path.as_path(), chosen.kind), (second.path(), ConfigKind::Flake));
         assert!(
             chosen
                 .reason
@@ -213,9 +219,9 @@ mod tests {
 
     #[test]
     fn a_tree_of_both_kinds_is_a_flake_and_says_so() {
-        let both = tree(&[CONFIGURATION, FLAKE]);
+        let both = tree(&[CONFIGURATION_NIX, FLAKE_NIX]);
         let chosen = choose(Some((both.path(), "--source")), &[]).unwrap();
-        assert_eq!(chosen.kind, Kind::Flake);
+        assert_eq!(chosen.kind, ConfigKind::Flake);
         assert!(
             chosen
                 .reason
@@ -227,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_first_place_without_a_configuration_is_an_error_and_not_passed_over() {
-        let (wrong, right) = (tree(&["inner/flake.nix"]), tree(&[FLAKE]));
+        let (wrong, right) = (tree(&["inner/flake.nix"]), tree(&[FLAKE_NIX]));
         let error = choose(None, &[wrong.path(), right.path()]).unwrap_err().to_string();
         assert!(error.contains("neither flake.nix nor configuration.nix"), "{error}");
         assert!(error.contains("inner has one"), "{error}");
@@ -235,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_system_nix_alone_is_called_what_it_is() {
-        let only = tree(&[SYSTEM]);
+        let only = tree(&[SYSTEM_NIX]);
         let error = choose(Some((only.path(), "--source")), &[]).unwrap_err().to_string();
         assert!(error.contains("has system.nix as its entry point"), "{error}");
         assert!(error.contains("Write a flake.nix beside it"), "{error}");
@@ -249,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_link_is_followed_only_when_the_owner_of_the_folder_made_it() {
-        let real = tree(&[FLAKE]);
+        let real = tree(&[FLAKE_NIX]);
         let place = tempfile::tempdir().unwrap();
         let link = place.path().join("nix-cfg");
         symlink(real.path(), &link).unwrap();

@@ -14,7 +14,7 @@ use crate::nix::explain::LOOKUP;
 use crate::progress::bytes;
 use crate::tree::lint::Lookup;
 use crate::tree::nix_files::nix_files;
-use crate::tree::{disko, handwritten, hardware};
+use crate::tree::{disk_layout, hardware, hardware_additions};
 
 /// From here on a tree is called large: it is on the ISO, on the target, and hashed by Nix each time.
 const LARGE: u64 = 100 * 1000 * 1000;
@@ -57,10 +57,10 @@ pub fn hardware(patient: &Patient) -> Vec<Diagnostic> {
         match hardware::choose(&patient.tree, patient.kind, host, named) {
             Ok(chosen) if patient.tree.join(&chosen.path).exists() => {
                 let text = std::fs::read_to_string(patient.tree.join(&chosen.path)).unwrap_or_default();
-                problems.extend(handwritten::problem(&patient.tree, &chosen.path, &text, None));
+                problems.extend(hardware_additions::problem(&patient.tree, &chosen.path, &text, None));
             }
             // It has file systems of its own; whether those will do, the machine shows.
-            Ok(chosen) if !chosen.imported && !disko::own(&patient.tree, &[]).is_empty() => {}
+            Ok(chosen) if !chosen.imported && !disk_layout::disk_layouts(&patient.tree, &[]).is_empty() => {}
             Ok(chosen) => problems.push(absent(patient, &chosen.path, chosen.imported)),
             Err(error) => problems.extend(error.downcast::<Diagnostic>()),
         }

@@ -8,7 +8,7 @@ use super::super::channels::Channels;
 use super::super::{emit, manifest};
 use super::*;
 use crate::interrupt::Interrupt;
-use crate::tree::source::Kind;
+use crate::tree::source::ConfigKind;
 
 const HARDWARE: &str = "{ lib, ... }: { nixpkgs.hostPlatform = lib.mkDefault \"x86_64-linux\"; }";
 const LOCKED: &str = r#"{
@@ -28,10 +28,10 @@ b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZWQy
 ";
 
 /// A folder in good health.
-fn healthy(kind: Kind) -> tempfile::TempDir {
+fn healthy(kind: ConfigKind) -> tempfile::TempDir {
     let request = Request {
         kind,
-        hosts: if kind == Kind::Flake {
+        hosts: if kind == ConfigKind::Flake {
             vec!["a".to_owned()]
         } else {
             Vec::new()
@@ -51,11 +51,11 @@ fn healthy(kind: Kind) -> tempfile::TempDir {
     Manifest::new(request, &files).save(dir.path()).unwrap();
     let imports = "{ imports = [ ./hardware-configuration.nix ]; }";
     match kind {
-        Kind::Channel => {
+        ConfigKind::Channel => {
             put(dir.path(), "configuration.nix", imports);
             put(dir.path(), "hardware-configuration.nix", HARDWARE);
         }
-        Kind::Flake => {
+        ConfigKind::Flake => {
             put(
                 dir.path(),
                 "flake.nix",
@@ -114,17 +114,17 @@ fn look(dir: &Path) -> Vec<Diagnostic> {
 }
 
 /// The kind of configuration, what makes it ill, the code that is found, and what the finding says.
-type Case = (Kind, fn(&Path), &'static str, &'static [&'static str]);
+type Case = (ConfigKind, fn(&Path), &'static str, &'static [&'static str]);
 
 const CASES: &[Case] = &[
     (
-        Kind::Channel,
+        ConfigKind::Channel,
         |dir| gone(dir, "hardware-configuration.nix"),
         "hardware-absent",
         &["is imported and is not there", "hardware-config: PATH"],
     ),
     (
-        Kind::Channel,
+        ConfigKind::Channel,
         |dir| {
             gone(dir, "hardware-configuration.nix");
             put(dir, "configuration.nix", "{ imports = [ ./hw/box.nix ]; }");
@@ -134,7 +134,7 @@ const CASES: &[Case] = &[
         &["nothing imports that file", "These look like one: hw/box.nix"],
     ),
     (
-        Kind::Flake,
+        ConfigKind::Flake,
         |dir| {
             fs::rename(dir.join("nix-cfg/hosts/a"), dir.join("nix-cfg/hosts/b")).unwrap();
             put(dir, "hosts/c/hardware-configuration.nix", HARDWARE);
@@ -147,13 +147,13 @@ const CASES: &[Case] = &[
         ],
     ),
     (
-        Kind::Flake,
+        ConfigKind::Flake,
         |dir| gone(dir, "flake.lock"),
         "flake-lock-absent",
         &["nix flake lock"],
     ),
     (
-        Kind::Flake,
+        ConfigKind::Flake,
         |dir| {
             put(
                 dir,
@@ -165,19 +165,19 @@ const CASES: &[Case] = &[
         &["`disko`", "nix flake lock"],
     ),
     (
-        Kind::Flake,
+        ConfigKind::Flake,
         |dir| relock(dir, r#""type": "path", "path": "/home/me/nixpkgs""#),
         "input-outside",
         &["path:/home/me/nixpkgs", "Move it into the tree"],
     ),
     (
-        Kind::Flake,
+        ConfigKind::Flake,
         |dir| relock(dir, r#""type": "git", "url": "file:///home/me/nixpkgs", "rev": "1""#),
         "input-outside",
         &["git+file:///home/me/nixpkgs", "where everybody can fetch it"],
     ),
     (
-        Kind::Flake,
+        ConfigKind::Flake,
         |dir| relock(dir, r#""type": "path", "path": "../nixpkgs""#),
         "input-outside",
         &[
@@ -187,7 +187,7 @@ const CASES: &[Case] = &[
         ],
     ),
     (
-        Kind::Channel,
+        ConfigKind::Channel,
         |dir| {
             put(
                 dir,
@@ -204,27 +204,37 @@ const CASES: &[Case] = &[
         ],
     ),
     (
-        Kind::Channel,
+        ConfigKind::Channel,
         |dir| put(dir, "id_ed25519", KEY),
         "tree-secret",
         &["id_ed25519", "sops-nix or agenix"],
     ),
     (
-        Kind::Flake,
+        ConfigKind::Flake,
         |dir| put(dir, "secrets/wifi.nix", "\0GITCRYPT\0 and more"),
         "tree-locked",
         &["secrets/wifi.nix", "git-crypt unlock"],
     ),
     (
-        Kind::Flake,
+        ConfigKind::Flake,
         |dir| put(dir, ".gitmodules", "[submodule \"x\"]\n\tpath = modules/x\n"),
         "tree-submodule",
         &["modules/x", "git submodule update --init"],
     ),
-    (Kind::Channel, large, "tree-large", &["video.mp4 (120", "Take out"]),
-    (Kind::Channel, git, "git-dirty", &["flake.nix", "git add", "path:"]),
     (
-        Kind::Channel,
+        ConfigKind::Channel,
+        large,
+        "tree-large",
+        &["video.mp4 (120", "Take out"],
+    ),
+    (
+        ConfigKind::Channel,
+        git,
+        "git-dirty",
+        &["flake.nix", "git add", "path:"],
+    ),
+    (
+        ConfigKind::Channel,
         |dir| {
             put(
                 dir,
@@ -242,7 +252,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn what_is_healthy_is_left_alone() {
-    for kind in [Kind::Channel, Kind::Flake] {
+    for kind in [ConfigKind::Channel, ConfigKind::Flake] {
         assert_eq!(look(healthy(kind).path()), []);
     }
 }

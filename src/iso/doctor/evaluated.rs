@@ -12,8 +12,8 @@ use crate::nix::explain::UNKNOWN;
 use crate::nix::facts::{Facts, Users};
 use crate::nix::literal::string;
 use crate::process::Runner;
-use crate::tree::flake_lock::{Input, Lock};
-use crate::tree::{disko, hardware};
+use crate::tree::flake_lock::{FlakeLock, Input};
+use crate::tree::{disk_layout, hardware};
 
 /// Evaluates each system to its toplevel, and the image where these can be; tells why that fails, who cannot log in, and what
 /// machine it is for.
@@ -78,7 +78,7 @@ fn here(problem: Diagnostic, patient: &Patient) -> Result<Diagnostic> {
 
 /// How to go on without the inputs that `said` names, where nothing uses them.
 fn left_out(tree: &Path, said: &str) -> Result<String> {
-    let inputs = Lock::load(tree)?.unwrap_or_default().inputs();
+    let inputs = FlakeLock::load(tree)?.unwrap_or_default().inputs();
     // Git is asked for an address without the kind and the revision.
     let address = |input: &Input| {
         input
@@ -137,7 +137,7 @@ fn own_disks(patient: &Patient, index: usize, facts: &Facts) -> Option<Diagnosti
         hardware.display()
     ));
     let file = root.set.first().map_or("", |one| &one.file);
-    Some(disko::place(
+    Some(disk_layout::at_file_system(
         problem,
         &patient.tree,
         &[hardware],

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::Patient;
 use crate::diagnostic::Diagnostic;
 use crate::process::{Invocation, Runner};
-use crate::tree::flake_lock::{self, Input, LOCK, Lock};
+use crate::tree::flake_lock::{self, FLAKE_LOCK, FlakeLock, Input};
 
 /// The Nix that writes relative inputs with a `parent`, and the first that can read that.
 const PARENTS: (u32, u32) = (2, 26);
@@ -15,10 +15,10 @@ const PARENTS: (u32, u32) = (2, 26);
 /// All problems of the inputs.
 pub fn inputs(patient: &Patient, runner: &Runner) -> Result<Vec<Diagnostic>> {
     let mut problems = flake_lock::problems(&patient.tree)?;
-    if let Some(lock) = Lock::load(&patient.tree)? {
+    if let Some(lock) = FlakeLock::load(&patient.tree)? {
         problems.extend(lock.inputs().iter().filter_map(outside));
     }
-    if let Some(outer) = Lock::load(&patient.dir)?
+    if let Some(outer) = FlakeLock::load(&patient.dir)?
         && let Some(version) = nix_version(runner)
         && let Some(config) = outer.inputs().iter().find(|input| input.name == "config")
     {
@@ -38,7 +38,7 @@ fn outside(input: &Input) -> Option<Diagnostic> {
             "input-outside",
             format!("The input `{}` lies outside of the configuration: {}", input.name, input.url),
         )
-        .at(LOCK, None, None)
+        .at(FLAKE_LOCK, None, None)
         .because("The target gets the configuration alone, and evaluates it there with the same lock.")
         .remedy(format!(
             "Move it into the tree and write inputs.{}.url = \"path:./FOLDER\", or put it where everybody can fetch it; \
@@ -78,7 +78,7 @@ fn lock_style(what: String) -> Diagnostic {
 
 /// The same for the configuration's own lock and the live system's Nix, of version `nix`: that one evaluates it on the target.
 pub fn unreadable_there(tree: &Path, nix: &str) -> Result<Vec<Diagnostic>> {
-    let (Some(lock), Some(version)) = (Lock::load(tree)?, version(nix)) else {
+    let (Some(lock), Some(version)) = (FlakeLock::load(tree)?, version(nix)) else {
         return Ok(Vec::new());
     };
     let inputs = lock.inputs().into_iter();
@@ -88,7 +88,7 @@ pub fn unreadable_there(tree: &Path, nix: &str) -> Result<Vec<Diagnostic>> {
             "The live system's Nix {nix} cannot read how flake.lock locks the input `{}`",
             input.name
         ))
-            .at(LOCK, None, None)
+            .at(FLAKE_LOCK, None, None)
             .remedy("Give the live system another Nix, with `nix.package` in `modules` of flake.nix; or take the input out of the inputs: files of the configuration need none.")
     };
     Ok(unreadable.map(problem).collect())

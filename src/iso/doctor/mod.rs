@@ -18,7 +18,7 @@ use crate::nix::explain::LOOKUP;
 use crate::process::Runner;
 use crate::settings::Settings;
 use crate::tree::lint;
-use crate::tree::source::{self, Kind};
+use crate::tree::source::{self, ConfigKind};
 
 /// What is looked at.
 struct Patient {
@@ -26,7 +26,7 @@ struct Patient {
     dir: PathBuf,
     /// The configuration in it.
     tree: PathBuf,
-    kind: Kind,
+    kind: ConfigKind,
     request: Request,
     settings: Settings,
 }
@@ -52,13 +52,13 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Diagnos
     };
     let mut problems = configuration_tree::size(&patient)?;
     problems.extend(lint::links(&patient.tree));
-    problems.extend(lint::unfinished(&patient.tree));
+    problems.extend(lint::absent_content(&patient.tree));
     problems.extend(lint::secrets(&patient.tree, kind));
     problems.extend(configuration_tree::hardware(&patient));
     problems.extend(configuration_tree::platform(&patient));
     match kind {
-        Kind::Flake => problems.extend(inputs::inputs(&patient, runner)?),
-        Kind::Channel => problems.extend(configuration_tree::lookups(&patient, evaluate)),
+        ConfigKind::Flake => problems.extend(inputs::inputs(&patient, runner)?),
+        ConfigKind::Channel => problems.extend(configuration_tree::lookups(&patient, evaluate)),
     }
     problems.extend(untracked::dirty(&patient, runner)?);
     if evaluate {

@@ -6,8 +6,8 @@ use regex_lite::Regex;
 
 use super::Said;
 use crate::diagnostic::Diagnostic;
-use crate::tree::hardware::FILE_NAME;
-use crate::tree::lint;
+use crate::tree::hardware::HARDWARE_CONFIGURATION;
+use crate::tree::locate;
 
 pub(super) fn assertion(said: &Said<'_>) -> Option<Diagnostic> {
     let [text] = said.find(r"(?s)Failed assertions:\n(.*?)(?:\n\s*\n|$)")?;
@@ -28,7 +28,11 @@ fn definitions(said: &Said<'_>, problem: Diagnostic) -> Diagnostic {
         .filter_map(|found| Some(found.get(1)?.as_str()))
         .filter(|file| !file.starts_with('/') && *file != "<unknown-file>")
         .collect();
-    match files.iter().find(|file| !file.ends_with(FILE_NAME)).or(files.first()) {
+    match files
+        .iter()
+        .find(|file| !file.ends_with(HARDWARE_CONFIGURATION))
+        .or(files.first())
+    {
         Some(file) => problem.at(*file, None, None),
         None => said.at_place(problem),
     }
@@ -51,7 +55,7 @@ pub(super) fn option_conflict(said: &Said<'_>) -> Option<Diagnostic> {
     let [values] = said
         .find(r"(?s)conflicting definition[^\n]*\n(.*?)(?:\n\s*(?:Use|\n)|$)")
         .unwrap_or_default();
-    let by_hardware = said.text.contains(FILE_NAME);
+    let by_hardware = said.text.contains(HARDWARE_CONFIGURATION);
     let of_disks = ["fileSystems", "swapDevices", "boot.initrd.luks.devices"];
     if by_hardware && of_disks.iter().any(|disks| option.starts_with(disks)) {
         return Some(twice_by_hardware(said, option, values));
@@ -186,7 +190,7 @@ pub(super) fn file_missing(said: &Said<'_>) -> Option<Diagnostic> {
         format!("The configuration uses the file {path}, which does not exist"),
     );
     Some(
-        said.at_place_or(problem, |problem, root| lint::at_path(problem, root, Path::new(path)))
+        said.at_place_or(problem, |problem, root| locate::at_path(problem, root, Path::new(path)))
             .because("It was not copied with the configuration, or it is only on the machine where it was written.")
             .remedy("Add the file to the configuration, or remove what uses it."),
     )

@@ -7,7 +7,7 @@ use regex_lite::Regex;
 use super::Said;
 use crate::diagnostic::Diagnostic;
 use crate::nix::facts::Refusal;
-use crate::tree::lint::{self, package_name};
+use crate::tree::locate::{self, package_name};
 
 /// Why a package is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ fn read(text: &str) -> Option<Refused<'_>> {
 #[must_use]
 pub fn refused(refusal: &Refusal, root: &Path) -> Diagnostic {
     if let Some(refused) = read(&refusal.message) {
-        return lint::at_package(problem(&refused), root, refused.package);
+        return locate::at_package(problem(&refused), root, refused.package);
     }
     if refusal.package.is_empty() {
         // Since 26.05 the handler of all issues is not told which package has a problem.
@@ -72,7 +72,7 @@ pub fn refused(refusal: &Refusal, root: &Path) -> Diagnostic {
             .because(refusal.message.trim())
             .remedy("Remove the package, or take another nixpkgs.");
     }
-    lint::at_package(broken(&refusal.package, true), root, &refusal.package)
+    locate::at_package(broken(&refusal.package, true), root, &refusal.package)
 }
 
 /// Where the files name the package, which is not always where Nix stopped.
@@ -80,7 +80,7 @@ fn at_package(said: &Said<'_>, problem: Diagnostic, package: &str) -> Diagnostic
     let Some(root) = said.root else {
         return said.at_place(problem);
     };
-    let problem = lint::at_package(problem, root, package);
+    let problem = locate::at_package(problem, root, package);
     if problem.place.is_some() {
         problem
     } else {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
-use crate::live::decisions::{Choices, Firmware};
-use crate::live::machine::ANY_DISK;
+use crate::live::decisions::{Decisions, Firmware};
+use crate::live::installer_facts::ANY_DISK;
 use crate::live::mounts::{self, Mount};
 use crate::live::target::Target;
 use crate::nix::facts::{Boot, Disks};
@@ -14,8 +14,8 @@ const NO_DEVICE: &str = "nodev";
 
 /// The problems of the boot loader.
 #[must_use]
-pub fn boot(boot: &Boot, choices: &Choices) -> Vec<Diagnostic> {
-    if boot.container || choices.no_boot_loader && boot.loaders.is_empty() {
+pub fn boot(boot: &Boot, decisions: &Decisions) -> Vec<Diagnostic> {
+    if boot.container || decisions.no_boot_loader && boot.loaders.is_empty() {
         return Vec::new();
     }
     let has = |name: &str| boot.loaders.iter().any(|loader| loader == name);
@@ -25,10 +25,10 @@ pub fn boot(boot: &Boot, choices: &Choices) -> Vec<Diagnostic> {
     let efi_only = ["systemd-boot", "lanzaboote", "refind"]
         .into_iter()
         .find(|&name| has(name));
-    match choices.firmware {
+    match decisions.firmware {
         Firmware::Bios => match efi_only {
-            Some(loader) => vec![efi_loader_on_bios(loader, choices)],
-            None if has("grub") => grub_on_bios(boot, choices),
+            Some(loader) => vec![efi_loader_on_bios(loader, decisions)],
+            None if has("grub") => grub_on_bios(boot, decisions),
             None => Vec::new(),
         },
         Firmware::Efi if efi_only.is_none() && has("grub") && !boot.grub_efi => vec![bios_grub_on_efi(boot)],
@@ -38,10 +38,10 @@ pub fn boot(boot: &Boot, choices: &Choices) -> Vec<Diagnostic> {
 
 /// Whether the boot loader needs an EFI system partition.
 #[must_use]
-pub fn needs_esp(boot: &Boot, choices: &Choices) -> bool {
+pub fn needs_esp(boot: &Boot, decisions: &Decisions) -> bool {
     let has = |name: &str| boot.loaders.iter().any(|loader| loader == name);
     let efi = has("systemd-boot") || has("lanzaboote") || has("refind") || has("grub") && boot.grub_efi;
-    !boot.container && choices.firmware == Firmware::Efi && efi
+    !boot.container && decisions.firmware == Firmware::Efi && efi
 }
 
 /// The problem of a UEFI boot loader that has no EFI system partition to stand on. `file`: the hardware configuration that was
@@ -50,10 +50,10 @@ pub fn needs_esp(boot: &Boot, choices: &Choices) -> bool {
 pub fn esp(
     boot: &Boot,
     disks: &Disks,
-    choices: &Choices,
+    decisions: &Decisions,
     (target, file): (&Target, Option<&Path>),
 ) -> Option<Diagnostic> {
-    if !needs_esp(boot, choices) {
+    if !needs_esp(boot, decisions) {
         return None;
     }
     // What the UEFI specification has every firmware read.
@@ -123,11 +123,11 @@ fn mounted_later(esp: &str, now: &Mount, file: Option<&Path>) -> Diagnostic {
 
 /// The problems of an encrypted root with the keyboard.
 #[must_use]
-pub fn keymap(disks: &Disks, choices: &Choices) -> Option<Diagnostic> {
-    let typed = choices.keymap.as_deref()?;
+pub fn keymap(disks: &Disks, decisions: &Decisions) -> Option<Diagnostic> {
+    let typed = decisions.keymap.as_deref()?;
     // A keymap of the configuration can be a file of its own.
     let own = disks.keymap.as_str();
-    if !choices.root_encrypted || own.is_empty() || own.starts_with('/') || own == typed {
+    if !decisions.root_encrypted || own.is_empty() || own.starts_with('/') || own == typed {
         return None;
     }
     Some(
@@ -148,8 +148,8 @@ fn no_loader() -> Diagnostic {
         .remedy("Enable `boot.loader.systemd-boot` (UEFI) or `boot.loader.grub` in the configuration.")
 }
 
-fn efi_loader_on_bios(loader: &str, choices: &Choices) -> Diagnostic {
-    let disk = shown(choices.boot_disk.as_deref());
+fn efi_loader_on_bios(loader: &str, decisions: &Decisions) -> Diagnostic {
+    let disk = shown(decisions.boot_disk.as_deref());
     Diagnostic::error(
         "boot-needs-uefi",
         format!("This machine was started by a BIOS, and the configuration's boot loader ({loader}) needs UEFI"),
@@ -174,7 +174,7 @@ fn bios_grub_on_efi(boot: &Boot) -> Diagnostic {
     .remedy("In the configuration: boot.loader.systemd-boot.enable = true; or boot.loader.grub.efiSupport = true; boot.loader.grub.device = \"nodev\"; Or start the medium in BIOS mode.")
 }
 
-fn grub_on_bios(boot: &Boot, choices: &Choices) -> Vec<Diagnostic> {
+fn grub_on_bios(boot: &Boot, decisions: &Decisions) -> Vec<Diagnostic> {
     let disks: Vec<&str> = boot
         .grub_devices
         .iter()
@@ -184,7 +184,7 @@ fn grub_on_bios(boot: &Boot, choices: &Choices) -> Vec<Diagnostic> {
     if disks == [ANY_DISK] {
         return Vec::new();
     }
-    let wanted = shown(choices.boot_disk.as_deref());
+    let wanted = shown(decisions.boot_disk.as_deref());
     if disks.is_empty() {
         return vec![
             Diagnostic::error("grub-device-none", "GRUB would be installed on no disk")
@@ -204,7 +204,7 @@ fn grub_on_bios(boot: &Boot, choices: &Choices) -> Vec<Diagnostic> {
         .remedy(&remedy)
     });
     let problems: Vec<Diagnostic> = absent.collect();
-    if let (true, Some(chosen)) = (problems.is_empty(), &choices.boot_disk) {
+    if let (true, Some(chosen)) = (problems.is_empty(), &decisions.boot_disk) {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if !disks.iter().any(|device| real(Path::new(device)) == real(chosen)) {
             return vec![
@@ -247,12 +247,12 @@ mod tests {
             grub_devices: vec![disk.into()],
             ..Boot::default()
         };
-        let choices = Choices {
+        let decisions = Decisions {
             firmware,
             boot_disk: Some(chosen.into()),
-            ..Choices::default()
+            ..Decisions::default()
         };
-        boot(&config, &choices).iter().map(|problem| problem.code).collect()
+        boot(&config, &decisions).iter().map(|problem| problem.code).collect()
     }
 
     #[test]

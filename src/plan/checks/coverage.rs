@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::diagnostic::Diagnostic;
 use crate::store::closure::{Missing, nearest_option};
 use crate::tree::feature::NotCovered;
-use crate::tree::lint;
+use crate::tree::locate;
 
 /// How many sources of one package, and how many packages, are named.
 const SOURCES_SHOWN: usize = 5;
@@ -93,5 +93,5 @@ fn one_missing(package: &str, option: Option<&str>, sources: &[&Missing], root: 
             lines.join("\n")
         ))
         .remedy("Remove it from the configuration, or make the ISO from this configuration. With a network: --online.");
-    lint::at_package(problem, root, package)
+    locate::at_package(problem, root, package)
 }

@@ -14,33 +14,33 @@ use crate::plan::collector;
 use file_systems::{Live, Tree};
 
 use crate::diagnostic::Diagnostic;
-use crate::live::machine::Machine;
+use crate::live::installer_facts::InstallerFacts;
 use crate::nix::facts::{Assertion, Disks};
 use crate::plan::hardware_files;
 use crate::plan::job::Job;
 use crate::tree::hardware::Hardware;
-use crate::tree::in_tree::in_tree;
+use crate::tree::locate::in_tree;
 
 /// What the values of the configuration tell, beside what was decided outside it.
 pub fn judge(
     known: &Known,
     (root, hardware): (&Path, &Hardware),
-    machine: &Machine,
+    machine: &InstallerFacts,
     job: &Job<'_>,
     tree: &Tree<'_>,
 ) -> Vec<Diagnostic> {
-    let (facts, choices) = (&known.facts, &job.choices);
+    let (facts, decisions) = (&known.facts, &job.decisions);
     let mut problems = Vec::new();
     let mut absent = Vec::new();
     match &facts.users {
-        Some(users) => problems.extend(users::users(users, choices, root)),
+        Some(users) => problems.extend(users::users(users, decisions, root)),
         None => absent.push("who can log in"),
     }
     match &facts.boot {
         // A boot loader that is left alone needs no disk, no partition and no firmware.
         Some(_) if job.no_bootloader => {}
         Some(boot) => {
-            problems.extend(boot::boot(boot, choices));
+            problems.extend(boot::boot(boot, decisions));
             if !machine.before_partitioning {
                 problems.extend(grub::unreadable(boot, job));
             }
@@ -52,13 +52,13 @@ pub fn judge(
     }
     match &facts.disks {
         Some(disks) => {
-            problems.extend(boot::keymap(disks, choices));
+            problems.extend(boot::keymap(disks, decisions));
             // Without a root there is no other either, for the same reason.
             let root = space::root(disks, &hardware.path.to_string_lossy());
             let after = !machine.before_partitioning && !job.no_bootloader;
             if let (Some(boot), None, true) = (&facts.boot, &root, after) {
                 let file = hardware_files::existing(job, machine).ok().flatten();
-                problems.extend(boot::esp(boot, disks, choices, (&job.target, file.as_deref())));
+                problems.extend(boot::esp(boot, disks, decisions, (&job.target, file.as_deref())));
             }
             if root.is_none() {
                 problems.extend(file_systems(known, machine, job, tree));
@@ -98,16 +98,16 @@ fn nothing_imports(path: &Path, disks: Option<&Disks>) -> Diagnostic {
 }
 
 /// Whether the system will find its file systems.
-fn file_systems(known: &Known, machine: &Machine, job: &Job<'_>, tree: &Tree<'_>) -> Vec<Diagnostic> {
-    let (facts, choices) = (&known.facts, &job.choices);
+fn file_systems(known: &Known, machine: &InstallerFacts, job: &Job<'_>, tree: &Tree<'_>) -> Vec<Diagnostic> {
+    let (facts, decisions) = (&known.facts, &job.decisions);
     let Some(disks) = &facts.disks else { return Vec::new() };
     let boot = facts.boot.as_ref().filter(|_| !job.no_bootloader);
     if machine.before_partitioning {
-        return file_systems::before(disks, boot, choices, tree).into_iter().collect();
+        return file_systems::before(disks, boot, decisions, tree).into_iter().collect();
     }
     let target = job.target.root();
     let live = Live::look(job.runner, target);
-    file_systems::after(disks, boot, choices, tree, (target, &live), &known.contradictions)
+    file_systems::after(disks, boot, decisions, tree, (target, &live), &known.contradictions)
 }
 
 fn nixos_warning(text: &str) -> Diagnostic {

@@ -61,7 +61,7 @@ const SURELY_COPIED: (u64, u64) = (3, 4);
 pub fn disk(job: &Job<'_>, tree: &Path, records: &[Record], exact: bool) -> Result<Option<Diagnostic>> {
     let store = job.target.store();
     let (grain, free, where_) = if job.machine.before_partitioning {
-        let Some(bytes) = job.choices.largest_disk else {
+        let Some(bytes) = job.decisions.largest_disk else {
             return Ok(None);
         };
         let entries = u64::MAX;

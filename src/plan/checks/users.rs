@@ -3,29 +3,29 @@
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
-use crate::live::decisions::Choices;
+use crate::live::decisions::Decisions;
 use crate::nix::facts::{Account, Users};
-use crate::tree::source::INSTALLED;
+use crate::tree::source::ETC_NIXOS;
 
 /// The problems of the accounts; `tree` is what becomes the target's /etc/nixos. That nobody can log in is an error only where
 /// nothing can be done afterwards.
 #[must_use]
-pub fn users(users: &Users, choices: &Choices, tree: &Path) -> Vec<Diagnostic> {
+pub fn users(users: &Users, decisions: &Decisions, tree: &Path) -> Vec<Diagnostic> {
     let mut problems: Vec<Diagnostic> = users
         .accounts
         .iter()
         .filter_map(|account| lost_file(account, tree))
         .collect();
-    if let Some(login) = &choices.login {
+    if let Some(login) = &decisions.login {
         let known = users.accounts.iter().any(|account| account.name == *login);
         if !known && !users.elsewhere {
             problems.push(login_unknown(login, users));
         }
     }
-    if choices.password_typed && !users.mutable {
-        problems.push(password_lost(choices.login.as_deref(), users, tree));
+    if decisions.password_typed && !users.mutable {
+        problems.push(password_lost(decisions.login.as_deref(), users, tree));
     }
-    let way_in = |account: &Account| gets_in(account, users, choices, tree);
+    let way_in = |account: &Account| gets_in(account, users, decisions, tree);
     if users.elsewhere || users.no_password_login {
         return problems;
     }
@@ -43,8 +43,8 @@ pub fn users(users: &Users, choices: &Choices, tree: &Path) -> Vec<Diagnostic> {
 
 /// Whether somebody can become `account`: by a password that lasts, by a key where there is an SSH server, or without
 /// being asked.
-fn gets_in(account: &Account, users: &Users, choices: &Choices, tree: &Path) -> bool {
-    let typed = choices.password_typed && users.mutable && choices.login.as_deref() == Some(&account.name);
+fn gets_in(account: &Account, users: &Users, decisions: &Decisions, tree: &Path) -> bool {
+    let typed = decisions.password_typed && users.mutable && decisions.login.as_deref() == Some(&account.name);
     has_password(account, tree) || typed || users.sshd && account.key || users.autologin.contains(&account.name)
 }
 
@@ -56,7 +56,7 @@ fn has_password(account: &Account, tree: &Path) -> bool {
 /// A password file that is known not to be on the installed system. NixOS then creates the user without a password.
 fn lost_file(account: &Account, tree: &Path) -> Option<Diagnostic> {
     let file = Path::new(&account.password_file);
-    let (why, remedy) = if let Ok(inside) = file.strip_prefix(INSTALLED) {
+    let (why, remedy) = if let Ok(inside) = file.strip_prefix(ETC_NIXOS) {
         if tree.join(inside).symlink_metadata().is_ok() {
             return None;
         }
@@ -70,7 +70,7 @@ fn lost_file(account: &Account, tree: &Path) -> Option<Diagnostic> {
              makes such a path."
                 .to_owned(),
             format!(
-                "Name the file's place on the installed system instead: {INSTALLED}/…, or use `hashedPassword` (mkpasswd \
+                "Name the file's place on the installed system instead: {ETC_NIXOS}/…, or use `hashedPassword` (mkpasswd \
                  makes one)."
             ),
         )
@@ -193,13 +193,13 @@ mod tests {
     }
 
     fn told(config: &Users, login: &str, password_typed: bool) -> Vec<String> {
-        let choices = Choices {
+        let decisions = Decisions {
             login: Some(login.to_owned()),
             password_typed,
-            ..Choices::default()
+            ..Decisions::default()
         };
         let told = |problem: Diagnostic| format!("{:?} {}", problem.severity, problem.code);
-        users(config, &choices, Path::new("/nonexistent"))
+        users(config, &decisions, Path::new("/nonexistent"))
             .into_iter()
             .map(told)
             .collect()
@@ -242,7 +242,7 @@ mod tests {
             let mut config = config(false, false);
             config.accounts[0].password_file = file.to_owned();
             config.accounts[0].password_file_kept = kept;
-            let problems = users(&config, &Choices::default(), tree.path());
+            let problems = users(&config, &Decisions::default(), tree.path());
             problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
         };
         let lost = ["password-file-missing", "nobody-can-log-in"];

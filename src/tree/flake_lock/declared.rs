@@ -7,9 +7,9 @@ use std::path::Path;
 use anyhow::Result;
 use rnix::ast::{Attr, Entry, Expr, HasEntry, InterpolPart};
 
-use super::{LOCK, Lock, Reference, reference};
+use super::{FLAKE_LOCK, FlakeLock, Reference, reference};
 use crate::diagnostic::Diagnostic;
-use crate::tree::source::FLAKE;
+use crate::tree::source::FLAKE_NIX;
 
 /// What a look at flake.nix and its lock tells without Nix: no lock, inputs that it lacks, inputs that were changed since.
 ///
@@ -19,7 +19,7 @@ pub fn problems(root: &Path) -> Result<Vec<Diagnostic>> {
     let Some(declared) = declared(root) else {
         return Ok(Vec::new());
     };
-    let Some(lock) = Lock::load(root)? else {
+    let Some(lock) = FlakeLock::load(root)? else {
         if declared.is_empty() {
             return Ok(Vec::new());
         }
@@ -28,7 +28,7 @@ pub fn problems(root: &Path) -> Result<Vec<Diagnostic>> {
     if !(5..=7).contains(&lock.version) {
         return Ok(vec![
             Diagnostic::error("flake-lock-too-new", "This version of Nix cannot read flake.lock")
-                .at(LOCK, None, None)
+                .at(FLAKE_LOCK, None, None)
                 .because(format!("It is of version {}; versions 5 to 7 are known.", lock.version))
                 .remedy("Make the ISO with the version of Nix that wrote the lock."),
         ]);
@@ -56,7 +56,7 @@ const MEND: &str = "On a machine with a network run `nix flake lock` in the conf
 
 fn absent() -> Diagnostic {
     Diagnostic::error("flake-lock-absent", "The flake has inputs and no flake.lock")
-        .at(FLAKE, None, None)
+        .at(FLAKE_NIX, None, None)
         .because("Without a network Nix can only use inputs that a lock names exactly.")
         .remedy(MEND)
 }
@@ -67,7 +67,7 @@ fn not_locked(name: &str, url: Option<&str>) -> Diagnostic {
         "flake-lock-incomplete",
         format!("flake.lock does not lock the input `{name}`{url}"),
     )
-    .at(LOCK, None, None)
+    .at(FLAKE_LOCK, None, None)
     .because("flake.nix names it. Without a network Nix can only use inputs that the lock names exactly.")
     .remedy(MEND)
 }
@@ -77,7 +77,7 @@ fn stale(name: &str, url: &str, original: &str) -> Diagnostic {
         "flake-lock-stale",
         format!("flake.lock locks another `{name}` than flake.nix asks for"),
     )
-    .at(LOCK, None, None)
+    .at(FLAKE_LOCK, None, None)
     .because(format!(
         "flake.nix says {url}, the lock was made for {original}. Nix would fetch the new one."
     ))
@@ -105,7 +105,7 @@ fn parts(url: &str) -> Option<Vec<String>> {
 
 /// The inputs that flake.nix names, with the address where it is a plain string; `None` when flake.nix cannot be read.
 fn declared(root: &Path) -> Option<BTreeMap<String, Option<String>>> {
-    let text = fs::read_to_string(root.join(FLAKE)).ok()?;
+    let text = fs::read_to_string(root.join(FLAKE_NIX)).ok()?;
     let parsed = rnix::Root::parse(&text);
     let Expr::AttrSet(flake) = parsed.tree().expr()? else {
         return None;
@@ -165,7 +165,7 @@ fn string(value: &rnix::ast::Str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const FLAKE_NIX: &str = r#"{
+    const INPUTS: &str = r#"{
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-24.05";
     "tools" = { url = "github:example/tools"; inputs.nixpkgs.follows = "nixpkgs"; };
@@ -177,9 +177,9 @@ mod tests {
 
     fn tree(lock: Option<&str>) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join(FLAKE), FLAKE_NIX).unwrap();
+        fs::write(root.path().join(FLAKE_NIX), INPUTS).unwrap();
         if let Some(lock) = lock {
-            fs::write(root.path().join(LOCK), lock).unwrap();
+            fs::write(root.path().join(FLAKE_LOCK), lock).unwrap();
         }
         root
     }

@@ -16,7 +16,7 @@ use crate::diagnostic::Diagnostic;
 pub use declared::{plain, problems};
 
 /// The name of the file.
-pub const LOCK: &str = "flake.lock";
+pub const FLAKE_LOCK: &str = "flake.lock";
 
 /// A locked input, direct or of another input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Input {
 
 /// A flake.lock.
 #[derive(Debug, Default, Deserialize)]
-pub struct Lock {
+pub struct FlakeLock {
     #[serde(default)]
     nodes: BTreeMap<String, Node>,
     #[serde(default)]
@@ -62,21 +62,21 @@ enum Reference {
     Follows(#[allow(dead_code)] Vec<String>), // Only that it is one counts.
 }
 
-impl Lock {
+impl FlakeLock {
     /// Reads the lock of the flake at `root`; `None` when there is none.
     ///
     /// # Errors
     /// A [`Diagnostic`] when it is no lock.
     pub fn load(root: &Path) -> Result<Option<Self>> {
-        let text = match fs::read_to_string(root.join(LOCK)) {
+        let text = match fs::read_to_string(root.join(FLAKE_LOCK)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            text => text.with_context(|| format!("Failed to read {LOCK}"))?,
+            text => text.with_context(|| format!("Failed to read {FLAKE_LOCK}"))?,
         };
         let lock: Self =
             serde_json::from_str(&text).map_err(|error| {
                 let number = |value: usize| u32::try_from(value).ok();
                 Diagnostic::error("flake-lock-broken", "flake.lock is not a lock file")
-                .at(LOCK, number(error.line()), number(error.column()))
+                .at(FLAKE_LOCK, number(error.line()), number(error.column()))
                 .because(format!("It is not JSON: {}. Marks of a merge conflict are a common cause.", reason(&error)))
                 .remedy(
                     "Run `nix flake lock` in the configuration on a machine with a network, and make the ISO again.",
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn nested_inputs_are_named_by_the_way_to_them() {
-        let lock: Lock = serde_json::from_str(
+        let lock: FlakeLock = serde_json::from_str(
             r#"{"version":7,"root":"root","nodes":{
             "root":{"inputs":{"tools":"tools","nixpkgs":"nixpkgs"}},
             "nixpkgs":{"locked":{"type":"github","owner":"NixOS","repo":"nixpkgs","rev":"1","narHash":"sha256-x"}},

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use rnix::SyntaxKind;
 
-use super::modules;
+use super::bad_modules;
 use crate::tree::nix_files::nix_files;
-use crate::tree::source::Kind;
+use crate::tree::source::ConfigKind;
 
 /// What every channel configuration can look up: nixpkgs by both of its names, itself, and what Nix brings.
-pub const ALWAYS: [&str; 4] = ["nix", "nixos", "nixos-config", "nixpkgs"];
+pub const ALWAYS_AVAILABLE: [&str; 4] = ["nix", "nixos", "nixos-config", "nixpkgs"];
 
 /// One `<…>` in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Lookup {
 /// The look-ups of a channel configuration that need a channel besides nixpkgs, by file and line.
 #[must_use]
 pub fn lookups(root: &Path) -> Vec<Lookup> {
-    let imported = modules::imported(root, Kind::Channel);
+    let imported = bad_modules::imported(root, ConfigKind::Channel);
     let mut found = Vec::new();
     for (file, text) in nix_files(root) {
         let syntax = rnix::Root::parse(&text).syntax();
@@ -39,12 +39,12 @@ pub fn lookups(root: &Path) -> Vec<Lookup> {
         {
             let lookup = node.text().to_string();
             let name = lookup.trim_matches(['<', '>']).split('/').next().unwrap_or_default();
-            if ALWAYS.contains(&name) {
+            if ALWAYS_AVAILABLE.contains(&name) {
                 continue;
             }
             found.push(Lookup {
                 name: name.to_owned(),
-                line: modules::position(&text, node.text_range().start().into()).0,
+                line: bad_modules::position(&text, node.text_range().start().into()).0,
                 imported: imported.contains(&file),
                 file: file.clone(),
                 text: lookup,

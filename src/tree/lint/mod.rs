@@ -1,17 +1,16 @@
-//! What a look at the tree's files tells, before Nix is started.
+//! What the tree's files show before Nix is started.
 
-mod entry;
+mod absent_content;
+mod bad_modules;
 mod links;
 mod lookups;
-mod mention;
-mod modules;
 mod secrets;
-mod unfinished;
+mod system_nix;
 
-pub use entry::entry;
+pub use absent_content::absent_content;
+pub(super) use bad_modules::position;
+pub use bad_modules::{BadModule, bad_modules};
 pub use links::links;
-pub use lookups::{ALWAYS, Lookup, lookups};
-pub use mention::{at_package, at_path, package_name};
-pub use modules::{Broken, modules};
+pub use lookups::{ALWAYS_AVAILABLE, Lookup, lookups};
 pub use secrets::secrets;
-pub use unfinished::unfinished;
+pub use system_nix::system_nix;

@@ -7,7 +7,7 @@ use std::path::Path;
 use walkdir::WalkDir;
 
 use crate::diagnostic::Diagnostic;
-use crate::tree::source::Kind;
+use crate::tree::source::ConfigKind;
 
 /// How much of a file is looked at: a key stands at its beginning.
 const LOOKED_AT: u64 = 64 * 1024;
@@ -17,7 +17,7 @@ const BODY: usize = 40;
 
 /// Warns of private keys in the tree at `root`, by their contents. Encrypted ones (age, sops, git-crypt) are none.
 #[must_use]
-pub fn secrets(root: &Path, kind: Kind) -> Vec<Diagnostic> {
+pub fn secrets(root: &Path, kind: ConfigKind) -> Vec<Diagnostic> {
     let entries = WalkDir::new(root).sort_by_file_name().into_iter();
     entries
         .filter_entry(|entry| entry.file_name() != ".git")
@@ -34,10 +34,10 @@ pub fn secrets(root: &Path, kind: Kind) -> Vec<Diagnostic> {
         .collect()
 }
 
-fn warning(path: &Path, what: &str, line: u32, kind: Kind) -> Diagnostic {
+fn warning(path: &Path, what: &str, line: u32, kind: ConfigKind) -> Diagnostic {
     let why = match kind {
-        Kind::Flake => "Nix copies the whole flake to its store, where every user and every program can read it.",
-        Kind::Channel => {
+        ConfigKind::Flake => "Nix copies the whole flake to its store, where every user and every program can read it.",
+        ConfigKind::Channel => {
             "Every user of the installed system can read /etc/nixos, and what a configuration uses is in the store, which everybody can read."
         }
     };

@@ -20,7 +20,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fstat, fstatat, utimensat};
 use nix::sys::time::TimeSpec;
 
-use super::owner::{Owner, Owners};
+use super::accounts::{Accounts, Trust};
 use crate::diagnostic::Diagnostic;
 use crate::interrupt::Interrupt;
 pub use findings::Findings;
@@ -46,17 +46,11 @@ struct Frame {
 /// this process's user. Extended attributes and hard links are not kept.
 pub struct Copier<'a> {
     /// Who may own the source; `None` for a copy that was judged before.
-    pub owners: Option<&'a Owners>,
+    pub owners: Option<&'a Accounts>,
     /// Ends the copy.
     pub interrupt: &'a Interrupt,
-    /// Whether the entry with this path, relative to the tree, and of this kind stays behind.
-    pub leave_out: fn(&Path, SFlag) -> bool,
-}
-
-/// Everything is copied.
-#[must_use]
-pub fn nothing(_path: &Path, _kind: SFlag) -> bool {
-    false
+    /// Which entries are not copied, by their path relative to the tree and their type; `None` copies everything.
+    pub exclude: Option<fn(&Path, SFlag) -> bool>,
 }
 
 impl Copier<'_> {
@@ -97,7 +91,7 @@ impl Copier<'_> {
     ) -> Result<Option<Frame>> {
         let name = name.as_os_str();
         let seen = fstatat(&frame.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).context(Unread)?;
-        if (self.leave_out)(&path, kind(&seen)) {
+        if self.exclude.is_some_and(|excludes| excludes(&path, kind(&seen))) {
             return Ok(None);
         }
         self.judge(&seen, &path, findings);
@@ -142,7 +136,7 @@ impl Copier<'_> {
             );
         }
         match owners.judge(stat.st_uid) {
-            Owner::SystemAccount(name) => findings.push_first(
+            Trust::SystemAccount(name) => findings.push_first(
                 Diagnostic::error(
                     "tree-owner",
                     format!("The configuration belongs to the system account `{name}`"),
@@ -151,7 +145,7 @@ impl Copier<'_> {
                 .because("A service could have written it, and it becomes the system that root runs.")
                 .remedy("If it is yours: chown -R root TREE"),
             ),
-            Owner::Unknown(uid) => findings.push_first(
+            Trust::Unknown(uid) => findings.push_first(
                 Diagnostic::warning(
                     "tree-owner-unknown",
                     format!("The configuration belongs to user {uid}, who has no account here"),
@@ -159,7 +153,7 @@ impl Copier<'_> {
                 .at(path, None, None)
                 .because("It was probably written on another machine."),
             ),
-            Owner::Trusted => {}
+            Trust::Trusted => {}
         }
     }
 }

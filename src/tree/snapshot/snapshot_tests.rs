@@ -7,13 +7,13 @@ use nix::errno::Errno;
 
 use super::*;
 
-fn copy(source: &Path, owners: Option<&Owners>) -> (tempfile::TempDir, Findings) {
+fn copy(source: &Path, owners: Option<&Accounts>) -> (tempfile::TempDir, Findings) {
     let dest = tempfile::tempdir().unwrap();
     let interrupt = Interrupt::default();
     let copier = Copier {
         owners,
         interrupt: &interrupt,
-        leave_out: nothing,
+        exclude: None,
     };
     let findings = copier.copy(&File::open(source).unwrap().into(), dest.path()).unwrap();
     (dest, findings)
@@ -137,7 +137,7 @@ fn a_tree_that_others_could_have_written_is_refused() {
     chown(source.path().join("c"), Some(33), None).expect("the tests of ownership need root");
     let passwd = source.path().join("passwd");
     fs::write(&passwd, "www-data:x:33:33::/:/bin/sh\n").unwrap();
-    let (_dest, findings) = copy(source.path(), Some(&Owners::of_live_system(&passwd)));
+    let (_dest, findings) = copy(source.path(), Some(&Accounts::of_live_system(&passwd)));
     let codes: Vec<_> = findings.problems.iter().map(|problem| problem.code).collect();
     assert_eq!(codes, ["tree-world-writable", "tree-owner"]);
     assert!(

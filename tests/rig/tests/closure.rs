@@ -13,7 +13,7 @@ use nix_cfg_install::nix::activity::store_name;
 use nix_cfg_install::store::closure::{Work, nearest_option};
 use nix_cfg_install::store::frontier::{Kinds, frontier};
 use nix_cfg_install::store::graph::{Graph, Id};
-use nix_cfg_install::tree::feature::{Feature, Kind, NotCovered};
+use nix_cfg_install::tree::feature::{Feature, FeatureKind, NotCovered};
 use rig::real::{self, Tree, for_each_tree, on_each_tree};
 use rig::{Live, project, rows, shipped};
 use serde::Deserialize;
@@ -299,8 +299,8 @@ fn a_newer_nixos_generate_config_does_not_pass_unseen(tree: &Tree) {
         kind,
         name: name.to_owned(),
     };
-    let sensor = feature(Kind::Attribute, "hardware.sensor.iio.enable");
-    let driver = feature(Kind::Package, "config.boot.kernelPackages.rtl8821ce");
+    let sensor = feature(FeatureKind::Attribute, "hardware.sensor.iio.enable");
+    let driver = feature(FeatureKind::Package, "config.boot.kernelPackages.rtl8821ce");
     assert_eq!(evaluated.automatic, [sensor, driver]);
     let only_for = |variant: &str| {
         let carried = &evaluated.facts.frontier;
@@ -310,7 +310,7 @@ fn a_newer_nixos_generate_config_does_not_pass_unseen(tree: &Tree) {
     };
     assert!(only_for("hardware.sensor.iio.enable") && only_for("config.boot.kernelPackages.rtl8821ce"));
     let absent = NotCovered {
-        feature: feature(Kind::Attribute, "hardware.npu.intel.enable"),
+        feature: feature(FeatureKind::Attribute, "hardware.npu.intel.enable"),
         reason: "it is not an option that is switched on or off".to_owned(),
     };
     assert!(evaluated.refuse.contains(&absent));

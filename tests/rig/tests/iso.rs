@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
-use nix_cfg_install::live::machine::Machine;
+use nix_cfg_install::live::installer_facts::InstallerFacts;
 use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, calamares, nix, nix_cfg_iso};
 use rig::{Live, edit_text, shipped, tree};
 
@@ -169,9 +169,9 @@ fn the_iso_of_a_flake_with_nested_inputs_installs_each_of_its_hosts_on_every_nix
             live.install("").fails(3, &["alpha, beta", "--host NAME"]);
             if host == "beta" {
                 // As Calamares leaves it to a person who goes on by hand.
-                let machine = Machine {
+                let machine = InstallerFacts {
                     host: Some("beta".to_owned()),
-                    ..Machine::default()
+                    ..InstallerFacts::default()
                 };
                 let chosen = serde_json::json!({ "target": "/mnt", "mounts": [], "machine": machine });
                 let folder = "/run/nix-cfg-install";

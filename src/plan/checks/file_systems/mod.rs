@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 
 use super::boot::needs_esp;
 use crate::diagnostic::Diagnostic;
-use crate::live::decisions::Choices;
+use crate::live::decisions::Decisions;
 use crate::nix::facts::{Boot, Definition, Disks, Facts, FileSystem, contradict};
 use crate::plan::hardware_files;
-use crate::tree::in_tree::in_tree;
+use crate::tree::locate::in_tree;
 use compare::Match;
 pub use mounted::Live;
 use mounted::Mounted;
@@ -93,22 +93,22 @@ fn is_vital(at: &str, esp: Option<&str>) -> bool {
     ["/", "/nix", "/nix/store"].contains(&at) || esp == Some(at)
 }
 
-fn esp<'a>(boot: Option<&'a Boot>, choices: &Choices) -> Option<&'a str> {
-    boot.filter(|boot| needs_esp(boot, choices))
+fn esp<'a>(boot: Option<&'a Boot>, decisions: &Decisions) -> Option<&'a str> {
+    boot.filter(|boot| needs_esp(boot, decisions))
         .map(|boot| boot.esp.as_str())
 }
 
 /// The problems before a disk is partitioned: nothing is mounted yet, and the configuration says itself what will be.
 /// `by_installer`: whether the graphical installer makes the partitions, which have names of their own.
 #[must_use]
-pub fn before(disks: &Disks, boot: Option<&Boot>, choices: &Choices, tree: &Tree<'_>) -> Option<Diagnostic> {
-    let esp = esp(boot, choices);
+pub fn before(disks: &Disks, boot: Option<&Boot>, decisions: &Decisions, tree: &Tree<'_>) -> Option<Diagnostic> {
+    let esp = esp(boot, decisions);
     let fixed = |system: &&FileSystem| {
         let by_hardware = !system.set.is_empty() && tree.own(&system.set).is_none();
         is_vital(&system.at, esp) && !by_hardware
     };
     let fixed: Vec<&FileSystem> = disks.file_systems.iter().filter(fixed).collect();
-    (!fixed.is_empty()).then(|| problems::fixed(&fixed, tree, choices.partitions_graphically))
+    (!fixed.is_empty()).then(|| problems::fixed(&fixed, tree, decisions.partitions_graphically))
 }
 
 /// The problems of what is mounted at `target`, as `live` has it. `left_out` is what was taken out of the hardware
@@ -117,7 +117,7 @@ pub fn before(disks: &Disks, boot: Option<&Boot>, choices: &Choices, tree: &Tree
 pub fn after(
     disks: &Disks,
     boot: Option<&Boot>,
-    choices: &Choices,
+    decisions: &Decisions,
     tree: &Tree<'_>,
     (target, live): (&Path, &Live),
     left_out: &[Vec<String>],
@@ -127,7 +127,7 @@ pub fn after(
         // A folder that was named with --not-mounted.
         return Vec::new();
     }
-    let esp = esp(boot, choices);
+    let esp = esp(boot, decisions);
     let mut other: Vec<Finding<'_>> = Vec::new();
     let mut unsure: Vec<Finding<'_>> = Vec::new();
     let mut twice: Vec<Finding<'_>> = Vec::new();

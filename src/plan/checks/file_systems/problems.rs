@@ -7,8 +7,8 @@ use super::mounted::Mounted;
 use super::{Finding, Tree};
 use crate::diagnostic::Diagnostic;
 use crate::nix::facts::FileSystem;
-use crate::tree::disko;
-use crate::tree::in_tree::in_tree;
+use crate::tree::disk_layout;
+use crate::tree::locate::in_tree;
 
 /// How the file systems of the configuration give way to those of the installer. It is said with `disko` where the tree has it.
 fn give_way<'a>(tree: &Tree<'_>, mut systems: impl Iterator<Item = &'a FileSystem>) -> String {
@@ -16,7 +16,11 @@ fn give_way<'a>(tree: &Tree<'_>, mut systems: impl Iterator<Item = &'a FileSyste
         tree.own(&system.set)
             .is_some_and(|own| in_tree(&own.file, tree.root).is_none())
     });
-    let own = if by_module && disko::own(tree.root, &tree.hardware).iter().any(|own| own.disko) {
+    let own = if by_module
+        && disk_layout::disk_layouts(tree.root, &tree.hardware)
+            .iter()
+            .any(|own| own.disko)
+    {
         "set `disko.enableConfig = false;` for this host"
     } else {
         "remove these `fileSystems` from the configuration"
@@ -32,7 +36,7 @@ fn give_way<'a>(tree: &Tree<'_>, mut systems: impl Iterator<Item = &'a FileSyste
 fn place<'a>(problem: Diagnostic, tree: &Tree<'_>, mut systems: impl Iterator<Item = &'a FileSystem>) -> Diagnostic {
     let own = systems.find_map(|system| Some((tree.own(&system.set)?, &system.at)));
     match own {
-        Some((own, at)) => disko::place(problem, tree.root, &tree.hardware, &own.file, at),
+        Some((own, at)) => disk_layout::at_file_system(problem, tree.root, &tree.hardware, &own.file, at),
         None => problem,
     }
 }

@@ -128,7 +128,7 @@ fn all_that_is_wrong_is_in_one_problem() {
     let problems = after(
         &disks(&systems),
         Some(&efi()),
-        &Choices::default(),
+        &Decisions::default(),
         &tree(),
         (Path::new("/mnt"), &live),
         &[],
@@ -178,7 +178,7 @@ fn what_nixos_generate_config_wrote_just_now_is_believed_and_an_older_file_is_co
         let problems = after(
             &disks(std::slice::from_ref(&system)),
             None,
-            &Choices::default(),
+            &Decisions::default(),
             &tree,
             (Path::new("/mnt"), &live),
             &[],
@@ -238,9 +238,9 @@ fn before_there_are_partitions_the_graphical_installer_cannot_make_those_of_the_
     let root_folder = with_hardware();
     let root = root_folder.path();
     let tree = Tree::new(root, Path::new("hardware-configuration.nix"), true);
-    let graphically = |partitions_graphically| Choices {
+    let graphically = |partitions_graphically| Decisions {
         partitions_graphically,
-        ..Choices::default()
+        ..Decisions::default()
     };
     let mut stand_in = system("/", "/dev/disk/by-label/not-yet", "ext4", &[]);
     stand_in.set = vec![definition(
@@ -249,11 +249,11 @@ fn before_there_are_partitions_the_graphical_installer_cannot_make_those_of_the_
         "/dev/disk/by-label/not-yet",
     )];
     let told = |systems: &[FileSystem], graphical: bool, firmware: Firmware| {
-        let choices = Choices {
+        let decisions = Decisions {
             firmware,
             ..graphically(graphical)
         };
-        before(&disks(systems), Some(&efi()), &choices, &tree).map(|problem| format!("{:?}", problem.severity))
+        before(&disks(systems), Some(&efi()), &decisions, &tree).map(|problem| format!("{:?}", problem.severity))
     };
     let home = system("/home", "/dev/disk/by-label/home", "ext4", &[]);
     let boot = system("/boot", "/dev/disk/by-label/BOOT", "vfat", &[]);

@@ -105,7 +105,7 @@ fn told(disks: &Disks, mounted: Vec<Mounted>, boot: &Boot) -> Vec<String> {
     let problems = after(
         disks,
         Some(boot),
-        &Choices::default(),
+        &Decisions::default(),
         &tree(),
         (Path::new("/mnt"), &live(mounted)),
         &[],

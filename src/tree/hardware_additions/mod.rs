@@ -8,12 +8,12 @@ use rnix::ast::{self, AstToken};
 
 use super::attributes::{Attribute, attributes};
 use super::hardware::importer;
-use super::import;
+use super::import_line;
 use crate::diagnostic::Diagnostic;
 
 /// One setting that nixos-generate-config does not write.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Own {
+struct Addition {
     /// What it is called: the option, and of a list what is in it.
     what: String,
     /// Its value, as it is written.
@@ -28,12 +28,12 @@ const SHOWN: usize = 12;
 /// the text `new`, as far as that is known.
 #[must_use]
 pub fn problem(root: &Path, file: &Path, old: &str, new: Option<&str>) -> Option<Diagnostic> {
-    let kept = new.map(own).unwrap_or_default();
-    let is_kept = |one: &Own| {
+    let kept = new.map(additions).unwrap_or_default();
+    let is_kept = |one: &Addition| {
         kept.iter()
             .any(|kept| (&kept.what, &kept.value) == (&one.what, &one.value))
     };
-    let lost: Vec<Own> = own(old).into_iter().filter(|one| !is_kept(one)).collect();
+    let lost: Vec<Addition> = additions(old).into_iter().filter(|one| !is_kept(one)).collect();
     let first = lost.first()?;
     let mut lines: Vec<String> = lost
         .iter()
@@ -49,7 +49,7 @@ pub fn problem(root: &Path, file: &Path, old: &str, new: Option<&str>) -> Option
     );
     Some(
         Diagnostic::warning(
-            "hardware-handwritten",
+            "hardware-hardware_additions",
             format!("The installed system will not have what was added to {}", file.display()),
         )
         .at(file, Some(first.line), None)
@@ -62,14 +62,14 @@ pub fn problem(root: &Path, file: &Path, old: &str, new: Option<&str>) -> Option
 }
 
 /// The settings in `text` that nixos-generate-config (16.09 to 26.11) does not write, in the order of their lines.
-fn own(text: &str) -> Vec<Own> {
+fn additions(text: &str) -> Vec<Addition> {
     let Some(all) = attributes(text) else {
         // What is no Nix at all is told elsewhere.
         let is_nix = rnix::Root::parse(text).errors().is_empty();
         return if is_nix { vec![whole(text)] } else { Vec::new() };
     };
     let foreign = mounts_of_no_disk(&all);
-    let mut found: Vec<Own> = Vec::new();
+    let mut found: Vec<Addition> = Vec::new();
     for one in &all {
         let path: Vec<&str> = one.path.iter().map(String::as_str).collect();
         let value = words(&one.value.text().to_string());
@@ -82,7 +82,7 @@ fn own(text: &str) -> Vec<Own> {
             ["fileSystems", at, ..] if foreign.contains(&(*at).to_owned()) => {
                 let what = name(&one.path[..2]);
                 if found.iter().all(|known| known.what != what) {
-                    found.push(Own {
+                    found.push(Addition {
                         what,
                         value,
                         line: one.line,
@@ -93,7 +93,7 @@ fn own(text: &str) -> Vec<Own> {
             ["fileSystems", _, "options"] => list(one).filter(|item| !is_generated_option(item)).collect(),
             path if is_generated(path, &value) => continue,
             _ => {
-                found.push(Own {
+                found.push(Addition {
                     what: name(&one.path),
                     value,
                     line: one.line,
@@ -101,7 +101,7 @@ fn own(text: &str) -> Vec<Own> {
                 continue;
             }
         };
-        found.extend(more.into_iter().map(|item| Own {
+        found.extend(more.into_iter().map(|item| Addition {
             what: format!("{}: {item}", name(&one.path)),
             value: item,
             line: one.line,
@@ -110,8 +110,8 @@ fn own(text: &str) -> Vec<Own> {
     found
 }
 
-fn whole(text: &str) -> Own {
-    Own {
+fn whole(text: &str) -> Addition {
+    Addition {
         what: "all of it: it is not in the form that nixos-generate-config writes".to_owned(),
         value: words(text),
         line: 1,
@@ -161,7 +161,7 @@ fn is_generated_import(item: &str, text: &str) -> bool {
         "/hardware/network/broadcom-43xx.nix",
     ];
     let of_nixos = item.contains("modulesPath") || item.contains("<nixpkgs/nixos/modules");
-    let added = import::added(text).is_some_and(|name| item == format!("./{name}"));
+    let added = import_line::added(text).is_some_and(|name| item == format!("./{name}"));
     added || of_nixos && modules.iter().any(|module| item.contains(module))
 }
 
@@ -240,4 +240,4 @@ fn is_generated(path: &[&str], value: &str) -> bool {
 }
 
 #[cfg(test)]
-mod handwritten_tests;
+mod hardware_additions_tests;

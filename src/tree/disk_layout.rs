@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::attributes::attributes;
-use super::in_tree::in_tree;
+use super::locate::in_tree;
 use super::nix_files::nix_files;
 use crate::diagnostic::Diagnostic;
 
 /// A place that does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Own {
+pub struct DiskLayout {
     /// Relative to the tree.
     pub file: PathBuf,
     /// Counted from 1.
@@ -22,7 +22,7 @@ pub struct Own {
 /// The files of the tree at `root`, other than `hardware`, that set the root file system or have a layout for disko, each
 /// with the first such place. A static look: whether a host uses it, only Nix knows.
 #[must_use]
-pub fn own(root: &Path, hardware: &[PathBuf]) -> Vec<Own> {
+pub fn disk_layouts(root: &Path, hardware: &[PathBuf]) -> Vec<DiskLayout> {
     let files = nix_files(root)
         .filter(|(file, text)| !hardware.contains(file) && (text.contains("fileSystems") || text.contains("disko")));
     files.filter_map(|(file, text)| in_file(file, &text)).collect()
@@ -31,7 +31,7 @@ pub fn own(root: &Path, hardware: &[PathBuf]) -> Vec<Own> {
 /// `problem` at the place that sets the file system `at`: in `file`, or, where that is disko's and not in the tree, in the one
 /// layout that the tree has.
 #[must_use]
-pub fn place(problem: Diagnostic, root: &Path, hardware: &[PathBuf], file: &str, at: &str) -> Diagnostic {
+pub fn at_file_system(problem: Diagnostic, root: &Path, hardware: &[PathBuf], file: &str, at: &str) -> Diagnostic {
     if let Some(file) = in_tree(file, root) {
         let text = fs::read_to_string(root.join(&file)).unwrap_or_default();
         let line = attributes(&text).and_then(|all| {
@@ -43,7 +43,7 @@ pub fn place(problem: Diagnostic, root: &Path, hardware: &[PathBuf], file: &str,
         });
         return problem.at(file, line, None);
     }
-    let mut layouts = own(root, hardware);
+    let mut layouts = disk_layouts(root, hardware);
     layouts.retain(|own| own.disko);
     match layouts.as_slice() {
         [one] => problem.at(&one.file, Some(one.line), None),
@@ -51,7 +51,7 @@ pub fn place(problem: Diagnostic, root: &Path, hardware: &[PathBuf], file: &str,
     }
 }
 
-fn in_file(file: PathBuf, text: &str) -> Option<Own> {
+fn in_file(file: PathBuf, text: &str) -> Option<DiskLayout> {
     let all = attributes(text)?;
     let found = all.iter().find_map(|one| {
         let names: Vec<&str> = one.path.iter().map(String::as_str).collect();
@@ -61,7 +61,7 @@ fn in_file(file: PathBuf, text: &str) -> Option<Own> {
             _ => None,
         }
     });
-    found.map(|(line, disko)| Own { file, line, disko })
+    found.map(|(line, disko)| DiskLayout { file, line, disko })
 }
 
 #[cfg(test)]
@@ -81,20 +81,20 @@ mod tests {
             "configuration.nix",
             "{\n  fileSystems.\"/data\".device = \"/dev/y\";\n}",
         );
-        assert_eq!(own(tree.path(), &hardware), []);
+        assert_eq!(disk_layouts(tree.path(), &hardware), []);
         put(
             "a.nix",
             "{ ... }:\n{\n  fileSystems = {\n    \"/\" = { device = \"/dev/z\"; };\n  };\n}",
         );
         let found = |index: usize| {
-            let found = &own(tree.path(), &hardware)[index];
+            let found = &disk_layouts(tree.path(), &hardware)[index];
             (found.file.display().to_string(), found.line, found.disko)
         };
         assert_eq!(found(0), ("a.nix".to_owned(), 4, false));
         put("disk.nix", "{ disko.devices.disk.main.device = \"/dev/sda\"; }");
         assert_eq!(found(1), ("disk.nix".to_owned(), 1, true));
         let placed = |file: &str, at: &str| {
-            let problem = place(Diagnostic::error("x", "x"), tree.path(), &hardware, file, at);
+            let problem = at_file_system(Diagnostic::error("x", "x"), tree.path(), &hardware, file, at);
             problem.place.map(|place| place.to_string())
         };
         let own_file = tree.path().join("configuration.nix").display().to_string();

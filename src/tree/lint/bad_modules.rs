@@ -12,12 +12,12 @@ use rnix::ast::{self, AstToken, Attr, BinOpKind, Entry, Expr, HasEntry, Interpol
 use rnix::{ParseError, SyntaxKind};
 
 use crate::diagnostic::Diagnostic;
-use crate::tree::hardware::{FILE_NAME, normal};
-use crate::tree::source::{CONFIGURATION, FLAKE, Kind};
+use crate::tree::hardware::{HARDWARE_CONFIGURATION, normal};
+use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, FLAKE_NIX};
 
 /// A file that is not there or not Nix, and what is to be said about it.
 #[derive(Debug)]
-pub struct Broken {
+pub struct BadModule {
     /// Relative to the tree.
     pub file: PathBuf,
     /// Whether it exists.
@@ -29,20 +29,20 @@ pub struct Broken {
 /// Follows the imports of the configuration in the tree at `root`, in the order in which Nix would come to them. The
 /// hardware configuration need not be there yet.
 #[must_use]
-pub fn modules(root: &Path, kind: Kind) -> Vec<Broken> {
+pub fn bad_modules(root: &Path, kind: ConfigKind) -> Vec<BadModule> {
     walk(root, kind).0
 }
 
 /// The files that the same walk comes to, relative to the tree.
-pub(super) fn imported(root: &Path, kind: Kind) -> BTreeSet<PathBuf> {
+pub(super) fn imported(root: &Path, kind: ConfigKind) -> BTreeSet<PathBuf> {
     walk(root, kind).1
 }
 
-fn walk(root: &Path, kind: Kind) -> (Vec<Broken>, BTreeSet<PathBuf>) {
+fn walk(root: &Path, kind: ConfigKind) -> (Vec<BadModule>, BTreeSet<PathBuf>) {
     let first = match kind {
-        Kind::Channel => CONFIGURATION,
+        ConfigKind::Channel => CONFIGURATION_NIX,
         // Which modules a flake's host has is for Nix to say.
-        Kind::Flake => FLAKE,
+        ConfigKind::Flake => FLAKE_NIX,
     };
     let mut found = Vec::new();
     let mut seen = BTreeSet::from([PathBuf::from(first)]);
@@ -53,7 +53,7 @@ fn walk(root: &Path, kind: Kind) -> (Vec<Broken>, BTreeSet<PathBuf>) {
         };
         let parsed = rnix::Root::parse(&text);
         if let Some(error) = parsed.errors().first() {
-            found.push(Broken {
+            found.push(BadModule {
                 problem: not_nix(&file, &text, error),
                 file,
                 exists: true,
@@ -66,14 +66,14 @@ fn walk(root: &Path, kind: Kind) -> (Vec<Broken>, BTreeSet<PathBuf>) {
             let Some(wanted) = normal(&file.with_file_name(&literal)) else {
                 continue;
             };
-            if wanted.file_name().is_some_and(|name| name == FILE_NAME) {
+            if wanted.file_name().is_some_and(|name| name == HARDWARE_CONFIGURATION) {
                 continue;
             }
             match module_file(root, &wanted) {
                 Some(module) if seen.insert(module.clone()) => queue.push(module),
                 None if seen.insert(wanted.clone()) => {
                     let (line, column) = position(&text, at);
-                    found.push(Broken {
+                    found.push(BadModule {
                         problem: not_there(&file, &wanted, line, column),
                         file: wanted,
                         exists: false,
@@ -243,7 +243,7 @@ fn word(kind: SyntaxKind) -> String {
 }
 
 /// Line and column of an offset, both counted from 1; columns count characters.
-pub(super) fn position(text: &str, at: usize) -> (u32, u32) {
+pub(in crate::tree) fn position(text: &str, at: usize) -> (u32, u32) {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -255,15 +255,15 @@ pub(super) fn position(text: &str, at: usize) -> (u32, u32) {
 mod tests {
     use super::*;
 
-    fn look(files: &[(&str, &str)], kind: Kind) -> Vec<String> {
+    fn look(files: &[(&str, &str)], kind: ConfigKind) -> Vec<String> {
         let root = tempfile::tempdir().unwrap();
         for (name, text) in files {
             let path = root.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let told = |broken: &Broken| format!("{} {}", broken.problem.code, broken.problem.place.as_ref().unwrap());
-        modules(root.path(), kind).iter().map(told).collect()
+        let told = |broken: &BadModule| format!("{} {}", broken.problem.code, broken.problem.place.as_ref().unwrap());
+        bad_modules(root.path(), kind).iter().map(told).collect()
     }
 
     #[test]
@@ -278,7 +278,7 @@ mod tests {
             ("b.nix", "{ x = [ 1 2; }"),
         ];
         assert_eq!(
-            look(&files, Kind::Channel),
+            look(&files, ConfigKind::Channel),
             [
                 "import-missing configuration.nix:4:55",
                 "syntax a/deep.nix:3:1",
@@ -297,18 +297,18 @@ mod tests {
             ),
             ("draft.nix", "{ a = ; }"),
         ];
-        assert_eq!(look(&files, Kind::Channel), [""; 0]);
+        assert_eq!(look(&files, ConfigKind::Channel), [""; 0]);
         let flake = [
             ("flake.nix", "{ outputs = _: { }; }"),
             ("configuration.nix", "{ imports = [ ./none.nix ]; }"),
         ];
-        assert_eq!(look(&flake, Kind::Flake), [""; 0]);
+        assert_eq!(look(&flake, ConfigKind::Flake), [""; 0]);
     }
 
     #[test]
     fn a_file_that_ends_too_early_is_placed_at_its_end() {
         assert_eq!(
-            look(&[("flake.nix", "{\n  a = 1;\n")], Kind::Flake),
+            look(&[("flake.nix", "{\n  a = 1;\n")], ConfigKind::Flake),
             ["syntax flake.nix:2:9"]
         );
     }

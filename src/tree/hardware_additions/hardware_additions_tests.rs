@@ -3,7 +3,7 @@ use std::fs;
 use super::*;
 
 fn named(text: &str) -> Vec<String> {
-    own(text)
+    additions(text)
         .into_iter()
         .map(|one| format!("{} {}", one.line, one.what))
         .collect()
@@ -141,7 +141,7 @@ fn nothing_that_is_hardware_is_named_of_any_machine() {
     let found: Vec<String> = files
         .flat_map(|file| {
             let text = fs::read_to_string(file.path()).unwrap();
-            own(&text)
+            additions(&text)
                 .into_iter()
                 .map(move |own| format!("{} {}", file.file_name().display(), own.what))
         })

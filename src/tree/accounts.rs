@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// What is known about the owner of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Owner {
+pub enum Trust {
     /// Root, the user who started this program, or another person.
     Trusted,
     /// An account that no person uses: a service that was broken into could have made the file.
@@ -15,7 +15,7 @@ pub enum Owner {
 }
 
 /// Judges owners by the accounts of the live system.
-pub struct Owners {
+pub struct Accounts {
     accounts: Vec<(u32, String, bool)>,
     invoking: Vec<u32>,
 }
@@ -25,7 +25,7 @@ const FIRST_PERSON: u32 = 1000;
 /// The user that stands for nobody.
 const NOBODY: u32 = 65534;
 
-impl Owners {
+impl Accounts {
     /// Reads `passwd` (as `/etc/passwd`; absent means that no account is known) and who started this program through
     /// sudo or pkexec. No NSS: a static binary must not load libraries at run time.
     #[must_use]
@@ -55,16 +55,16 @@ impl Owners {
 
     /// What the owner `uid` is.
     #[must_use]
-    pub fn judge(&self, uid: u32) -> Owner {
+    pub fn judge(&self, uid: u32) -> Trust {
         if uid == 0 || self.invoking.contains(&uid) {
-            return Owner::Trusted;
+            return Trust::Trusted;
         }
         match self.accounts.iter().find(|(account, ..)| *account == uid) {
-            None => Owner::Unknown(uid),
+            None => Trust::Unknown(uid),
             Some((_, name, no_login)) if uid < FIRST_PERSON || uid == NOBODY || *no_login => {
-                Owner::SystemAccount(name.clone())
+                Trust::SystemAccount(name.clone())
             }
-            Some(_) => Owner::Trusted,
+            Some(_) => Trust::Trusted,
         }
     }
 }
@@ -75,20 +75,20 @@ mod tests {
 
     #[test]
     fn people_and_root_are_trusted_and_services_are_not() {
-        let owners = Owners::new(
+        let owners = Accounts::new(
             "root:x:0:0::/root:/bin/sh\nsshd:x:77:77::/:/bin/sh\nnixos:x:1000:100::/home/nixos:/bin/sh\n\
              nixbld1:x:30001:30000::/var/empty:/run/current-system/sw/bin/nologin\nnobody:x:65534:65534::/:/bin/sh\n\
              broken line\n",
             vec![88],
         );
         for (uid, expected) in [
-            (0, Owner::Trusted),
-            (1000, Owner::Trusted),
-            (88, Owner::Trusted),
-            (77, Owner::SystemAccount("sshd".into())),
-            (30001, Owner::SystemAccount("nixbld1".into())),
-            (65534, Owner::SystemAccount("nobody".into())),
-            (1001, Owner::Unknown(1001)),
+            (0, Trust::Trusted),
+            (1000, Trust::Trusted),
+            (88, Trust::Trusted),
+            (77, Trust::SystemAccount("sshd".into())),
+            (30001, Trust::SystemAccount("nixbld1".into())),
+            (65534, Trust::SystemAccount("nobody".into())),
+            (1001, Trust::Unknown(1001)),
         ] {
             assert_eq!(owners.judge(uid), expected, "uid {uid}");
         }

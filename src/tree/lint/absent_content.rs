@@ -16,7 +16,7 @@ const SHOWN: usize = 3;
 
 /// Warns of both in the tree at `root`: what is not read may stay so.
 #[must_use]
-pub fn unfinished(root: &Path) -> Vec<Diagnostic> {
+pub fn absent_content(root: &Path) -> Vec<Diagnostic> {
     let locked = locked(root);
     let empty = submodules(root);
     let mut problems = Vec::new();
@@ -96,10 +96,10 @@ mod tests {
         put("a/default.nix", b"{ }");
         assert_eq!(submodules(tree.path()), [Path::new("mods/b")]);
         put("mods/b/x", b"");
-        assert_eq!(unfinished(tree.path()), []);
+        assert_eq!(absent_content(tree.path()), []);
         put("secrets/wifi.nix", b"\0GITCRYPT\0 and more");
         put("short", b"\0GIT");
-        let found = unfinished(tree.path());
+        let found = absent_content(tree.path());
         let [problem] = found.as_slice() else {
             panic!("{found:?}")
         };

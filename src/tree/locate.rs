@@ -1,14 +1,31 @@
-//! Where the user's files name something that Nix only tells by its name.
+//! Where in the tree the thing is that an error is about: a file, a path or a package that Nix names.
 
 use std::path::{Path, PathBuf};
 
 use rnix::ast::{AstToken, PathContent};
 use rnix::{NodeOrToken, SyntaxKind, SyntaxToken};
 
-use super::modules::position;
+use super::hardware::normal;
+use super::lint::position;
+use super::nix_files::nix_files;
+use super::source::ETC_NIXOS;
 use crate::diagnostic::Diagnostic;
-use crate::tree::hardware::normal;
-use crate::tree::nix_files::nix_files;
+
+/// `file` relative to the tree at `root`, if it is in it: a flake is evaluated from its copy in the store, a channel
+/// configuration where the installed system has it.
+#[must_use]
+pub fn in_tree(file: &str, root: &Path) -> Option<PathBuf> {
+    let file = Path::new(file);
+    let inside = match file.strip_prefix("/nix/store") {
+        Ok(in_store) => in_store.components().skip(1).collect(),
+        Err(_) => file
+            .strip_prefix(ETC_NIXOS)
+            .or_else(|_| file.strip_prefix(root))
+            .ok()?
+            .to_owned(),
+    };
+    root.join(&inside).is_file().then_some(inside)
+}
 
 /// `problem` at the first place of the tree at `root` whose path literal leads to `wanted` (relative to the tree).
 #[must_use]

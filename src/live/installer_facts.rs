@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::nix::literal::string;
 
 /// The usual name of the file.
-pub const FILE_NAME: &str = "machine.nix";
+pub const MACHINE_NIX: &str = "machine.nix";
 
 /// Its name where the user has a machine.nix there.
-pub const OTHER_FILE_NAME: &str = "machine-from-installer.nix";
+pub const MACHINE_NIX_BESIDE_OTHER: &str = "machine-from-installer.nix";
 
 /// Where the key of encrypted volumes lies in the installed system, in a folder that is root's alone…
 pub const KEY_FILE: &str = "/etc/secrets/initrd/luks.key";
@@ -31,7 +31,7 @@ pub const ANY_DISK: &str = "/dev/disk/by-id/not-yet";
 /// The facts. Nothing in it is secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // Independent facts.
-pub struct Machine {
+pub struct InstallerFacts {
     /// The disk whose first sector starts the machine; only where the firmware is a BIOS.
     pub grub_device: Option<String>,
     /// Whether a person decided against a boot loader; only where the firmware is a BIOS.
@@ -68,7 +68,7 @@ pub struct Luks {
     pub is_swap: bool,
 }
 
-impl Machine {
+impl InstallerFacts {
     /// A machine of which nothing is known but that its disk is still to be partitioned.
     #[must_use]
     pub fn before_partitioning() -> Self {
@@ -232,11 +232,11 @@ mod tests {
 
     #[test]
     fn a_machine_that_needs_nothing_gets_no_file() {
-        assert_eq!(Machine::default().nix(), None);
-        let plain = Machine {
+        assert_eq!(InstallerFacts::default().nix(), None);
+        let plain = InstallerFacts {
             swap: vec!["/dev/sda3".into()],
             keymap: Some("de".to_owned()),
-            ..Machine::default()
+            ..InstallerFacts::default()
         };
         assert_eq!(plain.nix(), None);
     }
@@ -245,7 +245,7 @@ mod tests {
     fn the_kernel_of_the_live_system_is_known_by_the_file_of_its_image() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("nixos-generate-config.conf");
-        let latest = || Machine::default().with_kernel_of(&file).latest_kernel;
+        let latest = || InstallerFacts::default().with_kernel_of(&file).latest_kernel;
         assert!(!latest());
         for (text, expected) in [
             ("[Defaults]\nKernel=latest\n", true),
@@ -265,9 +265,9 @@ mod tests {
         for disk in ["sda", "sdb"] {
             fs::write(path(disk), "").unwrap();
         }
-        let machine = Machine {
+        let machine = InstallerFacts {
             grub_device: path("sda").to_str().map(str::to_owned),
-            ..Machine::default()
+            ..InstallerFacts::default()
         };
         let by_id = path("by-id");
         assert_eq!(machine.clone().with_lasting_names(&by_id), machine);
