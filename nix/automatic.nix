@@ -9,7 +9,7 @@
   # From a variant to its machine, and from its name and its machine to why it cannot be had (or null).
   evaluate,
   obstacle,
-  # What is not covered, as `nix-cfg-iso written` gives it.
+  # What is not covered, as `nix-cfg-iso hardware-features` gives it.
   new,
 }:
 let

@@ -89,9 +89,9 @@ let
   found =
     let
       family = familyFor (
-        ask "written.json" (
+        ask "hardware-features.json" (
           [
-            "written"
+            "hardware-features"
             "--filesystems"
             sources.filesystems
           ]

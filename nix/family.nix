@@ -6,7 +6,7 @@
   hardware,
   variants,
   locales,
-  # What nixos-generate-config can write (`nix-cfg-iso written`).
+  # What nixos-generate-config can write (`nix-cfg-iso hardware-features`).
   written,
 }:
 let

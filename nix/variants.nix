@@ -12,7 +12,7 @@
   target,
   # The locales that can be chosen, as i18n.supportedLocales takes them.
   locales,
-  # What nixos-generate-config can write (`nix-cfg-iso written`).
+  # What nixos-generate-config can write (`nix-cfg-iso hardware-features`).
   written,
 }:
 let

@@ -11,12 +11,12 @@ use clap::Parser;
 use nix_cfg_install::cli::iso::{Args, CalamaresTargets, Command, Doctor, Init};
 use nix_cfg_install::diagnostic::{Diagnostic, Diagnostics, Severity};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
-use nix_cfg_install::iso::calamares_config::{self, Known};
-use nix_cfg_install::iso::carried::Closure;
+use nix_cfg_install::iso::calamares_config::{self, InstalledSystems};
 use nix_cfg_install::iso::doctor;
-use nix_cfg_install::iso::emitted::Written;
-use nix_cfg_install::iso::init::{self, Order};
-use nix_cfg_install::iso::medium::Flake;
+use nix_cfg_install::iso::generate_config::HardwareFeatures;
+use nix_cfg_install::iso::image_closure::ImageClosure;
+use nix_cfg_install::iso::image_contents::ImageOutput;
+use nix_cfg_install::iso::init::{self, InitOptions};
 use nix_cfg_install::iso::update::update;
 use nix_cfg_install::iso::{pin, size, why};
 use nix_cfg_install::nix::environment::{Channels, environment};
@@ -45,9 +45,9 @@ fn run(args: Args) -> Result<()> {
         Command::Init(args) => init(args),
         Command::Doctor(args) => doctor(&args),
         Command::Update(args) => say(&update(&args.dir, &programs()?)?),
-        Command::Frontier(args) => write_json(&args.out, &Closure::of(&args.roots)?),
-        Command::Written(args) => {
-            let written = Written::read(args.generate_config.as_deref(), &args.filesystems)?;
+        Command::Frontier(args) => write_json(&args.out, &ImageClosure::of(&args.roots)?),
+        Command::HardwareFeatures(args) => {
+            let written = HardwareFeatures::read(args.generate_config.as_deref(), &args.filesystems)?;
             write_json(&args.out, &written)
         }
         Command::Why(args) => {
@@ -75,7 +75,7 @@ fn run(args: Args) -> Result<()> {
 }
 
 fn init(args: Init) -> Result<()> {
-    let order = Order {
+    let order = InitOptions {
         dir: args.dir,
         config: args.config,
         hosts: args.hosts,
@@ -131,8 +131,8 @@ fn runner() -> Result<Runner> {
     Ok(Runner::new(std::env::vars_os().collect(), Interrupt::on_signals()?))
 }
 
-fn flake(reference: String, nix_args: Vec<OsString>) -> Flake {
-    Flake { reference, nix_args }
+fn flake(reference: String, nix_args: Vec<OsString>) -> ImageOutput {
+    ImageOutput { reference, nix_args }
 }
 
 fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
@@ -141,7 +141,7 @@ fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
 }
 
 fn calamares_targets(args: CalamaresTargets) -> Result<()> {
-    let known = Known {
+    let known = InstalledSystems {
         closure_bytes: args.closure_bytes,
         users: (args.no_users || !args.users.is_empty()).then_some(args.users),
         hosts: args.hosts,

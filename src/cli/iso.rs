@@ -28,7 +28,7 @@ pub enum Command {
     /// Find what an ISO must hold so that a system and its variants can be rebuilt on another machine (run by nix/closure.nix)
     Frontier(Frontier),
     /// Find what a nixos-generate-config can write (run by nix/closure.nix)
-    Written(Written),
+    HardwareFeatures(HardwareFeatures),
     /// Say why a store path is on the ISO
     Why(Why),
     /// Say how large the parts of the ISO are
@@ -124,9 +124,9 @@ pub struct Frontier {
     pub out: PathBuf,
 }
 
-/// `nix-cfg-iso written`.
+/// `nix-cfg-iso hardware-features`.
 #[derive(Debug, ClapArgs)]
-pub struct Written {
+pub struct HardwareFeatures {
     /// The source of nixos-generate-config, where it was found
     #[arg(long, value_name = "FILE")]
     pub generate_config: Option<PathBuf>,

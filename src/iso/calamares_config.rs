@@ -15,7 +15,7 @@ use crate::diagnostic::Diagnostic;
 
 /// What is known of the systems that the ISO installs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct InstalledSystems {
     /// The bytes that the largest of them takes on the disk.
     pub closure_bytes: u64,
     /// The normal users that all of them have; `None` when that is not known.
@@ -97,7 +97,7 @@ pub fn derive(package: &Path, helper: &Path, targets: &Path) -> Result<Vec<Strin
 ///
 /// # Errors
 /// A [`Diagnostic`] when `upstream` is not what is known of it; reading and writing.
-pub fn derive_targets(upstream: &Path, package: &Path, out: &Path, known: &Known) -> Result<Vec<String>> {
+pub fn derive_targets(upstream: &Path, package: &Path, out: &Path, known: &InstalledSystems) -> Result<Vec<String>> {
     let configuration = configuration_of(upstream);
     let mut notes = Vec::new();
     let mut sequence = edited(&configuration.join("settings.conf"), |text| {
@@ -156,7 +156,7 @@ fn write(path: &Path, value: &impl serde::Serialize) -> Result<()> {
     fs::write(path, text).with_context(|| format!("Failed to write {}", path.display()))
 }
 
-fn settings(settings: &mut Mapping, known: &Known, notes: &mut Vec<String>) -> Result<()> {
+fn settings(settings: &mut Mapping, known: &InstalledSystems, notes: &mut Vec<String>) -> Result<()> {
     let mut phases = list(settings, "sequence");
     let nobody = known.users.as_ref().is_some_and(Vec::is_empty);
     let mut asks = known.hosts.len() > 1;
@@ -314,7 +314,7 @@ fn host_page(hosts: &[String]) -> serde_json::Value {
     })
 }
 
-fn users(users: &mut Mapping, known: &Known, notes: &mut Vec<String>) {
+fn users(users: &mut Mapping, known: &InstalledSystems, notes: &mut Vec<String>) {
     // Who is logged in without a password is the configuration's to say. Calamares 3.4 has the first of these two; on the page
     // of 3.3 the style sheet hides the question.
     users.insert("displayAutologin".into(), false.into());

@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use nix::sys::stat::SFlag;
 
 use super::channels::Channels;
-use super::emit::{self, Request, TREE_FOLDER};
+use super::flake_template::{self, CONFIG_DIR, IsoSpec};
 use super::manifest::{self, Manifest};
-use super::{channels, helpers, hosts};
+use super::{channels, hosts, programs};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::interrupt::Interrupt;
 use crate::tree::snapshot::Copier;
@@ -19,7 +19,7 @@ use crate::tree::{hardware, lint};
 
 /// What the command line asks for.
 #[derive(Debug)]
-pub struct Order {
+pub struct InitOptions {
     /// The folder to write.
     pub dir: PathBuf,
     /// The configuration.
@@ -42,9 +42,9 @@ pub struct Order {
     pub build_helper: bool,
 }
 
-/// What was done: notes for the user, and findings that do not block.
+/// What was report: notes for the user, and findings that do not block.
 #[derive(Debug, Default)]
-pub struct Done {
+pub struct InitReport {
     /// One plain sentence each.
     pub notes: Vec<String>,
     /// Warnings.
@@ -54,50 +54,56 @@ pub struct Done {
 /// The systems that NixOS makes ISOs for.
 const SYSTEMS: [&str; 2] = ["x86_64-linux", "aarch64-linux"];
 
-/// Writes the folder. `programs` is where the running program stands; `os_release` is the file of that name.
+/// Writes the folder. `program_dir` is the directory of the running program; `os_release` is the file of that name.
 ///
 /// # Errors
 /// A [`Diagnostic`] when something must be said first, or cannot be copied; also when the disk refuses. Nothing is left then, so
 /// that the same command can be given again.
-pub fn init(order: &Order, programs: &Path, os_release: &Path) -> Result<Done> {
-    require_new(&order.dir)?;
-    let source = source::choose(Some((&order.config, "--config")), &[])?;
-    require_outside(&order.dir, &order.config)?;
-    let mut done = Done::default();
-    done.notes.push(source.reason.clone());
-    let request = request(order, &source, os_release, &mut done)?;
-    let helpers = if request.build_helper {
+pub fn init(options: &InitOptions, program_dir: &Path, os_release: &Path) -> Result<InitReport> {
+    require_new(&options.dir)?;
+    let source = source::choose(Some((&options.config, "--config")), &[])?;
+    require_outside(&options.dir, &options.config)?;
+    let mut report = InitReport::default();
+    report.notes.push(source.reason.clone());
+    let request = request(options, &source, os_release, &mut report)?;
+    let bundled = if request.build_helper {
         Vec::new()
     } else {
-        helpers::load(programs, &request.system)?
+        programs::load(program_dir, &request.system)?
     };
-    let is_new = !order.dir.exists();
-    if let Err(error) = write(order, &source, request, &helpers, &mut done) {
-        return Err(match clear(&order.dir, is_new) {
+    let is_new = !options.dir.exists();
+    if let Err(error) = write(options, &source, request, &bundled, &mut report) {
+        return Err(match clear(&options.dir, is_new) {
             Ok(()) => error,
-            Err(second) => error.context(format!("{} is left incomplete: {second}", order.dir.display())),
+            Err(second) => error.context(format!("{} is left incomplete: {second}", options.dir.display())),
         });
     }
     // `path:` takes a whole path, or one that begins with a dot.
-    let dir = std::path::absolute(&order.dir).context("Failed to find out where this folder is")?;
+    let dir = std::path::absolute(&options.dir).context("Failed to find out where this folder is")?;
     let dir = dir.display();
-    done.notes.push(format!(
+    report.notes.push(format!(
         "Wrote {dir}. Next:\n    nix-cfg-iso doctor {dir}\n    nix build path:{dir}#iso"
     ));
-    Ok(done)
+    Ok(report)
 }
 
-fn write(order: &Order, source: &Source, request: Request, helpers: &[(&str, Vec<u8>)], done: &mut Done) -> Result<()> {
-    let tree = order.dir.join(TREE_FOLDER);
+fn write(
+    options: &InitOptions,
+    source: &Source,
+    request: IsoSpec,
+    bundled: &[(&str, Vec<u8>)],
+    report: &mut InitReport,
+) -> Result<()> {
+    let tree = options.dir.join(CONFIG_DIR);
     fs::create_dir_all(&tree).with_context(|| format!("Failed to make {}", tree.display()))?;
-    copy_tree(source, &tree, done)?;
-    let mut files = emit::files(&request, helpers);
+    copy_tree(source, &tree, report)?;
+    let mut files = flake_template::files(&request, bundled);
     // The flake comes last: with it the folder is complete.
     files.reverse();
     for file in &files {
-        manifest::write(&order.dir, file)?;
+        manifest::write(&options.dir, file)?;
     }
-    Manifest::new(request, &files).save(&order.dir)
+    Manifest::new(request, &files).save(&options.dir)
 }
 
 /// Removes what [`write`] made in a folder that was empty, or that `is_new`.
@@ -145,9 +151,9 @@ fn require_new(dir: &Path) -> Result<()> {
     }
 }
 
-fn request(order: &Order, source: &Source, os_release: &Path, done: &mut Done) -> Result<Request> {
+fn request(options: &InitOptions, source: &Source, os_release: &Path, report: &mut InitReport) -> Result<IsoSpec> {
     let hosts = match source.kind {
-        ConfigKind::Channel if order.hosts.is_empty() => Vec::new(),
+        ConfigKind::Channel if options.hosts.is_empty() => Vec::new(),
         ConfigKind::Channel => {
             return Err(
                 Diagnostic::error("host-channel", "A channel configuration has no hosts to choose from")
@@ -155,11 +161,11 @@ fn request(order: &Order, source: &Source, os_release: &Path, done: &mut Done) -
                     .into(),
             );
         }
-        ConfigKind::Flake => hosts::choose(&source.path, &order.hosts)?,
+        ConfigKind::Flake => hosts::choose(&source.path, &options.hosts)?,
     };
-    let nixpkgs = match (source.kind, &order.nixpkgs) {
+    let nixpkgs = match (source.kind, &options.nixpkgs) {
         (ConfigKind::Channel, Some(named)) => named.clone(),
-        (ConfigKind::Channel, None) => default_nixpkgs(os_release, done)?,
+        (ConfigKind::Channel, None) => default_nixpkgs(os_release, report)?,
         (ConfigKind::Flake, None) => String::new(),
         (ConfigKind::Flake, Some(_)) => {
             return Err(
@@ -172,11 +178,12 @@ fn request(order: &Order, source: &Source, os_release: &Path, done: &mut Done) -
     };
     let channels = match source.kind {
         ConfigKind::Channel => {
-            let (channels, warnings) = channels::choose(&source.path, &order.channels, &nixpkgs, &order.subscriptions)?;
-            done.warnings.extend(warnings);
+            let (channels, warnings) =
+                channels::choose(&source.path, &options.channels, &nixpkgs, &options.subscriptions)?;
+            report.warnings.extend(warnings);
             channels
         }
-        ConfigKind::Flake if order.channels.is_empty() => Channels::new(),
+        ConfigKind::Flake if options.channels.is_empty() => Channels::new(),
         ConfigKind::Flake => {
             return Err(
                 Diagnostic::error("channel-flake", "A flake looks nothing up in channels")
@@ -186,20 +193,20 @@ fn request(order: &Order, source: &Source, os_release: &Path, done: &mut Done) -
             );
         }
     };
-    Ok(Request {
+    Ok(IsoSpec {
         kind: source.kind,
-        hardware_config: hardware_config(order, source, &hosts)?,
+        hardware_config: hardware_config(options, source, &hosts)?,
         hosts,
-        desktop: desktop(&order.desktop)?,
+        desktop: desktop(&options.desktop)?,
         nixpkgs,
         channels,
-        system: system(order.system.as_deref())?,
-        build_helper: order.build_helper,
+        system: system(options.system.as_deref())?,
+        build_helper: options.build_helper,
     })
 }
 
 /// The release of the NixOS that this runs on.
-fn default_nixpkgs(os_release: &Path, done: &mut Done) -> Result<String> {
+fn default_nixpkgs(os_release: &Path, report: &mut InitReport) -> Result<String> {
     let text = fs::read_to_string(os_release).unwrap_or_default();
     let value = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -208,7 +215,7 @@ fn default_nixpkgs(os_release: &Path, done: &mut Done) -> Result<String> {
     match (value("ID").as_deref(), value("VERSION_ID")) {
         (Some("nixos"), Some(release)) => {
             let reference = format!("github:NixOS/nixpkgs/nixos-{release}");
-            done.notes.push(format!(
+            report.notes.push(format!(
                 "Using {reference}, as this machine does (--nixpkgs chooses another)."
             ));
             Ok(reference)
@@ -247,12 +254,12 @@ fn system(named: Option<&str>) -> Result<String> {
 }
 
 /// The hardware file that the settings name: with several hosts each has its own, and the installer finds it.
-fn hardware_config(order: &Order, source: &Source, hosts: &[String]) -> Result<Option<PathBuf>> {
-    if hosts.len() > 1 && order.hardware_config.is_none() {
+fn hardware_config(options: &InitOptions, source: &Source, hosts: &[String]) -> Result<Option<PathBuf>> {
+    if hosts.len() > 1 && options.hardware_config.is_none() {
         return Ok(None);
     }
     let host = hosts.first().map(String::as_str);
-    let chosen = hardware::choose(&source.path, source.kind, host, order.hardware_config.as_deref())?;
+    let chosen = hardware::choose(&source.path, source.kind, host, options.hardware_config.as_deref())?;
     Ok(Some(chosen.path))
 }
 
@@ -264,7 +271,7 @@ fn left_out(path: &Path, kind: SFlag) -> bool {
     of_build || path.file_name().is_some_and(|name| name == ".git")
 }
 
-fn copy_tree(source: &Source, dest: &Path, done: &mut Done) -> Result<()> {
+fn copy_tree(source: &Source, dest: &Path, report: &mut InitReport) -> Result<()> {
     let copier = Copier {
         owners: None,
         interrupt: &Interrupt::on_signals()?,
@@ -276,7 +283,7 @@ fn copy_tree(source: &Source, dest: &Path, done: &mut Done) -> Result<()> {
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Diagnostics(problems).into());
     }
-    done.warnings.extend(problems);
+    report.warnings.extend(problems);
     Ok(())
 }
 
@@ -284,8 +291,8 @@ fn copy_tree(source: &Source, dest: &Path, done: &mut Done) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn order(dir: &Path, config: &Path) -> Order {
-        Order {
+    fn options(dir: &Path, config: &Path) -> InitOptions {
+        InitOptions {
             dir: dir.join("iso"),
             config: config.to_owned(),
             hosts: Vec::new(),
@@ -312,31 +319,31 @@ mod tests {
     #[test]
     fn the_tree_is_copied_without_git_and_what_nix_build_left() {
         let (tree, dir) = (tree(), tempfile::tempdir().unwrap());
-        let order = order(dir.path(), tree.path());
-        let done = init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap();
-        assert!(done.warnings.is_empty(), "{:?}", done.warnings);
-        let copy = order.dir.join(TREE_FOLDER);
+        let options = options(dir.path(), tree.path());
+        let report = init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap();
+        assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+        let copy = options.dir.join(CONFIG_DIR);
         for mine in ["configuration.nix", "empty", "result-parser.nix"] {
             assert!(copy.join(mine).exists(), "{mine} was left behind");
         }
         assert!(!copy.join(".git").exists() && copy.join("result").symlink_metadata().is_err());
-        let error = init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
+        let error = init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
         assert!(error.to_string().contains("not overwritten"), "{error}");
     }
 
     #[test]
     fn a_failure_leaves_nothing_that_is_in_the_way_of_the_next_try() {
         let (tree, dir) = (tree(), tempfile::tempdir().unwrap());
-        let order = order(dir.path(), tree.path());
+        let options = options(dir.path(), tree.path());
         let pipe = tree.path().join("pipe");
         for exists in [false, true] {
             nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-            init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
-            assert_eq!(order.dir.exists(), exists);
+            init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
+            assert_eq!(options.dir.exists(), exists);
             fs::remove_file(&pipe).unwrap();
-            init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap();
-            fs::remove_dir_all(&order.dir).unwrap();
-            fs::create_dir(&order.dir).unwrap();
+            init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap();
+            fs::remove_dir_all(&options.dir).unwrap();
+            fs::create_dir(&options.dir).unwrap();
         }
     }
 
@@ -344,11 +351,11 @@ mod tests {
     fn a_folder_in_the_configuration_is_refused_before_it_is_copied_into_itself() {
         let tree = tree();
         for dir in ["iso", "empty/iso", "empty"] {
-            let order = Order {
+            let options = InitOptions {
                 dir: tree.path().join(dir),
-                ..order(tree.path(), tree.path())
+                ..options(tree.path(), tree.path())
             };
-            let error = init(&order, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
+            let error = init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
             assert!(error.to_string().contains("lies in the configuration"), "{error:#}");
         }
         assert!(!tree.path().join("iso").exists());
@@ -357,18 +364,18 @@ mod tests {
     #[test]
     fn the_release_of_this_nixos_is_the_default_nixpkgs() {
         let (tree, dir) = (tree(), tempfile::tempdir().unwrap());
-        let order = Order {
+        let options = InitOptions {
             nixpkgs: None,
-            ..order(dir.path(), tree.path())
+            ..options(dir.path(), tree.path())
         };
         let release = dir.path().join("os-release");
         fs::write(&release, "NAME=NixOS\nID=nixos\nVERSION_ID=\"24.05\"\n").unwrap();
         let other = dir.path().join("other");
         fs::write(&other, "ID=debian\nVERSION_ID=\"12\"\n").unwrap();
-        let error = init(&order, Path::new("/nowhere"), &other).unwrap_err().to_string();
+        let error = init(&options, Path::new("/nowhere"), &other).unwrap_err().to_string();
         assert!(error.contains("Which nixpkgs"), "{error}");
-        init(&order, Path::new("/nowhere"), &release).unwrap();
-        let flake = fs::read_to_string(order.dir.join("flake.nix")).unwrap();
+        init(&options, Path::new("/nowhere"), &release).unwrap();
+        let flake = fs::read_to_string(options.dir.join("flake.nix")).unwrap();
         assert!(flake.contains("github:NixOS/nixpkgs/nixos-24.05"), "{flake}");
     }
 }

@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::emit::{File, Request, TOOL_FOLDER};
+use super::flake_template::{File, INSTALLER_DIR, IsoSpec};
 use crate::diagnostic::Diagnostic;
 
 /// Its name, in the folder that belongs to this program.
@@ -22,7 +22,7 @@ pub struct Manifest {
     /// The version of this program that wrote it.
     pub version: String,
     /// What was asked for at `init`.
-    pub request: Request,
+    pub request: IsoSpec,
     /// The SHA-256 of each file as this program writes it, by its path.
     pub files: BTreeMap<PathBuf, String>,
 }
@@ -30,7 +30,7 @@ pub struct Manifest {
 impl Manifest {
     /// The record of `files`.
     #[must_use]
-    pub fn new(request: Request, files: &[File]) -> Self {
+    pub fn new(request: IsoSpec, files: &[File]) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             request,
@@ -46,14 +46,14 @@ impl Manifest {
     /// # Errors
     /// A [`Diagnostic`] when there is none, or it is not readable as one.
     pub fn load(dir: &Path) -> Result<Self> {
-        let path = dir.join(TOOL_FOLDER).join(NAME);
+        let path = dir.join(INSTALLER_DIR).join(NAME);
         let text = match fs::read_to_string(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(Diagnostic::error(
                     "not-emitted",
                     format!("{} was not written by nix-cfg-iso", dir.display()),
                 )
-                .because(format!("It has no {TOOL_FOLDER}/{NAME}."))
+                .because(format!("It has no {INSTALLER_DIR}/{NAME}."))
                 .remedy("Name the folder that `nix-cfg-iso init` wrote, or make one with it.")
                 .into());
             }
@@ -68,7 +68,7 @@ impl Manifest {
     /// When that fails.
     pub fn save(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).context("Failed to write the manifest as JSON")? + "\n";
-        write(dir, &File::text(Path::new(TOOL_FOLDER).join(NAME), text))
+        write(dir, &File::text(Path::new(INSTALLER_DIR).join(NAME), text))
     }
 }
 

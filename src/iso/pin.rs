@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use super::carried::Closure;
-use super::emitted::Written;
-use super::medium::Flake;
+use super::generate_config::HardwareFeatures;
+use super::image_closure::ImageClosure;
+use super::image_contents::ImageOutput;
 use crate::diagnostic::Diagnostic;
 use crate::nix::literal::string;
 use crate::process::Runner;
@@ -45,8 +45,8 @@ struct Sources {
 #[derive(Serialize)]
 struct Entry<'a> {
     #[serde(flatten)]
-    closure: Closure,
-    written: &'a Written,
+    closure: ImageClosure,
+    written: &'a HardwareFeatures,
 }
 
 const SOURCES: &str = "\
@@ -54,7 +54,7 @@ iso: map (closure: builtins.mapAttrs (_: path: if path == null then null else bu
   closure.sources) iso.live.config.offlineInstaller.closures";
 
 /// The .drv files of each system's variants, which depend on what can be written.
-fn roots(written: &[Written]) -> Result<String> {
+fn roots(written: &[HardwareFeatures]) -> Result<String> {
     Ok(format!(
         "iso: let
           inherit (iso.live.config.offlineInstaller) closures;
@@ -68,18 +68,18 @@ fn roots(written: &[Written]) -> Result<String> {
 /// The text of the file: one closure for each installed system. nix/closure.nix refuses it when a .drv file is another.
 ///
 /// # Errors
-/// When Nix cannot evaluate the image, or as [`Written::read`] and [`Closure::of`].
-pub fn pin(runner: &Runner, flake: &Flake) -> Result<String> {
+/// When Nix cannot evaluate the image, or as [`HardwareFeatures::read`] and [`ImageClosure::of`].
+pub fn pin(runner: &Runner, flake: &ImageOutput) -> Result<String> {
     let sources: Vec<Sources> = flake.eval(runner, SOURCES)?;
-    let written: Vec<Written> = sources
+    let written: Vec<HardwareFeatures> = sources
         .iter()
-        .map(|system| Written::read(system.generate_config.as_deref(), &system.filesystems))
+        .map(|system| HardwareFeatures::read(system.generate_config.as_deref(), &system.filesystems))
         .collect::<Result<_>>()?;
     let systems: Vec<BTreeMap<String, PathBuf>> = flake.eval(runner, &roots(&written)?)?;
     let mut entries = Vec::with_capacity(systems.len());
     for (roots, written) in systems.into_iter().zip(&written) {
         let roots: Vec<(String, PathBuf)> = roots.into_iter().collect();
-        let closure = Closure::of(&roots)?;
+        let closure = ImageClosure::of(&roots)?;
         entries.push(Entry { closure, written });
     }
     Ok(serde_json::to_string_pretty(&entries)? + "\n")

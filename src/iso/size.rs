@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
-use super::medium::{Image, there};
+use super::image_contents::{ImageContents, valid_records};
 use crate::process::Runner;
 use crate::progress::bytes;
 use crate::store::database::Record;
@@ -24,11 +24,11 @@ struct Part {
 ///
 /// # Errors
 /// When Nix does not tell.
-pub fn table(runner: &Runner, image: &Image) -> Result<String> {
+pub fn table(runner: &Runner, image: &ImageContents) -> Result<String> {
     let mut seen = BTreeSet::new();
     let mut parts = Vec::new();
     for (name, roots) in groups(image) {
-        let (records, unknown) = there(runner, &roots)?;
+        let (records, unknown) = valid_records(runner, &roots)?;
         parts.push(part(name, &records, unknown, &mut seen));
     }
     let mut text = print(&parts);
@@ -49,7 +49,7 @@ pub fn table(runner: &Runner, image: &Image) -> Result<String> {
 }
 
 /// What nixos-generate-config can write that this version of the program does not know.
-fn unknown(image: &Image) -> String {
+fn unknown(image: &ImageContents) -> String {
     let mut text = String::new();
     let mut list = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
@@ -72,13 +72,13 @@ fn unknown(image: &Image) -> String {
 }
 
 /// What `offlineRebuild` leaves on the target, besides the installed system, where all of it is built.
-fn rebuild(runner: &Runner, image: &Image) -> Result<Option<String>> {
+fn rebuild(runner: &Runner, image: &ImageContents) -> Result<Option<String>> {
     if image.kind != "frontier" {
         return Ok(None);
     }
     let mut seen = BTreeSet::new();
     let mut of = |paths: &[String]| -> Result<Part> {
-        let (records, unknown) = there(runner, &paths.iter().map(String::as_str).collect())?;
+        let (records, unknown) = valid_records(runner, &paths.iter().map(String::as_str).collect())?;
         Ok(part(String::new(), &records, unknown, &mut seen))
     };
     let (system, more) = (of(&image.toplevels)?, of(&image.rebuild)?);
@@ -94,7 +94,7 @@ fn rebuild(runner: &Runner, image: &Image) -> Result<Option<String>> {
 }
 
 /// The roots of each part: the systems, what all variants need, what only one does, the rest.
-fn groups(image: &Image) -> Vec<(String, BTreeSet<&str>)> {
+fn groups(image: &ImageContents) -> Vec<(String, BTreeSet<&str>)> {
     let mut groups = vec![(
         "installed system".to_owned(),
         image.toplevels.iter().map(String::as_str).collect(),

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::emit::{self, File, TOOL_FOLDER};
-use super::helpers;
+use super::flake_template::{self, File, INSTALLER_DIR};
 use super::manifest::{Manifest, hash, write};
+use super::programs;
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,19 +23,19 @@ enum Fate {
     Beside,
 }
 
-/// Updates the emitted folder `dir`; `programs` is where the running program stands. Gives one sentence for each file that
+/// Updates the emitted folder `dir`; `program_dir` is the directory of the running program. Gives one sentence for each file that
 /// the user should know of.
 ///
 /// # Errors
 /// A [`crate::diagnostic::Diagnostic`] when the folder is none of ours or the programs to ship are missing; when the disk refuses.
-pub fn update(dir: &Path, programs: &Path) -> Result<Vec<String>> {
+pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
     let manifest = Manifest::load(dir)?;
-    let helpers = if manifest.request.build_helper {
+    let bundled = if manifest.request.build_helper {
         Vec::new()
     } else {
-        helpers::load(programs, &manifest.request.system)?
+        programs::load(program_dir, &manifest.request.system)?
     };
-    let files = emit::files(&manifest.request, &helpers);
+    let files = flake_template::files(&manifest.request, &bundled);
     let mut notes = Vec::new();
     let mut written = 0;
     for file in &files {
@@ -84,7 +84,7 @@ fn fate(file: &File, known: Option<&str>, there: Option<&[u8]>) -> Fate {
         (Some(there), _) if there == new => Fate::Current,
         (None, None) => Fate::Written,
         // In the folder of this program something that is missing is an accident.
-        (None, Some(_)) if file.path.starts_with(TOOL_FOLDER) => Fate::Written,
+        (None, Some(_)) if file.path.starts_with(INSTALLER_DIR) => Fate::Written,
         (Some(there), Some(known)) if there == known => Fate::Written,
         (_, Some(known)) if known == new => Fate::Kept,
         (None, Some(_)) => Fate::Kept,
@@ -132,12 +132,12 @@ fn beside(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::super::channels::Channels;
-    use super::super::emit::Request;
+    use super::super::flake_template::IsoSpec;
     use super::*;
     use crate::tree::source::ConfigKind;
 
-    fn request() -> Request {
-        Request {
+    fn request() -> IsoSpec {
+        IsoSpec {
             kind: ConfigKind::Channel,
             hosts: Vec::new(),
             desktop: "gnome".to_owned(),
@@ -155,7 +155,7 @@ mod tests {
         let mut header = [0; 64];
         header[..6].copy_from_slice(b"\x7fELF\x02\x01");
         header[18] = 62;
-        for name in helpers::NAMES {
+        for name in programs::NAMES {
             fs::write(dir.path().join(name), header).unwrap();
         }
         dir
@@ -164,8 +164,8 @@ mod tests {
     /// A folder as an earlier version wrote it: with another text in each of `old`.
     fn emitted(old: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let helpers = helpers::load(programs().path(), &request().system).unwrap();
-        let mut files = emit::files(&request(), &helpers);
+        let bundled = programs::load(programs().path(), &request().system).unwrap();
+        let mut files = flake_template::files(&request(), &bundled);
         for file in &mut files {
             if old.iter().any(|name| file.path == Path::new(name)) {
                 file.contents = b"an earlier text".to_vec();

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use anyhow::Result;
 
-use super::medium::{Flake, there};
+use super::image_contents::{ImageOutput, valid_records};
 use crate::diagnostic::Diagnostic;
 use crate::nix::activity::store_name;
 use crate::process::Runner;
@@ -17,7 +17,7 @@ use crate::store::graph::{Graph, Id};
 /// # Errors
 /// A [`Diagnostic`] when the image has no such path, or `path` is none; others when the image cannot be evaluated or the store
 /// not be read.
-pub fn why(runner: &Runner, flake: &Flake, path: &str) -> Result<Vec<String>> {
+pub fn why(runner: &Runner, flake: &ImageOutput, path: &str) -> Result<Vec<String>> {
     let path = whole(path).ok_or_else(|| {
         Diagnostic::error("why-path", format!("{path} is not a store path")).remedy("Name one: /nix/store/….")
     })?;
@@ -55,7 +55,7 @@ pub fn why(runner: &Runner, flake: &Flake, path: &str) -> Result<Vec<String>> {
         ),
     ];
     for (what, roots) in &roots {
-        let (records, _) = there(runner, roots)?;
+        let (records, _) = valid_records(runner, roots)?;
         if let Some(chain) = chain(&records, roots, path) {
             reasons.push(format!("needed to run {what}: {}", chain.join(" → ")));
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::super::channels::Channels;
-use super::super::{emit, manifest};
+use super::super::{flake_template, manifest};
 use super::*;
 use crate::interrupt::Interrupt;
 use crate::tree::source::ConfigKind;
@@ -29,7 +29,7 @@ b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZWQy
 
 /// A folder in good health.
 fn healthy(kind: ConfigKind) -> tempfile::TempDir {
-    let request = Request {
+    let request = IsoSpec {
         kind,
         hosts: if kind == ConfigKind::Flake {
             vec!["a".to_owned()]
@@ -44,7 +44,7 @@ fn healthy(kind: ConfigKind) -> tempfile::TempDir {
         build_helper: true,
     };
     let dir = tempfile::tempdir().unwrap();
-    let files = emit::files(&request, &[]);
+    let files = flake_template::files(&request, &[]);
     for file in &files {
         manifest::write(dir.path(), file).unwrap();
     }
@@ -70,7 +70,7 @@ fn healthy(kind: ConfigKind) -> tempfile::TempDir {
 }
 
 fn put(dir: &Path, name: &str, text: &str) {
-    let path = dir.join(TREE_FOLDER).join(name);
+    let path = dir.join(CONFIG_DIR).join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }
@@ -83,7 +83,7 @@ fn relock(dir: &Path, locked: &str) {
 }
 
 fn gone(dir: &Path, name: &str) {
-    fs::remove_file(dir.join(TREE_FOLDER).join(name)).unwrap();
+    fs::remove_file(dir.join(CONFIG_DIR).join(name)).unwrap();
 }
 
 fn git(dir: &Path) {
@@ -102,7 +102,7 @@ fn large(dir: &Path) {
     put(dir, "video.mp4", "");
     let file = fs::File::options()
         .write(true)
-        .open(dir.join(TREE_FOLDER).join("video.mp4"))
+        .open(dir.join(CONFIG_DIR).join("video.mp4"))
         .unwrap();
     file.set_len(120_000_000).unwrap();
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::configuration_tree::other_platform;
-use super::{Patient, TREE_FOLDER, inputs};
+use super::{CONFIG_DIR, IsoDirectory, inputs};
 use crate::diagnostic::Diagnostic;
 use crate::nix::eval;
 use crate::nix::explain::UNKNOWN;
@@ -17,24 +17,24 @@ use crate::tree::{disk_layout, hardware};
 
 /// Evaluates each system to its toplevel, and the image where these can be; tells why that fails, who cannot log in, and what
 /// machine it is for.
-pub fn problems(patient: &Patient, runner: &Runner) -> Result<Vec<Diagnostic>> {
+pub fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagnostic>> {
     let mut problems = Vec::new();
-    let targets = patient.request.hosts.len().max(1);
+    let targets = iso.request.hosts.len().max(1);
     let mut all_evaluate = true;
     for index in 0..targets {
         // The image is made of all of them: where one fails, it fails for the same reason.
         let image = all_evaluate && index + 1 == targets;
-        let evaluation = eval::evaluate_target(runner, &patient.dir, index, image)?;
+        let evaluation = eval::evaluate_target(runner, &iso.dir, index, image)?;
         all_evaluate &= evaluation.toplevel.is_ok();
         let failed = evaluation
             .toplevel
             .err()
-            .map(|problem| here(problem, patient))
+            .map(|problem| here(problem, iso))
             .transpose()?;
-        let mut found = facts(patient, &evaluation.facts);
-        found.extend(own_disks(patient, index, &evaluation.facts));
+        let mut found = facts(iso, &evaluation.facts);
+        found.extend(own_disks(iso, index, &evaluation.facts));
         if let Some(nix) = &evaluation.facts.nix {
-            found.extend(inputs::unreadable_there(&patient.tree, nix)?);
+            found.extend(inputs::unreadable_there(&iso.tree, nix)?);
         }
         if failed.as_ref().is_none_or(|problem| problem.code != "assertion") {
             found.extend(assertions(&evaluation.facts));
@@ -56,8 +56,8 @@ fn assertions(facts: &Facts) -> impl Iterator<Item = Diagnostic> + '_ {
 }
 
 /// The same for the machine that makes the ISO: there is a network, and no log.
-fn here(problem: Diagnostic, patient: &Patient) -> Result<Diagnostic> {
-    let dir = patient.dir.display();
+fn here(problem: Diagnostic, iso: &IsoDirectory) -> Result<Diagnostic> {
+    let dir = iso.dir.display();
     Ok(match problem.code {
         UNKNOWN => problem.remedy(format!(
             "`nix eval path:{dir}#iso.drvPath --show-trace` shows what led to it."
@@ -68,7 +68,7 @@ fn here(problem: Diagnostic, patient: &Patient) -> Result<Diagnostic> {
                 .because("The ISO is made with a network: either there is none, or it is not at that address any more.")
                 .remedy(format!(
                     "Try again; `nix flake update NAME` in the configuration takes a newer one. {}",
-                    left_out(&patient.tree, &problem.raw)?
+                    left_out(&iso.tree, &problem.raw)?
                 ))
                 .raw(problem.raw)
         }
@@ -100,21 +100,21 @@ fn left_out(tree: &Path, said: &str) -> Result<String> {
     ))
 }
 
-fn facts(patient: &Patient, facts: &Facts) -> Vec<Diagnostic> {
+fn facts(iso: &IsoDirectory, facts: &Facts) -> Vec<Diagnostic> {
     let mut problems: Vec<Diagnostic> = facts.users.as_ref().and_then(nobody).into_iter().collect();
     if let Some(platform) = &facts.platform
-        && *platform != patient.request.system
+        && *platform != iso.request.system
     {
-        problems.push(other_platform(platform, &patient.request.system));
+        problems.push(other_platform(platform, &iso.request.system));
     }
     problems
 }
 
 /// The file systems that the configuration sets itself, and not in the file that the installer replaces.
-fn own_disks(patient: &Patient, index: usize, facts: &Facts) -> Option<Diagnostic> {
-    let host = patient.request.hosts.get(index).map(String::as_str);
-    let named = patient.settings.hardware_config.as_deref();
-    let hardware = hardware::choose(&patient.tree, patient.kind, host, named).ok()?.path;
+fn own_disks(iso: &IsoDirectory, index: usize, facts: &Facts) -> Option<Diagnostic> {
+    let host = iso.request.hosts.get(index).map(String::as_str);
+    let named = iso.settings.hardware_config.as_deref();
+    let hardware = hardware::choose(&iso.tree, iso.kind, host, named).ok()?.path;
     let root = facts
         .disks
         .as_ref()?
@@ -139,7 +139,7 @@ fn own_disks(patient: &Patient, index: usize, facts: &Facts) -> Option<Diagnosti
     let file = root.set.first().map_or("", |one| &one.file);
     Some(disk_layout::at_file_system(
         problem,
-        &patient.tree,
+        &iso.tree,
         &[hardware],
         &in_emitted(file),
         "/",
@@ -148,7 +148,7 @@ fn own_disks(patient: &Patient, index: usize, facts: &Facts) -> Option<Diagnosti
 
 /// The file as it would be named in the tree alone, without the emitted folder around it.
 fn in_emitted(file: &str) -> String {
-    file.replacen(&format!("/{TREE_FOLDER}/"), "/", 1)
+    file.replacen(&format!("/{CONFIG_DIR}/"), "/", 1)
 }
 
 /// Nobody has a password: in the live system Calamares asks for one, the command line does not.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::Patient;
+use super::IsoDirectory;
 use crate::diagnostic::Diagnostic;
 use crate::process::{Invocation, Runner};
 use crate::tree::flake_lock::{self, FLAKE_LOCK, FlakeLock, Input};
@@ -13,12 +13,12 @@ use crate::tree::flake_lock::{self, FLAKE_LOCK, FlakeLock, Input};
 const PARENTS: (u32, u32) = (2, 26);
 
 /// All problems of the inputs.
-pub fn inputs(patient: &Patient, runner: &Runner) -> Result<Vec<Diagnostic>> {
-    let mut problems = flake_lock::problems(&patient.tree)?;
-    if let Some(lock) = FlakeLock::load(&patient.tree)? {
+pub fn inputs(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagnostic>> {
+    let mut problems = flake_lock::problems(&iso.tree)?;
+    if let Some(lock) = FlakeLock::load(&iso.tree)? {
         problems.extend(lock.inputs().iter().filter_map(outside));
     }
-    if let Some(outer) = FlakeLock::load(&patient.dir)?
+    if let Some(outer) = FlakeLock::load(&iso.dir)?
         && let Some(version) = nix_version(runner)
         && let Some(config) = outer.inputs().iter().find(|input| input.name == "config")
     {

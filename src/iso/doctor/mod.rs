@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::emit::{Request, TREE_FOLDER};
+use super::flake_template::{CONFIG_DIR, IsoSpec};
 use super::manifest::Manifest;
 use crate::diagnostic::Diagnostic;
 use crate::nix::explain::LOOKUP;
@@ -21,13 +21,13 @@ use crate::tree::lint;
 use crate::tree::source::{self, ConfigKind};
 
 /// What is looked at.
-struct Patient {
+struct IsoDirectory {
     /// The emitted folder.
     dir: PathBuf,
     /// The configuration in it.
     tree: PathBuf,
     kind: ConfigKind,
-    request: Request,
+    request: IsoSpec,
     settings: Settings,
 }
 
@@ -37,33 +37,33 @@ struct Patient {
 /// When the folder is none of ours, has no configuration, or cannot be read.
 pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Diagnostic>> {
     let request = Manifest::load(dir)?.request;
-    let tree = dir.join(TREE_FOLDER);
+    let tree = dir.join(CONFIG_DIR);
     let kind = source::choose(Some((&tree, "the folder")), &[])?.kind;
-    let settings = match dir.join(super::emit::SETTINGS_FILE) {
+    let settings = match dir.join(super::flake_template::SETTINGS_FILE) {
         path if path.exists() => Settings::load(Some(&path))?,
         _ => Settings::default(),
     };
-    let patient = Patient {
+    let iso = IsoDirectory {
         dir: dir.to_owned(),
         tree,
         kind,
         request,
         settings,
     };
-    let mut problems = configuration_tree::size(&patient)?;
-    problems.extend(lint::links(&patient.tree));
-    problems.extend(lint::absent_content(&patient.tree));
-    problems.extend(lint::secrets(&patient.tree, kind));
-    problems.extend(configuration_tree::hardware(&patient));
-    problems.extend(configuration_tree::platform(&patient));
+    let mut problems = configuration_tree::size(&iso)?;
+    problems.extend(lint::links(&iso.tree));
+    problems.extend(lint::absent_content(&iso.tree));
+    problems.extend(lint::secrets(&iso.tree, kind));
+    problems.extend(configuration_tree::hardware(&iso));
+    problems.extend(configuration_tree::platform(&iso));
     match kind {
-        ConfigKind::Flake => problems.extend(inputs::inputs(&patient, runner)?),
-        ConfigKind::Channel => problems.extend(configuration_tree::lookups(&patient, evaluate)),
+        ConfigKind::Flake => problems.extend(inputs::inputs(&iso, runner)?),
+        ConfigKind::Channel => problems.extend(configuration_tree::lookups(&iso, evaluate)),
     }
-    problems.extend(untracked::dirty(&patient, runner)?);
+    problems.extend(untracked::dirty(&iso, runner)?);
     if evaluate {
         let lookups = problems.iter().any(|problem| problem.code == LOOKUP);
-        let found = evaluated::problems(&patient, runner)?;
+        let found = evaluated::problems(&iso, runner)?;
         // Nix stops at one of those that are known already.
         problems.extend(found.into_iter().filter(|problem| !lookups || problem.code != LOOKUP));
     }

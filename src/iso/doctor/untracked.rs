@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 
-use super::Patient;
+use super::IsoDirectory;
 use crate::diagnostic::Diagnostic;
 use crate::process::{Invocation, Runner};
 
 /// Warns of files that git does not know, or knows otherwise.
-pub fn dirty(patient: &Patient, runner: &Runner) -> Result<Option<Diagnostic>> {
-    let git = Invocation::new("git").arg("-C").arg(&patient.dir);
+pub fn dirty(iso: &IsoDirectory, runner: &Runner) -> Result<Option<Diagnostic>> {
+    let git = Invocation::new("git").arg("-C").arg(&iso.dir);
     // No git program, no repository: nothing to say.
     let Ok(status) = runner.run(
         &git.args(["status", "--porcelain", "--untracked-files=all", "--", "."]),
@@ -32,11 +32,11 @@ pub fn dirty(patient: &Patient, runner: &Runner) -> Result<Option<Diagnostic>> {
         )
         .because(format!(
             "`nix build {dir}#iso` sees only what git knows, and calls the result dirty. The first: {first}.",
-            dir = patient.dir.display()
+            dir = iso.dir.display()
         ))
         .remedy(format!(
             "git add and commit them, or build `path:{}#iso`, which reads all files.",
-            patient.dir.display()
+            iso.dir.display()
         )),
     ))
 }

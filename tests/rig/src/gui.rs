@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix_cfg_install::iso::calamares_config::{Known, derive, derive_targets};
+use nix_cfg_install::iso::calamares_config::{InstalledSystems, derive, derive_targets};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -36,7 +36,7 @@ impl Gui {
             &["-a", &format!("{}/.", rig.display()), folder.path().to_str().unwrap()],
         );
         let derived = folder.path().join("derived");
-        let late = derive_all(fixture("late").path(), &Known::default()).unwrap();
+        let late = derive_all(fixture("late").path(), &InstalledSystems::default()).unwrap();
         crate::copy(late.path(), &derived);
         let status = derived.join("share/calamares/branding/nixos/NixCfgStatus.qml");
         std::fs::copy(status, folder.path().join("branding/rig/NixCfgStatus.qml")).unwrap();
@@ -207,7 +207,7 @@ const EXTENSIONS: &str = "/extensions";
 
 /// What the build of an ISO makes of `upstream`, a calamares-nixos-extensions: the package, and in its `targets` the files that
 /// depend on the installed systems.
-pub fn derive_all(upstream: &Path, known: &Known) -> anyhow::Result<TempDir> {
+pub fn derive_all(upstream: &Path, known: &InstalledSystems) -> anyhow::Result<TempDir> {
     let folder = temporary();
     crate::copy(upstream, folder.path());
     let targets = Path::new(EXTENSIONS).join("targets");

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use nix_cfg_install::iso::calamares_config::{Known, OF_TARGETS, derive_targets};
+use nix_cfg_install::iso::calamares_config::{InstalledSystems, OF_TARGETS, derive_targets};
 use rig::gui::{STRUCTURES, at_version, conf, derive_all, fixture, git, in_nixpkgs, on_each_tree_with_sources};
 use rig::real::{self, Tree, on_each_tree, plain, with};
 use rig::{Live, project};
@@ -14,8 +14,8 @@ use serde_yaml::Value;
 /// 12 GB.
 const CLOSURE: u64 = 12_000_000_000;
 
-fn known(users: Option<&[&str]>) -> Known {
-    Known {
+fn known(users: Option<&[&str]>) -> InstalledSystems {
+    InstalledSystems {
         closure_bytes: CLOSURE,
         users: users.map(|users| users.iter().map(|&name| name.to_owned()).collect()),
         hosts: Vec::new(),
@@ -156,7 +156,7 @@ fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
     for version in STRUCTURES {
         let derived = |hosts: &[&str]| {
             let hosts = hosts.iter().map(|&name| name.to_owned()).collect();
-            derive_all(fixture(version).path(), &Known { hosts, ..known(None) }).unwrap()
+            derive_all(fixture(version).path(), &InstalledSystems { hosts, ..known(None) }).unwrap()
         };
         let one = derived(&["alpha"]);
         assert!(
@@ -195,7 +195,7 @@ fn a_file_system_that_grub_cannot_read_is_not_offered() {
     for version in ["late", "nixpkgs"] {
         let offered = |without: &[&str]| {
             let without = without.iter().map(|&name| name.to_owned()).collect();
-            let folder = derive_all(fixture(version).path(), &Known { without, ..known(None) }).unwrap();
+            let folder = derive_all(fixture(version).path(), &InstalledSystems { without, ..known(None) }).unwrap();
             let partition = yaml(folder.path(), "modules/partition.conf");
             assert_eq!(partition["defaultFileSystemType"], "ext4");
             words(&partition["availableFileSystemTypes"])

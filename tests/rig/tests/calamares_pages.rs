@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
-use nix_cfg_install::iso::calamares_config::Known;
+use nix_cfg_install::iso::calamares_config::InstalledSystems;
 use rig::gui::{SHOW_PAGES, at_version, derive_all, fixture, in_nixpkgs, on_each_tree_with_sources, pages};
 use rig::real::{self, Tree, plain, with};
 use tempfile::TempDir;
@@ -45,7 +45,7 @@ fn complaints(log: &str) -> BTreeSet<String> {
 /// Loads what is derived from `before`, for an ISO with these hosts, and gives what Calamares complains of.
 #[track_caller]
 fn loads(calamares: &str, before: &TempDir, version: &str, hosts: &[&str]) -> BTreeSet<String> {
-    let known = Known {
+    let known = InstalledSystems {
         closure_bytes: 12_000_000_000,
         users: Some(vec!["alice".to_owned()]),
         hosts: hosts.iter().map(|&host| host.to_owned()).collect(),

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use nix_cfg_install::iso::carried::Closure;
+use nix_cfg_install::iso::image_closure::ImageClosure;
 use nix_cfg_install::nix::activity::store_name;
 use nix_cfg_install::store::closure::{Work, nearest_option};
 use nix_cfg_install::store::frontier::{Kinds, frontier};
@@ -23,7 +23,7 @@ use serde::Deserialize;
 #[serde(rename_all = "camelCase")]
 struct Evaluated {
     automatic: Vec<Feature>,
-    facts: Closure,
+    facts: ImageClosure,
     refuse: Vec<NotCovered>,
     skipped: BTreeMap<String, String>,
     uncovered: Vec<NotCovered>,
@@ -85,7 +85,7 @@ impl Evaluator {
 }
 
 /// What is to be done for `graph` on a medium that holds the frontier and those outputs of `image`'s glue that `kept` picks.
-fn work(graph: &Graph, facts: &Closure, image: &Graph, kept: impl Fn(&Graph, Id) -> bool) -> Work {
+fn work(graph: &Graph, facts: &ImageClosure, image: &Graph, kept: impl Fn(&Graph, Id) -> bool) -> Work {
     let glue = frontier(image, &Kinds::new(image), image.roots()).glue;
     let glue = glue.into_keys().filter(|id| kept(image, *id));
     let there: HashSet<&str> = facts
@@ -130,7 +130,7 @@ fn assert_all_known(evaluated: &Evaluated) {
 /// The server's image, with the frontier of its family.
 struct Family {
     evaluator: Evaluator,
-    facts: Closure,
+    facts: ImageClosure,
     image: Graph,
 }
 

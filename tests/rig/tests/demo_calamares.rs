@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix_cfg_install::iso::calamares_config::Known;
+use nix_cfg_install::iso::calamares_config::InstalledSystems;
 use rig::gui::{Gui, SHOW_PAGES, at_version, conf, derive_all, fixture, pages, trace};
 use rig::project;
 
@@ -184,7 +184,7 @@ fn the_pages_on_a_screen() {
     let folder_of = |repository: &str| at_version(repository, "0.3.15");
     let upstream = std::env::var("CALAMARES_EXTENSIONS").ok();
     let before = upstream.as_deref().map_or_else(|| fixture("late"), folder_of);
-    let known = Known {
+    let known = InstalledSystems {
         closure_bytes: 100_000_000,
         users: Some(vec!["alice".to_owned()]),
         hosts: ["laptop", "server"].map(str::to_owned).to_vec(),

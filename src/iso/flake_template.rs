@@ -10,9 +10,9 @@ use crate::nix::literal::string;
 use crate::tree::source::ConfigKind;
 
 /// The folder of the emitted flake that belongs to this program.
-pub const TOOL_FOLDER: &str = "installer";
+pub const INSTALLER_DIR: &str = "installer";
 /// The configuration that is installed, in the emitted folder and on the ISO.
-pub const TREE_FOLDER: &str = "nix-cfg";
+pub const CONFIG_DIR: &str = "nix-cfg";
 /// The settings file of `nix-cfg-install`, in the emitted folder and in the live system's /etc.
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
@@ -35,7 +35,7 @@ const MODULES: [(&str, &str); 13] = [
 
 /// What was asked for, with every choice made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Request {
+pub struct IsoSpec {
     /// Channel or flake.
     pub kind: ConfigKind,
     /// A flake's hosts, at least one; none for a channel configuration.
@@ -77,10 +77,10 @@ impl File {
     }
 }
 
-/// All files but the configuration itself. `helpers` are the programs to ship, by name.
+/// All files but the configuration itself. `bundled` are the programs to ship, by name.
 #[must_use]
-pub fn files(request: &Request, helpers: &[(&str, Vec<u8>)]) -> Vec<File> {
-    let tool = Path::new(TOOL_FOLDER);
+pub fn files(request: &IsoSpec, bundled: &[(&str, Vec<u8>)]) -> Vec<File> {
+    let tool = Path::new(INSTALLER_DIR);
     let mut files = vec![
         File::text("flake.nix", flake(request)),
         File::text(SETTINGS_FILE, settings(request)),
@@ -89,7 +89,7 @@ pub fn files(request: &Request, helpers: &[(&str, Vec<u8>)]) -> Vec<File> {
     if !request.build_helper {
         files.extend(MODULES.map(|(name, text)| File::text(tool.join(name), text)));
     }
-    files.extend(helpers.iter().map(|(name, contents)| File {
+    files.extend(bundled.iter().map(|(name, contents)| File {
         path: tool.join("bin").join(&request.system).join(name),
         contents: contents.clone(),
         executable: true,
@@ -98,7 +98,7 @@ pub fn files(request: &Request, helpers: &[(&str, Vec<u8>)]) -> Vec<File> {
 }
 
 /// The flake: what a person reads first and may edit.
-fn flake(request: &Request) -> String {
+fn flake(request: &IsoSpec) -> String {
     let inputs = match request.kind {
         ConfigKind::Channel => format!(
             "  # The nixpkgs of the installed system, and of the live system that installs it.\n  \
@@ -108,7 +108,7 @@ fn flake(request: &Request) -> String {
         ),
         ConfigKind::Flake => format!(
             "  # The flake that is installed: its inputs, by its own lock. After a change there: nix flake update config\n  \
-               inputs.config.url = \"path:./{TREE_FOLDER}\"; # Needs Nix 2.26 or newer.\n"
+               inputs.config.url = \"path:./{CONFIG_DIR}\"; # Needs Nix 2.26 or newer.\n"
         ),
     };
     let (helper, installer) = if request.build_helper {
@@ -121,7 +121,7 @@ fn flake(request: &Request) -> String {
             "inputs.nix-cfg-install.lib".to_owned(),
         )
     } else {
-        (String::new(), format!("import ./{TOOL_FOLDER} {{ }}"))
+        (String::new(), format!("import ./{INSTALLER_DIR} {{ }}"))
     };
     let source = match request.kind {
         ConfigKind::Channel => format!(
@@ -141,7 +141,7 @@ fn flake(request: &Request) -> String {
     format!(
         "\
 {{
-  description = \"An offline installer for the NixOS configuration in {TREE_FOLDER}\";
+  description = \"An offline installer for the NixOS configuration in {CONFIG_DIR}\";
 
 {inputs}{helper}
   outputs =
@@ -152,7 +152,7 @@ fn flake(request: &Request) -> String {
     {{
       # nix build path:.#iso
       iso = installer.mkOfflineIso {{
-        configuration = ./{TREE_FOLDER};
+        configuration = ./{CONFIG_DIR};
         {source}
         # The live system: gnome, plasma6, … (with Calamares), or none for one without a desktop.
         desktop = {desktop};
@@ -194,7 +194,7 @@ fn channel_names(channels: &Channels) -> String {
 }
 
 /// The settings with what is known, and where to read about the rest.
-fn settings(request: &Request) -> String {
+fn settings(request: &IsoSpec) -> String {
     let mut lines = vec![
         "# Settings of nix-cfg-install on the live system; docs/settings.md of the project has all keys.".to_owned(),
     ];
@@ -222,8 +222,8 @@ fn json_string(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn request(kind: ConfigKind, hosts: &[&str]) -> Request {
-        Request {
+    fn request(kind: ConfigKind, hosts: &[&str]) -> IsoSpec {
+        IsoSpec {
             kind,
             hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
             desktop: "gnome".to_owned(),
@@ -235,7 +235,7 @@ mod tests {
         }
     }
 
-    fn text(request: &Request, path: &str) -> String {
+    fn text(request: &IsoSpec, path: &str) -> String {
         let files = files(request, &[]);
         let file = files.iter().find(|file| file.path == Path::new(path)).unwrap();
         String::from_utf8(file.contents.clone()).unwrap()
@@ -245,7 +245,7 @@ mod tests {
     fn every_variant_of_the_flake_is_valid_nix_and_short() {
         for kind in [ConfigKind::Channel, ConfigKind::Flake] {
             for build_helper in [false, true] {
-                let request = Request {
+                let request = IsoSpec {
                     build_helper,
                     ..request(kind, &["a", "b\"${c}"])
                 };
@@ -256,7 +256,7 @@ mod tests {
                 // A folder that nothing uses would be of another version one day.
                 let modules = files(&request, &[])
                     .iter()
-                    .any(|file| file.path.starts_with(TOOL_FOLDER));
+                    .any(|file| file.path.starts_with(INSTALLER_DIR));
                 assert_eq!(modules, flake.contains("import ./installer"), "{flake}");
             }
         }

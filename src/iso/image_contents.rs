@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::carried::Closure;
+use super::image_closure::ImageClosure;
 use crate::nix::explain;
 use crate::process::{Invocation, Runner};
 use crate::store::database::{self, Record};
@@ -15,7 +15,7 @@ use crate::tree::feature::{Feature, NotCovered};
 
 /// An emitted folder, or any flake reference to what `mkOfflineIso` gives.
 #[derive(Debug, Clone)]
-pub struct Flake {
+pub struct ImageOutput {
     /// The folder; with `#ATTRIBUTE` where that is not `iso`.
     pub reference: String,
     /// More arguments for Nix (`--override-input …`).
@@ -24,7 +24,7 @@ pub struct Flake {
 
 /// What the evaluation tells. Store paths need not be there yet.
 #[derive(Debug, Deserialize)]
-pub struct Image {
+pub struct ImageContents {
     /// The outputs of the installed systems.
     pub toplevels: Vec<String>,
     /// Their .drv files.
@@ -38,7 +38,7 @@ pub struct Image {
     /// `frontier`, `full` or `runtime`.
     pub kind: String,
     /// One for each system; none for `runtime`.
-    pub closures: Vec<Closure>,
+    pub closures: Vec<ImageClosure>,
     /// What nixos-generate-config can write and nix/variants.nix does not know, once: what the image holds all the same.
     pub automatic: Vec<Feature>,
     /// And what it does not hold, with the reason.
@@ -65,7 +65,7 @@ in {
   uncovered = once (closure: closure.uncovered);
 }";
 
-impl Flake {
+impl ImageOutput {
     /// `nix eval` of the image, through `apply`.
     ///
     /// # Errors
@@ -92,8 +92,8 @@ impl Flake {
     /// Evaluates what the image holds: as long as evaluating the image takes.
     ///
     /// # Errors
-    /// As [`Flake::eval`].
-    pub fn image(&self, runner: &Runner) -> Result<Image> {
+    /// As [`ImageOutput::eval`].
+    pub fn image(&self, runner: &Runner) -> Result<ImageContents> {
         self.eval(runner, FACTS)
     }
 }
@@ -102,7 +102,7 @@ impl Flake {
 ///
 /// # Errors
 /// When Nix does not tell.
-pub fn there(runner: &Runner, paths: &BTreeSet<&str>) -> Result<(Vec<Record>, usize)> {
+pub fn valid_records(runner: &Runner, paths: &BTreeSet<&str>) -> Result<(Vec<Record>, usize)> {
     let paths: Vec<&str> = paths.iter().copied().collect();
     let invalid = database::invalid(runner, None, &paths)?;
     let valid: Vec<&str> = paths.into_iter().filter(|path| !invalid.contains(*path)).collect();

@@ -17,13 +17,13 @@ pub const RELOCATED: &str = "relocated";
 
 /// All that is known without building.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Closure {
+pub struct ImageClosure {
     /// The .drv files of the system and of its variants, by name.
     pub roots: BTreeMap<String, PathBuf>,
     /// How much there is.
     pub counts: Counts,
     /// What must be on the image, besides what the system needs to run.
-    pub frontier: Vec<Carried>,
+    pub frontier: Vec<FrontierEntry>,
 }
 
 /// Numbers of derivations and outputs.
@@ -47,7 +47,7 @@ pub struct Counts {
 
 /// A derivation whose outputs are on the image.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Carried {
+pub struct FrontierEntry {
     /// Its .drv file.
     pub drv: String,
     /// The outputs that are needed, by name.
@@ -60,7 +60,7 @@ pub struct Carried {
     pub because: Leaf,
 }
 
-impl Closure {
+impl ImageClosure {
     /// Of the roots, by name.
     ///
     /// # Errors
@@ -76,21 +76,21 @@ impl Closure {
 }
 
 /// The closure of a graph whose roots have `names`.
-fn of_graph(graph: &Graph, names: &[&str]) -> Result<Closure> {
+fn of_graph(graph: &Graph, names: &[&str]) -> Result<ImageClosure> {
     let kinds = Kinds::new(graph);
     let found: Vec<(&str, Frontier)> = names
         .iter()
         .zip(graph.roots())
         .map(|(&name, &root)| (name, frontier(graph, &kinds, &[root])))
         .collect();
-    moved(graph, &found)?;
-    let mut carried: BTreeMap<Id, Carried> = BTreeMap::new();
+    refuse_relocated(graph, &found)?;
+    let mut carried: BTreeMap<Id, FrontierEntry> = BTreeMap::new();
     let mut glue: Vec<Id> = Vec::new();
     for (name, frontier) in &found {
         glue.extend(frontier.glue.keys());
         for (id, outputs) in &frontier.outputs {
             let node = &graph.nodes()[*id];
-            let one = carried.entry(*id).or_insert_with(|| Carried {
+            let one = carried.entry(*id).or_insert_with(|| FrontierEntry {
                 drv: node.path.to_string(),
                 outputs: BTreeMap::new(),
                 variants: Vec::new(),
@@ -128,7 +128,7 @@ fn of_graph(graph: &Graph, names: &[&str]) -> Result<Closure> {
         frontier_outputs: carried.values().map(|one| one.outputs.len()).sum(),
         frontier_sources: carried.values().filter(|one| one.because == Leaf::FixedOutput).count(),
     };
-    Ok(Closure {
+    Ok(ImageClosure {
         roots: BTreeMap::new(),
         counts,
         frontier: carried.into_values().collect(),
@@ -137,7 +137,7 @@ fn of_graph(graph: &Graph, names: &[&str]) -> Result<Closure> {
 
 /// Refuses packages that are made from the configuration's own store path (`"${self}/…"`): on the target that path is
 /// another, because its hardware configuration is, so they would have to be compiled there.
-fn moved(graph: &Graph, found: &[(&str, Frontier)]) -> Result<()> {
+fn refuse_relocated(graph: &Graph, found: &[(&str, Frontier)]) -> Result<()> {
     let Some((_, relocated)) = found.iter().find(|(name, _)| *name == RELOCATED) else {
         return Ok(());
     };

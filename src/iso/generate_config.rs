@@ -17,7 +17,7 @@ use crate::tree::feature::{Feature, FeatureKind};
 
 /// Attributes of a file system or a device, which are covered with it.
 const OF_A_DEVICE: [&str; 4] = ["device", "fsType", "options", "stratis.poolUuid"];
-/// Written to configuration.nix, by a function that stands among those for the hardware.
+/// Options of `configuration.nix`, written by a function that is among those for the hardware.
 const OF_CONFIGURATION: [&str; 2] = ["services.xserver.enable", "services.xserver.videoDrivers"];
 /// Where the writing of configuration.nix begins.
 const END: &str = "\nif ($showHardwareConfig) {";
@@ -41,14 +41,14 @@ static TYPE: LazyLock<Regex> = LazyLock::new(|| pattern(r#"\bfsType\s*==?\s*"([^
 
 /// What a nixos-generate-config can write.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Written {
+pub struct HardwareFeatures {
     /// All of it, file systems by their types.
     pub features: Vec<Feature>,
     /// Why the script could not be read; `features` are file systems alone then.
     pub unreadable: Option<String>,
 }
 
-impl Written {
+impl HardwareFeatures {
     /// Of the script, where there is one, and of the folder with nixpkgs' modules for file systems.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Written {
     pub fn read(script: Option<&Path>, filesystems: &Path) -> Result<Self> {
         let script = match script {
             Some(path) => {
-                emitted(&fs::read_to_string(path).with_context(|| format!("Failed to read {}", path.display()))?)
+                features(&fs::read_to_string(path).with_context(|| format!("Failed to read {}", path.display()))?)
             }
             None => Err(anyhow::anyhow!("it is in none of the known places")),
         };
@@ -113,7 +113,7 @@ fn types_of(name: &str, module: &str) -> BTreeSet<String> {
 ///
 /// # Errors
 /// When it does not have the parts that all scripts since NixOS 20.03 have: it would be read wrongly.
-fn emitted(script: &str) -> Result<Vec<Feature>> {
+fn features(script: &str) -> Result<Vec<Feature>> {
     let unknown = "it is not built as the known ones are";
     let Some(end) = script.find(END) else {
         anyhow::bail!("{unknown}: it has no `{}`", END.trim())
@@ -224,7 +224,7 @@ EOF
 
     #[test]
     fn everything_that_the_script_can_write_is_found_and_nothing_else() {
-        let names: Vec<String> = emitted(SCRIPT).unwrap().into_iter().map(|one| one.name).collect();
+        let names: Vec<String> = features(SCRIPT).unwrap().into_iter().map(|one| one.name).collect();
         let expected = [
             "boot.initrd.availableKernelModules",
             "boot.initrd.luks.devices",
@@ -243,9 +243,9 @@ EOF
 
     #[test]
     fn a_script_of_another_shape_is_refused_and_not_read_as_one_that_writes_nothing() {
-        emitted("print 'nothing';").unwrap_err();
+        features("print 'nothing';").unwrap_err();
         let without = SCRIPT.replace("swapDevices", "swaps");
-        assert!(emitted(&without).unwrap_err().to_string().contains("`swapDevices`"));
+        assert!(features(&without).unwrap_err().to_string().contains("`swapDevices`"));
     }
 
     #[test]
@@ -271,7 +271,7 @@ EOF
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         let script = folder.path().join("nixos-generate-config.pl");
-        let read = |script: Option<&Path>| Written::read(script, folder.path()).unwrap();
+        let read = |script: Option<&Path>| HardwareFeatures::read(script, folder.path()).unwrap();
         write("zfs.nix", "supportedFilesystems.zfs");
         write("nixos-generate-config.pl", SCRIPT);
         let known = read(Some(&script));
