@@ -10,8 +10,9 @@ use nix_cfg_install::apply::copy::copy;
 use nix_cfg_install::interrupt::Interrupt;
 use nix_cfg_install::live::target::Target;
 use nix_cfg_install::nix::environment::{Channels, environment};
+use nix_cfg_install::plan::phases;
 use nix_cfg_install::process::Runner;
-use nix_cfg_install::progress::{Format, Phase, Reporter};
+use nix_cfg_install::progress::{Format, Reporter};
 use nix_cfg_install::store::live_image::Image;
 
 fn main() -> ExitCode {
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
-            ExitCode::from(Phase::Copy.exit_code())
+            ExitCode::FAILURE
         }
     }
 }
@@ -30,12 +31,8 @@ fn run() -> Result<()> {
     let target = Target::new(PathBuf::from(target));
     let roots: Vec<String> = args.collect();
     let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
-    let report = Reporter::new(Format::Json.renderer());
-    // Nothing comes after it, so the estimate is of the copy alone.
-    for phase in Phase::ALL {
-        report.expect(phase, 0.0);
-    }
-    report.phase(Phase::Copy);
+    let report = Reporter::new(Format::Json.renderer(), std::slice::from_ref(phases::COPY));
+    report.phase(phases::COPY);
     let runner = Runner::new(environment(&Channels::default(), false), Interrupt::on_signals()?);
     let image = std::env::var_os("KERNEL")
         .is_none()

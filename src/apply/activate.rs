@@ -1,13 +1,12 @@
 //! Profile, activation and boot loader: the stock nixos-install.
 
-use std::path::Path;
-
 use anyhow::Result;
 
-use super::leftovers;
+use super::{Installation, leftovers};
 use crate::diagnostic::Diagnostic;
+use crate::live::target::Target;
 use crate::nix::explain::{UNKNOWN, explain};
-use crate::plan::job::Job;
+use crate::plan::Plan;
 use crate::process::{Invocation, Stream};
 use crate::progress::Unit;
 use crate::tree::source::ConfigKind;
@@ -19,37 +18,35 @@ const STEPS: [&str; 3] = [
     "installation finished!",
 ];
 
-/// Runs nixos-install for the toplevel `system`, which is in the target's store already.
-///
-/// # Errors
-/// A [`Diagnostic`] with everything that it said, on both outputs.
-pub fn activate(job: &Job<'_>, kind: ConfigKind, system: &Path) -> Result<()> {
-    let mut invocation = Invocation::new("nixos-install").arg("--root").arg(job.target.root());
-    invocation = invocation.arg("--system").arg(system).arg("--no-root-passwd");
-    if job.no_bootloader {
+/// Runs nixos-install for the toplevel, which is in the target's store already.
+pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let live = installation.live;
+    let mut invocation = Invocation::new("nixos-install").arg("--root").arg(target.root());
+    invocation = invocation.arg("--system").arg(&plan.system).arg("--no-root-passwd");
+    if installation.request.no_bootloader {
         invocation = invocation.arg("--no-bootloader");
     }
-    invocation = match kind {
+    invocation = match plan.kind {
         // A flake brings its own nixpkgs.
         ConfigKind::Flake => invocation.arg("--no-channel-copy"),
-        ConfigKind::Channel => match job.channels.for_target() {
+        ConfigKind::Channel => match live.channels.for_target() {
             Some(channels) => invocation.arg("--channel").arg(channels),
             None => invocation,
         },
     };
     let mut step = 0;
-    leftovers::begin(&job.target)?;
-    let finished = job.runner.run(&invocation, &mut |stream, line| {
+    leftovers::begin(target)?;
+    let finished = live.runner.run(&invocation, &mut |stream, line| {
         if let Some(index) = STEPS.iter().position(|known| *known == line) {
             step = index as u64 + 1;
         }
         // Its complaints about the target come on stdout.
         if stream == Stream::Stdout && !line.is_empty() {
-            job.report.note(line);
+            live.report.note(line);
         }
-        job.report.progress(step, STEPS.len() as u64, Unit::Steps, "");
+        live.report.progress(step, STEPS.len() as u64, Unit::Steps, "");
     });
-    let cleaned = leftovers::finish(&job.target);
+    let cleaned = leftovers::finish(target);
     let finished = finished?;
     if finished.status.success() {
         return cleaned;

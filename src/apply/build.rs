@@ -1,30 +1,29 @@
 //! The toplevel, built in the live system's own store.
 
-use std::path::{Path, PathBuf};
+use anyhow::Result;
 
-use anyhow::{Context, Result};
+use super::Installation;
+use crate::live::target::Target;
+use crate::plan::Plan;
 
 use crate::nix::activity::{Tracker, WATCHED};
 use crate::nix::explain::explain;
 use crate::process::{Invocation, Runner, Stream};
-use crate::progress::{Reporter, Unit};
+use crate::progress::Unit;
 
-/// Builds the derivation at `drv`, which takes `planned` builds, and gives its output. What is already valid is not built
-/// again.
-///
-/// # Errors
-/// An explained [`crate::diagnostic::Diagnostic`] when a builder fails or something is missing.
-pub fn build(runner: &Runner, report: &Reporter, drv: &Path, planned: u64) -> Result<PathBuf> {
-    let invocation = Invocation::new("nix-store").arg("--realise").args(WATCHED).arg(drv);
-    let finished = track(runner, &invocation, &mut |tracker| {
+/// Builds the toplevel. What is already valid is not built again.
+pub(super) fn step(plan: &Plan, _: &Target, installation: &Installation<'_>) -> Result<()> {
+    let (runner, report) = (installation.live.runner, installation.live.report);
+    let planned = plan.build.len() as u64;
+    let invocation = Invocation::new("nix-store")
+        .arg("--realise")
+        .args(WATCHED)
+        .arg(&plan.derivation);
+    track(runner, &invocation, &mut |tracker| {
         let done = tracker.built();
         report.progress(done, planned.max(done), Unit::Derivations, tracker.item());
-    })?;
-    let path = finished
-        .lines()
-        .last()
-        .context("nix-store built the system and did not say where it is")?;
-    Ok(PathBuf::from(path))
+    })
+    .map(drop)
 }
 
 /// Runs a Nix program that speaks internal-json and tells each change; gives its stdout.

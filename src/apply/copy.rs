@@ -8,13 +8,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use super::Installation;
 use super::build::track;
 use super::disk::{self, Disk, require_room};
 use crate::files::remove;
 use crate::live::target::Target;
 use crate::nix::activity::{WATCHED, store_name};
+use crate::plan::Plan;
 use crate::process::{Invocation, PATHS_A_CALL, Runner};
-use crate::progress::{Phase, Reporter, Unit, bytes};
+use crate::progress::{Reporter, Unit, bytes};
 use crate::store::contents::Mounted;
 use crate::store::database::{self, Record};
 use crate::store::live_image::Image;
@@ -25,6 +27,21 @@ use crate::store::room::Grain;
 
 /// Paths of so many bytes come first, the largest of them before the others: the last worker then has little left to do.
 const LARGE: u64 = 32 << 20;
+
+/// Copies the system, and what is kept besides it.
+pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let live = installation.live;
+    let roots = std::iter::once(&plan.system).chain(&plan.extra);
+    let roots: Vec<&str> = roots.filter_map(|path| path.to_str()).collect();
+    copy(
+        live.runner,
+        live.report,
+        target,
+        live.image.as_ref(),
+        &roots,
+        &plan.sources,
+    )
+}
 
 /// Copies the closures of `roots` into the target's store. What is valid there is not copied again; what is there and not
 /// valid (an earlier run was cut off) is hashed, and kept if it is right. `image` is what the live store is mounted from,
@@ -59,7 +76,7 @@ pub fn copy(
     let before: u64 = by_nix.iter().map(|record| record.nar_size).sum();
     let reading: u64 = only_read.iter().map(|record| record.nar_size).sum();
     let total = before + all.iter().map(|record| record.nar_size).sum::<u64>();
-    report.expect(Phase::Copy, seconds(total));
+    report.expect_now(seconds(total));
     if total > 0 {
         let of_sources = format!(", {} of them sources that are only verified", bytes(reading));
         report.note(&format!(

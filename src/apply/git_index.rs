@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::diagnostic::Diagnostic;
 use crate::live::target::Target;
-use crate::plan::job::Job;
+use crate::plan::request::LiveSystem;
 use crate::process::{Invocation, Runner, shell_word};
 
 /// Makes `files`, relative to the tree at `root`, known to its git repository, if it has one, by their names alone
@@ -17,20 +17,20 @@ use crate::process::{Invocation, Runner, shell_word};
 ///
 /// # Errors
 /// Interruption.
-pub(super) fn track(job: &Job<'_>, root: &Path, files: &[PathBuf]) -> Result<()> {
+pub(super) fn track(live: &LiveSystem<'_>, root: &Path, files: &[PathBuf]) -> Result<()> {
     if root.join(".git").symlink_metadata().is_err() {
         return Ok(());
     }
     for file in files {
         let known = git(root).args(["ls-files", "--error-unmatch", "--"]).arg(file);
         let add = git(root).args(["add", "--intent-to-add", "--force", "--"]).arg(file);
-        let tracked = run(job.runner, &known).and_then(|known| {
+        let tracked = run(live.runner, &known).and_then(|known| {
             if known {
                 return Ok(true);
             }
-            let added = run(job.runner, &add)?;
+            let added = run(live.runner, &add)?;
             if added {
-                job.report.note(&format!(
+                live.report.note(&format!(
                     "Made {} known to git, so that Nix sees it there.",
                     file.display()
                 ));
@@ -40,20 +40,20 @@ pub(super) fn track(job: &Job<'_>, root: &Path, files: &[PathBuf]) -> Result<()>
         match tracked.map_err(anyhow::Error::downcast::<Diagnostic>) {
             Ok(true) => {}
             // It refuses, or there is no git.
-            Ok(false) | Err(Ok(_)) => job.report.problem(&untracked(file)),
+            Ok(false) | Err(Ok(_)) => live.report.problem(&untracked(file)),
             Err(Err(error)) => return Err(error),
         }
     }
-    others(job, root)
+    others(live, root)
 }
 
 /// How many of the user's files are named.
 const SHOWN: usize = 20;
 
 /// Warns of the user's own files that are not tracked: this program reads the tree without git, so that nobody noticed.
-fn others(job: &Job<'_>, root: &Path) -> Result<()> {
+fn others(live: &LiveSystem<'_>, root: &Path) -> Result<()> {
     let ask = git(root).args(["ls-files", "--others", "--exclude-standard"]).quiet();
-    let finished = match job.runner.run(&ask, &mut |_, _| {}) {
+    let finished = match live.runner.run(&ask, &mut |_, _| {}) {
         Ok(finished) if finished.status.success() => finished,
         Ok(_) => return Ok(()),
         // There is no git: told above.
@@ -75,7 +75,7 @@ fn others(job: &Job<'_>, root: &Path) -> Result<()> {
             Target::new("/").etc_nixos().display()
         ))
         .raw(names[..names.len().min(SHOWN)].join("\n"));
-    job.report.problem(&problem);
+    live.report.problem(&problem);
     Ok(())
 }
 

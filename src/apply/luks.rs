@@ -8,9 +8,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Installation;
 use crate::diagnostic::Diagnostic;
 use crate::live::installer_facts::Luks;
-use crate::plan::job::Job;
+use crate::live::target::Target;
 use crate::process::{Invocation, Runner};
 
 /// 512 bits, as many as the longest key of a volume has.
@@ -20,24 +21,26 @@ const KEY_BYTES: u64 = 64;
 ///
 /// # Errors
 /// A [`Diagnostic`] when a volume cannot be given the key, with the commands for a person to type.
-pub fn enroll(job: &Job<'_>) -> Result<()> {
-    if !job.machine.encrypted_boot {
+pub(super) fn enroll(target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let machine = &installation.request.machine;
+    let runner = installation.live.runner;
+    if !machine.encrypted_boot {
         return Ok(());
     }
-    let key = job.target.luks_key();
+    let key = target.luks_key();
     make(&key).with_context(|| format!("Failed to make the key {}", key.display()))?;
-    for luks in &job.machine.luks {
-        if opens(job.runner, luks, &key)? {
+    for luks in &machine.luks {
+        if opens(runner, luks, &key)? {
             continue;
         }
-        let Some(passphrase) = job.passphrases.get(&luks.device) else {
+        let Some(passphrase) = installation.passphrases.get(&luks.device) else {
             return Err(by_hand(luks, &key, "Its passphrase is not known here.").into());
         };
-        job.report.note(&format!(
+        installation.live.report.note(&format!(
             "Giving the encrypted volume {} a key for the initrd.",
             luks.name
         ));
-        add(job.runner, luks, &key, passphrase).map_err(|error| by_hand(luks, &key, &format!("{error:#}")))?;
+        add(runner, luks, &key, passphrase).map_err(|error| by_hand(luks, &key, &format!("{error:#}")))?;
     }
     Ok(())
 }

@@ -1,93 +1,103 @@
-//! The installation: its phases, in order.
+//! Carries a [`Plan`] out, step by step.
+//!
+//! Every step finds out what is already done: running it again is safe, and goes on where it stopped.
 
-pub mod activate;
-pub mod build;
+mod activate;
+mod build;
 pub mod copy;
 mod disk;
 mod git_index;
 mod leftovers;
 mod luks;
-pub mod place;
+mod place;
+pub mod prepare;
 mod receipt;
 
-use std::time::SystemTime;
+use std::collections::HashMap;
+use std::path::PathBuf;
 
 use anyhow::Result;
+use secrecy::SecretString;
 
-use crate::plan::hardware_files;
-use crate::plan::job::{Job, beside, image_of};
-use crate::plan::prove;
+use crate::live::target::Target;
+use crate::live::target_lock::TargetLock;
+use crate::log_file::LogFile;
+use crate::plan::request::{LiveSystem, Request};
+use crate::plan::{Plan, phases};
 use crate::progress::Phase;
-use crate::tree::source::ConfigKind;
-use place::Placed;
+use crate::store::reading;
 
-/// The time as it is used in names: `2026-11-23T16-04-05Z`.
-#[must_use]
-pub fn stamp(now: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(now).to_string().replace(':', "-")
+/// What the steps need besides the plan.
+pub struct Installation<'a> {
+    pub request: &'a Request,
+    pub live: &'a LiveSystem<'a>,
+    pub log: &'a LogFile,
+    /// Of the encrypted volumes, by partition, where they are known.
+    pub passphrases: HashMap<PathBuf, SecretString>,
+    /// The time at which it began, as it is used in names: `2026-11-23T16-04-05Z`.
+    pub stamp: String,
+    /// No other run is at work on the target.
+    pub lock: TargetLock,
 }
 
-/// Installs. Every phase finds out what is already done: running it again is safe, and goes on where it stopped.
-///
-/// # Errors
-/// What the phase that failed says; [`Reporter::current_phase`] is that phase.
-pub fn install(job: &Job<'_>) -> Result<()> {
-    let report = job.report;
-    let (source, checked) = prove(job)?;
+/// A part of the installation.
+struct Step {
+    phase: &'static Phase,
+    /// The exit code when it fails.
+    exit_code: u8,
+    run: fn(&Plan, &Target, &Installation<'_>) -> Result<()>,
+}
 
-    report.phase(Phase::Place);
-    job.log.also_to(&job.target.log(&job.stamp))?;
-    if let Some(mode) = job.target.open()? {
-        let root = job.target.root().display();
-        report.note(&format!(
-            "{root} had mode {mode:o}. It now has 755, as the root of a system."
-        ));
+const STEPS: [Step; 5] = [
+    step(phases::PLACE, 4, place::step),
+    step(phases::BUILD, 5, build::step),
+    step(phases::COPY, 6, copy::step),
+    step(phases::ACTIVATE, 7, activate::step),
+    step(phases::KEEP, 8, receipt::step),
+];
+
+const fn step(phase: &'static Phase, exit_code: u8, run: fn(&Plan, &Target, &Installation<'_>) -> Result<()>) -> Step {
+    Step { phase, exit_code, run }
+}
+
+/// A part of the work that failed.
+pub struct Failure {
+    pub phase: &'static Phase,
+    pub exit_code: u8,
+    /// Whether the target may have been written to.
+    pub is_written: bool,
+    pub error: anyhow::Error,
+}
+
+impl Failure {
+    /// A failure before anything was written.
+    pub fn before(phase: &'static Phase, exit_code: u8) -> impl Fn(anyhow::Error) -> Self {
+        move |error| Self {
+            phase,
+            exit_code,
+            is_written: false,
+            error,
+        }
     }
-    luks::enroll(job)?;
-    if source.kind == ConfigKind::Flake {
-        let files = hardware_files::files(checked.snapshot.path(), &checked.hardware.path)?;
-        git_index::track(job, checked.snapshot.path(), &files)?;
+}
+
+/// What building one takes, for the proportions of the progress: most are text and configuration.
+const SECONDS_A_DERIVATION: f64 = 1.0;
+
+/// Carries `plan` out.
+#[allow(clippy::cast_precision_loss)] // Proportions.
+pub fn apply(plan: &Plan, installation: &Installation<'_>) -> Result<(), Failure> {
+    let report = installation.live.report;
+    report.expect(phases::BUILD, SECONDS_A_DERIVATION * plan.build.len() as f64);
+    report.expect(phases::COPY, reading::seconds(plan.copied_bytes + plan.verified_bytes));
+    for step in &STEPS {
+        report.phase(step.phase);
+        (step.run)(plan, &installation.request.target, installation).map_err(|error| Failure {
+            phase: step.phase,
+            exit_code: step.exit_code,
+            is_written: true,
+            error,
+        })?;
     }
-    let interrupt = job.runner.interrupt();
-    match place::place(
-        &job.target,
-        checked.snapshot.path(),
-        &checked.hardware.path,
-        &job.stamp,
-        interrupt,
-    )? {
-        Placed::Same => report.note("The target already has this configuration."),
-        Placed::New(None) => {}
-        Placed::New(Some(kept)) => report.note(&format!("What was in etc/nixos before is kept in {}.", kept.display())),
-    }
-
-    report.phase(Phase::Build);
-    let system = build::build(
-        job.runner,
-        report,
-        &checked.evaluated.drv,
-        checked.work.build.len() as u64,
-    )?;
-
-    report.phase(Phase::Copy);
-    let roots = [vec![system.clone()], beside(job, source.kind)].concat();
-    let roots: Vec<&str> = roots.iter().filter_map(|path| path.to_str()).collect();
-    copy::copy(
-        job.runner,
-        report,
-        &job.target,
-        image_of(job).as_ref(),
-        &roots,
-        &checked.sources,
-    )?;
-
-    report.phase(Phase::Activate);
-    activate::activate(job, source.kind, &system)?;
-
-    report.phase(Phase::Keep);
-    let finished = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    if let Some(path) = &job.offline_rebuild {
-        receipt::root(&job.target, path)?;
-    }
-    receipt::keep(&job.target, &source.path, &checked, &system, &finished)
+    Ok(())
 }

@@ -10,17 +10,48 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use walkdir::WalkDir;
 
 use super::disk::require_room;
+use super::{Installation, git_index, luks};
 use crate::diagnostic::Diagnostics;
 use crate::files::{remove, sync};
 use crate::interrupt::Interrupt;
 use crate::live::placement::{Exchange, Placement};
 use crate::live::target::Target;
+use crate::plan::{Plan, hardware_files};
 use crate::store::room::Grain;
 use crate::tree::snapshot::Copier;
+use crate::tree::source::ConfigKind;
+
+/// Puts the configuration into the target's etc/nixos, and gives the encrypted volumes the key that the system expects.
+pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let report = installation.live.report;
+    let snapshot = plan.snapshot.path();
+    installation.log.also_to(&target.log(&installation.stamp))?;
+    if let Some(mode) = target.open()? {
+        let root = target.root().display();
+        report.note(&format!(
+            "{root} had mode {mode:o}. It now has 755, as the root of a system."
+        ));
+    }
+    luks::enroll(target, installation)?;
+    if plan.kind == ConfigKind::Flake {
+        let files = hardware_files::files(snapshot, &plan.hardware)?;
+        git_index::track(installation.live, snapshot, &files)?;
+    }
+    let interrupt = installation.live.runner.interrupt();
+    match place(target, snapshot, &plan.hardware, &installation.stamp, interrupt)? {
+        Placed::Same => report.note("The target already has this configuration."),
+        Placed::New(None) => {}
+        Placed::New(Some(kept)) => report.note(&format!(
+            "The former contents of etc/nixos are kept in {}.",
+            kept.display()
+        )),
+    }
+    Ok(())
+}
 
 /// What came of it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Placed {
+enum Placed {
     /// The target already had exactly this tree.
     Same,
     /// It is new; what was there before is kept at this path, if there was anything.
@@ -32,7 +63,7 @@ pub enum Placed {
 ///
 /// # Errors
 /// When the target cannot be written, or on interruption; what was in etc/nixos is then untouched.
-pub fn place(target: &Target, snapshot: &Path, hardware: &Path, stamp: &str, interrupt: &Interrupt) -> Result<Placed> {
+fn place(target: &Target, snapshot: &Path, hardware: &Path, stamp: &str, interrupt: &Interrupt) -> Result<Placed> {
     finish_earlier(target)?;
     let etc_nixos = target.etc_nixos();
     if same_tree(snapshot, &etc_nixos)? {

@@ -5,43 +5,33 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::Installation;
 use crate::files::write_whole;
 use crate::live::target::Target;
-use crate::plan::Checked;
-use crate::tree::source::ConfigKind;
+use crate::plan::Plan;
 
 #[derive(Serialize)]
 struct Receipt<'a> {
     version: &'a str,
-    finished: &'a str,
-    source: &'a Path,
-    kind: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<&'a str>,
-    hardware: &'a Path,
-    system: &'a Path,
+    finished: String,
+    #[serde(flatten)]
+    plan: &'a Plan,
 }
 
 /// Writes what was installed, from where and when.
-///
-/// # Errors
-/// When the target cannot be written.
-pub fn keep(target: &Target, source: &Path, checked: &Checked, system: &Path, finished: &str) -> Result<()> {
+pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    if let Some(path) = &installation.request.offline_rebuild {
+        root(target, path)?;
+    }
     let receipt = Receipt {
         version: env!("CARGO_PKG_VERSION"),
-        finished,
-        source,
-        kind: match checked.configuration.kind {
-            ConfigKind::Channel => "channel",
-            ConfigKind::Flake => "flake",
-        },
-        host: checked.configuration.host.as_deref(),
-        hardware: &checked.hardware.path,
-        system,
+        finished: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        plan,
     };
     write_whole(&target.receipt(), &serde_json::to_vec_pretty(&receipt)?)
 }
@@ -50,7 +40,7 @@ pub fn keep(target: &Target, source: &Path, checked: &Checked, system: &Path, fi
 ///
 /// # Errors
 /// When the target cannot be written.
-pub fn root(target: &Target, path: &Path) -> Result<()> {
+fn root(target: &Target, path: &Path) -> Result<()> {
     let link = target.rebuild_root();
     let new = link.with_extension("new");
     let make = || {

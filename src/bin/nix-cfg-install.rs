@@ -1,18 +1,18 @@
-//! Parses, sets up the log, runs, and gives the exit code.
+//! Parses the command line, sets up the log, plans, applies, and gives the exit code.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 use nix::sys::stat::{Mode, umask};
-use nix_cfg_install::apply;
+use nix_cfg_install::apply::{Failure, Installation, apply, prepare};
 use nix_cfg_install::calamares::caller;
 use nix_cfg_install::calamares::dialog::dialog;
 use nix_cfg_install::calamares::globals::Globals;
 use nix_cfg_install::cli::install::{Args, Step};
-use nix_cfg_install::diagnostic::{Diagnostic, Diagnostics};
+use nix_cfg_install::diagnostic::{Diagnostic, Diagnostics, PlanProblem};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
 use nix_cfg_install::live::decisions::Decisions;
 use nix_cfg_install::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
@@ -22,137 +22,168 @@ use nix_cfg_install::live::target_lock::TargetLock;
 use nix_cfg_install::log_file::{LogFile, init_logging};
 use nix_cfg_install::nix::environment::{Channels, environment};
 use nix_cfg_install::nix::explain::{UNKNOWN, explain};
-use nix_cfg_install::plan;
-use nix_cfg_install::plan::job::Job;
+use nix_cfg_install::plan::request::{LiveSystem, Request};
+use nix_cfg_install::plan::{self, REFUSED, phases};
 use nix_cfg_install::process::Runner;
-use nix_cfg_install::progress::{Format, Phase, Reporter};
+use nix_cfg_install::progress::{Format, Reporter};
 use nix_cfg_install::settings::Settings;
+use nix_cfg_install::store::live_image::Image;
+use nix_cfg_install::tree::source::{self, STANDARD_PLACES};
 
 const DEFAULT_TARGET: &str = "/mnt";
 const LIVE_LOGS: &str = "/var/log/nix-cfg-install";
 
+/// The exit code when the command line or the settings are wrong.
+const BAD_SETTINGS: u8 = 2;
+/// The exit code when the ISO is damaged: that of copying from it.
+const DAMAGED: u8 = 6;
+/// The exit code of a run that was interrupted.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     let log = LogFile::default();
-    let asked_by_calamares = args.calamares.is_some();
-    let renderer = if asked_by_calamares {
+    let format = if args.calamares.is_some() {
         Format::Json
     } else {
         args.progress
     };
-    let report = Reporter::new(renderer.renderer());
-    let mut globals = None;
-    match run(&args, &mut globals, &log, &report) {
-        Ok(text) => {
-            report.done(0, &text);
-            ExitCode::SUCCESS
+    let report = Reporter::new(format.renderer(), phases::ALL);
+    report.phase(phases::SETTINGS);
+    let (globals, outcome) = match start(&args, &log) {
+        Ok((interrupt, globals)) => {
+            let outcome = run(&args, globals.as_ref(), interrupt, &log, &report);
+            (globals, outcome)
         }
-        Err(error) => {
-            let (problems, code) = explained(&error, &report);
-            if asked_by_calamares && code != INTERRUPTED {
-                let next = globals.as_ref().and_then(Globals::next);
-                let dialog = dialog(report.current_phase(), &problems, next, log.live_path().as_deref());
-                report.failure(&dialog.title, &dialog.details);
-            }
-            ExitCode::from(fail(&error, code, &log, &report))
-        }
-    }
+        Err(error) => (None, Err(Failure::before(phases::SETTINGS, BAD_SETTINGS)(error))),
+    };
+    let (code, text) = match outcome {
+        Ok(text) => (0, text),
+        Err(failure) => explain_failure(&failure, &args, globals.as_ref(), &log, &report),
+    };
+    report.done(code, &text);
+    ExitCode::from(code)
 }
 
-/// The exit code of a run that was interrupted.
-const INTERRUPTED: u8 = 130;
-
-/// `globals` is left behind for the words about a failure.
-fn run(args: &Args, globals: &mut Option<Globals>, log: &LogFile, report: &Reporter) -> Result<String> {
+/// Sets up the log and the signals, and reads what Calamares sends.
+fn start(args: &Args, log: &LogFile) -> Result<(Interrupt, Option<Globals>)> {
     init_logging(args.verbose, log.clone())?;
     log::debug!("command line: {:?}", std::env::args_os().collect::<Vec<_>>());
-    let stamp = apply::stamp(SystemTime::now());
     if let Some(path) = &args.log {
         log.also_to(path)?;
     }
-    // The folders that are made on the target are for everybody there, whatever root's own are here.
+    // Directories that are made on the target are for all of its users, whatever umask root has here. Programs inherit it.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
-    report.phase(Phase::Settings);
     let interrupt = Interrupt::on_signals()?;
-    if args.calamares.is_some() {
-        *globals = Some(caller::greet(&interrupt)?);
+    let globals = args.calamares.map(|_| caller::greet(&interrupt)).transpose()?;
+    Ok((interrupt, globals))
+}
+
+/// Does what the command line asks for, and gives the last line that the user reads.
+fn run(
+    args: &Args,
+    globals: Option<&Globals>,
+    interrupt: Interrupt,
+    log: &LogFile,
+    report: &Reporter,
+) -> Result<String, Failure> {
+    let begun = SystemTime::now();
+    let stamp = humantime::format_rfc3339_seconds(begun).to_string().replace(':', "-");
+    let (settings, channels) = settings(args, log, &stamp).map_err(Failure::before(phases::SETTINGS, BAD_SETTINGS))?;
+    let mut runner = Runner::new(environment(&channels, args.online || settings.online), interrupt);
+    let image = settings.read_image.unwrap_or(true).then(Image::of_live_store);
+    report.phase(phases::SOURCE);
+    let refused = |phase| Failure::before(phase, REFUSED);
+    let request = request(args, globals, settings, &runner, report).map_err(refused(phases::SOURCE))?;
+    // Held until the end.
+    let lock = lock(args, &request, &mut runner).map_err(refused(phases::SOURCE))?;
+    let live = LiveSystem {
+        runner: &runner,
+        report,
+        channels,
+        image: image.flatten(),
+    };
+    let explicit = request
+        .source
+        .as_ref()
+        .map(|(path, named_by)| (path.as_path(), *named_by));
+    let source = source::choose(explicit, &STANDARD_PLACES.map(Path::new)).map_err(refused(phases::SOURCE))?;
+    report.note(&source.reason);
+    report.phase(phases::CHECK);
+    if !args.installs() {
+        // Nothing follows, or only the reading of what would be copied.
+        for phase in &phases::ALL[3..] {
+            report.expect(phase, 0.0);
+        }
     }
-    let globals = globals.as_ref();
+    let plan = plan::plan(&request, &live, &source).map_err(refused(phases::CHECK))?;
+    if args.verify_store {
+        report.phase(phases::COPY);
+        plan::verify(&plan, &live).map_err(Failure::before(phases::COPY, DAMAGED))?;
+        return Ok("The ISO has what the installation needs, and it is undamaged.".to_owned());
+    }
+    if !args.installs() {
+        return Ok("The configuration can be installed. Nothing was written.".to_owned());
+    }
+    let installation = Installation {
+        request: &request,
+        live: &live,
+        log,
+        passphrases: globals.map(Globals::passphrases).unwrap_or_default(),
+        stamp,
+        lock: lock.context("The target is gone").map_err(refused(phases::CHECK))?,
+    };
+    apply(&plan, &installation)?;
+    Ok(format!("Installed. The log is {}.", log_place(log)))
+}
+
+/// The settings of the ISO, and the channels that they name.
+fn settings(args: &Args, log: &LogFile, stamp: &str) -> Result<(Settings, Channels)> {
     let settings = Settings::load(args.settings.as_deref())?;
-    require_root()?;
+    if !nix::unistd::geteuid().is_root() {
+        return Err(PlanProblem::NotRoot.into());
+    }
     if !args.check
         && let Err(error) = log.also_to(&Path::new(LIVE_LOGS).join(format!("{stamp}.log")))
     {
         // The target's log is the one that counts.
         log::debug!("{error:#}");
     }
-    let online = args.online || settings.online;
     let channels = Channels::find(settings.nixpkgs.as_deref(), settings.channels.as_deref())?;
-    let mut runner = Runner::new(environment(&channels, online), interrupt);
-    report.phase(Phase::Source);
+    Ok((settings, channels))
+}
+
+/// Puts together what was asked for. An installation that Calamares began and a person finishes is mounted again.
+fn request(
+    args: &Args,
+    globals: Option<&Globals>,
+    settings: Settings,
+    runner: &Runner,
+    report: &Reporter,
+) -> Result<Request> {
     let named = args.target.clone().or(settings.target);
-    let (target, machine) = target_and_machine(args, globals, named, &runner, report)?;
-    // Held until the end.
-    let lock = lock(args, &target, &machine)?;
-    if let Some(lock) = &lock {
-        runner.share_lock(lock.file()?);
-    }
-    let named = |flag: Option<PathBuf>, setting: Option<PathBuf>| {
-        flag.map(|path| (path, "--source"))
-            .or(setting.map(|path| (path, "the settings")))
+    let (target, machine) = target_and_machine(args, globals, named, runner, report)?;
+    let of_machine = || Decisions {
+        no_boot_loader: machine.no_boot_loader,
+        ..Decisions::of_machine(target.root())
     };
-    let job = Job {
-        decisions: globals.map_or_else(
-            || Decisions {
-                no_boot_loader: machine.no_boot_loader,
-                ..Decisions::of_machine(target.root())
-            },
-            |globals| globals.decisions(target.root()),
-        ),
-        target,
-        source: named(args.source.clone(), settings.source),
+    let source = args.source.clone().map(|path| (path, "--source"));
+    Ok(Request {
+        decisions: globals.map_or_else(of_machine, |globals| globals.decisions(target.root())),
+        source: source.or(settings.source.map(|path| (path, "the settings"))),
         host: args.host.clone().or(machine.host.clone()).or(settings.host),
         hardware_config: args.hardware_config.clone().or(settings.hardware_config),
-        channels,
         not_covered: settings.not_covered,
         offline_rebuild: settings.offline_rebuild,
-        machine,
-        passphrases: globals.map(Globals::passphrases).unwrap_or_default(),
         must_be_mounted: !args.not_mounted,
-        online,
+        online: args.online || settings.online,
         no_bootloader: args.no_bootloader || settings.no_bootloader,
-        read_image: settings.read_image.unwrap_or(true),
-        stamp,
-        runner: &runner,
-        report,
-        log,
-    };
-    carry_out(args, &job)
+        target,
+        machine,
+    })
 }
 
-/// Does what was asked for, and gives the last word.
-fn carry_out(args: &Args, job: &Job<'_>) -> Result<String> {
-    if args.verify_store {
-        plan::verify_store(job)?;
-        return Ok("The medium has what the installation needs, and it is undamaged.".to_owned());
-    }
-    if args.check || args.calamares == Some(Step::Check) {
-        plan::check_only(job)?;
-        return Ok("The configuration can be installed. Nothing was written.".to_owned());
-    }
-    apply::install(job)?;
-    Ok(format!("Installed. The log is {}.", log_place(job.log)))
-}
-
-/// The lock of the target, where it is written to or read at length.
-fn lock(args: &Args, target: &Target, machine: &InstallerFacts) -> Result<Option<TargetLock>> {
-    if args.check || machine.before_partitioning || !target.root().is_dir() {
-        return Ok(None);
-    }
-    TargetLock::take(target).map(Some)
-}
-
-/// Where to install, and what is known of the machine: from Calamares, or from what it began and a person finishes.
+/// Where to install, and what is known of the machine: from Calamares, or from an installation that it began.
 fn target_and_machine(
     args: &Args,
     globals: Option<&Globals>,
@@ -160,41 +191,46 @@ fn target_and_machine(
     runner: &Runner,
     report: &Reporter,
 ) -> Result<(Target, InstallerFacts)> {
-    let looks = args.check || args.verify_store;
-    if looks && globals.is_none() && named.is_none() && !Target::new(DEFAULT_TARGET).is_mounted() {
-        // A look needs no target.
+    if !args.installs() && globals.is_none() && named.is_none() && !Target::new(DEFAULT_TARGET).is_mounted() {
+        // A check needs no target.
         return Ok((Target::new(DEFAULT_TARGET), InstallerFacts::before_partitioning()));
     }
     let named = named.unwrap_or_else(|| DEFAULT_TARGET.into());
     let defaults = Path::new(GENERATOR_DEFAULTS);
-    match (globals, args.calamares) {
-        (Some(globals), Some(Step::Install)) => {
-            let machine = globals
-                .machine()
-                .with_lasting_names(Path::new(BY_ID))
-                .with_kernel_of(defaults);
-            let target = globals.mounted()?;
-            resume::keep(target, &machine)?;
-            Ok((Target::new(target), machine))
+    let Some(globals) = globals else {
+        let Some(begun) = resume::begun(&named) else {
+            return Ok((Target::new(named), InstallerFacts::default()));
+        };
+        report.note("Continuing the installation that Calamares began.");
+        if args.installs() {
+            prepare::mount_again(runner, report, &named, &begun.mounts)?;
+            prepare::start_swap(runner, report, &begun.machine.swap)?;
         }
-        (Some(globals), _) => {
-            let machine = globals.machine_before_partitioning().with_kernel_of(defaults);
-            Ok((Target::new(named), machine))
-        }
-        (None, _) => {
-            let machine = resume::recall(runner, report, &named)?.unwrap_or_default();
-            Ok((Target::new(named), machine))
-        }
+        return Ok((Target::new(named), begun.machine));
+    };
+    if args.calamares == Some(Step::Check) {
+        let machine = globals.machine_before_partitioning().with_kernel_of(defaults);
+        return Ok((Target::new(named), machine));
     }
+    let machine = globals
+        .machine()
+        .with_lasting_names(Path::new(BY_ID))
+        .with_kernel_of(defaults);
+    let target = globals.mounted()?;
+    resume::keep(target, &machine)?;
+    prepare::start_swap(runner, report, &machine.swap)?;
+    Ok((Target::new(target), machine))
 }
 
-fn require_root() -> Result<()> {
-    if nix::unistd::geteuid().is_root() {
-        return Ok(());
+/// The lock of the target, where it is written to or read at length. The programs that `runner` starts inherit it.
+fn lock(args: &Args, request: &Request, runner: &mut Runner) -> Result<Option<TargetLock>> {
+    let is_there = !request.machine.before_partitioning && request.target.root().is_dir();
+    if args.calamares == Some(Step::Check) || args.check || !is_there {
+        return Ok(None);
     }
-    Err(Diagnostic::error("not-root", "Only root can install a system")
-        .remedy("Run the same command with sudo.")
-        .into())
+    let lock = TargetLock::take(&request.target)?;
+    runner.share_lock(lock.file()?);
+    Ok(Some(lock))
 }
 
 fn log_place(log: &LogFile) -> String {
@@ -202,45 +238,55 @@ fn log_place(log: &LogFile) -> String {
         .map_or_else(|| "not written".to_owned(), |path| path.display().to_string())
 }
 
-/// What went wrong, told to the user, and the exit code.
-fn explained(error: &anyhow::Error, report: &Reporter) -> (Vec<Diagnostic>, u8) {
-    let phase = report.current_phase();
-    log::debug!("failed in {phase:?}: {error:?}");
+/// Reports what went wrong, and gives the exit code and the last line.
+fn explain_failure(
+    failure: &Failure,
+    args: &Args,
+    globals: Option<&Globals>,
+    log: &LogFile,
+    report: &Reporter,
+) -> (u8, String) {
+    let Failure {
+        phase,
+        exit_code,
+        is_written,
+        error,
+    } = failure;
+    log::debug!("failed in {}: {error:?}", phase.name);
     if error.is::<Interrupted>() {
-        return (Vec::new(), INTERRUPTED);
+        return (INTERRUPTED, format!("Stopped: {error}."));
     }
-    let problems = if let Some(Diagnostics(problems)) = error.downcast_ref() {
-        problems.clone()
-    } else if let Some(problem) = error.downcast_ref::<Diagnostic>() {
-        vec![problem.clone()]
-    } else {
-        // A full or read-only disk has an explanation, whichever program or call met it.
-        let explained = explain(&format!("error: {error:#}"), None);
-        vec![if explained.code == UNKNOWN {
-            // These are no program's words.
-            Diagnostic::error(UNKNOWN, format!("{error:#}"))
-        } else {
-            explained
-        }]
-    };
+    let problems = diagnostics(error);
     for problem in &problems {
         report.problem(problem);
     }
-    (problems, phase.exit_code())
+    if args.calamares.is_some() {
+        let next = globals.and_then(Globals::next);
+        let dialog = dialog((phase, *is_written), &problems, next, log.live_path().as_deref());
+        report.failure(&dialog.title, &dialog.details);
+    }
+    let next = if *is_written {
+        "Fix it and run the same command again: it continues from here."
+    } else {
+        "Nothing was written to the target."
+    };
+    let text = format!("{} failed. {next} Log: {}", phase.title, log_place(log));
+    (*exit_code, text)
 }
 
-/// Says how it ended.
-fn fail(error: &anyhow::Error, code: u8, log: &LogFile, report: &Reporter) -> u8 {
-    let phase = report.current_phase();
-    let text = if code == INTERRUPTED {
-        format!("Stopped: {error}.")
+fn diagnostics(error: &anyhow::Error) -> Vec<Diagnostic> {
+    if let Some(Diagnostics(problems)) = error.downcast_ref() {
+        return problems.clone();
+    }
+    if let Some(problem) = error.downcast_ref::<Diagnostic>() {
+        return vec![problem.clone()];
+    }
+    // A full or read-only disk has an explanation, whichever program or call met it.
+    let explained = explain(&format!("error: {error:#}"), None);
+    vec![if explained.code == UNKNOWN {
+        // This is no program's output.
+        Diagnostic::error(UNKNOWN, format!("{error:#}"))
     } else {
-        let next = match phase {
-            Phase::Settings | Phase::Source | Phase::Check => "Nothing was written to the target.",
-            _ => "When that is mended, the same command goes on from here.",
-        };
-        format!("{} failed. {next} Log: {}", phase.title(), log_place(log))
-    };
-    report.done(code, &text);
-    code
+        explained
+    }]
 }

@@ -28,16 +28,21 @@ pub struct ByHand<'a> {
 const LINES: usize = 9;
 const COLUMNS: usize = 58;
 
-/// Words for a failure in `phase` with these problems: the cause, cut where it is long, and how to go on are seen without
-/// scrolling, and everything is below. `by_hand` is absent before the disk was touched; `log` is where the whole story is.
-#[must_use]
-pub fn dialog(phase: Phase, problems: &[Diagnostic], by_hand: Option<ByHand<'_>>, log: Option<&Path>) -> Dialog {
+/// The text for a failure of `phase` with these problems. The cause, cut where it is long, and how to go on are seen without
+/// scrolling; the whole is below. `is_written`: whether the target was written to. `by_hand` is absent before the disk was
+/// touched.
+pub fn dialog(
+    (phase, is_written): (&Phase, bool),
+    problems: &[Diagnostic],
+    by_hand: Option<ByHand<'_>>,
+    log: Option<&Path>,
+) -> Dialog {
     let title = match problems {
         [one] => one.what.clone(),
-        [] => format!("{} failed", phase.title()),
+        [] => format!("{} failed", phase.title),
         several => format!("{} problems: {}", several.len(), several[0].what),
     };
-    let next = next(phase, by_hand);
+    let next = next(is_written, by_hand);
     let room = LINES.saturating_sub(next.iter().map(|line| height(line)).sum::<usize>() + 1);
     let (brief, whole) = match problems {
         // The title says what it is.
@@ -117,14 +122,14 @@ fn cut(text: &str, room: usize) -> String {
 }
 
 /// What is kept, and how to go on, line by line.
-fn next(phase: Phase, by_hand: Option<ByHand<'_>>) -> Vec<String> {
+fn next(is_written: bool, by_hand: Option<ByHand<'_>>) -> Vec<String> {
     let Some(ByHand { target, login }) = by_hand else {
         return vec!["Nothing was written to a disk. Correct it, and start the installation again.".to_owned()];
     };
-    let kept = if phase <= Phase::Check {
-        "Nothing is installed yet."
-    } else {
+    let kept = if is_written {
         "What is done is kept."
+    } else {
+        "Nothing is installed yet."
     };
     let target = shell_word(target.as_os_str());
     let mut lines = vec![
@@ -143,6 +148,12 @@ mod tests {
     use super::*;
 
     const TARGET: &str = "/tmp/calamares-root-ab12cd34";
+
+    const PHASE: Phase = Phase {
+        name: "copy",
+        title: "Copying",
+        seconds: 1.0,
+    };
 
     fn by_hand() -> ByHand<'static> {
         ByHand {
@@ -163,14 +174,14 @@ mod tests {
             login: "alice",
         };
         let one = std::slice::from_ref(&problem);
-        let shown = dialog(Phase::Copy, one, Some(by_hand), Some(Path::new("/l")));
+        let shown = dialog((&PHASE, true), one, Some(by_hand), Some(Path::new("/l")));
         assert_eq!(shown.title, "It broke");
         assert_eq!(
             shown.details,
             "a.nix:3\nIt was old.\nWhat to do: Mend it.\n\nWhat is done is kept. To go on, in a terminal:\nsudo nix-cfg-install \
              --target '/tmp/calamares-root-x y'\nsudo nixos-enter --root '/tmp/calamares-root-x y' -c 'passwd alice'\n\nerror: 42\n\nLog: /l"
         );
-        let two = dialog(Phase::Check, &[problem.clone(), problem], None, None);
+        let two = dialog((&PHASE, false), &[problem.clone(), problem], None, None);
         assert_eq!(two.title, "2 problems: It broke");
         assert_eq!(two.details.matches("It broke\na.nix:3").count(), 2);
         assert!(two.details.contains("Nothing was written to a disk."));
@@ -184,7 +195,7 @@ mod tests {
                 .because(sentence.repeat(why).trim())
                 .remedy(sentence.repeat(remedy).trim());
             for problems in [vec![problem.clone()], vec![problem; 12]] {
-                let details = dialog(Phase::Build, &problems, Some(by_hand()), None).details;
+                let details = dialog((&PHASE, true), &problems, Some(by_hand()), None).details;
                 let (seen, _) = details.split_once("'passwd alice'").unwrap();
                 assert!(height(seen) <= LINES, "{why} {remedy}\n{details}");
                 assert!(

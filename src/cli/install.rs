@@ -76,6 +76,13 @@ pub struct Args {
     pub log: Option<PathBuf>,
 }
 
+impl Args {
+    /// Whether the target is to be written to.
+    pub fn installs(&self) -> bool {
+        !self.check && !self.verify_store && self.calamares != Some(Step::Check)
+    }
+}
+
 /// Which of its jobs Calamares asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Step {

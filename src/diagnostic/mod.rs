@@ -81,6 +81,7 @@ macro_rules! areas {
 }
 
 areas! {
+    plan::PlanProblem,
     target::TargetProblem,
 }
 

@@ -11,16 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use super::installer_facts::InstallerFacts;
 use crate::live::mounts::{self, Mount};
-use crate::process::Runner;
-use crate::progress::Reporter;
 
 const FILE: &str = "/run/nix-cfg-install/calamares.json";
 
+/// An installation that Calamares began.
 #[derive(Serialize, Deserialize)]
-struct Memory {
+pub struct Begun {
     target: PathBuf,
-    mounts: Vec<Mount>,
-    machine: InstallerFacts,
+    /// How its disk was mounted.
+    pub mounts: Vec<Mount>,
+    /// What Calamares knew of the machine.
+    pub machine: InstallerFacts,
 }
 
 /// Writes down how `target` is mounted and what its machine is.
@@ -28,45 +29,34 @@ struct Memory {
 /// # Errors
 /// When the live system's /run cannot be written.
 pub fn keep(target: &Path, machine: &InstallerFacts) -> Result<()> {
-    let memory = Memory {
+    let begun = Begun {
         target: target.to_owned(),
         mounts: mounts::disks(mounts::below(target)),
         machine: machine.clone(),
     };
-    write(Path::new(FILE), &memory).with_context(|| format!("Failed to write {FILE}"))
+    write(Path::new(FILE), &begun).with_context(|| format!("Failed to write {FILE}"))
 }
 
-fn write(file: &Path, memory: &Memory) -> Result<()> {
+fn write(file: &Path, begun: &Begun) -> Result<()> {
     if let Some(folder) = file.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let mut options = fs::OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
-    serde_json::to_writer(file, memory)?;
+    serde_json::to_writer(file, begun)?;
     Ok(())
 }
 
-/// The machine of an installation to `target` that Calamares began. The disk is mounted there again where it is not.
-///
-/// # Errors
-/// When it cannot be mounted.
-pub fn recall(runner: &Runner, report: &Reporter, target: &Path) -> Result<Option<InstallerFacts>> {
-    let Some(memory) = load(Path::new(FILE), target) else {
-        return Ok(None);
-    };
-    report.note("Going on with what Calamares began.");
-    if mounts::at(target).is_none() {
-        report.note(&format!("Mounting the disk at {} again.", target.display()));
-        mounts::mount(runner, &memory.mounts)?;
-    }
-    Ok(Some(memory.machine))
+/// The installation to `target` that Calamares began, if there is one.
+pub fn begun(target: &Path) -> Option<Begun> {
+    load(Path::new(FILE), target)
 }
 
-fn load(file: &Path, target: &Path) -> Option<Memory> {
-    // Absent, or from another version: then nothing is remembered.
-    let memory: Memory = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+fn load(file: &Path, target: &Path) -> Option<Begun> {
+    // Absent, or from another version: then nothing was begun.
+    let begun: Begun = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
     let same = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    (same(&memory.target) == same(target)).then_some(memory)
+    (same(&begun.target) == same(target)).then_some(begun)
 }
 
 #[cfg(test)]
@@ -80,7 +70,7 @@ mod tests {
         let target = folder.path().join("calamares-root-x");
         fs::create_dir(&target).unwrap();
         assert!(load(&file, &target).is_none());
-        let memory = Memory {
+        let begun = Begun {
             target: target.join("."),
             mounts: Vec::new(),
             machine: InstallerFacts {
@@ -88,8 +78,8 @@ mod tests {
                 ..InstallerFacts::default()
             },
         };
-        write(&file, &memory).unwrap();
-        assert_eq!(load(&file, &target).unwrap().machine, memory.machine);
+        write(&file, &begun).unwrap();
+        assert_eq!(load(&file, &target).unwrap().machine, begun.machine);
         assert!(load(&file, folder.path()).is_none());
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::checks::Job;
 use super::checks::file_systems::{self, Tree};
 use super::collector::Found;
 use super::flake_inputs;
@@ -14,7 +15,6 @@ use crate::nix::eval::{self, Configuration, Evaluated, Lenience};
 use crate::nix::explain;
 use crate::nix::facts::{Facts, Refusal};
 use crate::plan::hardware_files;
-use crate::plan::job::Job;
 use crate::progress::Unit;
 use crate::tree::hardware::HARDWARE_CONFIGURATION;
 use crate::tree::lint::BadModule;
@@ -162,7 +162,7 @@ pub fn evaluate(
                 known.assertions = Some(problem);
                 Vec::new()
             }
-            _ if configuration.kind == ConfigKind::Flake => flake_inputs::explain(job, root, problem)?,
+            _ if configuration.kind == ConfigKind::Flake => flake_inputs::explain(job.runner, root, problem)?,
             _ => vec![problem],
         };
         found.extend(problems.into_iter().filter(|problem| known.partial.believes(problem)));

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::diagnostic::Diagnostic;
-use crate::plan::job::Job;
+use crate::process::Runner;
 use crate::store::database;
 use crate::store::path::of_source;
 use crate::tree::flake_lock::{self, FLAKE_LOCK, FlakeLock, Input};
@@ -15,7 +15,7 @@ use crate::tree::flake_lock::{self, FLAKE_LOCK, FlakeLock, Input};
 ///
 /// # Errors
 /// When the lock cannot be read, or Nix does not say what is in its store.
-pub fn explain(job: &Job<'_>, root: &Path, problem: Diagnostic) -> Result<Vec<Diagnostic>> {
+pub fn explain(runner: &Runner, root: &Path, problem: Diagnostic) -> Result<Vec<Diagnostic>> {
     let lock = match FlakeLock::load(root) {
         Ok(lock) => lock.unwrap_or_default(),
         // That is why, then.
@@ -51,13 +51,13 @@ pub fn explain(job: &Job<'_>, root: &Path, problem: Diagnostic) -> Result<Vec<Di
         "not-on-medium" => {
             let mut asked_for = inputs.clone();
             asked_for.retain(|input| problem.raw.contains(&input.url));
-            absent(job, &asked_for)?
+            absent(runner, &asked_for)?
         }
         "file-missing" => relative(false).map(too_old).collect(),
         "flake-lock-incomplete" | "flake-input-missing" => {
             let mut found = flake_lock::problems(root)?;
             if found.is_empty() {
-                found = absent(job, &inputs)?;
+                found = absent(runner, &inputs)?;
             }
             found
         }
@@ -74,9 +74,9 @@ pub fn explain(job: &Job<'_>, root: &Path, problem: Diagnostic) -> Result<Vec<Di
 ///
 /// # Errors
 /// When the lock cannot be read, or Nix does not say what is in its store.
-pub fn sources(job: &Job<'_>, root: &Path) -> Result<BTreeMap<String, String>> {
+pub fn sources(runner: &Runner, root: &Path) -> Result<BTreeMap<String, String>> {
     let inputs = FlakeLock::load(root)?.unwrap_or_default().inputs();
-    let (present, _) = located(job, &inputs)?;
+    let (present, _) = located(runner, &inputs)?;
     Ok(present
         .into_iter()
         .map(|(input, path)| (path, input.name.clone()))
@@ -84,8 +84,8 @@ pub fn sources(job: &Job<'_>, root: &Path) -> Result<BTreeMap<String, String>> {
 }
 
 /// The inputs whose source is not in the live system's store. `nix flake metadata` does not tell (Nix 2.8 to 2.34).
-fn absent(job: &Job<'_>, inputs: &[Input]) -> Result<Vec<Diagnostic>> {
-    let (_, absent) = located(job, inputs)?;
+fn absent(runner: &Runner, inputs: &[Input]) -> Result<Vec<Diagnostic>> {
+    let (_, absent) = located(runner, inputs)?;
     Ok(absent.iter().map(|(input, path)| not_here(input, path)).collect())
 }
 
@@ -93,13 +93,13 @@ fn absent(job: &Job<'_>, inputs: &[Input]) -> Result<Vec<Diagnostic>> {
 type Located<'a> = (&'a Input, String);
 
 /// Those whose source is in the live system's store, and those whose is not.
-fn located<'a>(job: &Job<'_>, inputs: &'a [Input]) -> Result<(Vec<Located<'a>>, Vec<Located<'a>>)> {
+fn located<'a>(runner: &Runner, inputs: &'a [Input]) -> Result<(Vec<Located<'a>>, Vec<Located<'a>>)> {
     let located: Vec<Located<'_>> = inputs
         .iter()
         .filter_map(|input| Some((input, of_source(input.nar_hash.as_deref()?, "source")?)))
         .collect();
     let paths: Vec<&str> = located.iter().map(|(_, path)| path.as_str()).collect();
-    let invalid = database::invalid(job.runner, None, &paths)?;
+    let invalid = database::invalid(runner, None, &paths)?;
     let is_present = |(_, path): &Located<'_>| !invalid.contains(path);
     Ok(located.into_iter().partition(is_present))
 }

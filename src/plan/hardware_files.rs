@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::job::Job;
+use super::request::{LiveSystem, Request};
 use crate::diagnostic::Diagnostic;
+use crate::files::remove;
 use crate::live::installer_facts::{self, InstallerFacts};
 use crate::live::mounts;
 use crate::live::placement::Placement;
@@ -18,7 +19,12 @@ use crate::tree::{import_line, subvolumes};
 /// Puts the target's hardware configuration to `path` in the snapshot: byte for byte, or with one marked line more where the
 /// machine needs a machine.nix, which is then put beside it. `machine` is what is known of it besides. Gives whether
 /// nixos-generate-config wrote it for this run.
-pub(super) fn put(job: &Job<'_>, machine: &InstallerFacts, snapshot: &Path, path: &Path) -> Result<bool> {
+pub(super) fn put(
+    (request, live): (&Request, &LiveSystem<'_>),
+    machine: &InstallerFacts,
+    snapshot: &Path,
+    path: &Path,
+) -> Result<bool> {
     let file = snapshot.join(path);
     let what = || format!("Failed to put the hardware configuration to {}", path.display());
     let folder = file.parent().unwrap_or(snapshot);
@@ -34,13 +40,13 @@ pub(super) fn put(job: &Job<'_>, machine: &InstallerFacts, snapshot: &Path, path
         .into());
     }
     // A link there is replaced, not followed.
-    remove(&file).with_context(what)?;
-    let existing = existing(job, machine)?;
+    remove(&file)?;
+    let existing = existing(&request.target, machine)?;
     let text = match &existing {
         Some(existing) => fs::read_to_string(existing).with_context(what)?,
-        None => generate(job, machine)?,
+        None => generate(request, live, machine)?,
     };
-    let text = put_machine(job, machine, folder, path, existing.as_deref(), text)?;
+    let text = put_machine(live, machine, folder, path, existing.as_deref(), text)?;
     fs::write(&file, text).with_context(what)?;
     let Some(existing) = existing else { return Ok(true) };
     let meta = fs::metadata(&existing).with_context(what)?;
@@ -64,74 +70,39 @@ pub(super) fn leave_out(snapshot: &Path, files: &[PathBuf], attributes: &[Vec<St
     Ok(())
 }
 
-fn remove(file: &Path) -> std::io::Result<()> {
-    if file.symlink_metadata().is_ok() {
-        fs::remove_file(file)?;
-    }
-    Ok(())
-}
-
 /// This machine's file where an earlier run of this program, or nixos-generate-config, put it.
-pub(super) fn existing(job: &Job<'_>, machine: &InstallerFacts) -> Result<Option<PathBuf>> {
+pub(super) fn existing(target: &Target, machine: &InstallerFacts) -> Result<Option<PathBuf>> {
     if machine.before_partitioning {
         return Ok(None);
     }
-    let target: &Target = &job.target;
     let placed = Placement::load(target)?.map(|placement| target.etc_nixos().join(placement.hardware));
     let mut known = placed.into_iter().chain([target.generated_hardware()]);
     Ok(known.find(|path| path.is_file()))
 }
 
-fn generate(job: &Job<'_>, machine: &InstallerFacts) -> Result<String> {
+fn generate(request: &Request, live: &LiveSystem<'_>, machine: &InstallerFacts) -> Result<String> {
     let invocation = Invocation::new("nixos-generate-config").arg("--show-hardware-config");
     let invocation = if machine.before_partitioning {
-        job.report
+        live.report
             .note("The disk is not partitioned yet: asking nixos-generate-config for the rest of the hardware.");
         invocation.arg("--no-filesystems")
     } else {
-        job.report
+        live.report
             .note("The target has no hardware configuration yet: asking nixos-generate-config.");
-        start_swap(job)?;
-        invocation.arg("--root").arg(job.target.root())
+        invocation.arg("--root").arg(request.target.root())
     };
-    let mut text = job.runner.output(&invocation)?;
+    let mut text = live.runner.output(&invocation)?;
     text.push('\n');
     Ok(subvolumes::correct(&text, |at| {
-        let mounted = mounts::at(&job.target.inside(at))?;
+        let mounted = mounts::at(&request.target.inside(at))?;
         Some(mounted.subvolume()?.trim_start_matches('/').to_owned()).filter(|name| !name.is_empty())
     }))
-}
-
-/// Starts the swap partitions that are not in use: nixos-generate-config (24.05) writes only those that are. Calamares' mount
-/// job starts them (3.3.14), and goes on when it cannot.
-fn start_swap(job: &Job<'_>) -> Result<()> {
-    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
-    for device in &job.machine.swap {
-        let real = fs::canonicalize(device).unwrap_or_else(|_| device.clone());
-        if swaps.lines().any(|line| line.split(' ').next() == real.to_str()) {
-            continue;
-        }
-        let finished = job.runner.run(&Invocation::new("swapon").arg(device), &mut |_, _| {})?;
-        if let Err(error) = finished.success() {
-            let problem = Diagnostic::warning(
-                "swap-off",
-                format!("The swap partition {} cannot be used", device.display()),
-            )
-            .because(
-                "The installed system will not use it: what nixos-generate-config does not see in use it leaves out.",
-            )
-            .remedy("Add it to `swapDevices` after the installation.")
-            .raw(format!("{error:#}"));
-            job.report.problem(&problem);
-        }
-    }
-    Ok(())
 }
 
 /// Puts machine.nix into `folder`: what the graphical installer knows now, or what an earlier run put beside `existing`.
 /// Gives the hardware configuration, which then imports it.
 fn put_machine(
-    job: &Job<'_>,
+    live: &LiveSystem<'_>,
     machine: &InstallerFacts,
     folder: &Path,
     path: &Path,
@@ -150,13 +121,13 @@ fn put_machine(
     let name = imported.as_deref().unwrap_or_else(|| free_name(folder));
     let file = folder.join(name);
     let what = || format!("Failed to write {}", path.with_file_name(name).display());
-    remove(&file).with_context(what)?;
+    remove(&file)?;
     fs::write(&file, module).with_context(what)?;
     if imported.is_some() {
         return Ok(text);
     }
     if !machine.before_partitioning {
-        job.report.note(&format!(
+        live.report.note(&format!(
             "Beside it: {name}, with what only the graphical installer knows of this machine."
         ));
     }

@@ -4,68 +4,20 @@ use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
 
-/// A phase of an installation, in the order in which they run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Reading the settings.
-    Settings,
-    /// Choosing the configuration tree.
-    Source,
-    /// Everything that can be known before the disk is written.
-    Check,
-    /// Putting the tree into the target's etc/nixos.
-    Place,
-    /// Building the toplevel in the live system's store.
-    Build,
-    /// Copying the closure into the target's store.
-    Copy,
-    /// Profile, activation and boot loader.
-    Activate,
-    /// Log, receipt, what a later rebuild needs.
-    Keep,
+/// A part of the work, with its share of the bar.
+#[derive(Debug)]
+pub struct Phase {
+    /// What programs read: one word.
+    pub name: &'static str,
+    /// What a person reads while it runs.
+    pub title: &'static str,
+    /// Seconds that it is expected to take until something better is known. Only the proportions matter.
+    pub seconds: f64,
 }
 
-impl Phase {
-    /// Every phase, in order.
-    pub const ALL: [Self; 8] = [
-        Self::Settings,
-        Self::Source,
-        Self::Check,
-        Self::Place,
-        Self::Build,
-        Self::Copy,
-        Self::Activate,
-        Self::Keep,
-    ];
-
-    /// The process exit code when this phase fails.
-    #[must_use]
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Settings => 2,
-            Self::Source | Self::Check => 3,
-            Self::Place => 4,
-            Self::Build => 5,
-            Self::Copy => 6,
-            Self::Activate => 7,
-            Self::Keep => 8,
-        }
-    }
-
-    /// What a person reads while it runs.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Settings => "Reading the settings",
-            Self::Source => "Finding the configuration",
-            Self::Check => "Checking the configuration",
-            Self::Place => "Placing the configuration",
-            Self::Build => "Building the system",
-            Self::Copy => "Copying the system",
-            Self::Activate => "Activating the system",
-            Self::Keep => "Keeping the log and the receipt",
-        }
+impl Serialize for Phase {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
     }
 }
 
@@ -90,14 +42,14 @@ pub enum Event<'a> {
     /// A phase began.
     Phase {
         /// Which.
-        phase: Phase,
+        phase: &'static Phase,
         /// Of the whole run, 0 to 1.
         fraction: f64,
     },
     /// Work was done.
     Progress {
         /// In which phase.
-        phase: Phase,
+        phase: &'static Phase,
         /// Of the whole run, 0 to 1; never goes back.
         fraction: f64,
         /// Done in this phase, in `unit`.
@@ -114,6 +66,11 @@ pub enum Event<'a> {
         /// Seconds to the end of the whole run, once that is meaningful.
         #[serde(skip_serializing_if = "Option::is_none")]
         eta_seconds: Option<u64>,
+    },
+    /// What will be done, for programs; for people it follows in lines.
+    Plan {
+        /// Its values.
+        plan: &'a serde_json::Value,
     },
     /// A line for the user.
     Log {

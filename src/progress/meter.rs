@@ -4,18 +4,6 @@ use std::time::Instant;
 
 use super::event::Phase;
 
-/// Seconds that a phase is expected to take until something better is known. Only their proportions matter.
-fn default_cost(phase: Phase) -> f64 {
-    match phase {
-        Phase::Settings | Phase::Source => 0.1,
-        Phase::Check => 15.0,
-        Phase::Place | Phase::Keep => 0.5,
-        Phase::Build => 10.0,
-        Phase::Copy => 90.0,
-        Phase::Activate => 8.0,
-    }
-}
-
 /// An estimate is shown only after this share of the phase and this many seconds: before, it would jump about.
 const MEANINGFUL_SHARE: f64 = 0.05;
 const MEANINGFUL_SECONDS: f64 = 2.0;
@@ -23,8 +11,11 @@ const MEANINGFUL_SECONDS: f64 = 2.0;
 /// Keeps the fraction. What is left is shared out among the remaining phases at every start of a phase, so a cost that
 /// turns out different bends the curve and never turns it back.
 pub(super) struct Meter {
-    costs: [f64; Phase::ALL.len()],
-    phase: Phase,
+    phases: &'static [Phase],
+    /// Of each phase, in seconds.
+    costs: Vec<f64>,
+    /// Index of the current phase.
+    current: usize,
     began: Instant,
     /// Fraction of the whole at which the current phase began.
     base: f64,
@@ -35,43 +26,52 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(now: Instant) -> Self {
+    /// Begins with the first of `phases`, of which there is one at least.
+    pub(super) fn new(phases: &'static [Phase], now: Instant) -> Self {
         let mut meter = Self {
-            costs: Phase::ALL.map(default_cost),
-            phase: Phase::Settings,
+            phases,
+            costs: phases.iter().map(|phase| phase.seconds).collect(),
+            current: 0,
             began: now,
             base: 0.0,
             share: 0.0,
             within: 0.0,
         };
-        meter.begin(Phase::Settings, now);
+        meter.share_out();
         meter
     }
 
-    pub(super) fn phase(&self) -> Phase {
-        self.phase
+    pub(super) fn phase(&self) -> &'static Phase {
+        &self.phases[self.current]
     }
 
-    pub(super) fn expect(&mut self, phase: Phase, seconds: f64) {
-        self.costs[phase as usize] = seconds.max(0.01);
+    /// A phase that is not of the list is the current one: what it counts belongs to no other.
+    fn index(&self, phase: &Phase) -> usize {
+        let same = |one: &Phase| one.name == phase.name;
+        self.phases.iter().position(same).unwrap_or(self.current)
+    }
+
+    pub(super) fn expect(&mut self, phase: &Phase, seconds: f64) {
+        let index = self.index(phase);
+        self.costs[index] = seconds.max(0.01);
         // What is known when the phase has begun and nothing of it is done still counts.
-        if phase == self.phase && self.within <= 0.0 {
+        if index == self.current && self.within <= 0.0 {
             self.share_out();
         }
     }
 
     /// Shares out what is left among this phase and those to come.
     fn share_out(&mut self) {
-        let left: f64 = self.costs[self.phase as usize..].iter().sum();
-        self.share = (1.0 - self.base) * self.costs[self.phase as usize] / left;
+        let left: f64 = self.costs[self.current..].iter().sum();
+        self.share = (1.0 - self.base) * self.costs[self.current] / left;
     }
 
-    pub(super) fn begin(&mut self, phase: Phase, now: Instant) {
+    pub(super) fn begin(&mut self, phase: &Phase, now: Instant) {
         // The phase before is over, whether or not its work could be counted.
         self.within = 1.0;
         self.base = self.fraction();
         self.within = 0.0;
-        self.phase = phase;
+        self.current = self.index(phase);
         self.began = now;
         self.share_out();
     }
@@ -107,7 +107,7 @@ impl Meter {
             return None;
         }
         let rest = elapsed * (1.0 - self.within) / self.within;
-        let later: f64 = self.costs[self.phase as usize + 1..].iter().sum();
+        let later: f64 = self.costs[self.current + 1..].iter().sum();
         Some((rest + later).min(1e7).round() as u64)
     }
 }
@@ -118,13 +118,31 @@ mod tests {
 
     use super::*;
 
+    static PHASES: [Phase; 4] = [
+        phase("check", 15.0),
+        phase("copy", 90.0),
+        phase("activate", 8.0),
+        phase("keep", 0.5),
+    ];
+    static COPY: &Phase = &PHASES[1];
+    static ACTIVATE: &Phase = &PHASES[2];
+    static KEEP: &Phase = &PHASES[3];
+
+    const fn phase(name: &'static str, seconds: f64) -> Phase {
+        Phase {
+            name,
+            title: "",
+            seconds,
+        }
+    }
+
     #[test]
     fn the_fraction_never_goes_back_even_when_a_cost_turns_out_different() {
         let start = Instant::now();
-        let mut meter = Meter::new(start);
+        let mut meter = Meter::new(&PHASES, start);
         let mut last = 0.0;
-        for (index, phase) in Phase::ALL.into_iter().enumerate() {
-            meter.expect(Phase::Copy, f64::from(u32::try_from(index).unwrap()) * 400.0);
+        for (index, phase) in PHASES.iter().enumerate() {
+            meter.expect(COPY, f64::from(u32::try_from(index).unwrap()) * 400.0);
             meter.begin(phase, start);
             for done in [0, 3, 2, 10, 7] {
                 meter.advance(done, 10);
@@ -142,11 +160,11 @@ mod tests {
     #[test]
     fn a_phase_that_turns_out_long_at_its_start_gets_its_share() {
         let start = Instant::now();
-        let mut meter = Meter::new(start);
-        meter.expect(Phase::Copy, 1.0);
-        meter.begin(Phase::Copy, start);
-        meter.expect(Phase::Activate, 10.0);
-        meter.expect(Phase::Copy, 89.5);
+        let mut meter = Meter::new(&PHASES, start);
+        meter.expect(COPY, 1.0);
+        meter.begin(COPY, start);
+        meter.expect(ACTIVATE, 10.0);
+        meter.expect(COPY, 89.5);
         let began = meter.fraction();
         meter.advance(1, 1);
         let share = (meter.fraction() - began) / (1.0 - began);
@@ -156,10 +174,10 @@ mod tests {
     #[test]
     fn the_estimate_counts_the_pace_of_this_phase_and_the_costs_of_the_later_ones() {
         let start = Instant::now();
-        let mut meter = Meter::new(start);
-        meter.begin(Phase::Copy, start);
-        meter.expect(Phase::Activate, 5.0);
-        meter.expect(Phase::Keep, 1.0);
+        let mut meter = Meter::new(&PHASES, start);
+        meter.begin(COPY, start);
+        meter.expect(ACTIVATE, 5.0);
+        meter.expect(KEEP, 1.0);
         assert_eq!(meter.eta(start + Duration::from_secs(30)), None, "nothing is done yet");
         meter.advance(1, 4);
         assert_eq!(meter.eta(start + Duration::from_secs(10)), Some(36));

@@ -1,14 +1,18 @@
-//! What the user is told: one stream of events, shown by one of three faces and kept in the log.
+//! One stream of events about the work: a meter that makes a fraction of it, and the renderers that show it. It knows no
+//! phase of its own; whoever makes a [`Reporter`] brings the list.
 
 mod event;
 mod meter;
 mod renderer;
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 pub use event::{Event, Phase, Unit};
 pub use renderer::{Format, Renderer, bytes, printable};
+
+use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
 use meter::Meter;
@@ -30,13 +34,13 @@ struct State {
 const MIN_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
 
 impl Reporter {
-    /// A report that is shown by `renderer`.
+    /// A report of work in `phases`, of which there is one at least, that `renderer` shows.
     #[must_use]
-    pub fn new(renderer: Box<dyn Renderer>) -> Self {
+    pub fn new(renderer: Box<dyn Renderer>, phases: &'static [Phase]) -> Self {
         Self {
             state: Mutex::new(State {
                 renderer,
-                meter: Meter::new(Instant::now()),
+                meter: Meter::new(phases, Instant::now()),
                 last_progress: None,
                 last_said: (0, 0, String::new()),
             }),
@@ -49,8 +53,8 @@ impl Reporter {
     }
 
     /// Begins `phase`. The part of the whole that is still left is shared out anew by the phases' costs.
-    pub fn phase(&self, phase: Phase) {
-        log::info!("phase: {}", phase.title());
+    pub fn phase(&self, phase: &'static Phase) {
+        log::info!("phase: {}", phase.title);
         let mut state = self.state();
         state.meter.begin(phase, Instant::now());
         state.last_progress = None;
@@ -59,15 +63,16 @@ impl Reporter {
         state.renderer.show(&Event::Phase { phase, fraction });
     }
 
-    /// The phase that runs: what a failure is a failure of.
-    #[must_use]
-    pub fn current_phase(&self) -> Phase {
-        self.state().meter.phase()
+    /// Says what `phase` is expected to cost, in seconds, once more is known than the built-in guess.
+    pub fn expect(&self, phase: &Phase, seconds: f64) {
+        self.state().meter.expect(phase, seconds);
     }
 
-    /// Says what `phase` is expected to cost, in seconds, once more is known than the built-in guess.
-    pub fn expect(&self, phase: Phase, seconds: f64) {
-        self.state().meter.expect(phase, seconds);
+    /// As [`Reporter::expect`], of the current phase.
+    pub fn expect_now(&self, seconds: f64) {
+        let mut state = self.state();
+        let phase = state.meter.phase();
+        state.meter.expect(phase, seconds);
     }
 
     /// Says how far the current phase is: `done` of `total`, and what is being worked on.
@@ -107,6 +112,15 @@ impl Reporter {
         self.state().renderer.show(&Event::Log { text });
     }
 
+    /// Shows what will be done.
+    pub fn plan<P: fmt::Display + Serialize>(&self, plan: &P) {
+        let text = plan.to_string();
+        // A plan is made of names, numbers and paths: one that is not UTF-8 is only in the text.
+        let plan = &serde_json::to_value(plan).unwrap_or_default();
+        self.state().renderer.show(&Event::Plan { plan });
+        text.lines().for_each(|line| self.note(line));
+    }
+
     /// Shows a problem.
     pub fn problem(&self, problem: &Diagnostic) {
         log::info!("{:?}: {problem}", problem.severity);
@@ -140,6 +154,12 @@ mod tests {
 
     use super::*;
 
+    const PHASE: Phase = Phase {
+        name: "copy",
+        title: "Copying",
+        seconds: 1.0,
+    };
+
     /// Keeps what was done and what was being worked on.
     struct Kept(Arc<Mutex<Vec<String>>>);
 
@@ -153,7 +173,7 @@ mod tests {
 
     fn told(unit: Unit) -> Vec<String> {
         let kept = Arc::default();
-        let report = Reporter::new(Box::new(Kept(Arc::clone(&kept))));
+        let report = Reporter::new(Box::new(Kept(Arc::clone(&kept))), &[PHASE]);
         for (done, item) in [(0, "a"), (1, "a"), (1, "a"), (1, "b"), (2, "b"), (3, "b")] {
             report.progress(done, 3, unit, item);
         }

@@ -66,10 +66,10 @@ impl<W: Write + Send> Renderer for Json<W> {
             version: JSON_VERSION,
             event,
             text: match event {
-                Event::Phase { phase, .. } => Some(phase.title().to_owned()),
+                Event::Phase { phase, .. } => Some(phase.title.to_owned()),
                 Event::Progress { .. } => Some(amount(event)),
                 Event::Problem { problem } => Some(problem.to_string()),
-                Event::Log { .. } | Event::Failure { .. } | Event::Done { .. } => None,
+                Event::Plan { .. } | Event::Log { .. } | Event::Failure { .. } | Event::Done { .. } => None,
             },
         });
         match line {
@@ -90,7 +90,7 @@ impl<W: Write + Send> Renderer for Plain<W> {
         let line = match event {
             Event::Phase { phase, fraction } => {
                 self.last_percent = None;
-                format!("[{:3}%] {}", percent(*fraction), phase.title())
+                format!("[{:3}%] {}", percent(*fraction), phase.title)
             }
             Event::Progress { fraction, .. } => {
                 // A line a per cent is enough for a log.
@@ -103,7 +103,7 @@ impl<W: Write + Send> Renderer for Plain<W> {
             }
             Event::Log { text } => format!("       {text}"),
             Event::Problem { problem } => format!("{}{problem}", heading(problem.severity)),
-            Event::Failure { .. } => return,
+            Event::Plan { .. } | Event::Failure { .. } => return,
             Event::Done { text, .. } => (*text).to_owned(),
         };
         drop(writeln!(self.out, "{}", printable(&line)));
@@ -172,8 +172,8 @@ impl Renderer for Bar {
         match event {
             Event::Phase { phase, fraction } => {
                 self.set(*fraction);
-                self.bar.set_message(phase.title());
-                self.bar.println(self.paint("1", phase.title()));
+                self.bar.set_message(phase.title);
+                self.bar.println(self.paint("1", phase.title));
             }
             Event::Progress { fraction, .. } => {
                 self.set(*fraction);
@@ -189,7 +189,7 @@ impl Renderer for Bar {
                 self.bar
                     .println(format!("{heading} {}", printable(&problem.to_string())));
             }
-            Event::Failure { .. } => {}
+            Event::Plan { .. } | Event::Failure { .. } => {}
             Event::Done {
                 text,
                 fraction,
@@ -222,7 +222,7 @@ fn detail(event: &Event<'_>) -> String {
     let Event::Progress { phase, item, .. } = event else {
         return String::new();
     };
-    let mut text = phase.title().to_owned();
+    let mut text = phase.title.to_owned();
     let amount = amount(event);
     if !amount.is_empty() {
         text.extend([": ", &amount]);
@@ -282,9 +282,15 @@ mod tests {
     use super::*;
     use crate::diagnostic::Diagnostic;
 
+    static COPY: Phase = Phase {
+        name: "copy",
+        title: "Copying the system",
+        seconds: 1.0,
+    };
+
     fn progress(fraction: f64, done: u64) -> Event<'static> {
         Event::Progress {
-            phase: Phase::Copy,
+            phase: &COPY,
             fraction,
             done,
             total: 2_000_000,

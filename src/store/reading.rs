@@ -17,7 +17,7 @@ use crate::interrupt::{Interrupt, Interrupted};
 use crate::nix::activity::store_name;
 use crate::nix::explain::damaged;
 use crate::process::Runner;
-use crate::progress::{Phase, Reporter, Unit};
+use crate::progress::{Reporter, Unit};
 
 /// More readers than this gain nothing: the squashfs that they read from has one decompressor a core at best.
 const MAX_WORKERS: usize = 4;
@@ -32,7 +32,7 @@ pub fn verify(runner: &Runner, report: &Reporter, image: Option<&Image>, roots: 
     let check =
         |record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>| medium.read(record, archive, None);
     let total = records.iter().map(|record| record.nar_size).sum();
-    report.expect(Phase::Copy, seconds(total));
+    report.expect_now(seconds(total));
     let items = (&*records, 0, &store_name as &Name<'_>);
     work(report, runner.interrupt(), image, items, &|_| Ok(()), &check)
 }

@@ -1,10 +1,10 @@
 //! Whether the configuration's GRUB can read the file system that /boot is on: its own grub-probe is asked, as grub-install
 //! does. So patches and options of mkfs count, and not only versions.
 
+use super::Job;
 use crate::diagnostic::Diagnostic;
 use crate::live::mounts::{self, Mount};
 use crate::nix::facts::Boot;
-use crate::plan::job::Job;
 use crate::process::Invocation;
 
 /// What grub-probe (2.06 to 2.14) says of a file system that it does not know, or of which it does not know a feature.

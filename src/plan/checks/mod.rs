@@ -14,12 +14,42 @@ use crate::plan::collector;
 use file_systems::{Live, Tree};
 
 use crate::diagnostic::Diagnostic;
+use crate::live::decisions::Decisions;
 use crate::live::installer_facts::InstallerFacts;
+use crate::live::target::Target;
 use crate::nix::facts::{Assertion, Disks};
 use crate::plan::hardware_files;
-use crate::plan::job::Job;
+use crate::plan::request::{LiveSystem, Request};
+use crate::process::Runner;
+use crate::progress::Reporter;
+use crate::store::live_image::Image;
 use crate::tree::hardware::Hardware;
 use crate::tree::locate::in_tree;
+
+/// What the checks look at.
+pub struct Job<'a> {
+    pub target: &'a Target,
+    pub decisions: &'a Decisions,
+    pub machine: &'a InstallerFacts,
+    pub no_bootloader: bool,
+    pub runner: &'a Runner,
+    pub report: &'a Reporter,
+    pub image: Option<&'a Image>,
+}
+
+impl<'a> Job<'a> {
+    pub fn new(request: &'a Request, live: &'a LiveSystem<'_>, machine: &'a InstallerFacts) -> Self {
+        Self {
+            target: &request.target,
+            decisions: &request.decisions,
+            machine,
+            no_bootloader: request.no_bootloader,
+            runner: live.runner,
+            report: live.report,
+            image: live.image.as_ref(),
+        }
+    }
+}
 
 /// What the values of the configuration tell, beside what was decided outside it.
 pub fn judge(
@@ -57,8 +87,8 @@ pub fn judge(
             let root = space::root(disks, &hardware.path.to_string_lossy());
             let after = !machine.before_partitioning && !job.no_bootloader;
             if let (Some(boot), None, true) = (&facts.boot, &root, after) {
-                let file = hardware_files::existing(job, machine).ok().flatten();
-                problems.extend(boot::esp(boot, disks, decisions, (&job.target, file.as_deref())));
+                let file = hardware_files::existing(job.target, machine).ok().flatten();
+                problems.extend(boot::esp(boot, disks, decisions, (job.target, file.as_deref())));
             }
             if root.is_none() {
                 problems.extend(file_systems(known, machine, job, tree));

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 use nix::sys::statvfs::statvfs;
 
+use super::Job;
 use crate::diagnostic::Diagnostic;
 use crate::nix::facts::Disks;
-use crate::plan::job::{Job, image_of};
 use crate::progress::bytes;
 use crate::store::closure::Work;
 use crate::store::database::Record;
@@ -77,7 +77,7 @@ pub fn disk(job: &Job<'_>, tree: &Path, records: &[Record], exact: bool) -> Resu
     let of_tree = grain.room(tree)?;
     let left = free.without(of_tree);
     let records: Vec<&Record> = records.iter().collect();
-    let room = grain.of_records(image_of(job).as_ref(), &records, left)?;
+    let room = grain.of_records(job.image, &records, left)?;
     let needed = room.bytes + of_tree.bytes;
     if free.bytes >= needed {
         return Ok(None);

@@ -71,7 +71,7 @@ fn a_failing_builder_is_told_with_its_last_lines() {
                 "Building broken-1.0 failed",
                 "building part 25",
                 "this part cannot be built",
-                "When that is mended, the same command goes on from here.",
+                "Fix it and run the same command again: it continues from here.",
             ],
         );
         assert!(

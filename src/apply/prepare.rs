@@ -1,0 +1,46 @@
+//! Makes the target reachable before it is planned: what Calamares mounted and unmounted again, swap.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::diagnostic::Diagnostic;
+use crate::live::mounts::{self, Mount};
+use crate::process::{Invocation, Runner};
+use crate::progress::Reporter;
+
+/// Mounts the disk of an installation that Calamares began, unless it is mounted.
+pub fn mount_again(runner: &Runner, report: &Reporter, target: &Path, mounts: &[Mount]) -> Result<()> {
+    if mounts::at(target).is_some() {
+        return Ok(());
+    }
+    report.note(&format!("Mounting the disk at {} again.", target.display()));
+    mounts::mount(runner, mounts)
+}
+
+/// Starts the swap partitions that are not in use: nixos-generate-config (24.05) writes only those that are. Calamares' mount
+/// job starts them (3.3.14), and goes on when it cannot.
+pub fn start_swap(runner: &Runner, report: &Reporter, swap: &[PathBuf]) -> Result<()> {
+    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    for device in swap {
+        let real = fs::canonicalize(device).unwrap_or_else(|_| device.clone());
+        if swaps.lines().any(|line| line.split(' ').next() == real.to_str()) {
+            continue;
+        }
+        let finished = runner.run(&Invocation::new("swapon").arg(device), &mut |_, _| {})?;
+        if let Err(error) = finished.success() {
+            let problem = Diagnostic::warning(
+                "swap-off",
+                format!("The swap partition {} cannot be used", device.display()),
+            )
+            .because(
+                "The installed system will not use it: what nixos-generate-config does not see in use it leaves out.",
+            )
+            .remedy("Add it to `swapDevices` after the installation.")
+            .raw(format!("{error:#}"));
+            report.problem(&problem);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! What the system needs of the ISO: what is missing, what is built, how much is copied.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::checks::{Job, coverage, space};
+use super::collector::Found;
+use super::evaluate::Known;
+use super::flake_inputs;
+use super::request::{LiveSystem, Request};
+use crate::diagnostic::PlanProblem;
+use crate::nix::activity::store_name;
+use crate::nix::eval::Evaluated;
+use crate::progress::bytes;
+use crate::store::closure::Work;
+use crate::store::database::{self, Record};
+use crate::store::graph::Graph;
+use crate::store::reading;
+use crate::tree::source::ConfigKind;
+
+/// What is read from the ISO's store.
+pub(super) struct Needs {
+    pub work: Work,
+    /// Store paths that are copied besides the system's closure.
+    pub extra: Vec<PathBuf>,
+    /// The sources that the configuration is evaluated from, by their store paths: what each is called.
+    pub sources: BTreeMap<String, String>,
+    /// The bytes to copy, at most: what is used to build need not stay in the system.
+    pub copied: u64,
+    /// The bytes of the sources that are read and verified, and not copied.
+    pub verified: u64,
+}
+
+/// Finds what `evaluated` needs, and reports what is missing, and what this machine has no room for.
+pub(super) fn needs(
+    (request, live): (&Request, &LiveSystem<'_>),
+    (root, kind, hardware): (&Path, ConfigKind, &Path),
+    (evaluated, known): (&Evaluated, &Known),
+    found: &mut Found<'_>,
+) -> Result<Needs> {
+    let graph = Graph::load(&[&evaluated.drv])?;
+    let invalid = graph.invalid_outputs(live.runner)?;
+    log::debug!(
+        "{} derivations, {} outputs are not on the ISO",
+        graph.len(),
+        invalid.len()
+    );
+    let mut needs = Needs {
+        work: graph.work(&invalid),
+        extra: extra(request, live, kind),
+        sources: sources(live, kind, root)?,
+        copied: 0,
+        verified: 0,
+    };
+    let missing = &needs.work.missing;
+    if !missing.is_empty() && !request.online {
+        let is_other_platform = known.facts.platform.as_deref().and_then(space::platform).is_some();
+        if !is_other_platform && found.keep(undamaged(live, &needs.sources))?.is_some() {
+            let file = root.join(hardware);
+            let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
+            found.extend(coverage::not_covered(&text, &request.not_covered));
+            found.extend(coverage::missing(missing, root));
+        }
+        return Ok(needs);
+    }
+    if let Some(path) = request.offline_rebuild.as_ref().filter(|path| !path.exists()) {
+        found.add(PlanProblem::OfflineRebuildMissing { path: path.clone() }.into());
+        return Ok(needs);
+    }
+    let records = measure(request, live, &mut needs)?;
+    if known.partial.is_whole() && needs.work.missing.is_empty() {
+        let job = Job::new(request, live, &request.machine);
+        let disk = space::disk(&job, root, &records, needs.work.build.is_empty());
+        let disk = found.probe("the room on the disk", disk);
+        let memory = found.probe("the memory for building", space::memory(&needs.work));
+        found.extend(disk.flatten().into_iter().chain(memory.flatten()));
+    }
+    Ok(needs)
+}
+
+/// Sums up what is copied and verified, and gives the records of what is copied.
+fn measure(request: &Request, live: &LiveSystem<'_>, needs: &mut Needs) -> Result<Vec<Record>> {
+    let size = |records: &[Record]| records.iter().map(|record| record.nar_size).sum::<u64>();
+    let closure = |extra: &[PathBuf]| {
+        let uses = needs.work.uses.iter().map(String::as_str);
+        let extra = extra.iter().filter_map(|path| path.to_str());
+        database::of_closure(live.runner, &uses.chain(extra).collect::<Vec<_>>())
+    };
+    let records = closure(&needs.extra)?;
+    let copied = size(&records);
+    if let (Some(_), Some((_, others))) = (&request.offline_rebuild, needs.extra.split_last()) {
+        let more = bytes(copied.saturating_sub(size(&closure(others)?)));
+        live.report.note(&format!(
+            "Of what is copied, {more} stay for rebuilding without a network."
+        ));
+    }
+    let sources: Vec<&str> = needs.sources.keys().map(String::as_str).collect();
+    let mut verified = database::of_closure(live.runner, &sources)?;
+    let paths: HashSet<&str> = records.iter().map(|record| record.path.as_str()).collect();
+    verified.retain(|source| !paths.contains(source.path.as_str()));
+    (needs.copied, needs.verified) = (copied, size(&verified));
+    Ok(records)
+}
+
+/// What is copied besides the system: nixos-install gives a channel configuration its channels, and finds them there when
+/// they are copied with the rest; and what a rebuild without a network needs, last.
+fn extra(request: &Request, live: &LiveSystem<'_>, kind: ConfigKind) -> Vec<PathBuf> {
+    let channels = (kind == ConfigKind::Channel)
+        .then(|| live.channels.for_target())
+        .flatten();
+    channels.into_iter().chain(request.offline_rebuild.clone()).collect()
+}
+
+fn sources(live: &LiveSystem<'_>, kind: ConfigKind, root: &Path) -> Result<BTreeMap<String, String>> {
+    if kind == ConfigKind::Flake {
+        return flake_inputs::sources(live.runner, root);
+    }
+    let sources = live.channels.sources();
+    let named = sources.iter().map(|path| path.to_string_lossy().into_owned());
+    Ok(named.map(|path| (path.clone(), store_name(&path))).collect())
+}
+
+/// A flipped bit in a source makes it another source: what is made from it has other names, and none of them is on the ISO.
+fn undamaged(live: &LiveSystem<'_>, sources: &BTreeMap<String, String>) -> Result<()> {
+    live.report
+        .note("Not everything is on this ISO. Checking whether the ISO is damaged…");
+    let sources: Vec<&str> = sources.keys().map(String::as_str).collect();
+    reading::verify(live.runner, live.report, live.image.as_ref(), &sources)
+}

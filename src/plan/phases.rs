@@ -1,0 +1,29 @@
+//! The phases of an installation, as the progress shows them.
+
+use crate::progress::Phase;
+
+pub const SETTINGS: &Phase = &ALL[0];
+pub const SOURCE: &Phase = &ALL[1];
+/// All that can be known before the disk is written.
+pub const CHECK: &Phase = &ALL[2];
+pub const PLACE: &Phase = &ALL[3];
+pub const BUILD: &Phase = &ALL[4];
+pub const COPY: &Phase = &ALL[5];
+pub const ACTIVATE: &Phase = &ALL[6];
+pub const KEEP: &Phase = &ALL[7];
+
+/// All of them, in order, with the seconds that each takes on a laptop.
+pub const ALL: &[Phase] = &[
+    phase("settings", "Reading the settings", 0.1),
+    phase("source", "Finding the configuration", 0.1),
+    phase("check", "Checking the configuration", 15.0),
+    phase("place", "Placing the configuration", 0.5),
+    phase("build", "Building the system", 10.0),
+    phase("copy", "Copying the system", 90.0),
+    phase("activate", "Activating the system", 8.0),
+    phase("keep", "Keeping the log and the receipt", 0.5),
+];
+
+const fn phase(name: &'static str, title: &'static str, seconds: f64) -> Phase {
+    Phase { name, title, seconds }
+}

@@ -1,0 +1,52 @@
+//! What is to be installed where, and the live system that it is installed from.
+
+use std::path::PathBuf;
+
+use crate::live::decisions::Decisions;
+use crate::live::installer_facts::InstallerFacts;
+use crate::live::target::Target;
+use crate::nix::environment::Channels;
+use crate::process::Runner;
+use crate::progress::Reporter;
+use crate::store::live_image::Image;
+use crate::tree::feature::NotCovered;
+
+/// What was asked for: on the command line, in the settings, in the graphical installer.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is asked for on its own.
+pub struct Request {
+    /// Where to install.
+    pub target: Target,
+    /// The configuration that was named, and by what (`--source`, the settings).
+    pub source: Option<(PathBuf, &'static str)>,
+    /// The host that was named.
+    pub host: Option<String>,
+    /// The hardware configuration's path in the tree that was named.
+    pub hardware_config: Option<PathBuf>,
+    /// The store path that the target keeps, so that it can be rebuilt without a network.
+    pub offline_rebuild: Option<PathBuf>,
+    /// What the ISO was made without.
+    pub not_covered: Vec<NotCovered>,
+    /// What was decided outside the configuration.
+    pub decisions: Decisions,
+    /// What only the graphical installer knows of this machine.
+    pub machine: InstallerFacts,
+    /// Whether the target has to be a mount point.
+    pub must_be_mounted: bool,
+    /// Whether the network may be used.
+    pub online: bool,
+    /// Whether the boot loader is left alone.
+    pub no_bootloader: bool,
+}
+
+/// The running system, with its programs and its store.
+pub struct LiveSystem<'a> {
+    /// Starts programs.
+    pub runner: &'a Runner,
+    /// Shows progress and problems.
+    pub report: &'a Reporter,
+    /// What a channel configuration is evaluated with.
+    pub channels: Channels,
+    /// What the store is mounted from, where it can be read without the kernel.
+    pub image: Option<Image>,
+}

@@ -1,0 +1,81 @@
+//! Which host is installed, which file is its hardware configuration, and this machine's own in its place.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::checks::file_systems::Tree;
+use super::collector::Found;
+use super::request::{LiveSystem, Request};
+use super::{flake_inputs, hardware_files};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::live::installer_facts::InstallerFacts;
+use crate::nix::eval;
+use crate::tree::hardware::{self, Hardware};
+use crate::tree::hardware_additions;
+use crate::tree::source::ConfigKind;
+
+/// Which host, as far as that is known or needed, and which file is its hardware configuration.
+pub(super) fn choose_hardware(
+    request: &Request,
+    live: &LiveSystem<'_>,
+    kind: ConfigKind,
+    root: &Path,
+) -> Result<(Option<String>, Hardware)> {
+    let named = request.hardware_config.as_deref();
+    let host = request.host.clone().filter(|_| kind == ConfigKind::Flake);
+    let chosen = hardware::choose(root, kind, host.as_deref(), named);
+    if kind == ConfigKind::Channel || chosen.is_ok() {
+        return Ok((host, chosen?));
+    }
+    // Several would do. The host decides, and only Nix knows which there are.
+    let hosts = match eval::hosts(live.runner, root) {
+        Ok(hosts) => hosts,
+        Err(error) => {
+            return Err(Diagnostics(flake_inputs::explain(
+                live.runner,
+                root,
+                error.downcast::<Diagnostic>()?,
+            )?)
+            .into());
+        }
+    };
+    let (host, _) = choose_host(request, &hosts)?;
+    let chosen = hardware::choose(root, kind, Some(&host), named)?;
+    Ok((Some(host), chosen))
+}
+
+pub(super) fn choose_host(request: &Request, hosts: &[String]) -> Result<(String, String)> {
+    eval::choose_host(hosts, request.host.as_deref(), Some(&eval::machine_name()))
+}
+
+/// Puts this machine's hardware configuration into the tree, and names what a person added to the one that was there. `None`
+/// when it cannot be put.
+pub(super) fn put_hardware<'a>(
+    (request, live): (&Request, &LiveSystem<'_>),
+    machine: &InstallerFacts,
+    root: &'a Path,
+    hardware: &Hardware,
+    found: &mut Found<'_>,
+) -> Result<Option<Tree<'a>>> {
+    live.report.note(&format!(
+        "Hardware configuration: {}, because {}.",
+        hardware.path.display(),
+        hardware.reason
+    ));
+    let text = || fs::read_to_string(root.join(&hardware.path)).ok();
+    let before = text();
+    let Some(generated) = found.keep(hardware_files::put((request, live), machine, root, &hardware.path))? else {
+        return Ok(None);
+    };
+    if let Some(before) = before {
+        found.extend(hardware_additions::problem(
+            root,
+            &hardware.path,
+            &before,
+            text().as_deref(),
+        ));
+    }
+    Ok(Some(Tree::new(root, &hardware.path, generated)))
+}
