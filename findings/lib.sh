@@ -24,6 +24,22 @@ debian() {
   ldconfig -r "$work/root"
 }
 
+# Unpacks Nix 2.26.3 and writes $work/root/tmp/run: the script on stdin, with a store of its own in /tmp/s.
+nix_script() {
+  debian trixie nix-bin=2.26.3+dfsg-1
+  {
+    cat << 'SETTINGS'
+export NIX_STORE_DIR=/tmp/s/store NIX_STATE_DIR=/tmp/s/var NIX_LOG_DIR=/tmp/s/log NIX_CONF_DIR=/tmp/s/conf
+export NIX_CONFIG='experimental-features = nix-command flakes
+substituters =
+flake-registry =
+build-users-group =
+sandbox = false'
+SETTINGS
+    cat
+  } > "$work/root/tmp/run"
+}
+
 # Runs a script inside the packages' root, without a network: inside COMMAND…
 inside() {
   unshare --mount --pid --fork --net bash -c '

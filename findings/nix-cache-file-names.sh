@@ -2,13 +2,8 @@
 # In a binary cache that Nix writes, the name of a compressed archive has an ending for xz, zstd and bzip2, and none for gzip
 # and lzma: `.nar` is not always an uncompressed archive, and only the .narinfo file tells.
 . "$(dirname "$0")/lib.sh"
-debian trixie nix-bin=2.26.3+dfsg-1
 
-cat > "$work/root/tmp/run" << 'SCRIPT'
-export NIX_STORE_DIR=/tmp/s/store NIX_STATE_DIR=/tmp/s/var NIX_LOG_DIR=/tmp/s/log NIX_CONF_DIR=/tmp/s/conf
-export NIX_CONFIG='experimental-features = nix-command
-substituters =
-build-users-group ='
+nix_script << 'SCRIPT'
 echo hello > /tmp/file
 path=$(nix-store --add /tmp/file)
 for compression in none xz zstd bzip2 gzip lzma; do

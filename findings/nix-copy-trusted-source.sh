@@ -2,14 +2,8 @@
 # `?trusted=true` on a binary cache makes Nix take unsigned paths when the cache is a substituter, and does nothing when the
 # same URL is the source of `nix copy`.
 . "$(dirname "$0")/lib.sh"
-debian trixie nix-bin=2.26.3+dfsg-1
 
-cat > "$work/root/tmp/run" << 'SCRIPT'
-export NIX_STORE_DIR=/tmp/s/store NIX_STATE_DIR=/tmp/s/var NIX_LOG_DIR=/tmp/s/log NIX_CONF_DIR=/tmp/s/conf
-export NIX_CONFIG='experimental-features = nix-command
-substituters =
-build-users-group =
-sandbox = false'
+nix_script << 'SCRIPT'
 drv=$(nix-instantiate --expr 'derivation { name = "x"; system = builtins.currentSystem; builder = "/bin/bash";
   args = [ "-c" "echo built > $out" ]; }')
 path=$(nix-store --realise "$drv")

@@ -2,13 +2,8 @@
 # `nix-store --dump-db` and `--load-db` carry the registration of store paths from one store to another, as the images of
 # installers do. Content addresses and signatures are not carried: a path that needed no signature needs one afterwards.
 . "$(dirname "$0")/lib.sh"
-debian trixie nix-bin=2.26.3+dfsg-1
 
-cat > "$work/root/tmp/run" << 'SCRIPT'
-export NIX_STORE_DIR=/tmp/s/store NIX_STATE_DIR=/tmp/s/var NIX_LOG_DIR=/tmp/s/log NIX_CONF_DIR=/tmp/s/conf
-export NIX_CONFIG='experimental-features = nix-command
-substituters =
-build-users-group ='
+nix_script << 'SCRIPT'
 echo hello > /tmp/file
 path=$(nix-store --add /tmp/file)
 copied() { if nix copy --to "local?root=$1" "$path" 2> /tmp/error; then echo copied; else

@@ -1,13 +1,8 @@
 #!/usr/bin/env bash
 # `nix path-info` fails for a path that is not in the store; with `--json` it exits with 0 and prints `null`.
 . "$(dirname "$0")/lib.sh"
-debian trixie nix-bin=2.26.3+dfsg-1
 
-cat > "$work/root/tmp/run" << 'SCRIPT'
-export NIX_STORE_DIR=/tmp/s/store NIX_STATE_DIR=/tmp/s/var NIX_LOG_DIR=/tmp/s/log NIX_CONF_DIR=/tmp/s/conf
-export NIX_CONFIG='experimental-features = nix-command
-substituters =
-build-users-group ='
+nix_script << 'SCRIPT'
 path=/tmp/s/store/00000000000000000000000000000000-x
 nix path-info "$path" > /tmp/out 2> /dev/null; echo "exit code $?, prints '$(cat /tmp/out)'"
 nix path-info --json "$path" > /tmp/out 2> /dev/null; echo "exit code $?, prints '$(sed 's|"/tmp[^"]*"|PATH|' /tmp/out)'"

@@ -2,14 +2,8 @@
 # A flake's lock pins a `path:` input by its hash. When the directory has changed, Nix does not report a mismatch as long as
 # the old copy is in the store: it evaluates the old content and says nothing. On another machine the same command fails.
 . "$(dirname "$0")/lib.sh"
-debian trixie nix-bin=2.26.3+dfsg-1
 
-cat > "$work/root/tmp/run" << 'SCRIPT'
-export NIX_STORE_DIR=/tmp/s/store NIX_STATE_DIR=/tmp/s/var NIX_LOG_DIR=/tmp/s/log NIX_CONF_DIR=/tmp/s/conf
-export NIX_CONFIG='experimental-features = nix-command flakes
-substituters =
-flake-registry =
-build-users-group ='
+nix_script << 'SCRIPT'
 mkdir /tmp/input /tmp/flake
 echo '{ outputs = _: { word = "old"; }; }' > /tmp/input/flake.nix
 echo '{ inputs.input.url = "path:/tmp/input"; outputs = { self, input }: { inherit (input) word; }; }' > /tmp/flake/flake.nix

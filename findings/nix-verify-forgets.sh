@@ -2,11 +2,8 @@
 # `nix-store --verify --check-contents` on a store that has lost a path: it removes the path from the database and exits with
 # 0. Only its output says that something was wrong; a second run says nothing at all.
 . "$(dirname "$0")/lib.sh"
-debian trixie nix-bin=2.26.3+dfsg-1
 
-cat > "$work/root/tmp/run" << 'SCRIPT'
-export NIX_STORE_DIR=/tmp/s/store NIX_STATE_DIR=/tmp/s/var NIX_LOG_DIR=/tmp/s/log NIX_CONF_DIR=/tmp/s/conf
-export NIX_CONFIG='build-users-group ='
+nix_script << 'SCRIPT'
 echo hello > /tmp/file
 path=$(nix-store --add /tmp/file)
 rm -rf "$path"
