@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# GRUB's squashfs driver reads images that are compressed with gzip, xz and lzo. For zstd, what NixOS' ISO images use, and lz4
-# it does not say that the compressor is unknown, but that the file system is.
+# GRUB's squashfs driver reads images that are compressed with gzip, xz and lzo. For zstd, which NixOS uses for its ISO images, and
+# lz4 it reports an unknown file system instead of an unknown compressor.
 . "$(dirname "$0")/lib.sh"
 debian trixie grub-common=2.12-9+deb13u4 squashfs-tools=1:4.6.1-1
 

@@ -1,13 +1,12 @@
 # shellcheck shell=bash
-# Sourced by each finding. Makes a temporary directory `work`, which is removed at the end.
+# Sourced by each finding. Creates a temporary directory `work`, which is removed at the end.
 set -euo pipefail
 
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 changed=0
 
-# Debian packages of SUITE, each as NAME=VERSION or NAME, unpacked into $work/root with what they depend on:
-# debian SUITE PACKAGE…
+# Unpacks Debian packages of SUITE, each NAME=VERSION or NAME, and their dependencies into $work/root: debian SUITE PACKAGE…
 debian() {
   local suite=$1 mirror
   shift
@@ -47,7 +46,7 @@ inside() {
     exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C "$@"' - "$work/root" "$@"
 }
 
-# Compares what is seen with what was seen when the finding was written: seen WHAT EXPECTED SEEN-THEN SEEN-NOW
+# Compares an observation with the one when the finding was written: seen WHAT EXPECTED SEEN-THEN SEEN-NOW
 seen() {
   printf '%s\n  most expect: %s\n  seen:        %s\n' "$1" "$2" "$4"
   [ "$3" = "$4" ] || { printf '  CHANGED. It was: %s\n' "$3"; changed=1; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# In a binary cache that Nix writes, the name of a compressed archive has an ending for xz, zstd and bzip2, and none for gzip
-# and lzma: `.nar` is not always an uncompressed archive, and only the .narinfo file tells.
+# In a binary cache that Nix writes, the names of archives have an extension for xz, zstd and bzip2, and none for gzip and lzma:
+# `.nar` is not always an uncompressed archive. Only the .narinfo file names the compression.
 . "$(dirname "$0")/lib.sh"
 
 nix_script << 'SCRIPT'

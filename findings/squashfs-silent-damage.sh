@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# squashfs has no checksums of its own. Whether a flipped bit in the data is noticed depends on the compressor: gzip and xz
-# bring a checksum; zstd as mksquashfs calls it, lz4 and uncompressed blocks do not. unsquashfs then writes other bytes and
-# exits with 0.
+# squashfs has no checksums. Whether a flipped bit in the data is noticed depends on the compressor: gzip and xz have a checksum;
+# zstd as mksquashfs uses it, lz4 and uncompressed blocks do not. unsquashfs then writes wrong data and exits with 0.
 . "$(dirname "$0")/lib.sh"
 debian trixie squashfs-tools=1:4.6.1-1
 
@@ -9,7 +8,7 @@ cat > "$work/root/tmp/run" << 'SCRIPT'
 cd /tmp
 mkdir tree
 head -c 1000000 /dev/urandom | base64 > tree/file
-# One bit at 40 places of the file's data, one after the other; prints how often another file came out without an error.
+# Flips one bit at each of 40 offsets in the file's data; prints whether unsquashfs always noticed.
 flip() {
   local place byte silent=0
   mksquashfs tree image "$@" -quiet -no-progress -noappend > /dev/null
