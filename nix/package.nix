@@ -24,7 +24,6 @@ rustPlatform.buildRustPackage {
       ../nix
       ../calamares-module
       ../examples
-      ../docs
       # A member of the workspace must be there, although nothing of it is built.
       ../tests/rig/Cargo.toml
       (lib.fileset.fileFilter (file: file.hasExt "rs") ../tests/rig)
