@@ -12,6 +12,8 @@ pub mod interrupt;
 
 pub mod files;
 
+pub mod text;
+
 pub mod diagnostic;
 
 pub mod progress;

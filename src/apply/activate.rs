@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::{Installation, leftovers};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{ApplyProblem, Diagnostic};
 use crate::live::target::Target;
 use crate::nix::explain::{UNKNOWN, explain};
 use crate::plan::Plan;
@@ -54,12 +54,7 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     let said = finished.tail.join("\n");
     let explained = explain(&said, None);
     let problem = if explained.code == UNKNOWN {
-        Diagnostic::error("activation-failed", "nixos-install could not activate the system")
-            .because(
-                "The system is copied to the target; its activation or its boot loader failed. What it said is below.",
-            )
-            .remedy("Mend what it names, then run the same command again.")
-            .raw(said)
+        Diagnostic::from(ApplyProblem::ActivationFailed).raw(said)
     } else {
         explained
     };

@@ -16,7 +16,7 @@ use crate::live::target::Target;
 use crate::nix::activity::{WATCHED, store_name};
 use crate::plan::Plan;
 use crate::process::{Invocation, PATHS_A_CALL, Runner};
-use crate::progress::{Reporter, Unit, bytes};
+use crate::progress::{Reporter, Unit};
 use crate::store::contents::Mounted;
 use crate::store::database::{self, Record};
 use crate::store::live_image::Image;
@@ -24,6 +24,7 @@ use crate::store::nar::Archive;
 use crate::store::reading::{Medium, seconds, work};
 use crate::store::room;
 use crate::store::room::Grain;
+use crate::text::bytes;
 
 /// Paths of so many bytes come first, the largest of them before the others: the last worker then has little left to do.
 const LARGE: u64 = 32 << 20;

@@ -8,10 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{ApplyProblem, Diagnostic, Shortage};
 use crate::live::target::Target;
 use crate::nix::explain;
-use crate::progress::bytes;
 use crate::store::room::{Room, free};
 
 /// After so many bytes the disk has to catch up. Else a slow disk's work would all be left to the end, when nothing moves
@@ -59,47 +58,32 @@ fn has_errno(error: &anyhow::Error, errno: Errno) -> bool {
 /// Says before the first byte is written that the last would not fit at `place`, or that there would be too many files for it.
 ///
 /// # Errors
-/// A [`Diagnostic`] `disk-full` with what is missing.
+/// [`ApplyProblem::DiskFull`].
 pub(super) fn require_room(place: &Path, needed: Room) -> Result<()> {
     let free = free(place)?;
-    if needed.bytes > free.bytes {
-        let more = bytes(needed.bytes - free.bytes);
-        let (needed, free) = (bytes(needed.bytes), bytes(free.bytes));
-        return Err(disk_full(format!(
-            "It needs {needed}, and {free} are free: {more} more are needed."
-        ))
-        .into());
+    let (bytes, entries) = (needed.bytes, needed.entries);
+    if bytes > free.bytes {
+        let (needed, free) = (bytes, free.bytes);
+        return Err(ApplyProblem::DiskFull(Shortage::Bytes { needed, free }).into());
     }
-    if needed.entries > free.entries {
-        return Err(disk_full(format!(
-            "The system has {} files and folders, and the file system has room for {} more (inodes).",
-            needed.entries, free.entries
-        ))
-        .into());
+    if entries > free.entries {
+        let (needed, free) = (entries, free.entries);
+        return Err(ApplyProblem::DiskFull(Shortage::Inodes { needed, free }).into());
     }
     Ok(())
-}
-
-fn disk_full(why: String) -> Diagnostic {
-    Diagnostic::error("disk-full", "The target is too small")
-        .because(why)
-        .remedy("Use a larger disk or partition, or a smaller configuration, and run the same command again: it goes on from here.")
 }
 
 /// A disk that filled up although there was room for the files, or that broke.
 pub(super) fn explain(target: &Target, error: anyhow::Error) -> anyhow::Error {
     let told_by_nix = |problem: &Diagnostic| explain::explain(&problem.raw, None).code == "disk-full";
     if has_errno(&error, Errno::ENOSPC) || error.downcast_ref().is_some_and(told_by_nix) {
-        let left = free(&target.store()).map_or_else(|_| "nothing".to_owned(), |free| bytes(free.bytes));
-        let why = format!("{left} are free, which is not enough for the next file.");
-        return disk_full(why).raw(format!("{error:#}")).into();
+        let free = free(&target.store()).map_or(0, |free| free.bytes);
+        let full = Diagnostic::from(ApplyProblem::DiskFull(Shortage::Unexpected { free }));
+        return full.raw(format!("{error:#}")).into();
     }
     if has_errno(&error, Errno::EIO) {
-        return Diagnostic::error("disk-failed", "The target's disk does not take what is written to it")
-            .because("The kernel gave an input or output error: the disk or its cable may be broken.")
-            .remedy("Look at `dmesg`. When the disk is sound, the same command goes on from here.")
-            .raw(format!("{error:#}"))
-            .into();
+        let failed = Diagnostic::from(ApplyProblem::DiskFailed);
+        return failed.raw(format!("{error:#}")).into();
     }
     error
 }

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{ApplyProblem, Diagnostic};
 use crate::live::target::Target;
 use crate::plan::request::LiveSystem;
-use crate::process::{Invocation, Runner, shell_word};
+use crate::process::{Invocation, Runner};
 
 /// Makes `files`, relative to the tree at `root`, known to its git repository, if it has one, by their names alone
 /// (`git add --intent-to-add`): nothing is read or committed, no filter is run, and what `.gitignore` says of them does not
@@ -40,7 +40,13 @@ pub(super) fn track(live: &LiveSystem<'_>, root: &Path, files: &[PathBuf]) -> Re
         match tracked.map_err(anyhow::Error::downcast::<Diagnostic>) {
             Ok(true) => {}
             // It refuses, or there is no git.
-            Ok(false) | Err(Ok(_)) => live.report.problem(&untracked(file)),
+            Ok(false) | Err(Ok(_)) => {
+                let added = ApplyProblem::AddedUntracked {
+                    etc_nixos: Target::new("/").etc_nixos(),
+                    file: file.clone(),
+                };
+                live.report.problem(&added.into());
+            }
             Err(Err(error)) => return Err(error),
         }
     }
@@ -61,20 +67,13 @@ fn others(live: &LiveSystem<'_>, root: &Path) -> Result<()> {
     };
     let text = String::from_utf8_lossy(&finished.stdout);
     let names: Vec<&str> = text.lines().collect();
-    let what = match names.as_slice() {
-        [] => return Ok(()),
-        [only] => format!("Git does not know {only}"),
-        [first, more @ ..] => format!("Git does not know {first} and {} more files", more.len()),
+    let Some(first) = names.first() else { return Ok(()) };
+    let untracked = ApplyProblem::Untracked {
+        etc_nixos: Target::new("/").etc_nixos(),
+        first: (*first).to_owned(),
+        count: names.len(),
     };
-    let problem = Diagnostic::warning("git-untracked", what)
-        .because(format!(
-            "The system is installed with all files of the configuration. {HIDDEN}"
-        ))
-        .remedy(format!(
-            "If it needs them, before the first nixos-rebuild: git -C {} add .",
-            Target::new("/").etc_nixos().display()
-        ))
-        .raw(names[..names.len().min(SHOWN)].join("\n"));
+    let problem = Diagnostic::from(untracked).raw(names[..names.len().min(SHOWN)].join("\n"));
     live.report.problem(&problem);
     Ok(())
 }
@@ -94,20 +93,4 @@ fn git(root: &Path) -> Invocation {
 
 fn run(runner: &Runner, invocation: &Invocation) -> Result<bool> {
     Ok(runner.run(invocation, &mut |_, _| {})?.status.success())
-}
-
-/// Why it matters.
-const HIDDEN: &str =
-    "But `nixos-rebuild` reads a flake in a git repository through git, which hides what it does not track.";
-
-fn untracked(file: &Path) -> Diagnostic {
-    Diagnostic::warning("git-untracked", format!("Git does not know {}", file.display()))
-        .because(format!(
-            "The system is installed with it. {HIDDEN} There is no git here that could be told."
-        ))
-        .remedy(format!(
-            "In the installed system, before the first nixos-rebuild: git -C {} add --intent-to-add --force {}",
-            Target::new("/").etc_nixos().display(),
-            shell_word(file.as_os_str())
-        ))
 }

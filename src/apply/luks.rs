@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Installation;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::ApplyProblem;
 use crate::live::installer_facts::Luks;
 use crate::live::target::Target;
 use crate::process::{Invocation, Runner};
@@ -34,13 +34,13 @@ pub(super) fn enroll(target: &Target, installation: &Installation<'_>) -> Result
             continue;
         }
         let Some(passphrase) = installation.passphrases.get(&luks.device) else {
-            return Err(by_hand(luks, &key, "Its passphrase is not known here.").into());
+            return Err(by_hand(luks, &key, "Its passphrase is not known here.".to_owned()).into());
         };
         installation.live.report.note(&format!(
             "Giving the encrypted volume {} a key for the initrd.",
             luks.name
         ));
-        add(runner, luks, &key, passphrase).map_err(|error| by_hand(luks, &key, &format!("{error:#}")))?;
+        add(runner, luks, &key, passphrase).map_err(|error| by_hand(luks, &key, format!("{error:#}")))?;
     }
     Ok(())
 }
@@ -109,20 +109,13 @@ fn add(runner: &Runner, luks: &Luks, key: &Path, passphrase: &SecretString) -> R
     Ok(())
 }
 
-fn by_hand(luks: &Luks, key: &Path, why: &str) -> Diagnostic {
-    let (device, key) = (luks.device.display(), key.display());
-    Diagnostic::error(
-        "luks-key",
-        format!("The encrypted volume {} could not be given its second key", luks.name),
-    )
-    .because(format!(
-        "GRUB opens it with the passphrase, and the initrd has to open it once more. {why}"
-    ))
-    .remedy(format!(
-        "In a terminal, then run the installation again:\n\
-         sudo cryptsetup luksConvertKey --hash sha256 --pbkdf pbkdf2 {device}\n\
-         sudo cryptsetup luksAddKey --hash sha256 --pbkdf pbkdf2 {device} {key}"
-    ))
+fn by_hand(luks: &Luks, key: &Path, cause: String) -> ApplyProblem {
+    ApplyProblem::LuksKey {
+        name: luks.name.clone(),
+        device: luks.device.clone(),
+        key: key.to_owned(),
+        cause,
+    }
 }
 
 #[cfg(test)]

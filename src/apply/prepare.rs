@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{ApplyProblem, Diagnostic};
 use crate::live::mounts::{self, Mount};
 use crate::process::{Invocation, Runner};
 use crate::progress::Reporter;
@@ -30,15 +30,8 @@ pub fn start_swap(runner: &Runner, report: &Reporter, swap: &[PathBuf]) -> Resul
         }
         let finished = runner.run(&Invocation::new("swapon").arg(device), &mut |_, _| {})?;
         if let Err(error) = finished.success() {
-            let problem = Diagnostic::warning(
-                "swap-off",
-                format!("The swap partition {} cannot be used", device.display()),
-            )
-            .because(
-                "The installed system will not use it: what nixos-generate-config does not see in use it leaves out.",
-            )
-            .remedy("Add it to `swapDevices` after the installation.")
-            .raw(format!("{error:#}"));
+            let device = device.clone();
+            let problem = Diagnostic::from(ApplyProblem::SwapOff { device }).raw(format!("{error:#}"));
             report.problem(&problem);
         }
     }

@@ -21,7 +21,7 @@ use nix_cfg_install::iso::update::update;
 use nix_cfg_install::iso::{pin, size, why};
 use nix_cfg_install::nix::environment::{Channels, environment};
 use nix_cfg_install::process::Runner;
-use nix_cfg_install::progress::printable;
+use nix_cfg_install::text::printable;
 
 fn main() -> ExitCode {
     match run(Args::parse()) {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
-use crate::process::shell_word;
 use crate::progress::Phase;
+use crate::text::shell_word;
 
 /// What is shown.
 #[derive(Debug, PartialEq, Eq)]

@@ -80,7 +80,10 @@ macro_rules! areas {
     };
 }
 
+pub use apply::Shortage;
+
 areas! {
+    apply::ApplyProblem,
     plan::PlanProblem,
     target::TargetProblem,
 }
@@ -102,6 +105,14 @@ fn error(code: &'static str, what: impl Into<String>) -> Text {
         what: what.into(),
         why: String::new(),
         remedy: String::new(),
+    }
+}
+
+/// As [`error`], of what does not block.
+fn warning(code: &'static str, what: impl Into<String>) -> Text {
+    Text {
+        severity: Severity::Warning,
+        ..error(code, what)
     }
 }
 

@@ -2,13 +2,19 @@
 
 use std::path::PathBuf;
 
-use super::{Text, error};
+use super::{Text, error, warning};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanProblem {
     NotRoot,
     /// What the settings want kept for rebuilding offline is not on the ISO.
     OfflineRebuildMissing { path: PathBuf },
+    /// Something could not be looked at.
+    NotChecked { what: String, cause: String },
+    /// The hardware configuration's path leads out of the tree.
+    HardwarePath { path: PathBuf },
+    /// The hardware configuration cannot import `module`.
+    HardwareShape { path: PathBuf, module: String },
 }
 
 impl PlanProblem {
@@ -23,6 +29,21 @@ impl PlanProblem {
             )
             .because("The setting `offline-rebuild` says that the target keeps it, to rebuild without a network.")
             .remedy("Remove `offline-rebuild` from the settings: the system can be installed without it."),
+            Self::NotChecked { what, cause } => warning("not-checked", format!("Could not check {what}"))
+                .because(cause)
+                .remedy("No problem was found, because nothing was seen. Check it yourself if it matters here."),
+            Self::HardwarePath { path } => error(
+                "hardware-path",
+                format!("{} leads out of the configuration", path.display()),
+            )
+            .because("A directory of it is a link to somewhere else.")
+            .remedy("Name another path with --hardware-config."),
+            Self::HardwareShape { path, module } => error(
+                "hardware-shape",
+                format!("{} cannot import {module}", path.display()),
+            )
+            .because("It is not an attribute set, as nixos-generate-config writes it.")
+            .remedy("Remove it from the target; it is then generated again."),
         }
     }
 }

@@ -7,8 +7,8 @@ use anyhow::Result;
 
 use super::image_contents::{ImageContents, valid_records};
 use crate::process::Runner;
-use crate::progress::bytes;
 use crate::store::database::Record;
+use crate::text::bytes;
 
 /// One part of an image. What several parts need counts for the first.
 #[derive(Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, Severity};
 use crate::progress::Reporter;
 
 /// Warnings are told at once; errors are kept until nothing more can be found.
@@ -77,7 +77,6 @@ fn is_same(a: &Diagnostic, b: &Diagnostic) -> bool {
 
 /// A probe that failed itself.
 pub fn not_checked(what: &str, why: &str) -> Diagnostic {
-    Diagnostic::warning("not-checked", format!("Could not check {what}"))
-        .because(why)
-        .remedy("Nothing was found wrong, because nothing was seen. Look at it yourself if it matters here.")
+    let (what, cause) = (what.to_owned(), why.to_owned());
+    PlanProblem::NotChecked { what, cause }.into()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::request::{LiveSystem, Request};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::PlanProblem;
 use crate::files::remove;
 use crate::live::installer_facts::{self, InstallerFacts};
 use crate::live::mounts;
@@ -31,13 +31,7 @@ pub(super) fn put(
     fs::create_dir_all(folder).with_context(what)?;
     let real = fs::canonicalize(folder).with_context(what)?;
     if !real.starts_with(fs::canonicalize(snapshot).with_context(what)?) {
-        return Err(Diagnostic::error(
-            "hardware-path",
-            format!("{} leads out of the configuration", path.display()),
-        )
-        .because("One of its folders is a link to somewhere else.")
-        .remedy("Name another place with --hardware-config.")
-        .into());
+        return Err(PlanProblem::HardwarePath { path: path.to_owned() }.into());
     }
     // A link there is replaced, not followed.
     remove(&file)?;
@@ -132,13 +126,8 @@ fn put_machine(
         ));
     }
     import_line::add(&text, name).ok_or_else(|| {
-        Diagnostic::error(
-            "hardware-shape",
-            format!("{} is no module that can import {name}", path.display()),
-        )
-        .because("It is not an attribute set, as nixos-generate-config writes it.")
-        .remedy("Remove it from the target; it is then generated anew.")
-        .into()
+        let (path, module) = (path.to_owned(), name.to_owned());
+        PlanProblem::HardwareShape { path, module }.into()
     })
 }
 

@@ -22,8 +22,8 @@ use tempfile::TempDir;
 
 use crate::live::installer_facts::InstallerFacts;
 use crate::nix::eval::Configuration;
-use crate::progress::bytes;
 use crate::store::reading;
+use crate::text::bytes;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
 use checks::Job;
 use collector::Found;

@@ -14,11 +14,11 @@ use super::request::{LiveSystem, Request};
 use crate::diagnostic::PlanProblem;
 use crate::nix::activity::store_name;
 use crate::nix::eval::Evaluated;
-use crate::progress::bytes;
 use crate::store::closure::Work;
 use crate::store::database::{self, Record};
 use crate::store::graph::Graph;
 use crate::store::reading;
+use crate::text::bytes;
 use crate::tree::source::ConfigKind;
 
 /// What is read from the ISO's store.

@@ -1,5 +1,6 @@
 //! What is to be run, as a value.
 
+use crate::text::shell_word;
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 
@@ -98,12 +99,4 @@ fn first_line(word: &OsStr) -> Cow<'_, str> {
         Some((first, _)) => format!("{first} …").into(),
         None => text,
     }
-}
-
-/// A word as a shell takes it.
-#[must_use]
-pub fn shell_word(word: &OsStr) -> String {
-    let text = word.to_string_lossy();
-    // The one word that cannot be quoted has a NUL in it, and no program can be given it either.
-    shlex::try_quote(&text).map_or_else(|_| text.to_string(), Cow::into_owned)
 }

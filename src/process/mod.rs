@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 
 use crate::diagnostic::Diagnostic;
 use crate::interrupt::{Interrupt, Interrupted};
-pub use invocation::{Invocation, shell_word};
+pub use invocation::Invocation;
 
 /// Which of a program's two outputs a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

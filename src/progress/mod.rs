@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 pub use event::{Event, Phase, Unit};
-pub use renderer::{Format, Renderer, bytes, printable};
+pub use renderer::{Format, Renderer};
 
 use serde::Serialize;
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::event::{Event, Unit};
 use crate::diagnostic::Severity;
+use crate::text::{bytes, printable};
 
 /// Shows events.
 pub trait Renderer: Send {
@@ -108,13 +109,6 @@ impl<W: Write + Send> Renderer for Plain<W> {
         };
         drop(writeln!(self.out, "{}", printable(&line)));
     }
-}
-
-/// Names of files and the words of programs without what a terminal obeys: colours go, other control characters are replaced.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    let text = console::strip_ansi_codes(text);
-    text.replace(|char: char| char.is_control() && !"\n\t".contains(char), "\u{fffd}")
 }
 
 struct Bar {
@@ -263,17 +257,6 @@ fn amount(event: &Event<'_>) -> String {
         parts.push(format!("about {left} left"));
     }
     parts.join(", ")
-}
-
-/// A size for people: decimal megabytes, as on a stick's label.
-#[must_use]
-#[allow(clippy::cast_precision_loss)] // One decimal is shown.
-pub fn bytes(count: u64) -> String {
-    match count {
-        0..1_000_000 => format!("{} kB", count.div_ceil(1000)),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
-        _ => format!("{:.2} GB", count as f64 / 1e9),
-    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::super::channels;
 use super::IsoDirectory;
 use crate::diagnostic::Diagnostic;
 use crate::nix::explain::LOOKUP;
-use crate::progress::bytes;
+use crate::text::bytes;
 use crate::tree::lint::Lookup;
 use crate::tree::nix_files::nix_files;
 use crate::tree::{disk_layout, hardware, hardware_additions};

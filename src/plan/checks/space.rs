@@ -9,10 +9,10 @@ use nix::sys::statvfs::statvfs;
 use super::Job;
 use crate::diagnostic::Diagnostic;
 use crate::nix::facts::Disks;
-use crate::progress::bytes;
 use crate::store::closure::Work;
 use crate::store::database::Record;
 use crate::store::room::{self, Grain, Room};
+use crate::text::bytes;
 
 /// The problem of a system for another kind of processor.
 #[must_use]
