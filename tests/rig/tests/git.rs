@@ -64,7 +64,7 @@ fn what_the_installer_adds_to_a_flake_in_git_is_seen_by_the_next_rebuild() {
         let live = live(nix, &repository).with(&GIT);
         let said = install(&live).ok();
         assert!(
-            said.out.contains("Git does not know notes/todo.txt\\n"),
+            said.out.contains("Git does not track notes/todo.txt\\n"),
             "{nix}: {}",
             said.out
         );
@@ -95,7 +95,7 @@ fn without_git_the_command_for_the_installed_system_is_told() {
     let live = live("2.26", &repository);
     let said = install(&live).ok();
     for text in [
-        "Git does not know hosts/alpha/machine.nix",
+        "Git does not track hosts/alpha/machine.nix",
         "git -C /etc/nixos add --intent-to-add --force hosts/alpha/machine.nix",
         "git -C /etc/nixos add --intent-to-add --force hosts/alpha/hardware-configuration.nix",
     ] {
