@@ -1,7 +1,7 @@
 //! The tree into the target's etc/nixos: made beside it, swapped in at once, what was there before kept.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -26,7 +26,7 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     let report = installation.live.report;
     let snapshot = plan.snapshot.path();
     installation.log.also_to(&target.log(&installation.stamp))?;
-    if let Some(mode) = target.open()? {
+    if let Some(mode) = open(target.root())? {
         let root = target.root().display();
         report.note(&format!(
             "{root} had mode {mode:o}. It now has 755, as the root of a system."
@@ -47,6 +47,23 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
         )),
     }
     Ok(())
+}
+
+/// Who may do what with the root directory of an installed system.
+const ROOT_MODE: u32 = 0o755;
+
+/// Gives the root directory the mode of every NixOS, and returns the mode that it had if that was another one.
+///
+/// nixos-install (nixpkgs 24.05 and 26.11) refuses a root that other users cannot read; a file system that was just made
+/// can have any mode, and calamares-nixos-extensions 0.3.23 does the same.
+fn open(root: &Path) -> Result<Option<u32>> {
+    let what = || format!("Failed to set the mode of {}", root.display());
+    let mode = fs::metadata(root).with_context(what)?.permissions().mode() & 0o7777;
+    if mode == ROOT_MODE {
+        return Ok(None);
+    }
+    fs::set_permissions(root, fs::Permissions::from_mode(ROOT_MODE)).with_context(what)?;
+    Ok(Some(mode))
 }
 
 /// What came of it.
@@ -253,6 +270,17 @@ mod tests {
         });
         let hardware = PathBuf::from("file");
         Placement { hardware, swap }.save(target).unwrap();
+    }
+
+    #[test]
+    fn the_root_is_given_the_mode_that_a_system_has() {
+        let root = tempfile::tempdir().unwrap();
+        for mode in [0o700, 0o777, 0o1777] {
+            fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(open(root.path()).unwrap(), Some(mode));
+            assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o7777, 0o755);
+            assert_eq!(open(root.path()).unwrap(), None);
+        }
     }
 
     #[test]

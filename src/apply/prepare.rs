@@ -16,7 +16,14 @@ pub fn mount_again(runner: &Runner, report: &Reporter, target: &Path, mounts: &[
         return Ok(());
     }
     report.note(&format!("Mounting the disk at {} again.", target.display()));
-    mounts::mount(runner, mounts)
+    for one in mounts {
+        let invocation = Invocation::new("mount")
+            .args(["--mkdir", "-t", &one.kind, "-o", &one.options])
+            .arg(&one.source)
+            .arg(&one.at);
+        runner.output(&invocation)?;
+    }
+    Ok(())
 }
 
 /// Starts the swap partitions that are not in use: nixos-generate-config (24.05) writes only those that are. Calamares' mount

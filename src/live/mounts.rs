@@ -4,10 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
-
-use crate::process::{Invocation, Runner};
 
 /// One line of `/proc/self/mountinfo` (proc(5)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,21 +77,6 @@ pub fn disks(mounts: Vec<Mount>) -> Vec<Mount> {
         mount.is_on_disk() && (mount.part == Path::new("/") || mount.subvolume().map(Path::new) == Some(&mount.part))
     };
     mounts.into_iter().filter(is_disk).collect()
-}
-
-/// Mounts what [`disks`] gave.
-///
-/// # Errors
-/// What `mount` says.
-pub fn mount(runner: &Runner, mounts: &[Mount]) -> Result<()> {
-    for one in mounts {
-        let invocation = Invocation::new("mount")
-            .args(["--mkdir", "-t", &one.kind, "-o", &one.options])
-            .arg(&one.source)
-            .arg(&one.at);
-        runner.output(&invocation)?;
-    }
-    Ok(())
 }
 
 fn parse(line: &str) -> Option<Mount> {

@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::installer_facts::KEY_FILE;
@@ -12,9 +11,6 @@ use crate::diagnostic::{Diagnostic, TargetProblem};
 use crate::live::mounts;
 use crate::tree::hardware::HARDWARE_CONFIGURATION;
 use crate::tree::source::ETC_NIXOS;
-
-/// Who may do what with the root directory of an installed system.
-const ROOT_MODE: u32 = 0o755;
 
 /// The mount point of the new root file system.
 #[derive(Debug, Clone)]
@@ -114,23 +110,6 @@ impl Target {
     #[must_use]
     pub fn log(&self, stamp: &str) -> PathBuf {
         self.root.join(format!("var/log/nix-cfg-install/{stamp}.log"))
-    }
-
-    /// Gives the root directory the mode of every NixOS, and returns the mode that it had if that was another one.
-    ///
-    /// nixos-install (nixpkgs 24.05 and 26.11) refuses a root that other users cannot read; a file system that was just made
-    /// can have any mode, and calamares-nixos-extensions 0.3.23 does the same.
-    ///
-    /// # Errors
-    /// When the file system does not take it.
-    pub fn open(&self) -> Result<Option<u32>> {
-        let what = || format!("Failed to set the mode of {}", self.root.display());
-        let mode = fs::metadata(&self.root).with_context(what)?.permissions().mode() & 0o7777;
-        if mode == ROOT_MODE {
-            return Ok(None);
-        }
-        fs::set_permissions(&self.root, fs::Permissions::from_mode(ROOT_MODE)).with_context(what)?;
-        Ok(Some(mode))
     }
 
     /// Whether something is mounted exactly there.
@@ -254,17 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn the_target_itself_may_have_any_mode_and_is_given_the_one_that_a_system_has() {
+    fn the_target_itself_may_have_any_mode() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("mnt");
         fs::create_dir(&root).unwrap();
         for mode in [0o700, 0o777, 0o1777] {
             fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();
             assert!(closed_directories(&root).all(|problem| !Diagnostic::from(problem).to_string().contains("/mnt")));
-            let target = Target::new(&root);
-            assert_eq!(target.open().unwrap(), Some(mode));
-            assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o7777, 0o755);
-            assert_eq!(target.open().unwrap(), None);
         }
     }
 }
