@@ -84,9 +84,14 @@ pub use apply::Shortage;
 
 areas! {
     apply::ApplyProblem,
+    flake_lock_problem::FlakeLockProblem,
+    hardware_problem::HardwareProblem,
+    module_problem::ModuleProblem,
     plan::PlanProblem,
     target::TargetProblem,
 }
+
+pub use module_problem::SyntaxMistake;
 
 /// The English text of a problem, as the areas write it.
 struct Text {

@@ -5,12 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use rnix::ast::{self, HasEntry};
 
-use super::hosts::cast;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::tree::flake_lock::plain;
 use crate::tree::lint::{self, Lookup};
+use crate::tree::syntax::{Name, NixFile, Shape};
 
 /// Where each channel comes from: flake references by their names.
 pub type Channels = BTreeMap<String, String>;
@@ -102,25 +100,15 @@ pub fn missing(tree: &Path, known: impl Fn(&str) -> bool) -> Vec<Lookup> {
 /// The names in `channels` of an emitted flake.nix, which a person may have edited.
 #[must_use]
 pub fn in_flake(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for node in rnix::Root::parse(text).syntax().descendants() {
-        let Some(entry) = cast::<ast::AttrpathValue>(node) else {
-            continue;
-        };
-        let name = entry.attrpath().into_iter().flat_map(|path| path.attrs()).last();
-        if name.and_then(|name| plain(&name)).as_deref() != Some("channels") {
-            continue;
-        }
-        let Some(ast::Expr::AttrSet(set)) = entry.value() else {
-            continue;
-        };
-        let inherited = set.inherits().flat_map(|inherit| inherit.attrs());
-        let assigned = set
-            .attrpath_values()
-            .filter_map(|entry| entry.attrpath()?.attrs().next());
-        found.extend(inherited.chain(assigned).filter_map(|name| plain(&name)));
-    }
-    found
+    let channels = NixFile::parse(text).all_bindings();
+    let channels = channels.filter(|binding| binding.path.last().and_then(Name::literal) == Some("channels"));
+    let names = channels.flat_map(|binding| match binding.value.shape {
+        Shape::Set { bindings, .. } => bindings,
+        _ => Vec::new(),
+    });
+    names
+        .filter_map(|inner| inner.path.first()?.literal().map(str::to_owned))
+        .collect()
 }
 
 /// Why a channel cannot have this name.

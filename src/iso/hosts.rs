@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use rnix::ast::{self, HasEntry};
 
 use crate::diagnostic::Diagnostic;
-use crate::tree::flake_lock::plain;
+use crate::tree::flake_hosts::{HOST_DIRECTORIES, NIXOS_CONFIGURATIONS, named_hosts};
 use crate::tree::nix_files::nix_files;
 use crate::tree::source::FLAKE_NIX;
 
@@ -20,7 +19,7 @@ pub fn choose(tree: &Path, wanted: &[String]) -> Result<Vec<String>> {
         return Ok(wanted.to_vec());
     }
     let text = fs::read_to_string(tree.join(FLAKE_NIX)).with_context(|| format!("Failed to read {FLAKE_NIX}"))?;
-    let found = named(&text);
+    let found: Vec<String> = named_hosts(&text).into_iter().map(|host| host.name).collect();
     if let [_] = found.as_slice() {
         return Ok(found);
     }
@@ -29,12 +28,13 @@ pub fn choose(tree: &Path, wanted: &[String]) -> Result<Vec<String>> {
     }
     let problem = unclear("The text of flake.nix names no host".to_owned());
     let inner = flakes_inside(tree);
-    let elsewhere = nix_files(tree)
-        .any(|(path, text)| text.contains(HOSTS) && !inner.iter().any(|folder| path.starts_with(folder)));
+    let elsewhere = nix_files(tree).any(|(path, text)| {
+        text.contains(NIXOS_CONFIGURATIONS) && !inner.iter().any(|folder| path.starts_with(folder))
+    });
     if !elsewhere && !inner.is_empty() {
         return Err(problem
             .because(format!(
-                "It has no {HOSTS}. Flakes that have them: {}.",
+                "It has no {NIXOS_CONFIGURATIONS}. Flakes that have them: {}.",
                 inner.join(", ")
             ))
             .remedy("Pass the folder of the one that you mean with --config.")
@@ -50,9 +50,6 @@ pub fn choose(tree: &Path, wanted: &[String]) -> Result<Vec<String>> {
     .into())
 }
 
-/// The output of a flake that has its hosts.
-const HOSTS: &str = "nixosConfigurations";
-
 fn unclear(what: String) -> Diagnostic {
     Diagnostic::error("host-unclear", what)
         .because("The ISO must know which of its nixosConfigurations it installs.")
@@ -63,18 +60,15 @@ fn unclear(what: String) -> Diagnostic {
 fn flakes_inside(tree: &Path) -> Vec<String> {
     let has_hosts = |name: &String| {
         let flake = fs::read_to_string(tree.join(name).join(FLAKE_NIX)).unwrap_or_default();
-        flake.contains(HOSTS)
+        flake.contains(NIXOS_CONFIGURATIONS)
     };
     names(tree).into_iter().filter(has_hosts).collect()
 }
 
-/// Where people keep one folder, or one file, a host.
-const HOST_FOLDERS: [&str; 4] = ["hosts", "machines", "systems", "nixos/hosts"];
-
 /// What is in these folders, as names of hosts, sorted.
 fn candidates(tree: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    for folder in HOST_FOLDERS.map(|folder| tree.join(folder)) {
+    for folder in HOST_DIRECTORIES.map(|folder| tree.join(folder)) {
         found.extend(names(&folder).into_iter().flat_map(|name| {
             let inner = folder.join(&name);
             match name.strip_suffix(".nix") {
@@ -105,56 +99,9 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// The names under `nixosConfigurations` that stand in the text: `nixosConfigurations.NAME =` or
-/// `nixosConfigurations = { NAME = …; }`. Computed names are not seen.
-fn named(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for node in rnix::Root::parse(text).syntax().descendants() {
-        let Some(entry) = cast::<ast::AttrpathValue>(node) else {
-            continue;
-        };
-        let path: Vec<Option<String>> = entry
-            .attrpath()
-            .iter()
-            .flat_map(ast::Attrpath::attrs)
-            .map(|name| plain(&name))
-            .collect();
-        let Some(at) = path.iter().position(|name| name.as_deref() == Some(HOSTS)) else {
-            continue;
-        };
-        if let Some(name) = path.get(at + 1) {
-            found.extend(name.clone());
-        } else if let Some(ast::Expr::AttrSet(set)) = entry.value() {
-            let inner = set
-                .attrpath_values()
-                .filter_map(|entry| entry.attrpath()?.attrs().next());
-            found.extend(inner.filter_map(|name| plain(&name)));
-        }
-    }
-    found.sort();
-    found.dedup();
-    found
-}
-
-/// The node as a `T`: rnix does not export the trait that its own `AstNode` stands on.
-pub(super) fn cast<T: ast::AstNode>(node: rnix::SyntaxNode) -> Option<T> {
-    T::cast(node)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_found_in_both_spellings_and_computed_ones_are_not_guessed() {
-        let both = "{ outputs = i: { nixosConfigurations.\"b\" = 1; nixosConfigurations.a.x = 2; }; }";
-        assert_eq!(named(both), ["a", "b"]);
-        assert_eq!(
-            named("{ outputs = i: { nixosConfigurations = { one = 1; \"two\" = 2; }; }; }"),
-            ["one", "two"]
-        );
-        assert!(named("i: { nixosConfigurations = mapAttrs f hosts; nixosConfigurations.${x} = 1; }").is_empty());
-    }
 
     #[test]
     fn without_exactly_one_name_it_must_be_said() {

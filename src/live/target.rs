@@ -9,8 +9,8 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use super::installer_facts::KEY_FILE;
 use crate::diagnostic::{Diagnostic, TargetProblem};
 use crate::live::mounts;
-use crate::tree::hardware::HARDWARE_CONFIGURATION;
 use crate::tree::source::ETC_NIXOS;
+use crate::tree::source::HARDWARE_CONFIGURATION;
 
 /// The mount point of the new root file system.
 #[derive(Debug, Clone)]

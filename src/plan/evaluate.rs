@@ -16,8 +16,8 @@ use crate::nix::explain;
 use crate::nix::facts::{Facts, Refusal};
 use crate::plan::hardware_files;
 use crate::progress::Unit;
-use crate::tree::hardware::HARDWARE_CONFIGURATION;
 use crate::tree::lint::BadModule;
+use crate::tree::source::HARDWARE_CONFIGURATION;
 use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, FLAKE_NIX};
 
 /// How often is evaluated at most.

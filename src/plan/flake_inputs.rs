@@ -9,7 +9,8 @@ use crate::diagnostic::Diagnostic;
 use crate::process::Runner;
 use crate::store::database;
 use crate::store::path::of_source;
-use crate::tree::flake_lock::{self, FLAKE_LOCK, FlakeLock, Input};
+use crate::tree::declared_inputs;
+use crate::tree::flake_lock::{FLAKE_LOCK, FlakeLock, Input};
 
 /// What `problem`, which Nix ended with, means for the flake at `root`: one problem an input, or `problem` itself.
 ///
@@ -55,7 +56,7 @@ pub fn explain(runner: &Runner, root: &Path, problem: Diagnostic) -> Result<Vec<
         }
         "file-missing" => relative(false).map(too_old).collect(),
         "flake-lock-incomplete" | "flake-input-missing" => {
-            let mut found = flake_lock::problems(root)?;
+            let mut found = declared_inputs::problems(root)?;
             if found.is_empty() {
                 found = absent(runner, &inputs)?;
             }

@@ -70,7 +70,7 @@ pub(super) fn put_hardware<'a>(
         return Ok(None);
     };
     if let Some(before) = before {
-        found.extend(hardware_additions::problem(
+        found.extend(hardware_additions::lost(
             root,
             &hardware.path,
             &before,

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use rnix::{Root, SyntaxKind};
 use serde::{Deserialize, Serialize};
+
+use super::syntax::{NixFile, TokenKind};
 
 /// What one thing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,12 +59,9 @@ impl Feature {
     /// and options that are set to `false` or to an empty value do not count.
     #[must_use]
     pub fn is_in(&self, nix: &str) -> bool {
-        let tokens = Root::parse(nix).syntax().descendants_with_tokens();
-        let code: String = tokens
-            .filter_map(rnix::NodeOrToken::into_token)
-            .filter(|token| !matches!(token.kind(), SyntaxKind::TOKEN_COMMENT | SyntaxKind::TOKEN_WHITESPACE))
-            .map(|token| token.text().to_owned())
-            .collect();
+        let file = NixFile::parse(nix);
+        let tokens = file.tokens().filter(|token| token.kind != TokenKind::Blank);
+        let code: String = tokens.map(|token| token.text).collect();
         let name = &self.name;
         match self.kind {
             FeatureKind::Attribute => after(&code, &format!("{name}="))

@@ -1,17 +1,14 @@
 //! Which file of the tree is this machine's hardware-configuration.nix. docs/settings.md has the rules.
 
-use std::path::{Component, Path, PathBuf};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use rnix::ast::{self, AstToken};
-use walkdir::WalkDir;
 
-use super::nix_files::nix_files;
-use super::source::{CONFIGURATION_NIX, ConfigKind};
-use crate::diagnostic::Diagnostic;
-
-/// The name that nixos-generate-config gives the file.
-pub const HARDWARE_CONFIGURATION: &str = "hardware-configuration.nix";
+use super::host_files::HostFiles;
+use super::nix_files::{files, literal_paths, nix_files, normal};
+use super::source::{CONFIGURATION_NIX, ConfigKind, HARDWARE_CONFIGURATION};
+use crate::diagnostic::HardwareProblem;
 
 /// The file that was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,124 +24,87 @@ pub struct Hardware {
 /// Chooses the file in the tree at `root`. `named` is the path from the settings or the command line.
 ///
 /// # Errors
-/// A [`Diagnostic`] when several files would do (it lists them), or `named` leaves the tree.
+/// A [`HardwareProblem`] when several files would do, the only one belongs to another host, or `named` leaves the tree.
 pub fn choose(root: &Path, kind: ConfigKind, host: Option<&str>, named: Option<&Path>) -> Result<Hardware> {
     let imported = imports(root, HARDWARE_CONFIGURATION);
-    let chosen = |path: PathBuf, reason: String| Hardware {
-        imported: imported.contains(&path),
-        path,
-        reason,
+    let chosen = |path: &Path, reason: &str| {
+        Ok(Hardware {
+            imported: imported.iter().any(|imported| imported == path),
+            path: path.to_owned(),
+            reason: reason.to_owned(),
+        })
     };
     if let Some(path) = named {
-        let path = normal(path).ok_or_else(|| {
-            Diagnostic::error(
-                "hardware-path",
-                format!("{} is not a path inside the tree", path.display()),
-            )
-            .remedy("Give a path relative to the top of the configuration, without `..`.")
-        })?;
-        return Ok(chosen(path, "it was named in the settings".to_owned()));
+        return match normal(path) {
+            Some(path) => chosen(&path, "it was named in the settings"),
+            None => Err(HardwareProblem::OutsideTree { path: path.to_owned() }.into()),
+        };
     }
-    let candidates = candidates(root);
-    let fits: Vec<&PathBuf> = match host {
-        Some(host) => candidates.iter().filter(|path| is_under(path, host)).collect(),
-        None => Vec::new(),
-    };
-    match (candidates.as_slice(), fits.as_slice()) {
-        ([], _) => absent(root, kind, &imported, chosen),
-        ([only], _) => Ok(chosen(only.clone(), "it is the only one in the tree".to_owned())),
-        (_, [one]) => Ok(chosen(
-            (*one).clone(),
-            format!("it is in the folder of the host {}", host.unwrap_or("")),
-        )),
-        (all, _) => {
-            let top = PathBuf::from(HARDWARE_CONFIGURATION);
-            if kind == ConfigKind::Channel && all.contains(&top) {
-                return Ok(chosen(top, "it is beside configuration.nix".to_owned()));
-            }
-            Err(ambiguous(all).into())
-        }
-    }
-}
-
-/// None in the tree: where a file imports it although it is missing (people keep it out of git), else beside
-/// configuration.nix.
-fn absent(
-    root: &Path,
-    kind: ConfigKind,
-    imported: &[PathBuf],
-    chosen: impl Fn(PathBuf, String) -> Hardware,
-) -> Result<Hardware> {
-    match imported {
-        [] => {}
-        [one] => {
-            return Ok(chosen(
-                one.clone(),
-                "the tree imports it and does not have it".to_owned(),
-            ));
-        }
-        several => return Err(ambiguous(several).into()),
-    }
-    let beside: Vec<PathBuf> = files_named(root, CONFIGURATION_NIX)
-        .into_iter()
-        .map(|path| path.with_file_name(HARDWARE_CONFIGURATION))
+    let existing: Vec<PathBuf> = files_named(root, HARDWARE_CONFIGURATION).collect();
+    let absent: Vec<PathBuf> = imported
+        .iter()
+        .filter(|path| !existing.contains(path))
+        .cloned()
         .collect();
-    let path = match (kind, beside.as_slice()) {
-        (ConfigKind::Flake, [one]) => one.clone(),
-        _ => PathBuf::from(HARDWARE_CONFIGURATION),
-    };
-    Ok(chosen(
-        path,
-        "the tree has none, so it is put beside configuration.nix".to_owned(),
-    ))
-}
-
-fn ambiguous(paths: &[PathBuf]) -> Diagnostic {
-    let list: Vec<String> = paths.iter().map(|path| format!("  {}", path.display())).collect();
-    Diagnostic::error(
-        "hardware-ambiguous",
-        format!("Several files could be this machine's {HARDWARE_CONFIGURATION}"),
-    )
-    .because(format!("These would do:\n{}", list.join("\n")))
-    .remedy("Say which with --hardware-config PATH, or `hardware-config: PATH` in the settings.")
-}
-
-fn candidates(root: &Path) -> Vec<PathBuf> {
-    files_named(root, HARDWARE_CONFIGURATION)
-}
-
-/// All files of that name in the tree, relative to it, sorted; the git database is left out.
-fn files_named(root: &Path, name: &str) -> Vec<PathBuf> {
-    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
-    entries
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .flatten()
-        .filter(|entry| entry.file_name() == name && !entry.file_type().is_dir())
-        .filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_owned()))
-        .collect()
-}
-
-fn is_under(path: &Path, folder: &str) -> bool {
-    path.parent()
-        .is_some_and(|parent| parent.components().any(|part| part.as_os_str() == folder))
-}
-
-/// The path without `.` and `..`; `None` when it is absolute or leaves the tree.
-pub(super) fn normal(path: &Path) -> Option<PathBuf> {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => out.push(name),
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !out.pop() {
-                    return None;
-                }
-            }
-            Component::RootDir | Component::Prefix(_) => return None,
+    let hosts = HostFiles::read(root, host);
+    let own_existing = hosts.own(&existing);
+    let own_absent = hosts.own(&absent);
+    let top = PathBuf::from(HARDWARE_CONFIGURATION);
+    match (existing.as_slice(), own_existing.as_slice(), own_absent.as_slice()) {
+        ([only], own, []) if own.contains(&only) => chosen(only, "it is the only one in the tree"),
+        ([], _, [one]) => chosen(one, "the tree imports it and does not have it"),
+        ([_, ..], [one], _) => chosen(one, &format!("it belongs to the host {}", host.unwrap_or_default())),
+        ([_, ..], [], [one]) => chosen(one, "the host imports it, and the tree does not have it"),
+        ([only], [], []) => match hosts.doubt(only, &similar(root)) {
+            Some(problem) => Err(problem.into()),
+            None => chosen(only, "it is the only one in the tree"),
+        },
+        ([_, ..], ..) if kind == ConfigKind::Channel && existing.contains(&top) => {
+            chosen(&top, "it is beside configuration.nix")
         }
+        ([_, ..], ..) => Err(ambiguous(root, existing)),
+        ([], ..) => match absent.as_slice() {
+            [] => chosen(
+                &beside_configuration(root, kind),
+                "the tree has none, so it is put beside configuration.nix",
+            ),
+            [one] => chosen(one, "the tree imports it and does not have it"),
+            _ => Err(ambiguous(root, absent)),
+        },
     }
-    (!out.as_os_str().is_empty()).then_some(out)
+}
+
+fn beside_configuration(root: &Path, kind: ConfigKind) -> PathBuf {
+    let configurations: Vec<PathBuf> = files_named(root, CONFIGURATION_NIX).collect();
+    match (kind, configurations.as_slice()) {
+        (ConfigKind::Flake, [one]) => one.with_file_name(HARDWARE_CONFIGURATION),
+        _ => PathBuf::from(HARDWARE_CONFIGURATION),
+    }
+}
+
+fn ambiguous(root: &Path, candidates: Vec<PathBuf>) -> anyhow::Error {
+    let similar = similar(root);
+    HardwareProblem::Ambiguous { candidates, similar }.into()
+}
+
+/// The files that look like a hardware configuration under another name: those that nixos-generate-config wrote, by their
+/// heading, reports of nixos-facter, and files called `hardware.nix`.
+pub fn similar(root: &Path) -> Vec<PathBuf> {
+    let is_similar = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let is_generated = || {
+            let text = fs::read_to_string(root.join(file)).unwrap_or_default();
+            text.contains("generated by ‘nixos-generate-config’")
+        };
+        let is_nix = name.ends_with(".nix");
+        name != HARDWARE_CONFIGURATION && (name == "facter.json" || name == "hardware.nix" || is_nix && is_generated())
+    };
+    files(root).filter(is_similar).collect()
+}
+
+/// All files of that name in the tree, relative to it, sorted.
+fn files_named(root: &Path, name: &'static str) -> impl Iterator<Item = PathBuf> + use<> {
+    files(root).filter(move |file| file.file_name().is_some_and(|this| this == name))
 }
 
 /// The paths of files named `name` that any Nix file of the tree names by a relative path literal, relative to the
@@ -157,38 +117,27 @@ pub(super) fn imports(root: &Path, name: &'static str) -> Vec<PathBuf> {
 }
 
 /// The first file of the tree that names the hardware file `wanted` by a relative path literal.
-#[must_use]
-pub fn importer(root: &Path, wanted: &Path) -> Option<PathBuf> {
+pub(super) fn importer(root: &Path, wanted: &Path) -> Option<PathBuf> {
     let mut importers = importers(root, HARDWARE_CONFIGURATION);
     importers.find(|(_, imported)| imported == wanted).map(|(file, _)| file)
 }
 
 /// The files of the tree that name a file named `name`, each with the file that it names.
-fn importers(root: &Path, name: &'static str) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+fn importers(root: &Path, name: &'static str) -> impl Iterator<Item = (PathBuf, PathBuf)> + use<> {
     // Parsing is slow, and most files do not name it.
     let files = nix_files(root).filter(move |(_, text)| text.contains(name));
     files.flat_map(move |(file, text)| {
-        let literals = path_literals(&text, name).into_iter();
-        literals.filter_map(move |literal| Some((file.clone(), normal(&file.with_file_name(literal))?)))
+        let literals = literal_paths(&file, &text).into_iter();
+        literals
+            .filter(move |literal| literal.file_name().is_some_and(|this| this == name))
+            .map(move |literal| (file.clone(), literal))
     })
-}
-
-fn path_literals(text: &str, name: &str) -> Vec<PathBuf> {
-    let root = rnix::Root::parse(text).syntax();
-    let tokens = root.descendants_with_tokens().filter_map(rnix::NodeOrToken::into_token);
-    tokens
-        .filter_map(ast::PathContent::cast)
-        .map(|token| token.syntax().text().to_owned())
-        .filter(|text| text.starts_with('.') && text.rsplit('/').next() == Some(name))
-        .map(PathBuf::from)
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+    use crate::diagnostic::{Diagnostic, Problem};
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -277,5 +226,162 @@ mod tests {
         for bad in ["/etc/passwd", "../x.nix", "a/../..", "."] {
             pick(&files, ConfigKind::Channel, None, Some(bad)).unwrap_err();
         }
+    }
+
+    const IMPORTS: &str = "{ imports = [ ./hardware-configuration.nix ]; }";
+
+    /// The path that is chosen for the host, or who the only file belongs to.
+    fn for_host(files: &[(&str, &str)], host: &str) -> String {
+        match pick(files, ConfigKind::Flake, Some(host), None) {
+            Ok(chosen) => chosen.path.display().to_string(),
+            Err(error) => match error.downcast::<Diagnostic>().unwrap().problem {
+                Problem::HardwareProblem(HardwareProblem::OtherHost { owner, .. }) => format!("of {owner}"),
+                other => panic!("{other:?}"),
+            },
+        }
+    }
+
+    #[test]
+    fn the_only_file_is_not_taken_where_it_belongs_to_another_host() {
+        let computed = ("flake.nix", "{ outputs = i: { nixosConfigurations = f ./hosts; }; }");
+        let named = (
+            "flake.nix",
+            "{ outputs = i: { nixosConfigurations = { a = f { modules = [ ./machines/a ]; }; b = f ./machines/b; }; }; }",
+        );
+        let by_path = (
+            "flake.nix",
+            "{ outputs = i: { nixosConfigurations.a = f [ ./hardware-configuration.nix ]; nixosConfigurations.b = f [ ./b.nix ]; }; }",
+        );
+        let hosts: [&[(&str, &str)]; 6] = [
+            &[
+                computed,
+                ("hosts/a/hardware-configuration.nix", "{}"),
+                ("hosts/a/default.nix", IMPORTS),
+                ("hosts/b/default.nix", "{}"),
+            ],
+            &[
+                computed,
+                ("hosts/a/hardware-configuration.nix", "{}"),
+                ("hosts/b.nix", "{}"),
+            ],
+            &[
+                computed,
+                ("hosts/nixos/a/hardware-configuration.nix", "{}"),
+                ("hosts/nixos/a/default.nix", IMPORTS),
+                ("hosts/nixos/b/default.nix", "{}"),
+            ],
+            &[
+                named,
+                ("machines/a/hardware-configuration.nix", "{}"),
+                ("machines/a/default.nix", IMPORTS),
+                ("machines/b/default.nix", "{}"),
+            ],
+            &[
+                computed,
+                ("nixos/a/hardware-configuration.nix", "{}"),
+                ("nixos/a/configuration.nix", IMPORTS),
+                ("nixos/b/configuration.nix", "{}"),
+            ],
+            &[by_path, ("hardware-configuration.nix", "{}"), ("b.nix", "{}")],
+        ];
+        for files in hosts {
+            assert_eq!(for_host(files, "b"), "of a", "{files:?}");
+            let own = for_host(files, "a");
+            assert!(own.ends_with("hardware-configuration.nix"), "{own}");
+        }
+    }
+
+    #[test]
+    fn a_file_under_another_name_is_suggested_where_the_only_one_is_refused() {
+        let files = [
+            ("flake.nix", "{}"),
+            ("hosts/a/hardware-configuration.nix", "{}"),
+            ("hosts/a/default.nix", IMPORTS),
+            ("hosts/b/default.nix", "{ imports = [ ./hardware.nix ]; }"),
+            ("hosts/b/hardware.nix", "{}"),
+            ("hosts/c/facter.json", "{}"),
+            ("disk.nix", "# It was generated by ‘nixos-generate-config’\n{ }"),
+        ];
+        let error = pick(&files, ConfigKind::Flake, Some("b"), None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("belongs to `a`, and the host `b` is installed"),
+            "{error}"
+        );
+        assert!(
+            error.contains("disk.nix\n      hosts/b/hardware.nix\n      hosts/c/facter.json"),
+            "{error}"
+        );
+        assert!(error.contains("--hardware-config PATH"), "{error}");
+    }
+
+    #[test]
+    fn the_file_that_the_host_imports_is_certain_though_it_is_absent_or_elsewhere() {
+        let a = ("hosts/a/hardware-configuration.nix", "{}");
+        let c = ("hosts/c/hardware-configuration.nix", "{}");
+        let b = ("hosts/b/default.nix", IMPORTS);
+        assert_eq!(for_host(&[a, b], "b"), "hosts/b/hardware-configuration.nix");
+        assert_eq!(for_host(&[a, b, c], "b"), "hosts/b/hardware-configuration.nix");
+        // A directory that hosts share.
+        let shared = ("hosts/common/hardware-configuration.nix", "{}");
+        let common = ("hosts/common/default.nix", IMPORTS);
+        let b = ("hosts/b/default.nix", "{ imports = [ ../common ]; }");
+        assert_eq!(
+            for_host(&[shared, common, b], "b"),
+            "hosts/common/hardware-configuration.nix"
+        );
+        assert_eq!(
+            for_host(&[shared, common, b, c], "b"),
+            "hosts/common/hardware-configuration.nix"
+        );
+    }
+
+    #[test]
+    fn a_tree_of_one_host_is_never_refused() {
+        let flake = (
+            "flake.nix",
+            "{ outputs = i: { nixosConfigurations.nixos = f [ ./system ]; }; }",
+        );
+        let computed = ("flake.nix", "{ outputs = i: { nixosConfigurations = f; }; }");
+        for directory in [
+            "",
+            "nixos/",
+            "hosts/laptop/",
+            "machines/x/",
+            "system/hardware/",
+            "a/nixos/b/",
+        ] {
+            let file = format!("{directory}hardware-configuration.nix");
+            let files = [
+                (file.as_str(), "{}"),
+                ("system/default.nix", "{}"),
+                ("home/default.nix", "{}"),
+                ("modules/x/default.nix", "{}"),
+            ];
+            for flake in [flake, computed] {
+                assert_eq!(for_host(&[&[flake], files.as_slice()].concat(), "nixos"), file);
+            }
+            assert_eq!(
+                pick(&files, ConfigKind::Flake, None, None).unwrap().path,
+                Path::new(&file)
+            );
+        }
+    }
+
+    #[test]
+    fn which_host_is_asked_for_where_it_decides() {
+        let a = ("hosts/a/hardware-configuration.nix", "{}");
+        let files = [
+            a,
+            ("hosts/a/default.nix", IMPORTS),
+            ("hosts/b.nix", "{}"),
+            ("flake.nix", "{}"),
+        ];
+        let error = pick(&files, ConfigKind::Flake, None, None).unwrap_err().to_string();
+        assert!(
+            error.contains("belongs to the host `a`, and the host to install is not known"),
+            "{error}"
+        );
     }
 }

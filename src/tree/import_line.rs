@@ -1,18 +1,18 @@
-//! One more import for a hardware-configuration.nix, as one marked line.
+//! One more import in a hardware-configuration.nix, as one marked line.
 
-use rnix::{SyntaxKind, SyntaxNode};
+use super::syntax::NixFile;
 
-/// Ends the line that is added, so that a person and a later run know it again.
-pub const MARK: &str = "# what only the installer knew of this machine (nix-cfg-install)";
+/// The comment at the end of the line that is added: a person sees where it is from, and a later run finds it again.
+const MARK: &str = "# what only the installer knew of this machine (nix-cfg-install)";
 
-/// `text`, a NixOS module, with the file `name` beside it added to its imports. All else stays byte for byte.
+/// `text`, a NixOS module, with the file `name` of the same directory added to its imports. All else stays byte for byte.
 ///
-/// `None` when it is no module that is written out as an attribute set.
-#[must_use]
-pub fn add(text: &str, name: &str) -> Option<String> {
-    let module = module_body(rnix::Root::parse(text).syntax())?;
-    let (at, added) = if let Some(list) = imports(&module) {
-        let bracket = token(&list, SyntaxKind::TOKEN_R_BRACK)?;
+/// `None` when it is not a module that is written out as an attribute set, or its `imports` are not written out as a list.
+pub(crate) fn add(text: &str, name: &str) -> Option<String> {
+    let module = NixFile::parse(text).module()?;
+    let imports = module.bindings.iter().find(|binding| binding.is("imports"));
+    let (at, added) = if let Some(imports) = imports {
+        let bracket = imports.value.lists().first()?.0.end - 1;
         let line_start = text[..bracket].rfind('\n').map_or(0, |newline| newline + 1);
         let before = &text[line_start..bracket];
         if before.trim().is_empty() {
@@ -22,46 +22,16 @@ pub fn add(text: &str, name: &str) -> Option<String> {
             (bracket, format!("\n{indent}  ./{name} {MARK}\n{indent}"))
         }
     } else {
-        let brace = token(&module, SyntaxKind::TOKEN_L_BRACE)? + 1;
-        (brace, format!("\n  imports = [ ./{name} ]; {MARK}"))
+        (module.start, format!("\n  imports = [ ./{name} ]; {MARK}"))
     };
     Some(format!("{}{added}{}", &text[..at], &text[at..]))
 }
 
 /// The name of the file that an earlier [`add`] imports.
-#[must_use]
-pub fn added(text: &str) -> Option<&str> {
+pub(crate) fn added(text: &str) -> Option<&str> {
     let line = text.lines().find(|line| line.trim_end().ends_with(MARK))?;
     let (_, path) = line.split_once("./")?;
     path.split([' ', ']']).next().filter(|name| !name.contains('/'))
-}
-
-/// The attribute set at the end of a module's function, `let` and `with`.
-fn module_body(node: SyntaxNode) -> Option<SyntaxNode> {
-    match node.kind() {
-        SyntaxKind::NODE_ATTR_SET => Some(node),
-        SyntaxKind::NODE_ROOT
-        | SyntaxKind::NODE_LAMBDA
-        | SyntaxKind::NODE_LET_IN
-        | SyntaxKind::NODE_WITH
-        | SyntaxKind::NODE_PAREN => module_body(node.last_child()?),
-        _ => None,
-    }
-}
-
-/// The first list in the value of `imports`.
-fn imports(module: &SyntaxNode) -> Option<SyntaxNode> {
-    let entry = module
-        .children()
-        .find(|entry| entry.first_child().is_some_and(|path| path.text() == "imports"))?;
-    entry.descendants().find(|node| node.kind() == SyntaxKind::NODE_LIST)
-}
-
-/// Where the last token of that kind among a node's own begins.
-fn token(node: &SyntaxNode, kind: SyntaxKind) -> Option<usize> {
-    let tokens = node.children_with_tokens().filter_map(rnix::NodeOrToken::into_token);
-    let found = tokens.filter(|token| token.kind() == kind).last()?;
-    Some(usize::from(found.text_range().start()))
 }
 
 #[cfg(test)]
@@ -101,9 +71,11 @@ mod tests {
         for (before, expected) in cases {
             let text = add(before, "m.nix").unwrap();
             assert_eq!(text, expected);
-            assert!(rnix::Root::parse(&text).errors().is_empty(), "{text}");
+            assert!(NixFile::parse(&text).mistake().is_none(), "{text}");
             assert_eq!(added(&text), Some("m.nix"));
         }
         assert_eq!(add("import ./other.nix", "m.nix"), None);
+        // A list that may not be used.
+        assert_eq!(add("{ imports = lib.optionals x [ ./a.nix ]; }", "m.nix"), None);
     }
 }

@@ -2,18 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use rnix::ast::{AstToken, PathContent};
-use rnix::{NodeOrToken, SyntaxKind, SyntaxToken};
-
-use super::hardware::normal;
-use super::lint::position;
-use super::nix_files::nix_files;
+use super::nix_files::{nix_files, normal};
 use super::source::ETC_NIXOS;
+use super::syntax::{NixFile, Token, TokenKind, position};
 use crate::diagnostic::Diagnostic;
 
 /// `file` relative to the tree at `root`, if it is in it: a flake is evaluated from its copy in the store, a channel
 /// configuration where the installed system has it.
-#[must_use]
 pub fn in_tree(file: &str, root: &Path) -> Option<PathBuf> {
     let file = Path::new(file);
     let inside = match file.strip_prefix("/nix/store") {
@@ -28,30 +23,28 @@ pub fn in_tree(file: &str, root: &Path) -> Option<PathBuf> {
 }
 
 /// `problem` at the first place of the tree at `root` whose path literal leads to `wanted` (relative to the tree).
-#[must_use]
-pub fn at_path(problem: Diagnostic, root: &Path, wanted: &Path) -> Diagnostic {
+pub(crate) fn at_path(problem: Diagnostic, root: &Path, wanted: &Path) -> Diagnostic {
     let Some(name) = wanted.file_name().and_then(|name| name.to_str()) else {
         return problem;
     };
-    let leads_there = |file: &Path, token: &SyntaxToken| {
-        PathContent::cast(token.clone()).is_some()
-            && token.text().starts_with('.')
-            && normal(&file.with_file_name(token.text())).is_some_and(|path| path == wanted)
+    let leads_there = |file: &Path, token: &Token| {
+        token.kind == TokenKind::Path
+            && token.text.starts_with('.')
+            && normal(&file.with_file_name(&token.text)).is_some_and(|path| path == wanted)
     };
-    at_first(problem, root, name, &leads_there)
+    at_first(problem, root, name, leads_there)
 }
 
 /// `problem` at the first place of the tree at `root` that names the package `full_name` (`htop-3.3.0`) by its name
 /// without the version.
-#[must_use]
-pub fn at_package(problem: Diagnostic, root: &Path, full_name: &str) -> Diagnostic {
+pub(crate) fn at_package(problem: Diagnostic, root: &Path, full_name: &str) -> Diagnostic {
     let name = package_name(full_name);
-    let is_it = |_: &Path, token: &SyntaxToken| token.kind() == SyntaxKind::TOKEN_IDENT && token.text() == name;
-    at_first(problem, root, name, &is_it)
+    at_first(problem, root, name, |_, token| {
+        token.kind == TokenKind::Identifier && token.text == name
+    })
 }
 
 /// `full_name` without the version, which begins at the first dash that no letter follows, as in `builtins.parseDrvName`.
-#[must_use]
 pub fn package_name(full_name: &str) -> &str {
     let dashes = full_name.match_indices('-').map(|(at, _)| at);
     let version = dashes
@@ -60,23 +53,18 @@ pub fn package_name(full_name: &str) -> &str {
     version.map_or(full_name, |at| &full_name[..at])
 }
 
-fn at_first(problem: Diagnostic, root: &Path, text: &str, matches: &dyn Fn(&Path, &SyntaxToken) -> bool) -> Diagnostic {
-    match first(root, text, matches) {
+fn at_first(problem: Diagnostic, root: &Path, text: &str, is_it: impl Fn(&Path, &Token) -> bool) -> Diagnostic {
+    // Parsing is slow, and most files do not name it.
+    let mut files = nix_files(root).filter(|(_, contents)| contents.contains(text));
+    let first = files.find_map(|(file, contents)| {
+        let token = NixFile::parse(&contents).tokens().find(|token| is_it(&file, token))?;
+        let (line, column) = position(&contents, token.offset);
+        Some((file, line, column))
+    });
+    match first {
         Some((file, line, column)) => problem.at(file, Some(line), Some(column)),
         None => problem,
     }
-}
-
-fn first(root: &Path, text: &str, matches: &dyn Fn(&Path, &SyntaxToken) -> bool) -> Option<(PathBuf, u32, u32)> {
-    // Parsing is slow, and most files do not name it.
-    let mut files = nix_files(root).filter(|(_, contents)| contents.contains(text));
-    files.find_map(|(file, contents)| {
-        let syntax = rnix::Root::parse(&contents).syntax();
-        let mut tokens = syntax.descendants_with_tokens().filter_map(NodeOrToken::into_token);
-        let token = tokens.find(|token| matches(&file, token))?;
-        let (line, column) = position(&contents, usize::from(token.text_range().start()));
-        Some((file, line, column))
-    })
 }
 
 #[cfg(test)]

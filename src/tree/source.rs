@@ -24,6 +24,9 @@ pub const CONFIGURATION_NIX: &str = "configuration.nix";
 /// The file that makes a tree a flake.
 pub const FLAKE_NIX: &str = "flake.nix";
 
+/// The name that nixos-generate-config gives the file that describes a machine.
+pub const HARDWARE_CONFIGURATION: &str = "hardware-configuration.nix";
+
 /// An entry point of NixOS 26.05 and later: an expression that brings its own nixpkgs and gives a system, or several by name
 /// (nixos-rebuild and nixos-install take it before configuration.nix). It is not installed from here: mostly it downloads
 /// its nixpkgs while it is evaluated, and it cannot be evaluated by the flake that builds an ISO (`builtins.currentSystem`).

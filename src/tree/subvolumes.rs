@@ -1,49 +1,33 @@
 //! The subvolumes of btrfs in a hardware-configuration.nix, compared with what is mounted.
 
-use rnix::{SyntaxKind, SyntaxNode};
-
-const OPTION: &str = "subvol=";
+use super::attributes::attributes;
+use super::syntax::Shape;
 
 /// `text`, a hardware-configuration.nix, with the subvolume of each file system as `mounted` gives it for a mount point; all
 /// else stays byte for byte. A file system that is mounted without a subvolume, or has none in `text`, is left alone.
 ///
 /// calamares-nixos-extensions 0.3.23 does so for /home and /nix, whose subvolumes its mount.conf names. nixos-generate-config
 /// (nixpkgs 24.05 and 26.11) takes the first line of `btrfs subvolume show` for the name.
-#[must_use]
-pub fn correct(text: &str, mounted: impl Fn(&str) -> Option<String>) -> String {
+pub(crate) fn correct(text: &str, mounted: impl Fn(&str) -> Option<String>) -> String {
     let mut corrected = String::new();
     let mut done = 0;
-    let entries = rnix::Root::parse(text).syntax().descendants();
-    for entry in entries.filter(|node| node.kind() == SyntaxKind::NODE_ATTRPATH_VALUE) {
-        let Some(subvolume) = mount_point(&entry).and_then(|at| mounted(&at)) else {
+    for attribute in attributes(text).unwrap_or_default() {
+        let [systems, at, options] = attribute.path.as_slice() else {
             continue;
         };
-        for option in options(&entry) {
-            let range = option.text_range();
-            corrected.push_str(&text[done..range.start().into()]);
-            corrected.push_str(OPTION);
-            corrected.push_str(&subvolume);
-            done = range.end().into();
+        if systems != "fileSystems" || options != "options" {
+            continue;
+        }
+        let Some(subvolume) = mounted(at) else { continue };
+        for option in attribute.value.lists().into_iter().flat_map(|(_, items)| items) {
+            if matches!(&option.shape, Shape::String(option) if option.starts_with("subvol=")) {
+                corrected.push_str(&text[done..option.range.start]);
+                corrected.extend(["\"subvol=", &subvolume, "\""]);
+                done = option.range.end;
+            }
         }
     }
     corrected + &text[done..]
-}
-
-/// X of `fileSystems."X" = …`.
-fn mount_point(entry: &SyntaxNode) -> Option<String> {
-    let path = entry.first_child()?.text().to_string();
-    let at = path.strip_prefix("fileSystems.\"")?.strip_suffix('"')?;
-    Some(at.to_owned())
-}
-
-/// The texts of strings in `entry` that say a subvolume.
-fn options(entry: &SyntaxNode) -> Vec<rnix::SyntaxToken> {
-    let tokens = entry
-        .descendants_with_tokens()
-        .filter_map(rnix::NodeOrToken::into_token);
-    tokens
-        .filter(|token| token.kind() == SyntaxKind::TOKEN_STRING_CONTENT && token.text().starts_with(OPTION))
-        .collect()
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub fn hardware(iso: &IsoDirectory) -> Vec<Diagnostic> {
         match hardware::choose(&iso.tree, iso.kind, host, named) {
             Ok(chosen) if iso.tree.join(&chosen.path).exists() => {
                 let text = std::fs::read_to_string(iso.tree.join(&chosen.path)).unwrap_or_default();
-                problems.extend(hardware_additions::problem(&iso.tree, &chosen.path, &text, None));
+                problems.extend(hardware_additions::lost(&iso.tree, &chosen.path, &text, None));
             }
             // It has file systems of its own; whether those will do, the machine shows.
             Ok(chosen) if !chosen.imported && !disk_layout::disk_layouts(&iso.tree, &[]).is_empty() => {}

@@ -7,14 +7,15 @@ use anyhow::Result;
 use super::IsoDirectory;
 use crate::diagnostic::Diagnostic;
 use crate::process::{Invocation, Runner};
-use crate::tree::flake_lock::{self, FLAKE_LOCK, FlakeLock, Input};
+use crate::tree::declared_inputs;
+use crate::tree::flake_lock::{FLAKE_LOCK, FlakeLock, Input};
 
 /// The Nix that writes relative inputs with a `parent`, and the first that can read that.
 const PARENTS: (u32, u32) = (2, 26);
 
 /// All problems of the inputs.
 pub fn inputs(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagnostic>> {
-    let mut problems = flake_lock::problems(&iso.tree)?;
+    let mut problems = declared_inputs::problems(&iso.tree)?;
     if let Some(lock) = FlakeLock::load(&iso.tree)? {
         problems.extend(lock.inputs().iter().filter_map(outside));
     }

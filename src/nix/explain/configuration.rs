@@ -6,8 +6,8 @@ use regex_lite::Regex;
 
 use super::Said;
 use crate::diagnostic::Diagnostic;
-use crate::tree::hardware::HARDWARE_CONFIGURATION;
 use crate::tree::locate;
+use crate::tree::source::HARDWARE_CONFIGURATION;
 
 pub(super) fn assertion(said: &Said<'_>) -> Option<Diagnostic> {
     let [text] = said.find(r"(?s)Failed assertions:\n(.*?)(?:\n\s*\n|$)")?;

@@ -171,14 +171,14 @@ fn what_the_new_file_has_too_is_not_lost_and_the_rest_has_a_place_to_go() {
     fs::write(root.path().join("hosts/a/default.nix"), importing).unwrap();
     let old = "{\n  boot.kernelParams = [ \"a\" ];\n  services.x.enable = true;\n}";
     let new = "{ boot.kernelParams = [ \"a\" ]; }";
-    let problem = problem(root.path(), file, old, Some(new)).unwrap();
+    let problem = lost(root.path(), file, old, Some(new)).unwrap();
     assert_eq!(
         problem.place.as_ref().unwrap().to_string(),
         "hosts/a/hardware-configuration.nix:3"
     );
     assert!(problem.why.ends_with("\nline 3: services.x.enable"), "{}", problem.why);
     assert!(problem.remedy.contains("hosts/a/default.nix"), "{}", problem.remedy);
-    assert_eq!(super::problem(root.path(), file, old, Some(old)), None);
+    assert_eq!(lost(root.path(), file, old, Some(old)), None);
     assert_eq!(named("import ./other.nix").len(), 1);
     assert_eq!(named("{ a = ").len(), 0);
 }

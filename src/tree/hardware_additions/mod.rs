@@ -1,125 +1,95 @@
-//! What a person has written into a hardware-configuration.nix: it is lost where the file is replaced by the one of another
-//! machine.
+//! What a person added to a hardware-configuration.nix: it is lost where the file is replaced by the one of another machine.
 
 use std::path::Path;
-
-use rnix::SyntaxKind;
-use rnix::ast::{self, AstToken};
 
 use super::attributes::{Attribute, attributes};
 use super::hardware::importer;
 use super::import_line;
-use crate::diagnostic::Diagnostic;
+use super::syntax::{NixFile, Shape};
+use crate::diagnostic::{Diagnostic, HardwareProblem};
 
 /// One setting that nixos-generate-config does not write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Addition {
-    /// What it is called: the option, and of a list what is in it.
+    /// The option; of a list, also the item.
     what: String,
     /// Its value, as it is written.
     value: String,
     line: u32,
 }
 
-/// How many settings are named.
-const SHOWN: usize = 12;
-
-/// The problem of a hardware configuration `file` of the tree at `root`, whose text was `old`, that is replaced by one with
+/// The warning that `file` of the tree at `root`, whose text was `old`, has settings that are lost: it is replaced by a file with
 /// the text `new`, as far as that is known.
-#[must_use]
-pub fn problem(root: &Path, file: &Path, old: &str, new: Option<&str>) -> Option<Diagnostic> {
+pub(crate) fn lost(root: &Path, file: &Path, old: &str, new: Option<&str>) -> Option<Diagnostic> {
     let kept = new.map(additions).unwrap_or_default();
     let is_kept = |one: &Addition| {
         kept.iter()
             .any(|kept| (&kept.what, &kept.value) == (&one.what, &one.value))
     };
     let lost: Vec<Addition> = additions(old).into_iter().filter(|one| !is_kept(one)).collect();
-    let first = lost.first()?;
-    let mut lines: Vec<String> = lost
-        .iter()
-        .take(SHOWN)
-        .map(|one| format!("line {}: {}", one.line, one.what))
-        .collect();
-    if lost.len() > SHOWN {
-        lines.push(format!("and {} more", lost.len() - SHOWN));
-    }
-    let elsewhere = importer(root, file).map_or_else(
-        || "a file that the configuration imports".to_owned(),
-        |file| file.display().to_string(),
-    );
-    Some(
-        Diagnostic::warning(
-            "hardware-hardware_additions",
-            format!("The installed system will not have what was added to {}", file.display()),
-        )
-        .at(file, Some(first.line), None)
-        .because(format!(
-            "The installer replaces this file by the one of the machine that it installs, and nixos-generate-config does not write these settings:\n{}",
-            lines.join("\n")
-        ))
-        .remedy(format!("Move them to another file, such as {elsewhere}.")),
-    )
+    let line = lost.first()?.line;
+    let problem = HardwareProblem::AdditionsLost {
+        file: file.to_owned(),
+        settings: lost.into_iter().map(|one| (one.line, one.what)).collect(),
+        importer: importer(root, file),
+    };
+    Some(Diagnostic::from(problem).at(file, Some(line), None))
 }
 
 /// The settings in `text` that nixos-generate-config (16.09 to 26.11) does not write, in the order of their lines.
 fn additions(text: &str) -> Vec<Addition> {
     let Some(all) = attributes(text) else {
-        // What is no Nix at all is told elsewhere.
-        let is_nix = rnix::Root::parse(text).errors().is_empty();
-        return if is_nix { vec![whole(text)] } else { Vec::new() };
+        // A file that is not valid Nix is reported elsewhere.
+        let is_nix = NixFile::parse(text).mistake().is_none();
+        let whole = Addition {
+            what: "all of it: it is not in the form that nixos-generate-config writes".to_owned(),
+            value: on_one_line(text),
+            line: 1,
+        };
+        return if is_nix { vec![whole] } else { Vec::new() };
     };
-    let foreign = mounts_of_no_disk(&all);
+    let not_on_disks = mounts_of_no_disk(text, &all);
     let mut found: Vec<Addition> = Vec::new();
     for one in &all {
         let path: Vec<&str> = one.path.iter().map(String::as_str).collect();
-        let value = words(&one.value.text().to_string());
-        let more: Vec<String> = match path.as_slice() {
-            ["imports"] => list(one).filter(|item| !is_generated_import(item, text)).collect(),
-            ["boot", "kernelModules"] => without(one, &["\"kvm-intel\"", "\"kvm-amd\"", "\"wl\""]),
-            ["boot", "initrd", "kernelModules"] => without(one, &["\"dm-snapshot\""]),
-            ["boot", "extraModulePackages"] => without(one, &["config.boot.kernelPackages.broadcom_sta"]),
-            ["swapDevices"] => list(one).filter(|item| !is_partition(item)).collect(),
-            ["fileSystems", at, ..] if foreign.contains(&(*at).to_owned()) => {
+        let value = on_one_line(&text[one.value.range.clone()]);
+        let added = |item: &String| match path.as_slice() {
+            ["imports"] => !is_generated_import(item, text),
+            ["boot", "kernelModules"] => !["\"kvm-intel\"", "\"kvm-amd\"", "\"wl\""].contains(&item.as_str()),
+            ["boot", "initrd", "kernelModules"] => item != "\"dm-snapshot\"",
+            ["boot", "extraModulePackages"] => item != "config.boot.kernelPackages.broadcom_sta",
+            ["swapDevices"] => !is_partition(item),
+            _ => !is_generated_option(item),
+        };
+        let mut add = |what: String, value: &str| {
+            let (value, line) = (value.to_owned(), one.line);
+            found.push(Addition { what, value, line });
+        };
+        match path.as_slice() {
+            ["fileSystems", at, ..] if not_on_disks.contains(at) => {
                 let what = name(&one.path[..2]);
                 if found.iter().all(|known| known.what != what) {
-                    found.push(Addition {
-                        what,
-                        value,
-                        line: one.line,
-                    });
+                    let line = one.line;
+                    found.push(Addition { what, value, line });
                 }
-                continue;
             }
-            ["fileSystems", _, "options"] => list(one).filter(|item| !is_generated_option(item)).collect(),
-            path if is_generated(path, &value) => continue,
-            _ => {
-                found.push(Addition {
-                    what: name(&one.path),
-                    value,
-                    line: one.line,
-                });
-                continue;
+            ["imports" | "swapDevices"]
+            | ["boot", "kernelModules" | "extraModulePackages"]
+            | ["boot", "initrd", "kernelModules"]
+            | ["fileSystems", _, "options"] => {
+                for item in items(text, one).iter().filter(|item| added(item)) {
+                    add(format!("{}: {item}", name(&one.path)), item);
+                }
             }
-        };
-        found.extend(more.into_iter().map(|item| Addition {
-            what: format!("{}: {item}", name(&one.path)),
-            value: item,
-            line: one.line,
-        }));
+            path if is_generated(path, &value) => {}
+            _ => add(name(&one.path), &value),
+        }
     }
     found
 }
 
-fn whole(text: &str) -> Addition {
-    Addition {
-        what: "all of it: it is not in the form that nixos-generate-config writes".to_owned(),
-        value: words(text),
-        line: 1,
-    }
-}
-
-/// One line, and no `lib.` before its functions.
-fn words(text: &str) -> String {
+/// With single spaces, and without the `lib.` of a function.
+fn on_one_line(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     text.strip_prefix("lib.").map(str::to_owned).unwrap_or(text)
 }
@@ -136,21 +106,15 @@ fn name(path: &[String]) -> String {
 }
 
 /// The items of a list, or the whole value where it is none.
-fn list(one: &Attribute) -> impl Iterator<Item = String> {
-    let is_list = one.value.kind() == SyntaxKind::NODE_LIST;
-    let items: Vec<String> = if is_list {
-        one.value
-            .children()
-            .map(|item| words(&item.text().to_string()))
-            .collect()
-    } else {
-        vec![words(&one.value.text().to_string())]
+fn items(text: &str, one: &Attribute) -> Vec<String> {
+    let values = match &one.value.shape {
+        Shape::List(items) => items.iter().collect(),
+        _ => vec![&one.value],
     };
-    items.into_iter()
-}
-
-fn without(one: &Attribute, generated: &[&str]) -> Vec<String> {
-    list(one).filter(|item| !generated.contains(&item.as_str())).collect()
+    values
+        .iter()
+        .map(|value| on_one_line(&text[value.range.clone()]))
+        .collect()
 }
 
 /// The modules that nixos-generate-config imports, and the file that this installer adds.
@@ -189,25 +153,16 @@ const OF_DISKS: [&str; 23] = [
 ];
 
 /// The mount points with a type that no disk has: memory, the network.
-fn mounts_of_no_disk(all: &[Attribute]) -> Vec<String> {
-    let kinds = all.iter().filter_map(|one| match one.path.as_slice() {
-        [systems, at, kind] if systems == "fileSystems" && kind == "fsType" => Some((at, text_of(one)?)),
+fn mounts_of_no_disk<'a>(text: &str, all: &'a [Attribute]) -> Vec<&'a str> {
+    let mounts = all.iter().filter_map(|one| match one.path.as_slice() {
+        [systems, at, kind] if systems == "fileSystems" && kind == "fsType" => {
+            // The string, below a `lib.mkDefault` as well.
+            let kind = text[one.value.range.clone()].split('"').nth(1)?;
+            (!OF_DISKS.contains(&kind)).then_some(at.as_str())
+        }
         _ => None,
     });
-    kinds
-        .filter(|(_, kind)| !OF_DISKS.contains(&kind.as_str()))
-        .map(|(at, _)| at.clone())
-        .collect()
-}
-
-/// The text of a string without interpolation.
-fn text_of(one: &Attribute) -> Option<String> {
-    let mut tokens = one
-        .value
-        .descendants_with_tokens()
-        .filter_map(rnix::NodeOrToken::into_token);
-    let content = tokens.find_map(ast::StrContent::cast)?;
-    Some(content.syntax().text().to_owned())
+    mounts.collect()
 }
 
 /// What nixos-generate-config writes besides, with the values that it gives.

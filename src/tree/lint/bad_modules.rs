@@ -1,34 +1,30 @@
 //! The files that the configuration certainly consists of, read before Nix is started: is each one there, and valid Nix?
 //!
 //! Only what is certain is followed: from configuration.nix on, the paths that stand in a list that is a module's own
-//! `imports`. A file that only a condition, a function or another host reaches may be missing or unfinished, and is left
-//! to Nix.
+//! `imports`. A file that only a condition, a function or another host reaches may be absent or invalid, and is left to Nix.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rnix::ast::{self, AstToken, Attr, BinOpKind, Entry, Expr, HasEntry, InterpolPart};
-use rnix::{ParseError, SyntaxKind};
+use crate::diagnostic::{Diagnostic, ModuleProblem};
+use crate::tree::nix_files::normal;
+use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, FLAKE_NIX, HARDWARE_CONFIGURATION};
+use crate::tree::syntax::{NixFile, Shape, position};
 
-use crate::diagnostic::Diagnostic;
-use crate::tree::hardware::{HARDWARE_CONFIGURATION, normal};
-use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, FLAKE_NIX};
-
-/// A file that is not there or not Nix, and what is to be said about it.
+/// A file that is not there, or not valid Nix.
 #[derive(Debug)]
 pub struct BadModule {
     /// Relative to the tree.
     pub file: PathBuf,
     /// Whether it exists.
     pub exists: bool,
-    /// What is wrong.
+    /// A [`ModuleProblem`].
     pub problem: Diagnostic,
 }
 
 /// Follows the imports of the configuration in the tree at `root`, in the order in which Nix would come to them. The
 /// hardware configuration need not be there yet.
-#[must_use]
 pub fn bad_modules(root: &Path, kind: ConfigKind) -> Vec<BadModule> {
     walk(root, kind).0
 }
@@ -51,30 +47,31 @@ fn walk(root: &Path, kind: ConfigKind) -> (Vec<BadModule>, BTreeSet<PathBuf>) {
         let Ok(text) = fs::read_to_string(root.join(&file)) else {
             continue;
         };
-        let parsed = rnix::Root::parse(&text);
-        if let Some(error) = parsed.errors().first() {
+        let parsed = NixFile::parse(&text);
+        let at = |problem: ModuleProblem, offset| {
+            let (line, column) = position(&text, offset);
+            Diagnostic::from(problem).at(&file, Some(line), Some(column))
+        };
+        if let Some((mistake, offset)) = parsed.mistake() {
+            let syntax = ModuleProblem::Syntax {
+                file: file.clone(),
+                mistake,
+            };
             found.push(BadModule {
-                problem: not_nix(&file, &text, error),
+                problem: at(syntax, offset),
                 file,
                 exists: true,
             });
             continue;
         }
-        let imports = parsed.tree().expr().map(imports).unwrap_or_default();
         // Taken from the end.
-        for (literal, at) in imports.into_iter().rev() {
-            let Some(wanted) = normal(&file.with_file_name(&literal)) else {
-                continue;
-            };
-            if wanted.file_name().is_some_and(|name| name == HARDWARE_CONFIGURATION) {
-                continue;
-            }
+        for (wanted, offset) in imports(&parsed, &file).into_iter().rev() {
             match module_file(root, &wanted) {
                 Some(module) if seen.insert(module.clone()) => queue.push(module),
                 None if seen.insert(wanted.clone()) => {
-                    let (line, column) = position(&text, at);
+                    let missing = ModuleProblem::ImportMissing { wanted: wanted.clone() };
                     found.push(BadModule {
-                        problem: not_there(&file, &wanted, line, column),
+                        problem: at(missing, offset),
                         file: wanted,
                         exists: false,
                     });
@@ -86,6 +83,22 @@ fn walk(root: &Path, kind: ConfigKind) -> (Vec<BadModule>, BTreeSet<PathBuf>) {
     (found, seen)
 }
 
+/// The paths in the lists that are the module's own `imports`, relative to the tree, with their offsets. Not the hardware
+/// configuration, nor what lies outside of the tree.
+fn imports(file: &NixFile<'_>, path: &Path) -> Vec<(PathBuf, usize)> {
+    let bindings = file.module().map(|module| module.bindings).unwrap_or_default();
+    let imports = bindings.iter().filter(|binding| binding.is("imports"));
+    let items = imports
+        .flat_map(|binding| binding.value.lists())
+        .flat_map(|(_, items)| items);
+    let paths = items.filter_map(|item| match &item.shape {
+        Shape::Path(literal) => Some((normal(&path.with_file_name(literal))?, item.range.start)),
+        _ => None,
+    });
+    let is_hardware = |path: &Path| path.file_name().is_some_and(|name| name == HARDWARE_CONFIGURATION);
+    paths.filter(|(path, _)| !is_hardware(path)).collect()
+}
+
 /// The file that an import of `wanted` reads; `None` when there is none.
 fn module_file(root: &Path, wanted: &Path) -> Option<PathBuf> {
     let inside = if root.join(wanted).is_dir() {
@@ -95,160 +108,6 @@ fn module_file(root: &Path, wanted: &Path) -> Option<PathBuf> {
     };
     // A link may lead to what only Nix can judge.
     root.join(&inside).symlink_metadata().ok().map(|_| inside)
-}
-
-/// The paths in the list that is the module's own `imports`, with their offsets.
-fn imports(module: Expr) -> Vec<(PathBuf, usize)> {
-    let mut found = Vec::new();
-    let Some(set) = body(module) else { return found };
-    for entry in set.entries() {
-        let Entry::AttrpathValue(entry) = entry else { continue };
-        let mut names = entry.attrpath().into_iter().flat_map(|path| path.attrs());
-        let is_imports = matches!(names.next(), Some(Attr::Ident(name)) if name.ident_token().is_some_and(|token| token.text() == "imports"));
-        if let (true, None, Some(value)) = (is_imports, names.next(), entry.value()) {
-            collect(value, &mut found);
-        }
-    }
-    found
-}
-
-/// The attribute set that a module is, below its arguments.
-fn body(module: Expr) -> Option<ast::AttrSet> {
-    match module {
-        Expr::AttrSet(set) => Some(set),
-        Expr::Lambda(lambda) => body(lambda.body()?),
-        Expr::LetIn(inner) => body(inner.body()?),
-        Expr::With(inner) => body(inner.body()?),
-        Expr::Assert(inner) => body(inner.body()?),
-        Expr::Paren(inner) => body(inner.expr()?),
-        _ => None,
-    }
-}
-
-fn collect(list: Expr, found: &mut Vec<(PathBuf, usize)>) {
-    match list {
-        Expr::List(list) => {
-            for item in list.items() {
-                if let Expr::PathRel(path) = item
-                    && let [InterpolPart::Literal(text)] = path.parts().as_slice()
-                {
-                    let token = text.syntax();
-                    found.push((PathBuf::from(token.text()), usize::from(token.text_range().start())));
-                }
-            }
-        }
-        Expr::BinOp(both) if both.operator() == Some(BinOpKind::Concat) => {
-            for side in [both.lhs(), both.rhs()].into_iter().flatten() {
-                collect(side, found);
-            }
-        }
-        Expr::Paren(inner) => {
-            if let Some(inner) = inner.expr() {
-                collect(inner, found);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn not_there(file: &Path, wanted: &Path, line: u32, column: u32) -> Diagnostic {
-    Diagnostic::error(
-        "import-missing",
-        format!("The configuration imports {}, which does not exist", wanted.display()),
-    )
-    .at(file, Some(line), Some(column))
-    .because("It was not copied with the configuration, or its name is spelt in another way.")
-    .remedy("Add the file to the configuration, or remove it from `imports`.")
-}
-
-fn not_nix(file: &Path, text: &str, error: &ParseError) -> Diagnostic {
-    let end = text.trim_end().len();
-    let (at, why) = match error {
-        ParseError::UnexpectedWanted(got, range, wanted) => (
-            usize::from(range.start()),
-            match words(wanted) {
-                Some(wanted) => format!("{} stands here, and {wanted} is expected.", word(*got)),
-                None => format!("{} does not fit here.", word(*got)),
-            },
-        ),
-        ParseError::UnexpectedEOFWanted(wanted) => (
-            end,
-            match words(wanted) {
-                Some(wanted) => {
-                    format!("The file ends where {wanted} is expected: something that was opened is not closed.")
-                }
-                None => ENDS.to_owned(),
-            },
-        ),
-        ParseError::UnexpectedEOF => (end, ENDS.to_owned()),
-        ParseError::Unexpected(range) | ParseError::UnexpectedExtra(range) => (
-            usize::from(range.start()),
-            "What stands here belongs to nothing.".to_owned(),
-        ),
-        ParseError::UnexpectedDoubleBind(range) => {
-            (usize::from(range.start()), "The arguments get a name twice.".to_owned())
-        }
-        ParseError::DuplicatedArgs(range, name) => (
-            usize::from(range.start()),
-            format!("The argument `{name}` is there twice."),
-        ),
-        _ => (0, error.to_string()),
-    };
-    let (line, column) = position(text, at);
-    Diagnostic::error("syntax", format!("{} is not valid Nix", file.display()))
-        .at(file, Some(line), Some(column))
-        .because(why)
-        .remedy("Correct it at the place above, or just before it.")
-}
-
-const ENDS: &str = "The file ends too early: something that was opened is not closed.";
-
-/// A list of what would do; `None` when it is so long that it says nothing.
-fn words(kinds: &[SyntaxKind]) -> Option<String> {
-    let mut names: Vec<String> = kinds.iter().map(|kind| word(*kind)).collect();
-    names.sort();
-    names.dedup();
-    match names.split_last() {
-        Some((last, [])) => Some(last.clone()),
-        Some((last, first)) if first.len() < 4 => Some(format!("{} or {last}", first.join(", "))),
-        _ => None,
-    }
-}
-
-fn word(kind: SyntaxKind) -> String {
-    let sign = match kind {
-        SyntaxKind::TOKEN_SEMICOLON => ";",
-        SyntaxKind::TOKEN_ASSIGN => "=",
-        SyntaxKind::TOKEN_COLON => ":",
-        SyntaxKind::TOKEN_COMMA => ",",
-        SyntaxKind::TOKEN_DOT => ".",
-        SyntaxKind::TOKEN_AT => "@",
-        SyntaxKind::TOKEN_QUESTION => "?",
-        SyntaxKind::TOKEN_L_BRACE => "{",
-        SyntaxKind::TOKEN_R_BRACE => "}",
-        SyntaxKind::TOKEN_L_BRACK => "[",
-        SyntaxKind::TOKEN_R_BRACK => "]",
-        SyntaxKind::TOKEN_L_PAREN => "(",
-        SyntaxKind::TOKEN_R_PAREN => ")",
-        SyntaxKind::TOKEN_IDENT => return "a name".to_owned(),
-        SyntaxKind::TOKEN_STRING_START => return "a string".to_owned(),
-        SyntaxKind::TOKEN_STRING_END => return "the end of a string".to_owned(),
-        SyntaxKind::TOKEN_PATH_ABS | SyntaxKind::TOKEN_PATH_REL => return "a path".to_owned(),
-        SyntaxKind::TOKEN_IN => "in",
-        SyntaxKind::TOKEN_THEN => "then",
-        SyntaxKind::TOKEN_ELSE => "else",
-        other => return format!("{other:?}").trim_start_matches("TOKEN_").to_lowercase(),
-    };
-    format!("`{sign}`")
-}
-
-/// Line and column of an offset, both counted from 1; columns count characters.
-pub(in crate::tree) fn position(text: &str, at: usize) -> (u32, u32) {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    (number(line), number(column))
 }
 
 #[cfg(test)]

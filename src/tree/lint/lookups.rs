@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rnix::SyntaxKind;
-
 use super::bad_modules;
 use crate::tree::nix_files::nix_files;
 use crate::tree::source::ConfigKind;
+use crate::tree::syntax::{NixFile, TokenKind, position};
 
 /// What every channel configuration can look up: nixpkgs by both of its names, itself, and what Nix brings.
 pub const ALWAYS_AVAILABLE: [&str; 4] = ["nix", "nixos", "nixos-config", "nixpkgs"];
@@ -27,28 +26,27 @@ pub struct Lookup {
 }
 
 /// The look-ups of a channel configuration that need a channel besides nixpkgs, by file and line.
-#[must_use]
 pub fn lookups(root: &Path) -> Vec<Lookup> {
     let imported = bad_modules::imported(root, ConfigKind::Channel);
     let mut found = Vec::new();
     for (file, text) in nix_files(root) {
-        let syntax = rnix::Root::parse(&text).syntax();
-        for node in syntax
-            .descendants()
-            .filter(|node| node.kind() == SyntaxKind::NODE_PATH_SEARCH)
-        {
-            let lookup = node.text().to_string();
-            let name = lookup.trim_matches(['<', '>']).split('/').next().unwrap_or_default();
-            if ALWAYS_AVAILABLE.contains(&name) {
-                continue;
+        let tokens = NixFile::parse(&text).tokens();
+        for token in tokens.filter(|token| token.kind == TokenKind::LookupPath) {
+            let name = token
+                .text
+                .trim_matches(['<', '>'])
+                .split('/')
+                .next()
+                .unwrap_or_default();
+            if !ALWAYS_AVAILABLE.contains(&name) {
+                found.push(Lookup {
+                    name: name.to_owned(),
+                    line: position(&text, token.offset).0,
+                    imported: imported.contains(&file),
+                    file: file.clone(),
+                    text: token.text,
+                });
             }
-            found.push(Lookup {
-                name: name.to_owned(),
-                line: bad_modules::position(&text, node.text_range().start().into()).0,
-                imported: imported.contains(&file),
-                file: file.clone(),
-                text: lookup,
-            });
         }
     }
     found

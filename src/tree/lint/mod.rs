@@ -8,7 +8,6 @@ mod secrets;
 mod system_nix;
 
 pub use absent_content::absent_content;
-pub(super) use bad_modules::position;
 pub use bad_modules::{BadModule, bad_modules};
 pub use links::links;
 pub use lookups::{ALWAYS_AVAILABLE, Lookup, lookups};

@@ -154,7 +154,7 @@ fn a_dry_run_says_the_plan_and_leaves_the_disk_as_it_was() {
     for text in [
         "Using the flake /iso/nix-cfg: /tmp/nix-cfg does not exist; it has flake.nix.",
         "Host: alpha, because it was asked for.",
-        "hosts/alpha/hardware-configuration.nix, because it is in the folder of the host alpha",
+        "hosts/alpha/hardware-configuration.nix, because it belongs to the host alpha",
         "To build: 7 derivations",
         "initrd-linux-6.6.32",
         "To copy:",

@@ -1,7 +1,5 @@
-//! flake.lock: which inputs it names, and whether they are those of flake.nix. The form is that of Nix 2.4 and later
-//! (version 7); relative `path:` inputs have a `parent` since 2.26.
-
-mod declared;
+//! flake.lock: the inputs that it locks. The format is that of Nix 2.4 and later (versions 5 to 7); relative `path:` inputs have
+//! a `parent` since Nix 2.26.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,8 +10,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::diagnostic::Diagnostic;
-pub use declared::{plain, problems};
+use crate::diagnostic::{Diagnostic, FlakeLockProblem};
 
 /// The name of the file.
 pub const FLAKE_LOCK: &str = "flake.lock";
@@ -42,7 +39,7 @@ pub struct FlakeLock {
     nodes: BTreeMap<String, Node>,
     #[serde(default)]
     root: String,
-    version: u64,
+    pub(super) version: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -72,17 +69,33 @@ impl FlakeLock {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             text => text.with_context(|| format!("Failed to read {FLAKE_LOCK}"))?,
         };
-        let lock: Self =
-            serde_json::from_str(&text).map_err(|error| {
-                let number = |value: usize| u32::try_from(value).ok();
-                Diagnostic::error("flake-lock-broken", "flake.lock is not a lock file")
-                .at(FLAKE_LOCK, number(error.line()), number(error.column()))
-                .because(format!("It is not JSON: {}. Marks of a merge conflict are a common cause.", reason(&error)))
-                .remedy(
-                    "Run `nix flake lock` in the configuration on a machine with a network, and make the ISO again.",
-                )
-            })?;
+        let lock = serde_json::from_str(&text).map_err(|error| {
+            let number = |value: usize| u32::try_from(value).ok();
+            let reason = reason(&error);
+            Diagnostic::from(FlakeLockProblem::Invalid { reason }).at(
+                FLAKE_LOCK,
+                number(error.line()),
+                number(error.column()),
+            )
+        })?;
         Ok(Some(lock))
+    }
+
+    /// Whether the lock has the direct input `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.direct(name).is_some()
+    }
+
+    /// The reference that the direct input `name` was locked from; `None` where it follows another input.
+    pub(super) fn original(&self, name: &str) -> Option<String> {
+        match self.direct(name)? {
+            Reference::Node(key) => self.nodes.get(key).map(|node| reference(&node.original)),
+            Reference::Follows(_) => None,
+        }
+    }
+
+    fn direct(&self, name: &str) -> Option<&Reference> {
+        self.nodes.get(&self.root)?.inputs.get(name)
     }
 
     /// All inputs, each once, by the shortest way to it.

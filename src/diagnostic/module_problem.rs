@@ -1,0 +1,71 @@
+//! A file that the configuration imports is not there, or is not valid Nix.
+
+use std::path::PathBuf;
+
+use super::{Text, error};
+
+/// Why a module cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModuleProblem {
+    /// Its place is the import.
+    ImportMissing { wanted: PathBuf },
+    Syntax { file: PathBuf, mistake: SyntaxMistake },
+}
+
+/// What a parser of Nix expects and does not find. Tokens are as a message shows them: `` `;` ``, `a name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyntaxMistake {
+    Unexpected { found: Option<String>, expected: Vec<String> },
+    EndsTooEarly { expected: Vec<String> },
+    /// `a@{ … }@b`
+    ArgumentsNamedTwice,
+    /// In the parser's words.
+    Other(String),
+}
+
+impl ModuleProblem {
+    pub(super) fn text(&self) -> Text {
+        match self {
+            Self::ImportMissing { wanted } => error(
+                "import-missing",
+                format!("The configuration imports {}, which does not exist", wanted.display()),
+            )
+            .because("The file was not copied with the configuration, or its name is misspelt.")
+            .remedy("Add the file to the configuration, or remove it from `imports`."),
+            Self::Syntax { file, mistake } => error("syntax", format!("{} is not valid Nix", file.display()))
+                .because(mistake.text())
+                .remedy("Correct it at the place above, or just before it."),
+        }
+    }
+}
+
+impl SyntaxMistake {
+    fn text(&self) -> String {
+        match self {
+            Self::Unexpected { found, expected } => {
+                let found = found.as_deref().unwrap_or("token");
+                match alternatives(expected) {
+                    Some(expected) => format!("Unexpected {found}; expected {expected}."),
+                    None => format!("Unexpected {found}."),
+                }
+            }
+            Self::EndsTooEarly { expected } => match alternatives(expected) {
+                Some(expected) => {
+                    format!("The file ends where {expected} is expected: a bracket, brace or string is not closed.")
+                }
+                None => "The file ends too early: a bracket, brace or string is not closed.".to_owned(),
+            },
+            Self::ArgumentsNamedTwice => "The arguments of the function are named twice with `@`.".to_owned(),
+            Self::Other(error) => error.clone(),
+        }
+    }
+}
+
+/// `a, b or c`; `None` for a list that is empty, or so long that it says nothing.
+fn alternatives(names: &[String]) -> Option<String> {
+    match names.split_last()? {
+        (last, []) => Some(last.clone()),
+        (last, first) if first.len() < 4 => Some(format!("{} or {last}", first.join(", "))),
+        _ => None,
+    }
+}
