@@ -1,6 +1,7 @@
 //! Live systems to install from, and what the tests in them share; see README.md.
 
 pub mod evaluator;
+pub mod golden;
 pub mod gui;
 pub mod iso;
 pub mod real;

@@ -1,15 +1,15 @@
 //! What the check finds: one line for each broken configuration, all of them real trees that real Nix looks at, and those
-//! in which nothing must be found. What a person reads is in tests/golden/check; `UPDATE_GOLDEN=1` writes it anew.
+//! in which nothing must be found. What a person reads is in tests/golden/check (`rig::golden`).
 
 mod check_cases;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use check_cases::{Case, broken, good, told_by_nix};
-use rig::{Live, VERSIONS, project, temporary};
+use rig::{Live, VERSIONS, golden, project, temporary};
 use serde_json::{Value, json};
 
 /// One problem as the table names it: severity, code and place.
@@ -118,15 +118,12 @@ fn versions() -> Vec<String> {
     chosen.unwrap_or_else(|| VERSIONS.map(str::to_owned).to_vec())
 }
 
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/check/{name}.txt"))
-}
-
 #[test]
 fn every_broken_configuration_gives_its_problems_and_no_others() {
     let cases = broken();
     assert!(cases.len() >= 40, "{}", cases.len());
     let mut wrong = Vec::new();
+    let mut texts = BTreeMap::new();
     for nix in versions() {
         // What the values and the files tell is the same for all.
         let cases = if nix == "2.26" { broken() } else { told_by_nix() };
@@ -140,17 +137,12 @@ fn every_broken_configuration_gives_its_problems_and_no_others() {
             }
             if nix == "2.26" {
                 let text: Vec<String> = problems.iter().map(long).collect();
-                let text = text.join("\n");
-                if std::env::var_os("UPDATE_GOLDEN").is_some() {
-                    fs::create_dir_all(golden("").parent().unwrap()).unwrap();
-                    fs::write(golden(case.name), &text).unwrap();
-                }
-                let expected = fs::read_to_string(golden(case.name)).unwrap_or_default();
-                if text != expected {
-                    wrong.push(format!("{} reads otherwise than its golden file:\n{text}", case.name));
-                }
+                texts.insert(format!("{}.txt", case.name), text.join("\n"));
             }
         }
+    }
+    if !texts.is_empty() {
+        wrong.extend(golden::differences("check", &texts));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

@@ -1,14 +1,13 @@
 //! machine.nix for every machine that Calamares can leave: UEFI or BIOS, plain or encrypted, with and without swap, with
-//! and without a separate /boot. UPDATE=1 writes the files in tests/golden/machine anew.
+//! and without a separate /boot. The files are in tests/golden/machine (`rig::golden`).
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use nix_cfg_install::calamares::globals::Globals;
 use rig::real::{self, Tree, on_each_tree, plain};
-use rig::{Live, project};
+use rig::{Live, golden};
 use serde_json::{Value, json};
 
 const SWAPS: [&str; 3] = ["noswap", "swap", "cryptswap"];
@@ -73,42 +72,21 @@ fn machine(firmware: &str, root: &str, swap: &str, boot: &str) -> Value {
     })
 }
 
-fn golden() -> PathBuf {
-    project().join("tests/golden/machine")
-}
-
 fn every_machine_gets_what_it_needs_and_no_more() {
-    let mut expected: Vec<String> = Vec::new();
+    let mut texts = BTreeMap::new();
     for (name, storage) in machines() {
         let globals: Globals = serde_json::from_value(storage).unwrap();
-        let file = golden().join(format!("{name}.nix"));
-        let folder = rig::temporary();
-        let kernel = folder.path().join("nixos-generate-config.conf");
+        let directory = rig::temporary();
+        let kernel = directory.path().join("nixos-generate-config.conf");
         if name.contains("latest") {
             fs::write(&kernel, "[Defaults]\nKernel=latest\n").unwrap();
         }
-        let Some(text) = globals.machine().with_kernel_of(&kernel).nix() else {
-            continue;
-        };
-        if std::env::var_os("UPDATE").is_some() {
-            fs::create_dir_all(golden()).unwrap();
-            fs::write(&file, &text).unwrap();
+        if let Some(text) = globals.machine().with_kernel_of(&kernel).nix() {
+            texts.insert(format!("{name}.nix"), text);
         }
-        assert_eq!(
-            fs::read_to_string(&file).unwrap_or_default(),
-            text,
-            "{}",
-            file.display()
-        );
-        expected.push(format!("{name}.nix"));
     }
-    expected.sort();
-    let mut files: Vec<String> = fs::read_dir(golden())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    files.sort();
-    assert_eq!(files, expected, "a machine that needs no file has one");
+    let wrong = golden::differences("machine", &texts);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// What the values of a real NixOS are with each of the files, over a configuration that names another disk.
@@ -154,7 +132,7 @@ fn a_real_nixos_takes_every_machine(tree: &Tree) {
         "--bind",
         &format!("{}:/nixpkgs", tree.path),
         "--bind",
-        &format!("{}:/golden", golden().display()),
+        &format!("{}:/golden", golden::directory("machine").display()),
     ]);
     let said = live
         .sh(&format!(
@@ -163,7 +141,7 @@ fn a_real_nixos_takes_every_machine(tree: &Tree) {
         ))
         .ok();
     let told: BTreeMap<String, Value> = serde_json::from_str(&said.out).unwrap();
-    assert_eq!(told.len(), fs::read_dir(golden()).unwrap().count());
+    assert_eq!(told.len(), fs::read_dir(golden::directory("machine")).unwrap().count());
     let [root, swap] = [3, 4].map(|n| format!("{n}{n}{n}{n}{n}{n}{n}{n}-0000-4000-8000-000000000000"));
     for (file, value) in told {
         let [firmware, crypt, swapped, boot] = file.trim_end_matches(".nix").split('-').collect::<Vec<_>>()[..] else {

@@ -1,0 +1,120 @@
+//! The file systems of the configuration, and hardware-configuration.nix.
+
+use std::fs;
+use std::path::Path;
+
+use super::case::{BIOS_WITH_DISK, Case, add_module, case, edit, module};
+
+/// The file systems of a layout in which everything has a name by disko.
+const DISKO: &str = r#"{ pkgs, ... }: {
+  environment.systemPackages = [ pkgs.htop ];
+  fileSystems."/" = { device = "/dev/mapper/crypted"; fsType = "ext4"; };
+  fileSystems."/nix" = { device = "/dev/mapper/crypted"; fsType = "ext4"; };
+  fileSystems."/boot" = { device = "/dev/disk/by-partlabel/disk-main-ESP"; fsType = "vfat"; };
+  boot.initrd.luks.devices.crypted.device = "/dev/disk/by-partlabel/disk-main-luks";
+}"#;
+
+/// The channel example with a root of its own instead of a hardware configuration, for a BIOS.
+pub fn without_hardware(tree: &Path, root: &str) {
+    fs::remove_file(tree.join("hardware-configuration.nix")).unwrap();
+    edit(tree, "configuration.nix", "    ./hardware-configuration.nix\n", "");
+    edit(
+        tree,
+        "configuration.nix",
+        "  imports = [",
+        &format!("  fileSystems.\"/\" = {{ device = \"{root}\"; fsType = \"ext4\"; }};\n  imports = ["),
+    );
+    edit(
+        tree,
+        "configuration.nix",
+        "boot.loader.systemd-boot.enable = true;",
+        "boot.loader.grub.device = \"/dev/disk-0\";",
+    );
+}
+
+/// File systems that are not those of this machine.
+pub fn other_file_systems() -> Vec<Case> {
+    vec![
+        case(
+            "file-system-set-twice",
+            "channel",
+            |tree| {
+                add_module(
+                    tree,
+                    "{ fileSystems.\"/\" = { device = \"/dev/sda1\"; fsType = \"ext4\"; }; }",
+                );
+            },
+            &["error file-system-other modules/more.nix:1"],
+        ),
+        // All of disko's, as its module defines them, and something else that is wrong.
+        module(
+            "disks-of-another-machine",
+            DISKO,
+            &[
+                "error file-system-other modules/more.nix:3",
+                "error not-on-medium modules/more.nix:2:39",
+            ],
+        ),
+        module(
+            "root-forced",
+            "{ lib, ... }: { fileSystems.\"/\".device = lib.mkForce \"/dev/disk/by-partlabel/disk-main-root\"; }",
+            &["error file-system-other modules/more.nix:1"],
+        ),
+        case(
+            "own-root-and-no-hardware",
+            "channel",
+            |tree| without_hardware(tree, "LABEL=nixos"),
+            &[
+                "warning hardware-not-imported",
+                "error file-system-other configuration.nix:4",
+            ],
+        )
+        .on(BIOS_WITH_DISK),
+        // Nothing is mounted: it may be, as the configuration has it.
+        module(
+            "own-root-before-partitioning",
+            "{ fileSystems.\"/\" = { device = \"/dev/disk/by-label/nixos\"; fsType = \"ext4\"; }; }",
+            &["warning file-systems-fixed modules/more.nix:1"],
+        )
+        .on("umount /mnt"),
+    ]
+}
+
+/// Hardware configurations that are not used, stale, or more than generated.
+pub fn hardware_files() -> Vec<Case> {
+    vec![
+        case(
+            "hardware-not-imported",
+            "channel",
+            |tree| edit(tree, "configuration.nix", "./hardware-configuration.nix", ""),
+            &["warning hardware-not-imported", "error root-file-system-none"],
+        ),
+        // nixos-generate-config wrote a name by UUID into the target.
+        module(
+            "same-root-twice",
+            "{ fileSystems.\"/\" = { device = \"tmpfs\"; fsType = \"tmpfs\"; }; }",
+            &["error file-system-twice modules/more.nix:1"],
+        )
+        .on("umount /mnt; mount -t tmpfs -o mode=755 none /mnt; nixos-generate-config --root /mnt 2> /dev/null; rm /mnt/etc/nixos/configuration.nix"),
+        case(
+            "hardware-of-another-disk",
+            "channel",
+            |_| (),
+            &["error file-system-other"],
+        )
+        .on("umount /mnt; mount -t tmpfs -o mode=755 none /mnt; nixos-generate-config --root /mnt 2> /dev/null; rm /mnt/etc/nixos/configuration.nix; sed -i s,none,/dev/disk/by-uuid/of-before,\\;s,tmpfs,ext4, /mnt/etc/nixos/hardware-configuration.nix"),
+        case(
+            "hardware-with-more",
+            "channel",
+            |tree| {
+                edit(
+                    tree,
+                    "hardware-configuration.nix",
+                    "  fileSystems",
+                    "  boot.kernelParams = [ \"quiet\" ];\n  fileSystems.\"/nas\" = {\n    device = \"nas:/x\";\n    fsType = \"nfs\";\n  };\n  fileSystems",
+                );
+            },
+            &["warning hardware-handwritten hardware-configuration.nix:8"],
+        ),
+    ]
+}
