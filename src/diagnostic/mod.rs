@@ -88,7 +88,7 @@ areas! {
     hardware_problem::HardwareProblem,
     module_problem::ModuleProblem,
     plan::PlanProblem,
-    target::TargetProblem,
+    target_problem::TargetProblem,
 }
 
 pub use module_problem::SyntaxMistake;
