@@ -17,7 +17,7 @@ pub struct Interrupted;
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted; running the same command again goes on from here")
+        f.write_str("interrupted; run the same command again to continue")
     }
 }
 

@@ -46,15 +46,15 @@ impl LogFile {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what was logged so far to `path` too, and goes on there. The file is created with mode 0600, in folders made
+    /// Writes what was logged so far to `path` too, and goes on there. The file is created with mode 0600, in directories made
     /// as needed.
     ///
     /// # Errors
     /// When the file cannot be created or written. The log then goes on where it was.
     pub fn also_to(&self, path: &Path) -> Result<()> {
         let what = || format!("Failed to write the log to {}", path.display());
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).with_context(what)?;
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).with_context(what)?;
         }
         let mut file = OpenOptions::new()
             .create(true)
@@ -151,10 +151,10 @@ mod tests {
 
     #[test]
     fn the_log_keeps_what_was_said_before_it_had_a_file() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let log = LogFile::default();
         log.write("early");
-        let path = folder.path().join("deep/run.log");
+        let path = directory.path().join("deep/run.log");
         log.also_to(&path).unwrap();
         log.write("late");
         let text = fs::read_to_string(&path).unwrap();

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Installation, leftovers};
+use super::installation::Installation;
+use super::leftovers;
 use crate::diagnostic::{ApplyProblem, Diagnostic};
 use crate::live::target::Target;
 use crate::nix::explain::{UNKNOWN, explain};

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::Installation;
+use super::installation::Installation;
 use crate::live::target::Target;
 use crate::plan::Plan;
 
@@ -26,7 +26,7 @@ pub(super) fn step(plan: &Plan, _: &Target, installation: &Installation<'_>) -> 
     .map(drop)
 }
 
-/// Runs a Nix program that speaks internal-json and tells each change; gives its stdout.
+/// Runs a Nix program that logs in the internal-json format and calls `on_change` at each change. Returns its stdout.
 ///
 /// # Errors
 /// An explained problem when it fails.

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::Installation;
 use super::build::track;
 use super::disk::{self, Disk, require_room};
+use super::installation::Installation;
 use crate::files::remove;
 use crate::live::target::Target;
 use crate::nix::activity::{WATCHED, store_name};
@@ -122,8 +122,8 @@ pub fn copy(
 fn content_addressed(runner: &Runner, records: &[&Record]) -> Result<BTreeSet<String>> {
     let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
     let ask = Invocation::new("nix").args(["path-info", "--sigs"]).quiet();
-    let told = runner.output_of(&ask, &paths)?;
-    let plain: BTreeSet<&str> = told
+    let output = runner.output_of(&ask, &paths)?;
+    let plain: BTreeSet<&str> = output
         .lines()
         .filter_map(|line| {
             let mut words = line.split_whitespace();
@@ -159,7 +159,7 @@ fn copy_with_nix(
     Ok(())
 }
 
-/// What is told of a store path. The sources of a flake's inputs, and a nixpkgs, are all called `source`.
+/// The name of a store path in the progress. The sources of a flake's inputs, and a nixpkgs, are all called `source`.
 fn shown(path: &str, sources: &BTreeMap<String, String>) -> String {
     let name = store_name(path);
     match sources.get(path) {
@@ -172,11 +172,11 @@ fn shown(path: &str, sources: &BTreeMap<String, String>) -> String {
 /// What every nixpkgs has.
 const NIXPKGS_MARK: &str = "nixos/lib/eval-config.nix";
 
-/// Makes one path in the staging folder and moves it to its place.
+/// Makes one path in the staging directory and moves it to its place.
 fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>) -> Result<()> {
     let place = target.inside(&record.path);
     if place.symlink_metadata().is_ok() {
-        // A power cut can leave files empty under their final names: only the hash tells.
+        // A power cut can leave files empty under their final names: only the hash shows it.
         let hash = archive.hash(&mut Mounted::default(), &place, record.nar_size, None);
         if hash.is_ok_and(|hash| hash == record.nar_hash) {
             return Ok(());
@@ -189,7 +189,7 @@ fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>, medium: 
     fs::rename(&staged, &place).with_context(|| format!("Failed to put {} in its place", place.display()))
 }
 
-/// Writes everything to the disk, and only then tells the target's database about it: after a power cut a path is whole
+/// Writes everything to the disk, and only then registers it in the target's database: after a power cut a path is whole
 /// or not valid.
 fn register(runner: &Runner, target: &Target, records: &[&Record]) -> Result<()> {
     if records.is_empty() {
@@ -212,8 +212,8 @@ mod tests {
 
     #[test]
     fn a_source_is_shown_with_the_name_of_its_input() {
-        let folder = tempfile::tempdir().unwrap();
-        let nixpkgs = folder.path().join("abc-source");
+        let directory = tempfile::tempdir().unwrap();
+        let nixpkgs = directory.path().join("abc-source");
         fs::create_dir_all(nixpkgs.join("nixos/lib")).unwrap();
         fs::write(nixpkgs.join(NIXPKGS_MARK), "").unwrap();
         let input = "/nix/store/abc-source";

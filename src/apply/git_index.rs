@@ -62,7 +62,7 @@ fn others(live: &LiveSystem<'_>, root: &Path) -> Result<()> {
     let finished = match live.runner.run(&ask, &mut |_, _| {}) {
         Ok(finished) if finished.status.success() => finished,
         Ok(_) => return Ok(()),
-        // There is no git: told above.
+        // There is no git: this was reported above.
         Err(error) => return error.downcast::<Diagnostic>().map(drop),
     };
     let text = String::from_utf8_lossy(&finished.stdout);

@@ -1,5 +1,5 @@
-//! nixos-install makes a folder in the target's root with `mktemp -d -p` and removes it at its end; killed, it leaves it
-//! there. Which folders of such a name are not its own is written down before it starts.
+//! nixos-install makes a directory in the target's root with `mktemp -d -p` and removes it at its end; killed, it leaves it
+//! there. Which directories of such a name are not its own is written down before it starts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::files::write_whole;
 use crate::live::target::Target;
 
-/// The folders with a name of mktemp: `tmp.` and ten letters or digits.
+/// The directories with a name of mktemp: `tmp.` and ten letters or digits.
 fn temporary(target: &Target) -> Result<BTreeSet<String>> {
     let entries = fs::read_dir(target.root()).context("Failed to list the target")?;
     Ok(entries

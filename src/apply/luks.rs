@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Installation;
+use super::installation::Installation;
 use crate::diagnostic::ApplyProblem;
 use crate::live::installer_facts::Luks;
 use crate::live::target::Target;
@@ -45,16 +45,16 @@ pub(super) fn enroll(target: &Target, installation: &Installation<'_>) -> Result
     Ok(())
 }
 
-/// A key of random bytes, readable for root alone, in a folder that is root's alone.
+/// A key of random bytes, readable for root alone, in a directory that is root's alone.
 fn make(key: &Path) -> Result<()> {
     // Written at once: what a power cut leaves is not taken for a key.
     if fs::metadata(key).is_ok_and(|meta| meta.len() == KEY_BYTES) {
         return Ok(());
     }
-    if let Some(folder) = key.parent() {
+    if let Some(directory) = key.parent() {
         // Only this one is closed: the target may have no /etc yet.
-        folder.parent().map_or(Ok(()), fs::create_dir_all)?;
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        directory.parent().map_or(Ok(()), fs::create_dir_all)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     let mut bytes = zeroize::Zeroizing::new(Vec::new());
     fs::File::open("/dev/urandom")?

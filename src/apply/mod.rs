@@ -7,38 +7,20 @@ mod build;
 pub mod copy;
 mod disk;
 mod git_index;
+mod installation;
 mod leftovers;
 mod luks;
 mod place;
 pub mod prepare;
 mod receipt;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-
 use anyhow::Result;
-use secrecy::SecretString;
 
 use crate::live::target::Target;
-use crate::live::target_lock::TargetLock;
-use crate::log_file::LogFile;
-use crate::plan::request::{LiveSystem, Request};
 use crate::plan::{Plan, phases};
 use crate::progress::Phase;
 use crate::store::reading;
-
-/// What the steps need besides the plan.
-pub struct Installation<'a> {
-    pub request: &'a Request,
-    pub live: &'a LiveSystem<'a>,
-    pub log: &'a LogFile,
-    /// Of the encrypted volumes, by partition, where they are known.
-    pub passphrases: HashMap<PathBuf, SecretString>,
-    /// The time at which it began, as it is used in names: `2026-11-23T16-04-05Z`.
-    pub stamp: String,
-    /// No other run is at work on the target.
-    pub lock: TargetLock,
-}
+pub use installation::Installation;
 
 /// A part of the installation.
 struct Step {

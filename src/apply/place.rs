@@ -1,4 +1,4 @@
-//! The tree into the target's etc/nixos: made beside it, swapped in at once, what was there before kept.
+//! Puts the tree into the target's etc/nixos: it is made next to the old one and exchanged with it at once; the old one is kept.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,7 +10,8 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use walkdir::WalkDir;
 
 use super::disk::require_room;
-use super::{Installation, git_index, luks};
+use super::installation::Installation;
+use super::{git_index, luks};
 use crate::diagnostic::Diagnostics;
 use crate::files::{remove, sync};
 use crate::interrupt::Interrupt;
@@ -66,7 +67,7 @@ fn open(root: &Path) -> Result<Option<u32>> {
     Ok(Some(mode))
 }
 
-/// What came of it.
+/// The outcome of placing a tree.
 #[derive(Debug, PartialEq, Eq)]
 enum Placed {
     /// The target already had exactly this tree.
@@ -102,7 +103,7 @@ fn place(target: &Target, snapshot: &Path, hardware: &Path, stamp: &str, interru
     Ok(Placed::New(kept?))
 }
 
-/// Makes the new folder beside the old one, and gives its inode.
+/// Makes the new directory next to the old one, and returns its inode.
 fn stage(target: &Target, snapshot: &Path, interrupt: &Interrupt) -> Result<u64> {
     let staging = target.staging();
     let what = || format!("Failed to make {}", staging.display());
@@ -117,21 +118,21 @@ fn stage(target: &Target, snapshot: &Path, interrupt: &Interrupt) -> Result<u64>
     if !problems.is_empty() {
         return Err(Diagnostics(problems).into());
     }
-    // The snapshot's own folder is private; etc/nixos is not.
+    // The snapshot's own directory is private; etc/nixos is not.
     fs::set_permissions(&staging, std::os::unix::fs::PermissionsExt::from_mode(0o755)).with_context(what)?;
     sync(&staging)?;
     fs::metadata(&staging).map(|meta| meta.ino()).with_context(what)
 }
 
-/// Exchanges etc/nixos and the staged folder at once, or moves the staged one there when nothing is in the way. `before`
-/// is where the old folder goes meanwhile on a file system that cannot exchange.
+/// Exchanges etc/nixos and the staged directory at once, or moves the staged one there when nothing is in the way. `before`
+/// is where the old directory goes meanwhile on a file system that cannot exchange.
 fn exchange(target: &Target, before: &Path) -> Result<()> {
     let (new, old) = (target.staging(), target.etc_nixos());
     let what = || format!("Failed to put {} in its place", old.display());
     match renameat2(AT_FDCWD, &new, AT_FDCWD, &old, RenameFlags::RENAME_EXCHANGE) {
         Ok(()) => Ok(()),
         Err(Errno::ENOENT) => fs::rename(&new, &old).with_context(what),
-        // Two steps, and a power cut between them is mended by the next run.
+        // Two steps, and a power cut between them is repaired by the next run.
         Err(Errno::EINVAL | Errno::ENOSYS) => {
             fs::rename(&old, before).with_context(what)?;
             fs::rename(&new, &old).with_context(what)
@@ -140,7 +141,7 @@ fn exchange(target: &Target, before: &Path) -> Result<()> {
     }
 }
 
-/// Brings an earlier swap to its end: what is in the staging place is either the old folder, which is kept, or a new one
+/// Brings an earlier swap to its end: what is in the staging place is either the old directory, which is kept, or a new one
 /// that did not get further, which is removed. Gives where the old one is kept.
 fn finish_earlier(target: &Target) -> Result<Option<PathBuf>> {
     let staging = target.staging();
@@ -158,7 +159,7 @@ fn finish_earlier(target: &Target) -> Result<Option<PathBuf>> {
             if !staged && exists(&staging) {
                 fs::rename(&staging, &before).with_context(|| format!("Failed to keep {}", before.display()))?;
             }
-            // On the disk before it is called finished: what is staged after that is taken for no folder of the user's.
+            // On the disk before it is called finished: what is staged after that is not taken for a directory of the user.
             staging.parent().map_or(Ok(()), sync)?;
             placement.save(target)?;
             Some(before).filter(|before| exists(before))
@@ -227,15 +228,15 @@ mod tests {
 
     /// A target, and a tree with a file of this text.
     fn target() -> (tempfile::TempDir, Target) {
-        let folder = tempfile::tempdir().unwrap();
-        let target = Target::new(folder.path());
-        (folder, target)
+        let directory = tempfile::tempdir().unwrap();
+        let target = Target::new(directory.path());
+        (directory, target)
     }
 
     fn tree(text: &str) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("file"), text).unwrap();
-        folder
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("file"), text).unwrap();
+        directory
     }
 
     fn placed(target: &Target, text: &str, stamp: &str) -> Placed {
@@ -243,14 +244,14 @@ mod tests {
         place(target, tree(text).path(), hardware, stamp, &Interrupt::default()).unwrap()
     }
 
-    fn text(folder: &Path) -> String {
-        fs::read_to_string(folder.join("file")).unwrap()
+    fn text(directory: &Path) -> String {
+        fs::read_to_string(directory.join("file")).unwrap()
     }
 
-    fn make(folder: &Path, text: &str) -> u64 {
-        fs::create_dir_all(folder).unwrap();
-        fs::write(folder.join("file"), text).unwrap();
-        fs::metadata(folder).unwrap().ino()
+    fn make(directory: &Path, text: &str) -> u64 {
+        fs::create_dir_all(directory).unwrap();
+        fs::write(directory.join("file"), text).unwrap();
+        fs::metadata(directory).unwrap().ino()
     }
 
     fn names(target: &Target) -> Vec<String> {
@@ -285,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_a_killed_run_had_staged_is_never_taken_for_what_was_there_before() {
-        let (_folder, target) = target();
+        let (_directory, target) = target();
         make(&target.etc_nixos(), "user's");
         assert_eq!(
             placed(&target, "1", "a"),
@@ -308,7 +309,7 @@ mod tests {
 
     #[test]
     fn an_interrupted_run_leaves_everything_as_it_was() {
-        let (_folder, target) = target();
+        let (_directory, target) = target();
         make(&target.etc_nixos(), "user's");
         placed(&target, "1", "a");
         let interrupt = Interrupt::default();
@@ -321,7 +322,7 @@ mod tests {
     #[test]
     fn wherever_a_swap_was_cut_off_the_old_folder_is_kept() {
         let killed = |at: &dyn Fn(&Target)| {
-            let (_folder, target) = target();
+            let (_directory, target) = target();
             make(&target.etc_nixos(), "user's");
             at(&target);
             placed(&target, "1", "a");
@@ -351,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_link_that_leads_nowhere_here_is_kept_as_well() {
-        let (_folder, target) = target();
+        let (_directory, target) = target();
         fs::create_dir(target.root().join("etc")).unwrap();
         symlink("/persist/etc/nixos", target.etc_nixos()).unwrap();
         placed(&target, "1", "a");
@@ -362,7 +363,7 @@ mod tests {
 
     #[test]
     fn nothing_is_removed_while_it_is_not_known_what_an_earlier_run_did() {
-        let (_folder, target) = target();
+        let (_directory, target) = target();
         make(&target.staging(), "user's");
         crate::files::write_whole(&target.placement(), b"{").unwrap();
         let error = place(&target, tree("1").path(), Path::new("file"), "a", &Interrupt::default()).unwrap_err();

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::Installation;
+use super::installation::Installation;
 use crate::files::write_whole;
 use crate::live::target::Target;
 use crate::plan::Plan;

@@ -16,17 +16,17 @@ Exit codes:
     5  building the system failed
     6  copying the system failed
     7  activating the system or installing its boot loader failed
-    8  keeping the receipt failed
+    8  writing the receipt failed
   130  interrupted
 
-After every failure the same command goes on from where it stopped. The log is on the target, in
-/var/log/nix-cfg-install, and in the same place of the live system.";
+After a failure, run the same command again: it continues where it stopped. The log is in /var/log/nix-cfg-install
+of the target and of the live system.";
 
 /// Install your own NixOS configuration on a machine that has no network.
 ///
 /// Takes the configuration in /tmp/nix-cfg, or else the one that the ISO brought in /iso/nix-cfg, puts it into the
 /// target's /etc/nixos with this machine's hardware-configuration.nix, builds it offline from what is on the ISO, and
-/// installs it. In the ordinary case mount the target at /mnt and run `nix-cfg-install`.
+/// installs it. Usually: mount the target at /mnt and run `nix-cfg-install`.
 #[derive(Debug, Parser)]
 #[command(name = "nix-cfg-install", version, after_help = EXIT_CODES)]
 #[allow(clippy::struct_excessive_bools)] // Each is a switch of the command line.
@@ -46,29 +46,28 @@ pub struct Args {
     /// Settings file [default: /etc/nix-cfg-install.yaml, if it exists]
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
-    /// Find all that would make the installation fail, say what it would do, and write nothing. Needs no target: without one
-    /// the disk is taken to be chosen later
+    /// Report everything that would make the installation fail, show the plan, and write nothing. Works without a target
     #[arg(long, visible_alias = "dry-run")]
     pub check: bool,
-    /// Check, and read all that the installation needs from the medium, to see whether it is damaged; write nothing
+    /// Check, and read everything that the installation needs from the ISO, to find damage; write nothing
     #[arg(long)]
     pub verify_store: bool,
     /// Allow the network and substituters
     #[arg(long)]
     pub online: bool,
-    /// Leave the boot loader alone
+    /// Do not install a boot loader
     #[arg(long)]
     pub no_bootloader: bool,
-    /// Install to a folder that is no mount point
+    /// Install to a directory that is not a mount point
     #[arg(long)]
     pub not_mounted: bool,
-    /// Work for Calamares: globalStorage as one line of JSON on stdin, events as JSON on stdout; the end of stdin ends it
+    /// Run as a job of Calamares: globalStorage as one line of JSON on stdin, events as JSON on stdout; stops when stdin ends
     #[arg(long, value_enum, value_name = "STEP", conflicts_with_all = ["target", "check", "verify_store", "progress"])]
     pub calamares: Option<Step>,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     pub progress: Format,
-    /// Say more; twice: everything
+    /// Show more; twice: everything
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Write the log to FILE as well
@@ -83,7 +82,7 @@ impl Args {
     }
 }
 
-/// Which of its jobs Calamares asks for.
+/// A job of Calamares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Step {
     /// The check, before anything is partitioned
@@ -99,12 +98,9 @@ impl ValueEnum for Format {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
-            Self::Auto => (
-                "auto",
-                "A bar with the time that is left on a terminal, plain lines otherwise",
-            ),
-            Self::Plain => ("plain", "One line a change, for logs"),
-            Self::Json => ("json", "One JSON object a line on stdout"),
+            Self::Auto => ("auto", "A progress bar on a terminal, plain lines otherwise"),
+            Self::Plain => ("plain", "One line per change, for logs"),
+            Self::Json => ("json", "One JSON object per line on stdout"),
         };
         Some(PossibleValue::new(name).help(help))
     }

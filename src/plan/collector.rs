@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, Severity};
 use crate::progress::Reporter;
 
-/// Warnings are told at once; errors are kept until nothing more can be found.
+/// Warnings are reported at once; errors are kept until nothing more can be found.
 pub struct Found<'a> {
     report: &'a Reporter,
     errors: Vec<Diagnostic>,

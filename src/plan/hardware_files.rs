@@ -27,9 +27,9 @@ pub(super) fn put(
 ) -> Result<bool> {
     let file = snapshot.join(path);
     let what = || format!("Failed to put the hardware configuration to {}", path.display());
-    let folder = file.parent().unwrap_or(snapshot);
-    fs::create_dir_all(folder).with_context(what)?;
-    let real = fs::canonicalize(folder).with_context(what)?;
+    let directory = file.parent().unwrap_or(snapshot);
+    fs::create_dir_all(directory).with_context(what)?;
+    let real = fs::canonicalize(directory).with_context(what)?;
     if !real.starts_with(fs::canonicalize(snapshot).with_context(what)?) {
         return Err(PlanProblem::HardwarePath { path: path.to_owned() }.into());
     }
@@ -40,7 +40,7 @@ pub(super) fn put(
         Some(existing) => fs::read_to_string(existing).with_context(what)?,
         None => generate(request, live, machine)?,
     };
-    let text = put_machine(live, machine, folder, path, existing.as_deref(), text)?;
+    let text = put_machine(live, machine, directory, path, existing.as_deref(), text)?;
     fs::write(&file, text).with_context(what)?;
     let Some(existing) = existing else { return Ok(true) };
     let meta = fs::metadata(&existing).with_context(what)?;
@@ -93,12 +93,12 @@ fn generate(request: &Request, live: &LiveSystem<'_>, machine: &InstallerFacts) 
     }))
 }
 
-/// Puts machine.nix into `folder`: what the graphical installer knows now, or what an earlier run put beside `existing`.
+/// Puts machine.nix into `directory`: what the graphical installer knows now, or what an earlier run put beside `existing`.
 /// Gives the hardware configuration, which then imports it.
 fn put_machine(
     live: &LiveSystem<'_>,
     machine: &InstallerFacts,
-    folder: &Path,
+    directory: &Path,
     path: &Path,
     existing: Option<&Path>,
     text: String,
@@ -112,8 +112,8 @@ fn put_machine(
         }
         (None, _, _) => return Ok(text),
     };
-    let name = imported.as_deref().unwrap_or_else(|| free_name(folder));
-    let file = folder.join(name);
+    let name = imported.as_deref().unwrap_or_else(|| free_name(directory));
+    let file = directory.join(name);
     let what = || format!("Failed to write {}", path.with_file_name(name).display());
     remove(&file)?;
     fs::write(&file, module).with_context(what)?;
@@ -140,8 +140,8 @@ pub fn files(snapshot: &Path, path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// The user's own file of that name stays.
-fn free_name(folder: &Path) -> &'static str {
-    if folder.join(installer_facts::MACHINE_NIX).symlink_metadata().is_ok() {
+fn free_name(directory: &Path) -> &'static str {
+    if directory.join(installer_facts::MACHINE_NIX).symlink_metadata().is_ok() {
         installer_facts::MACHINE_NIX_BESIDE_OTHER
     } else {
         installer_facts::MACHINE_NIX

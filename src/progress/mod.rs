@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    fn told(unit: Unit) -> Vec<String> {
+    fn shown(unit: Unit) -> Vec<String> {
         let kept = Arc::default();
         let report = Reporter::new(Box::new(Kept(Arc::clone(&kept))), &[PHASE]);
         for (done, item) in [(0, "a"), (1, "a"), (1, "a"), (1, "b"), (2, "b"), (3, "b")] {
@@ -181,12 +181,12 @@ mod tests {
     }
 
     #[test]
-    fn no_build_is_left_out_and_nothing_is_told_twice() {
-        assert_eq!(told(Unit::Derivations), ["0 a", "1 a", "1 b", "2 b", "3 b"]);
+    fn no_build_is_omitted_and_nothing_is_shown_twice() {
+        assert_eq!(shown(Unit::Derivations), ["0 a", "1 a", "1 b", "2 b", "3 b"]);
     }
 
     #[test]
-    fn of_many_bytes_the_first_and_the_last_are_told() {
-        assert_eq!(told(Unit::Bytes), ["0 a", "3 b"]);
+    fn of_many_bytes_the_first_and_the_last_are_shown() {
+        assert_eq!(shown(Unit::Bytes), ["0 a", "3 b"]);
     }
 }

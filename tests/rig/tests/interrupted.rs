@@ -80,7 +80,7 @@ fn an_interrupt_ends_everything_and_the_same_command_goes_on() {
         let said = live.sh(&script);
         assert_eq!(said.code, 130, "{signal}: {said:?}");
         assert!(
-            said.err.contains("running the same command again goes on from here"),
+            said.err.contains("run the same command again to continue"),
             "{}",
             said.err
         );
