@@ -1,107 +1,293 @@
-//! The command line of `nix-cfg-install`.
+//! Parses the command line, sets up the log, plans, applies, and gives the exit code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
 
-use clap::builder::PossibleValue;
-use clap::{Parser, ValueEnum};
+use super::install_args::{Args, Step};
+use crate::apply::{Failure, Installation, apply, prepare};
+use crate::calamares::caller;
+use crate::calamares::dialog::dialog;
+use crate::calamares::globals::Globals;
+use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem};
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::live::decisions::Decisions;
+use crate::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
+use crate::live::resume;
+use crate::live::target::Target;
+use crate::live::target_lock::TargetLock;
+use crate::log_file::{LogFile, init_logging};
+use crate::nix::environment::{Channels, environment};
+use crate::nix::explain::{UNKNOWN, explain};
+use crate::plan::request::{LiveSystem, Request};
+use crate::plan::{self, REFUSED, phases};
+use crate::process::Runner;
+use crate::progress::{Format, Reporter};
+use crate::settings::Settings;
+use crate::store::live_image::Image;
+use crate::tree::source::{self, STANDARD_PLACES};
+use anyhow::{Context, Result};
+use clap::Parser;
+use nix::sys::stat::{Mode, umask};
 
-use crate::progress::Format;
+const DEFAULT_TARGET: &str = "/mnt";
+const LIVE_LOGS: &str = "/var/log/nix-cfg-install";
 
-const EXIT_CODES: &str = "\
-Exit codes:
-    0  done
-    2  the command line or the settings are wrong
-    3  the configuration or the target was refused; nothing was written
-    4  placing the configuration failed
-    5  building the system failed
-    6  copying the system failed
-    7  activating the system or installing its boot loader failed
-    8  writing the receipt failed
-  130  interrupted
+/// The exit code when the command line or the settings are wrong.
+const BAD_SETTINGS: u8 = 2;
+/// The exit code when the ISO is damaged: that of copying from it.
+const DAMAGED: u8 = 6;
+/// The exit code of a run that was interrupted.
+const INTERRUPTED: u8 = 130;
 
-After a failure, run the same command again: it continues where it stopped. The log is in /var/log/nix-cfg-install
-of the target and of the live system.";
-
-/// Install your own NixOS configuration on a machine that has no network.
-///
-/// Takes the configuration in /tmp/nix-cfg, or else the one that the ISO brought in /iso/nix-cfg, puts it into the
-/// target's /etc/nixos with this machine's hardware-configuration.nix, builds it offline from what is on the ISO, and
-/// installs it. Usually: mount the target at /mnt and run `nix-cfg-install`.
-#[derive(Debug, Parser)]
-#[command(name = "nix-cfg-install", version, after_help = EXIT_CODES)]
-#[allow(clippy::struct_excessive_bools)] // Each is a switch of the command line.
-pub struct Args {
-    /// Mount point of the new root file system [default: /mnt]
-    #[arg(long, value_name = "DIR")]
-    pub target: Option<PathBuf>,
-    /// Install the configuration in DIR instead of the standard places
-    #[arg(long, value_name = "DIR")]
-    pub source: Option<PathBuf>,
-    /// Which of a flake's nixosConfigurations to install
-    #[arg(long, value_name = "NAME")]
-    pub host: Option<String>,
-    /// This machine's hardware-configuration.nix, relative to the top of the configuration
-    #[arg(long, value_name = "PATH-IN-TREE")]
-    pub hardware_config: Option<PathBuf>,
-    /// Settings file [default: /etc/nix-cfg-install.yaml, if it exists]
-    #[arg(long, value_name = "FILE")]
-    pub settings: Option<PathBuf>,
-    /// Report everything that would make the installation fail, show the plan, and write nothing. Works without a target
-    #[arg(long, visible_alias = "dry-run")]
-    pub check: bool,
-    /// Check, and read everything that the installation needs from the ISO, to find damage; write nothing
-    #[arg(long)]
-    pub verify_store: bool,
-    /// Allow the network and substituters
-    #[arg(long)]
-    pub online: bool,
-    /// Do not install a boot loader
-    #[arg(long)]
-    pub no_bootloader: bool,
-    /// Install to a directory that is not a mount point
-    #[arg(long)]
-    pub not_mounted: bool,
-    /// Run as a job of Calamares: globalStorage as one line of JSON on stdin, events as JSON on stdout; stops when stdin ends
-    #[arg(long, value_enum, value_name = "STEP", conflicts_with_all = ["target", "check", "verify_store", "progress"])]
-    pub calamares: Option<Step>,
-    /// How progress is shown
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    pub progress: Format,
-    /// Show more; twice: everything
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// Write the log to FILE as well
-    #[arg(long, value_name = "FILE")]
-    pub log: Option<PathBuf>,
+/// Runs `nix-cfg-install`, and gives its exit code.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let log = LogFile::default();
+    let format = if args.calamares.is_some() {
+        Format::Json
+    } else {
+        args.progress
+    };
+    let report = Reporter::new(format.renderer(), phases::ALL);
+    report.phase(phases::SETTINGS);
+    let (globals, outcome) = match start(&args, &log) {
+        Ok((interrupt, globals)) => {
+            let outcome = run(&args, globals.as_ref(), interrupt, &log, &report);
+            (globals, outcome)
+        }
+        Err(error) => (None, Err(Failure::before(phases::SETTINGS, BAD_SETTINGS)(error))),
+    };
+    let (code, text) = match outcome {
+        Ok(text) => (0, text),
+        Err(failure) => explain_failure(&failure, &args, globals.as_ref(), &log, &report),
+    };
+    report.done(code, &text);
+    ExitCode::from(code)
 }
 
-impl Args {
-    /// Whether the target is to be written to.
-    pub fn installs(&self) -> bool {
-        !self.check && !self.verify_store && self.calamares != Some(Step::Check)
+/// Sets up the log and the signals, and reads what Calamares sends.
+fn start(args: &Args, log: &LogFile) -> Result<(Interrupt, Option<Globals>)> {
+    init_logging(args.verbose, log.clone())?;
+    log::debug!("command line: {:?}", std::env::args_os().collect::<Vec<_>>());
+    if let Some(path) = &args.log {
+        log.also_to(path)?;
     }
+    // Directories that are made on the target are for all of its users, whatever umask root has here. Programs inherit it.
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    let interrupt = Interrupt::on_signals()?;
+    let globals = args.calamares.map(|_| caller::greet(&interrupt)).transpose()?;
+    Ok((interrupt, globals))
 }
 
-/// A job of Calamares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Step {
-    /// The check, before anything is partitioned
-    Check,
-    /// The installation, when the target is mounted
-    Install,
-}
-
-impl ValueEnum for Format {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Auto, Self::Plain, Self::Json]
+/// Does what the command line asks for, and gives the last line that the user reads.
+fn run(
+    args: &Args,
+    globals: Option<&Globals>,
+    interrupt: Interrupt,
+    log: &LogFile,
+    report: &Reporter,
+) -> Result<String, Failure> {
+    let begun = SystemTime::now();
+    let stamp = humantime::format_rfc3339_seconds(begun).to_string().replace(':', "-");
+    let (settings, channels) = settings(args, log, &stamp).map_err(Failure::before(phases::SETTINGS, BAD_SETTINGS))?;
+    let mut runner = Runner::new(environment(&channels, args.online || settings.online), interrupt);
+    let image = settings.read_image.unwrap_or(true).then(Image::of_live_store);
+    report.phase(phases::SOURCE);
+    let refused = |phase| Failure::before(phase, REFUSED);
+    let request = request(args, globals, settings, &runner, report).map_err(refused(phases::SOURCE))?;
+    // Held until the end.
+    let lock = lock(args, &request, &mut runner).map_err(refused(phases::SOURCE))?;
+    let live = LiveSystem {
+        runner: &runner,
+        report,
+        channels,
+        image: image.flatten(),
+    };
+    let explicit = request
+        .source
+        .as_ref()
+        .map(|(path, named_by)| (path.as_path(), *named_by));
+    let source = source::choose(explicit, &STANDARD_PLACES.map(Path::new)).map_err(refused(phases::SOURCE))?;
+    report.note(&source.reason);
+    report.phase(phases::CHECK);
+    if !args.installs() {
+        // Nothing follows, or only the reading of what would be copied.
+        for phase in &phases::ALL[3..] {
+            report.expect(phase, 0.0);
+        }
     }
+    let plan = plan::plan(&request, &live, &source).map_err(refused(phases::CHECK))?;
+    if args.verify_store {
+        report.phase(phases::COPY);
+        plan::verify(&plan, &live).map_err(Failure::before(phases::COPY, DAMAGED))?;
+        return Ok("The ISO has what the installation needs, and it is undamaged.".to_owned());
+    }
+    if !args.installs() {
+        return Ok("The configuration can be installed. Nothing was written.".to_owned());
+    }
+    let installation = Installation {
+        request: &request,
+        live: &live,
+        log,
+        passphrases: globals.map(Globals::passphrases).unwrap_or_default(),
+        stamp,
+        lock: lock.context("The target is gone").map_err(refused(phases::CHECK))?,
+    };
+    apply(&plan, &installation)?;
+    Ok(format!("Installed. The log is {}.", log_place(log)))
+}
 
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let (name, help) = match self {
-            Self::Auto => ("auto", "A progress bar on a terminal, plain lines otherwise"),
-            Self::Plain => ("plain", "One line per change, for logs"),
-            Self::Json => ("json", "One JSON object per line on stdout"),
+/// The settings of the ISO, and the channels that they name.
+fn settings(args: &Args, log: &LogFile, stamp: &str) -> Result<(Settings, Channels)> {
+    let settings = Settings::load(args.settings.as_deref())?;
+    if !nix::unistd::geteuid().is_root() {
+        return Err(PlanProblem::NotRoot.into());
+    }
+    if !args.check
+        && let Err(error) = log.also_to(&Path::new(LIVE_LOGS).join(format!("{stamp}.log")))
+    {
+        // The target's log is the one that counts.
+        log::debug!("{error:#}");
+    }
+    let channels = Channels::find(settings.nixpkgs.as_deref(), settings.channels.as_deref())?;
+    Ok((settings, channels))
+}
+
+/// Puts together what was asked for. An installation that Calamares began and a person finishes is mounted again.
+fn request(
+    args: &Args,
+    globals: Option<&Globals>,
+    settings: Settings,
+    runner: &Runner,
+    report: &Reporter,
+) -> Result<Request> {
+    let named = args.target.clone().or(settings.target);
+    let (target, machine) = target_and_machine(args, globals, named, runner, report)?;
+    let of_machine = || Decisions {
+        no_boot_loader: machine.no_boot_loader,
+        ..Decisions::of_machine(target.root())
+    };
+    let source = args.source.clone().map(|path| (path, "--source"));
+    Ok(Request {
+        decisions: globals.map_or_else(of_machine, |globals| globals.decisions(target.root())),
+        source: source.or(settings.source.map(|path| (path, "the settings"))),
+        host: args.host.clone().or(machine.host.clone()).or(settings.host),
+        hardware_config: args.hardware_config.clone().or(settings.hardware_config),
+        not_covered: settings.not_covered,
+        offline_rebuild: settings.offline_rebuild,
+        must_be_mounted: !args.not_mounted,
+        online: args.online || settings.online,
+        no_bootloader: args.no_bootloader || settings.no_bootloader,
+        target,
+        machine,
+    })
+}
+
+/// Where to install, and what is known of the machine: from Calamares, or from an installation that it began.
+fn target_and_machine(
+    args: &Args,
+    globals: Option<&Globals>,
+    named: Option<PathBuf>,
+    runner: &Runner,
+    report: &Reporter,
+) -> Result<(Target, InstallerFacts)> {
+    if !args.installs() && globals.is_none() && named.is_none() && !Target::new(DEFAULT_TARGET).is_mounted() {
+        // A check needs no target.
+        return Ok((Target::new(DEFAULT_TARGET), InstallerFacts::before_partitioning()));
+    }
+    let named = named.unwrap_or_else(|| DEFAULT_TARGET.into());
+    let defaults = Path::new(GENERATOR_DEFAULTS);
+    let Some(globals) = globals else {
+        let Some(begun) = resume::begun(&named) else {
+            return Ok((Target::new(named), InstallerFacts::default()));
         };
-        Some(PossibleValue::new(name).help(help))
+        report.note("Continuing the installation that Calamares began.");
+        if args.installs() {
+            prepare::mount_again(runner, report, &named, &begun.mounts)?;
+            prepare::start_swap(runner, report, &begun.machine.swap)?;
+        }
+        return Ok((Target::new(named), begun.machine));
+    };
+    if args.calamares == Some(Step::Check) {
+        let machine = globals.machine_before_partitioning().with_kernel_of(defaults);
+        return Ok((Target::new(named), machine));
     }
+    let machine = globals
+        .machine()
+        .with_lasting_names(Path::new(BY_ID))
+        .with_kernel_of(defaults);
+    let target = globals.mounted()?;
+    resume::keep(target, &machine)?;
+    prepare::start_swap(runner, report, &machine.swap)?;
+    Ok((Target::new(target), machine))
+}
+
+/// The lock of the target, where it is written to or read at length. The programs that `runner` starts inherit it.
+fn lock(args: &Args, request: &Request, runner: &mut Runner) -> Result<Option<TargetLock>> {
+    let is_there = !request.machine.before_partitioning && request.target.root().is_dir();
+    if args.calamares == Some(Step::Check) || args.check || !is_there {
+        return Ok(None);
+    }
+    let lock = TargetLock::take(&request.target)?;
+    runner.share_lock(lock.file()?);
+    Ok(Some(lock))
+}
+
+fn log_place(log: &LogFile) -> String {
+    log.path()
+        .map_or_else(|| "not written".to_owned(), |path| path.display().to_string())
+}
+
+/// Reports what went wrong, and gives the exit code and the last line.
+fn explain_failure(
+    failure: &Failure,
+    args: &Args,
+    globals: Option<&Globals>,
+    log: &LogFile,
+    report: &Reporter,
+) -> (u8, String) {
+    let Failure {
+        phase,
+        exit_code,
+        is_written,
+        error,
+    } = failure;
+    log::debug!("failed in {}: {error:?}", phase.name);
+    if error.is::<Interrupted>() {
+        return (INTERRUPTED, format!("Stopped: {error}."));
+    }
+    let problems = diagnostics(error);
+    for problem in &problems {
+        report.problem(problem);
+    }
+    if args.calamares.is_some() {
+        let next = globals.and_then(Globals::next);
+        let dialog = dialog((phase, *is_written), &problems, next, log.live_path().as_deref());
+        report.failure(&dialog.title, &dialog.details);
+    }
+    let next = if *is_written {
+        "Fix it and run the same command again: it continues from here."
+    } else {
+        "Nothing was written to the target."
+    };
+    let text = format!("{} failed. {next} Log: {}", phase.title, log_place(log));
+    (*exit_code, text)
+}
+
+fn diagnostics(error: &anyhow::Error) -> Vec<Diagnostic> {
+    if let Some(Diagnostics(problems)) = error.downcast_ref() {
+        return problems.clone();
+    }
+    if let Some(problem) = error.downcast_ref::<Diagnostic>() {
+        return vec![problem.clone()];
+    }
+    // A full or read-only disk has an explanation, whichever program or call met it.
+    let explained = explain(&format!("error: {error:#}"), None);
+    vec![if explained.code == UNKNOWN {
+        // This is no program's output.
+        Diagnostic::error(UNKNOWN, format!("{error:#}"))
+    } else {
+        explained
+    }]
 }

@@ -1,4 +1,5 @@
-//! The command lines of the programs: clap's types are here and nowhere else.
+//! The programs: their command lines, and what connects the parts.
 
 pub mod install;
+pub mod install_args;
 pub mod iso;

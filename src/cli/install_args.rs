@@ -1,0 +1,107 @@
+//! The command line of `nix-cfg-install`.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValue;
+use clap::{Parser, ValueEnum};
+
+use crate::progress::Format;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    2  the command line or the settings are wrong
+    3  the configuration or the target was refused; nothing was written
+    4  placing the configuration failed
+    5  building the system failed
+    6  copying the system failed
+    7  activating the system or installing its boot loader failed
+    8  writing the receipt failed
+  130  interrupted
+
+After a failure, run the same command again: it continues where it stopped. The log is in /var/log/nix-cfg-install
+of the target and of the live system.";
+
+/// Install your own NixOS configuration on a machine that has no network.
+///
+/// Takes the configuration in /tmp/nix-cfg, or else the one that the ISO brought in /iso/nix-cfg, puts it into the
+/// target's /etc/nixos with this machine's hardware-configuration.nix, builds it offline from what is on the ISO, and
+/// installs it. Usually: mount the target at /mnt and run `nix-cfg-install`.
+#[derive(Debug, Parser)]
+#[command(name = "nix-cfg-install", version, after_help = EXIT_CODES)]
+#[allow(clippy::struct_excessive_bools)] // Each is a switch of the command line.
+pub struct Args {
+    /// Mount point of the new root file system [default: /mnt]
+    #[arg(long, value_name = "DIR")]
+    pub target: Option<PathBuf>,
+    /// Install the configuration in DIR instead of the standard places
+    #[arg(long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
+    /// Which of a flake's nixosConfigurations to install
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<String>,
+    /// This machine's hardware-configuration.nix, relative to the top of the configuration
+    #[arg(long, value_name = "PATH-IN-TREE")]
+    pub hardware_config: Option<PathBuf>,
+    /// Settings file [default: /etc/nix-cfg-install.yaml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+    /// Report everything that would make the installation fail, show the plan, and write nothing. Works without a target
+    #[arg(long, visible_alias = "dry-run")]
+    pub check: bool,
+    /// Check, and read everything that the installation needs from the ISO, to find damage; write nothing
+    #[arg(long)]
+    pub verify_store: bool,
+    /// Allow the network and substituters
+    #[arg(long)]
+    pub online: bool,
+    /// Do not install a boot loader
+    #[arg(long)]
+    pub no_bootloader: bool,
+    /// Install to a directory that is not a mount point
+    #[arg(long)]
+    pub not_mounted: bool,
+    /// Run as a job of Calamares: globalStorage as one line of JSON on stdin, events as JSON on stdout; stops when stdin ends
+    #[arg(long, value_enum, value_name = "STEP", conflicts_with_all = ["target", "check", "verify_store", "progress"])]
+    pub calamares: Option<Step>,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub progress: Format,
+    /// Show more; twice: everything
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Write the log to FILE as well
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+impl Args {
+    /// Whether the target is to be written to.
+    pub fn installs(&self) -> bool {
+        !self.check && !self.verify_store && self.calamares != Some(Step::Check)
+    }
+}
+
+/// A job of Calamares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// The check, before anything is partitioned
+    Check,
+    /// The installation, when the target is mounted
+    Install,
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Plain, Self::Json]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Auto => ("auto", "A progress bar on a terminal, plain lines otherwise"),
+            Self::Plain => ("plain", "One line per change, for logs"),
+            Self::Json => ("json", "One JSON object per line on stdout"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
+}
