@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::dialog::ByHand;
 use super::keymap;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::CalamaresProblem;
 use crate::live::decisions::{Decisions, Firmware};
 use crate::live::installer_facts::{ANY_DISK, InstallerFacts, Luks};
 
@@ -114,14 +114,9 @@ impl Globals {
     /// The mount point, for the installation.
     ///
     /// # Errors
-    /// A [`Diagnostic`] when there is none: the jobs are in the wrong order.
+    /// When there is none: the jobs are in the wrong order.
     pub fn mounted(&self) -> Result<&Path> {
-        let problem = || {
-            Diagnostic::error("calamares-order", "Calamares has not mounted the target yet")
-                .because("globalStorage has no rootMountPoint.")
-                .remedy("In settings.conf, the installation has to come after the job `mount`.")
-        };
-        self.target().ok_or_else(|| problem().into())
+        self.target().ok_or_else(|| CalamaresProblem::NotMounted.into())
     }
 
     /// Whether the machine starts from a BIOS.

@@ -81,6 +81,8 @@ macro_rules! areas {
 }
 
 pub use apply::Shortage;
+pub use flake::LockFeature;
+pub use supply::Damage;
 
 areas! {
     apply::ApplyProblem,
@@ -89,6 +91,12 @@ areas! {
     module_problem::ModuleProblem,
     plan::PlanProblem,
     target_problem::TargetProblem,
+    calamares_job::CalamaresProblem,
+    expression::ExpressionProblem,
+    flake::FlakeProblem,
+    program::ProgramProblem,
+    refused_package::PackageProblem,
+    supply::SupplyProblem,
 }
 
 pub use module_problem::SyntaxMistake;

@@ -97,9 +97,16 @@ pub fn missing(tree: &Path, known: impl Fn(&str) -> bool) -> Vec<Lookup> {
     found
 }
 
-/// The names in `channels` of an emitted flake.nix, which a person may have edited.
+/// The names of the channels that the emitted directory `dir` has.
 #[must_use]
-pub fn in_flake(text: &str) -> Vec<String> {
+pub fn of(dir: &Path) -> Vec<String> {
+    let flake = fs::read_to_string(dir.join("flake.nix")).unwrap_or_default();
+    let always = lint::ALWAYS_AVAILABLE.map(str::to_owned);
+    in_flake(&flake).into_iter().chain(always).collect()
+}
+
+/// The names in `channels` of an emitted flake.nix, which a person may have edited.
+fn in_flake(text: &str) -> Vec<String> {
     let channels = NixFile::parse(text).all_bindings();
     let channels = channels.filter(|binding| binding.path.last().and_then(Name::literal) == Some("channels"));
     let names = channels.flat_map(|binding| match binding.value.shape {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::SupplyProblem;
 
 /// Where a NixOS live system keeps root's channels (nixos/modules/installer/cd-dvd/channel.nix).
 const CHANNELS: &str = "/nix/var/nix/profiles/per-user/root/channels";
@@ -136,6 +136,24 @@ fn more(folder: &Path) -> Vec<(String, PathBuf)> {
     channels
 }
 
+/// The channels that `<NAME/…>` finds when `NIX_PATH` is `search_path`, by their names.
+pub(super) fn channels_in(search_path: &OsStr) -> Vec<String> {
+    let entries = env::split_paths(search_path).filter_map(|entry| entry.into_os_string().into_string().ok());
+    let names = entries.flat_map(|entry| match entry.split_once('=') {
+        Some((name, path)) if Path::new(path).exists() => {
+            vec![name.split('/').next().unwrap_or(name).to_owned()]
+        }
+        Some(_) => Vec::new(),
+        None => {
+            let inside = fs::read_dir(&entry).into_iter().flatten().flatten();
+            inside
+                .filter_map(|found| found.file_name().into_string().ok())
+                .collect()
+        }
+    });
+    names.collect()
+}
+
 /// What makes a folder the nixpkgs of a channel configuration.
 const DOOR: &str = "nixos/default.nix";
 
@@ -146,12 +164,8 @@ impl Channels {
     /// A [`Diagnostic`] when nothing is where the settings name something: another would make another system.
     pub fn find(nixpkgs: Option<&Path>, folder: Option<&Path>) -> Result<Self> {
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            return Err(
-                Diagnostic::error("settings", format!("There are no channels at {}", folder.display()))
-                    .because("The settings name this folder with `channels`.")
-                    .remedy("Correct the path, or remove it: then only the live system's channels are used.")
-                    .into(),
-            );
+            let directory = folder.to_owned();
+            return Err(SupplyProblem::NoChannels { directory }.into());
         }
         Ok(Self {
             nixpkgs: find_nixpkgs(nixpkgs)?,
@@ -185,7 +199,11 @@ fn find_nixpkgs(named: Option<&Path>) -> Result<Option<PathBuf>> {
     if let Some(named) = named {
         return match fs::metadata(named.join(DOOR)) {
             Ok(_) => Ok(Some(named.to_owned())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(no_nixpkgs(named).into()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(SupplyProblem::NoNixpkgs {
+                directory: named.to_owned(),
+                wanted: DOOR,
+            }
+            .into()),
             Err(error) => Err(error).with_context(|| format!("Failed to look at {}", named.display())),
         };
     }
@@ -199,12 +217,6 @@ fn find_nixpkgs(named: Option<&Path>) -> Result<Option<PathBuf>> {
         .into_iter()
         .chain([channels.join("nixos"), channels.join("nixpkgs")]);
     Ok(places.find(|path| path.join(DOOR).exists()))
-}
-
-fn no_nixpkgs(named: &Path) -> Diagnostic {
-    Diagnostic::error("settings", format!("There is no nixpkgs at {}", named.display()))
-        .because(format!("The settings name it with `nixpkgs`, and it has no {DOOR}."))
-        .remedy("Correct the path, or remove it: then the live system's channel is used.")
 }
 
 /// The store path that `path` is, leads to or lies in.
@@ -246,10 +258,19 @@ mod tests {
     }
 
     #[test]
+    fn the_channels_of_a_search_path_are_those_that_exist() {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir_all(top.path().join("channels/unstable")).unwrap();
+        let top = top.path().display();
+        let path = format!("nixpkgs/nixos={top}/channels:home-manager={top}/nowhere:{top}/channels:{top}/nothing");
+        assert_eq!(channels_in(path.as_ref()), ["nixpkgs", "unstable"]);
+    }
+
+    #[test]
     fn a_folder_of_the_settings_must_be_there() {
         let error = Channels::find(None, Some(Path::new("/nowhere")))
             .unwrap_err()
             .to_string();
-        assert!(error.contains("There are no channels at /nowhere"), "{error}");
+        assert!(error.contains("/nowhere is not a directory"), "{error}");
     }
 }

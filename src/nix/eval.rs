@@ -8,11 +8,12 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::activity::{EVALUATION, Tracker, WATCHED};
+use super::environment::channels_in;
 use super::explain;
 use super::facts::{EXPRESSION, Facts};
 use super::installed;
 use super::literal::string;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, FlakeProblem};
 use crate::process::{Invocation, Runner, Stream};
 use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, ETC_NIXOS};
 
@@ -65,7 +66,8 @@ pub struct Evaluated {
 /// An explained [`Diagnostic`] when Nix cannot evaluate the flake.
 pub fn hosts(runner: &Runner, root: &Path) -> Result<Vec<String>> {
     let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", "builtins.attrNames"]);
-    let text = run(runner, invocation, (root, root), &mut Facts::default(), &mut |_, _| {})?;
+    let seen = Seen::itself(root);
+    let text = run(runner, invocation, &seen, &mut Facts::default(), &mut |_, _| {})?;
     serde_json::from_str(&text).context("Nix printed host names that are not JSON")
 }
 
@@ -87,12 +89,17 @@ pub fn evaluate(
         ConfigKind::Channel => {
             let empty = TempDir::new().context("Failed to make a temporary directory")?;
             let invocation = installed::at_etc_nixos(channel(lenience), root, empty.path());
-            run(runner, invocation, (root, Path::new(ETC_NIXOS)), &mut facts, on_part)
+            let seen = Seen {
+                at: Path::new(ETC_NIXOS),
+                channels: &runner.variable("NIX_PATH").map(channels_in).unwrap_or_default(),
+                root,
+            };
+            run(runner, invocation, &seen, &mut facts, on_part)
         }
         ConfigKind::Flake => {
             let apply = of_flake(configuration.host.as_deref(), lenience);
             let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", &apply]);
-            run(runner, invocation, (root, root), &mut facts, on_part)
+            run(runner, invocation, &Seen::itself(root), &mut facts, on_part)
         }
     };
     let toplevel =
@@ -105,12 +112,18 @@ pub fn evaluate(
 }
 
 /// Evaluates one of the systems that the emitted flake in `dir` installs, by its place among `iso.targets`, and with
-/// `image` the image as well: why that cannot be evaluated is then in `toplevel`. Tells the version of the live system's
-/// Nix, which the image needs in any case.
+/// `image` the image as well: why that cannot be evaluated is then in `toplevel`. The facts include the version of the live
+/// system's Nix. `channels` are the names of those that the flake has.
 ///
 /// # Errors
 /// As [`evaluate`].
-pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize, image: bool) -> Result<Evaluation> {
+pub fn evaluate_target(
+    runner: &Runner,
+    dir: &Path,
+    channels: &[String],
+    index: usize,
+    image: bool,
+) -> Result<Evaluation> {
     let after = if image { "builtins.seq iso.drvPath" } else { "" };
     let apply = format!(
         "iso: let target = ({EXPRESSION}) (builtins.elemAt iso.targets {index}); in
@@ -119,7 +132,11 @@ pub fn evaluate_target(runner: &Runner, dir: &Path, index: usize, image: bool) -
     );
     let mut facts = Facts::default();
     let invocation = nix_eval(dir, "iso").args(["--apply", &apply]);
-    let toplevel = match run(runner, invocation, (dir, dir), &mut facts, &mut |_, _| {}) {
+    let seen = Seen {
+        channels,
+        ..Seen::itself(dir)
+    };
+    let toplevel = match run(runner, invocation, &seen, &mut facts, &mut |_, _| {}) {
         Ok(text) => Ok(serde_json::from_str(&text).context("Nix printed an evaluation that is not JSON")?),
         Err(error) => Err(error.downcast::<Diagnostic>()?),
     };
@@ -218,11 +235,31 @@ fn nix_eval(root: &Path, attribute: &str) -> Invocation {
         .arg(format!("path:{}#{attribute}", root.display()))
 }
 
-/// Runs Nix and gives its stdout; what it tells on stderr goes to `facts`. The tree is at `root`, and Nix sees it at `seen`.
+/// The tree, as Nix sees it.
+struct Seen<'a> {
+    root: &'a Path,
+    /// Where Nix sees it.
+    at: &'a Path,
+    /// The names of the channels that Nix can look up.
+    channels: &'a [String],
+}
+
+impl<'a> Seen<'a> {
+    /// Where it is, without channels.
+    fn itself(root: &'a Path) -> Self {
+        Self {
+            root,
+            at: root,
+            channels: &[],
+        }
+    }
+}
+
+/// Runs Nix and gives its stdout; the facts that it prints on stderr go to `facts`.
 fn run(
     runner: &Runner,
     invocation: Invocation,
-    (root, seen): (&Path, &Path),
+    seen: &Seen<'_>,
     facts: &mut Facts,
     on_part: OnPart<'_>,
 ) -> Result<String> {
@@ -243,8 +280,12 @@ fn run(
     if let Some(problem) = installed::not_mounted(finished.status.code(), &said) {
         return Err(problem.into());
     }
-    let said = said.replace(&format!("{}/", seen.display()), &format!("{}/", root.display()));
-    Err(explain::explain(&said, Some(root)).into())
+    let said = said.replace(&format!("{}/", seen.at.display()), &format!("{}/", seen.root.display()));
+    let context = explain::Context {
+        root: Some(seen.root),
+        channels: seen.channels,
+    };
+    Err(explain::recognize(&said, context).1.into())
 }
 
 /// The host to install: `wanted` (from a flag or the settings), the only one, or the one named like the machine.
@@ -252,32 +293,24 @@ fn run(
 /// # Errors
 /// A [`Diagnostic`] that lists the hosts when `wanted` is not among them or nothing decides.
 pub fn choose_host(hosts: &[String], wanted: Option<&str>, machine: Option<&str>) -> Result<(String, String)> {
-    let list = || format!("The flake has: {}.", hosts.join(", "));
     if hosts.is_empty() {
-        return Err(explain::no_hosts().into());
+        return Err(FlakeProblem::NoHosts.into());
     }
     if let Some(host) = wanted {
         if hosts.iter().any(|known| known == host) {
             return Ok((host.to_owned(), "it was asked for".to_owned()));
         }
-        return Err(
-            Diagnostic::error("host-unknown", format!("The flake has no host `{host}`"))
-                .because(list())
-                .remedy("Name one of these with --host.")
-                .into(),
-        );
+        let (host, hosts) = (host.to_owned(), hosts.to_owned());
+        return Err(FlakeProblem::HostUnknown { host, hosts }.into());
     }
     match (hosts, machine) {
         ([only], _) => Ok((only.clone(), "it is the only one".to_owned())),
         (all, Some(machine)) if all.iter().any(|host| host == machine) => {
             Ok((machine.to_owned(), "this machine has that name".to_owned()))
         }
-        _ => Err(Diagnostic::error(
-            "host-ambiguous",
-            "The flake has several hosts, and nothing says which one this machine is",
-        )
-        .because(list())
-        .remedy("Name one with --host NAME, or `host: NAME` in the settings.")
+        _ => Err(FlakeProblem::HostAmbiguous {
+            hosts: hosts.to_owned(),
+        }
         .into()),
     }
 }

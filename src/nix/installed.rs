@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, ProgramProblem};
 use crate::process::Invocation;
 use crate::tree::source::ETC_NIXOS;
 
@@ -46,13 +46,5 @@ pub(super) fn at_etc_nixos(invocation: Invocation, tree: &Path, empty: &Path) ->
 /// Why a program that [`at_etc_nixos`] made did not come to its start.
 pub(super) fn not_mounted(code: Option<i32>, said: &str) -> Option<Diagnostic> {
     let failed = code == Some(NOT_MOUNTED) || said.lines().any(|line| line.starts_with("unshare: "));
-    failed.then(|| {
-        Diagnostic::error(
-            "not-evaluated",
-            format!("The configuration cannot be mounted at {ETC_NIXOS}"),
-        )
-        .because("It is evaluated there, where the installed system has it; the mount is seen by Nix alone.")
-        .remedy("Run this as root in a live system, not in a container that may not mount.")
-        .raw(said)
-    })
+    failed.then(|| Diagnostic::from(ProgramProblem::NotMounted { place: ETC_NIXOS }).raw(said))
 }

@@ -1,21 +1,22 @@
-//! Why Nix could not use a flake's inputs, by name: its own words name one, in another way in each version.
+//! Which input of a flake Nix means when it cannot use one: each version of Nix names it in another way.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, ExpressionProblem, FlakeProblem, LockFeature, Problem, SupplyProblem};
 use crate::process::Runner;
 use crate::store::database;
 use crate::store::path::of_source;
 use crate::tree::declared_inputs;
 use crate::tree::flake_lock::{FLAKE_LOCK, FlakeLock, Input};
 
-/// What `problem`, which Nix ended with, means for the flake at `root`: one problem an input, or `problem` itself.
+/// What `problem`, with which the evaluation of the flake at `root` ended, means: one problem for each input, or `problem`
+/// itself.
 ///
 /// # Errors
-/// When the lock cannot be read, or Nix does not say what is in its store.
+/// When the store cannot be queried.
 pub fn explain(runner: &Runner, root: &Path, problem: Diagnostic) -> Result<Vec<Diagnostic>> {
     let lock = match FlakeLock::load(root) {
         Ok(lock) => lock.unwrap_or_default(),
@@ -24,38 +25,37 @@ pub fn explain(runner: &Runner, root: &Path, problem: Diagnostic) -> Result<Vec<
     };
     let inputs = lock.inputs();
     let relative = |with_parent| {
-        inputs
-            .iter()
-            .filter(move |input| input.relative && input.has_parent == with_parent)
+        let relative = inputs.iter().filter(|input| input.relative);
+        relative.filter(move |input| input.has_parent == with_parent)
     };
-    let mut found = match problem.code {
-        "flake-lock-incomplete" if relative(true).next().is_some() => relative(true)
+    let mut found = match &problem.problem {
+        Problem::FlakeProblem(FlakeProblem::LockIncomplete) if relative(true).next().is_some() => relative(true)
             .map(|input| {
                 too_new(
                     input,
-                    "A relative path as an input, with its `parent`, is written by Nix 2.26 and later.",
+                    "Nix 2.25 and older cannot read an input at a relative path with a `parent`.",
                 )
             })
             .collect(),
-        "flake-lock-too-new" => inputs
-            .iter()
-            .filter(|input| {
-                if problem.why.contains("relative path") {
-                    input.relative
-                } else {
-                    input.kind == "tarball"
-                }
-            })
-            .map(|input| too_new(input, &problem.why))
-            .collect(),
+        Problem::FlakeProblem(FlakeProblem::LockTooNew { feature, said }) => {
+            let has_feature = |input: &&Input| match feature {
+                LockFeature::RelativePath => input.relative,
+                LockFeature::Other => input.kind == "tarball",
+            };
+            inputs
+                .iter()
+                .filter(has_feature)
+                .map(|input| too_new(input, said))
+                .collect()
+        }
         // While a flake is evaluated, what is downloaded is mostly one of its inputs.
-        "not-on-medium" => {
+        Problem::SupplyProblem(SupplyProblem::Download { urls, .. }) => {
             let mut asked_for = inputs.clone();
-            asked_for.retain(|input| problem.raw.contains(&input.url));
+            asked_for.retain(|input| urls.iter().any(|url| url.contains(&input.url)));
             absent(runner, &asked_for)?
         }
-        "file-missing" => relative(false).map(too_old).collect(),
-        "flake-lock-incomplete" | "flake-input-missing" => {
+        Problem::ExpressionProblem(ExpressionProblem::FileMissing { .. }) => relative(false).map(too_old).collect(),
+        Problem::FlakeProblem(FlakeProblem::LockIncomplete | FlakeProblem::InputNotFetched { .. }) => {
             let mut found = declared_inputs::problems(root)?;
             if found.is_empty() {
                 found = absent(runner, &inputs)?;
@@ -71,26 +71,28 @@ pub fn explain(runner: &Runner, root: &Path, problem: Diagnostic) -> Result<Vec<
     Ok(found)
 }
 
-/// The sources of the inputs of the flake at `root`, as far as the live system's store has them, each with its input's name.
+/// The store paths of the inputs of the flake at `root` that are in the live system's store, each with the input's name.
 ///
 /// # Errors
-/// When the lock cannot be read, or Nix does not say what is in its store.
+/// When the lock cannot be read, or the store cannot be queried.
 pub fn sources(runner: &Runner, root: &Path) -> Result<BTreeMap<String, String>> {
     let inputs = FlakeLock::load(root)?.unwrap_or_default().inputs();
     let (present, _) = located(runner, &inputs)?;
-    Ok(present
-        .into_iter()
-        .map(|(input, path)| (path, input.name.clone()))
-        .collect())
+    let named = present.into_iter().map(|(input, path)| (path, input.name.clone()));
+    Ok(named.collect())
 }
 
 /// The inputs whose source is not in the live system's store. `nix flake metadata` does not tell (Nix 2.8 to 2.34).
 fn absent(runner: &Runner, inputs: &[Input]) -> Result<Vec<Diagnostic>> {
     let (_, absent) = located(runner, inputs)?;
-    Ok(absent.iter().map(|(input, path)| not_here(input, path)).collect())
+    let missing = |(input, path): (&Input, String)| {
+        let (name, url) = (input.name.clone(), input.url.clone());
+        in_lock(FlakeProblem::InputMissing { name, url, path })
+    };
+    Ok(absent.into_iter().map(missing).collect())
 }
 
-/// An input, and where its source is or would be.
+/// An input, and the store path of its source, whether it exists or not.
 type Located<'a> = (&'a Input, String);
 
 /// Those whose source is in the live system's store, and those whose is not.
@@ -105,42 +107,19 @@ fn located<'a>(runner: &Runner, inputs: &'a [Input]) -> Result<(Vec<Located<'a>>
     Ok(located.into_iter().partition(is_present))
 }
 
-fn not_here(input: &Input, path: &str) -> Diagnostic {
-    Diagnostic::error(
-        "flake-input-missing",
-        format!("The flake input `{}` ({}) is not on this medium", input.name, input.url),
-    )
-    .at(FLAKE_LOCK, None, None)
-    .because(format!(
-        "Its source would be {path}, and nothing is there. Without a network it cannot be fetched."
-    ))
-    .remedy("Make the ISO from this configuration with this flake.lock; or install with --online.")
-}
-
-fn too_new(input: &Input, why: &str) -> Diagnostic {
-    Diagnostic::error(
-        "flake-lock-too-new",
-        format!(
-            "This version of Nix cannot read how flake.lock locks the input `{}` ({})",
-            input.name, input.url
-        ),
-    )
-    .at(FLAKE_LOCK, None, None)
-    .because(why)
-    .remedy("Make the ISO with the version of Nix that wrote the lock.")
+fn too_new(input: &Input, reason: &str) -> Diagnostic {
+    in_lock(FlakeProblem::InputTooNew {
+        name: input.name.clone(),
+        url: input.url.clone(),
+        reason: reason.to_owned(),
+    })
 }
 
 fn too_old(input: &Input) -> Diagnostic {
-    Diagnostic::error(
-        "flake-lock-too-old",
-        format!(
-            "This version of Nix cannot read how flake.lock locks the input `{}` ({})",
-            input.name, input.url
-        ),
-    )
-    .at(FLAKE_LOCK, None, None)
-    .because(
-        "A relative path as an input has a `parent` in the lock since Nix 2.26; this one was locked by an earlier Nix.",
-    )
-    .remedy("Run `nix flake update` for this input with the version of Nix that is on the ISO, and make the ISO again.")
+    let (name, url) = (input.name.clone(), input.url.clone());
+    in_lock(FlakeProblem::InputTooOld { name, url })
+}
+
+fn in_lock(problem: FlakeProblem) -> Diagnostic {
+    Diagnostic::from(problem).at(FLAKE_LOCK, None, None)
 }

@@ -18,7 +18,7 @@ use anyhow::{Context, Result};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, ProgramProblem};
 use crate::interrupt::{Interrupt, Interrupted};
 pub use invocation::Invocation;
 
@@ -66,14 +66,14 @@ impl Finished {
         if self.status.success() {
             return Ok(self);
         }
-        let how = match (self.status.code(), self.status.signal()) {
+        let end = match (self.status.code(), self.status.signal()) {
             (Some(code), _) => format!("ended with exit code {code}"),
             (None, Some(signal)) => format!("was ended by signal {signal}"),
             (None, None) => "ended".to_owned(),
         };
-        Err(Diagnostic::error("program-failed", format!("`{}` {how}", self.line))
-            .raw(self.tail.join("\n"))
-            .into())
+        let line = self.line;
+        let problem = Diagnostic::from(ProgramProblem::Failed { line, end });
+        Err(problem.raw(self.tail.join("\n")).into())
     }
 }
 
@@ -117,6 +117,13 @@ impl Runner {
     #[must_use]
     pub fn interrupt(&self) -> &Interrupt {
         &self.interrupt
+    }
+
+    /// The value of a variable in the environment of all programs.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&OsStr> {
+        let found = self.env.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_os_str())
     }
 
     /// Runs `invocation` to its end and hands each line of its output to `on_line` as it comes.
@@ -198,16 +205,16 @@ impl Runner {
             // Its own group: Ctrl-C reaches this process alone, which then ends the whole group in order.
             .process_group(0);
         command.spawn().map_err(|error| {
-            let name = invocation.program.to_string_lossy();
-            let problem = if error.kind() == ErrorKind::NotFound {
-                Diagnostic::error("program-missing", format!("The program `{name}` is not on this system"))
-                    .because(format!("It is needed for: {}", invocation.line()))
-                    .remedy("Run this where Nix is installed; all that installs a system is on a NixOS live system.")
-            } else {
-                Diagnostic::error(
-                    "program-missing",
-                    format!("The program `{name}` cannot be started: {error}"),
-                )
+            let program = invocation.program.to_string_lossy().into_owned();
+            let problem = match error.kind() {
+                ErrorKind::NotFound => ProgramProblem::Missing {
+                    program,
+                    line: invocation.line(),
+                },
+                _ => ProgramProblem::NotStarted {
+                    program,
+                    reason: error.to_string(),
+                },
             };
             problem.into()
         })
@@ -215,12 +222,9 @@ impl Runner {
 
     /// Looks `program` up in the PATH that programs get, not in this process's own.
     fn find(&self, program: &OsStr) -> PathBuf {
-        let path = self.env.iter().find(|(name, _)| name == "PATH");
-        let folders = path.map(|(_, value)| std::env::split_paths(value).collect::<Vec<_>>());
-        folders
-            .unwrap_or_default()
-            .into_iter()
-            .map(|folder| folder.join(program))
+        let directories = self.variable("PATH").into_iter().flat_map(std::env::split_paths);
+        directories
+            .map(|directory| directory.join(program))
             .find(|candidate| candidate.is_file())
             .unwrap_or_else(|| PathBuf::from(program))
     }

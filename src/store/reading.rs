@@ -12,10 +12,10 @@ use super::contents::{Mounted, Unreadable};
 use super::database::{self, Record};
 use super::live_image::Image;
 use super::nar::Archive;
+use crate::diagnostic::{Damage, SupplyProblem};
 use crate::files::remove;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::nix::activity::store_name;
-use crate::nix::explain::damaged;
 use crate::process::Runner;
 use crate::progress::{Reporter, Unit};
 
@@ -148,10 +148,7 @@ impl<'a> Medium<'a> {
                 other => log::debug!("{}, which should be {}: {other:?}", record.path, record.nar_hash),
             }
         }
-        Err(damaged(format!(
-            "{} was read twice and is not what it was when the ISO was made.",
-            record.path
-        ))
-        .into())
+        let path = record.path.clone();
+        Err(SupplyProblem::Damaged(Damage::Path { path }).into())
     }
 }

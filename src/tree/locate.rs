@@ -44,6 +44,14 @@ pub(crate) fn at_package(problem: Diagnostic, root: &Path, full_name: &str) -> D
     })
 }
 
+/// `problem` at the first place of the tree at `root` that looks up `<path>`.
+pub(crate) fn at_lookup(problem: Diagnostic, root: &Path, path: &str) -> Diagnostic {
+    let text = format!("<{path}>");
+    at_first(problem, root, &text, |_, token| {
+        token.kind == TokenKind::LookupPath && token.text == text
+    })
+}
+
 /// `full_name` without the version, which begins at the first dash that no letter follows, as in `builtins.parseDrvName`.
 pub fn package_name(full_name: &str) -> &str {
     let dashes = full_name.match_indices('-').map(|(at, _)| at);

@@ -1,6 +1,5 @@
 //! What the files of the tree tell.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -148,8 +147,7 @@ fn is_used(iso: &IsoDirectory, path: &Path) -> bool {
 /// Finds look-ups of channels that the emitted flake does not have. One in a file that may never be read is left to Nix,
 /// where Nix is asked.
 pub fn lookups(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
-    let flake = fs::read_to_string(iso.dir.join("flake.nix")).unwrap_or_default();
-    let known = channels::in_flake(&flake);
+    let known = channels::of(&iso.dir);
     let missing = channels::missing(&iso.tree, |name| known.iter().any(|known| known == name));
     let told = missing.iter().filter(|lookup| lookup.imported || !evaluate);
     told.map(lookup).collect()

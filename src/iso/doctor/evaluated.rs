@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::super::channels;
 use super::configuration_tree::other_platform;
 use super::{CONFIG_DIR, IsoDirectory, inputs};
 use crate::diagnostic::Diagnostic;
@@ -21,10 +22,11 @@ pub fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagnostic>> 
     let mut problems = Vec::new();
     let targets = iso.request.hosts.len().max(1);
     let mut all_evaluate = true;
+    let channels = channels::of(&iso.dir);
     for index in 0..targets {
         // The image is made of all of them: where one fails, it fails for the same reason.
         let image = all_evaluate && index + 1 == targets;
-        let evaluation = eval::evaluate_target(runner, &iso.dir, index, image)?;
+        let evaluation = eval::evaluate_target(runner, &iso.dir, &channels, index, image)?;
         all_evaluate &= evaluation.toplevel.is_ok();
         let failed = evaluation
             .toplevel

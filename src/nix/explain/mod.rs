@@ -1,5 +1,5 @@
-//! Nix's errors in plain words. Each rule knows one failure by the words that Nix 2.8, 2.26 and 2.34 or nixpkgs 24.05
-//! and 26.11 use for it; the raw text always stays below the explanation.
+//! Explains the errors of Nix. Each rule knows one failure by the words that Nix 2.8, 2.26 and 2.34 or nixpkgs 24.05 and
+//! 26.11 use for it. Only this module reads those words; everything else decides by the type of the problem.
 
 mod configuration;
 mod missing;
@@ -7,36 +7,46 @@ mod package;
 
 use std::path::Path;
 
-use regex_lite::Regex;
+use regex_lite::{Captures, Regex};
 
 use super::activity::LAST_LINES;
-use crate::diagnostic::Diagnostic;
-pub(super) use configuration::no_hosts;
-pub use missing::damaged;
+use crate::diagnostic::{Diagnostic, ProgramProblem};
 pub use package::refused;
 
-/// What a rule looks at.
+/// What helps to explain an error besides its words.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Context<'a> {
+    /// The tree that was evaluated. Places in it are given relative to it.
+    pub root: Option<&'a Path>,
+    /// The names of the channels that Nix could look up.
+    pub channels: &'a [String],
+}
+
+/// The words of a program that failed, as the rules get them.
 struct Said<'a> {
     /// Without colours; paths in the tree are relative.
     text: &'a str,
-    /// The tree that was evaluated.
-    root: Option<&'a Path>,
+    context: Context<'a>,
 }
 
 impl<'a> Said<'a> {
     /// The groups of the first match of `pattern`; a group that took no part is empty.
     fn find<const N: usize>(&self, pattern: &str) -> Option<[&'a str; N]> {
-        // A pattern that does not compile is found by the test of all rules.
+        // The test of all rules finds a pattern that does not compile.
         let captures = Regex::new(pattern).ok()?.captures(self.text)?;
-        let mut groups = [""; N];
-        for (index, group) in groups.iter_mut().enumerate() {
-            *group = captures.get(index + 1).map_or("", |found| found.as_str().trim());
-        }
-        Some(groups)
+        let group = |index: usize| captures.get(index + 1).map_or("", |found| found.as_str().trim());
+        Some(std::array::from_fn(group))
     }
 
-    /// The last line of a builder's log: as Nix shows it, or as it was collected (`Tracker::said`).
-    fn last_word_of_builder(&self) -> Option<&'a str> {
+    /// The first group of each match of `pattern`.
+    fn find_all(&self, pattern: &str) -> Vec<String> {
+        let pattern = Regex::new(pattern).ok();
+        let found = pattern.iter().flat_map(|pattern| pattern.captures_iter(self.text));
+        found.map(|found| found[1].to_owned()).collect()
+    }
+
+    /// The last line of a builder's log: as Nix shows it, or as [`super::activity::Tracker::said`] adds it.
+    fn last_line_of_builder(&self) -> Option<&'a str> {
         let quoted = self
             .text
             .lines()
@@ -48,31 +58,40 @@ impl<'a> Said<'a> {
             .rfind(|line| !line.is_empty())
     }
 
-    /// Where in the user's tree it happened: the first position that is not in nixpkgs.
+    /// The first position in the user's tree: file, line, column.
     fn place(&self) -> Option<(&'a str, Option<u32>, Option<u32>)> {
         let position = Regex::new(r"at ([^\s:]+\.nix):(\d+):(\d+)").ok()?;
         let found = position
             .captures_iter(self.text)
             .find(|found| !found[1].starts_with('/'))?;
-        let number = |index: usize| found.get(index).and_then(|group| group.as_str().parse().ok());
-        Some((found.get(1)?.as_str(), number(2), number(3)))
+        Some((found.get(1)?.as_str(), found[2].parse().ok(), found[3].parse().ok()))
     }
 
-    fn at_place(&self, problem: Diagnostic) -> Diagnostic {
+    fn at_place(&self, problem: impl Into<Diagnostic>) -> Diagnostic {
+        let problem = problem.into();
         match self.place() {
             Some((file, line, column)) => problem.at(file, line, column),
             None => problem,
         }
     }
 
-    /// As [`Said::at_place`]; where Nix tells no place, the one where the user's files name what it is about.
-    fn at_place_or(&self, problem: Diagnostic, mention: impl Fn(Diagnostic, &Path) -> Diagnostic) -> Diagnostic {
+    /// As [`Said::at_place`]. Where Nix names no position, `mention` looks for one in the tree.
+    fn at_place_or(
+        &self,
+        problem: impl Into<Diagnostic>,
+        mention: impl Fn(Diagnostic, &Path) -> Diagnostic,
+    ) -> Diagnostic {
         let problem = self.at_place(problem);
-        match self.root {
+        match self.context.root {
             Some(root) if problem.place.is_none() => mention(problem, root),
             _ => problem,
         }
     }
+}
+
+/// A group that took part in a match.
+fn some(group: &str) -> Option<String> {
+    (!group.is_empty()).then(|| group.to_owned())
 }
 
 /// Whose words a rule knows.
@@ -86,9 +105,8 @@ pub enum Words {
 
 /// One failure, known by its words.
 pub struct Rule {
-    /// What it is called: mostly the code of its problem.
+    /// Mostly the code of its problem.
     pub name: &'static str,
-    /// Whose words it knows.
     pub words: Words,
     explain: fn(&Said<'_>) -> Option<Diagnostic>,
 }
@@ -103,7 +121,7 @@ const fn nixpkgs(name: &'static str, explain: fn(&Said<'_>) -> Option<Diagnostic
     Rule { name, words, explain }
 }
 
-/// In this order: the first that knows the text explains it.
+/// The first rule that knows the text explains it.
 pub const RULES: [Rule; 28] = [
     nix("disk-full", missing::disk_full),
     nix("read-only", missing::read_only),
@@ -130,49 +148,48 @@ pub const RULES: [Rule; 28] = [
     nix("attribute-missing", configuration::attribute_missing),
     nix("file-missing", configuration::file_missing),
     nix("recursion", configuration::recursion),
-    nix("nixpkgs-missing", missing::channel_missing),
+    nix("lookup-failed", missing::lookup_failed),
     nix("builder-failed", missing::builder_failed),
     nix("tree-special-file", configuration::special_file),
 ];
 
-/// The code of a `<name>` that is looked up and not there.
+/// The code of [`crate::diagnostic::SupplyProblem::ChannelMissing`].
 pub const LOOKUP: &str = "lookup-path";
 
-/// The code of a problem that no rule knows.
+/// The code of [`ProgramProblem::Unknown`].
 pub const UNKNOWN: &str = "unknown";
 
-/// Explains `raw`, what a Nix program said when it failed. `root` is the tree that was evaluated; its path is taken out
-/// of the text, so that places are told as the user knows them.
+/// Explains `raw`, the output of a Nix program that failed. `root`: see [`Context::root`].
 #[must_use]
 pub fn explain(raw: &str, root: Option<&Path>) -> Diagnostic {
-    recognize(raw, root).1
+    let channels = &[];
+    recognize(raw, Context { root, channels }).1
 }
 
 /// As [`explain`], with the name of the rule that knew the text.
 #[must_use]
-pub fn recognize(raw: &str, root: Option<&Path>) -> (Option<&'static str>, Diagnostic) {
-    let text = relative(raw, root);
-    let said = Said { text: &text, root };
+pub fn recognize(raw: &str, context: Context<'_>) -> (Option<&'static str>, Diagnostic) {
+    let text = relative(raw, context.root);
+    let said = Said { text: &text, context };
     let known = RULES
         .iter()
         .find_map(|rule| Some((Some(rule.name), (rule.explain)(&said)?)));
     let (name, problem) = known.unwrap_or_else(|| {
-        // The way to an error stands before it, under `error:` lines of its own without a word.
+        // `error:` lines without a message lead to the error itself.
         let last = last_error(&text).trim_start();
-        let what = last.strip_prefix("error:").and_then(|rest| rest.trim().lines().next());
-        let problem = Diagnostic::error(UNKNOWN, what.unwrap_or("A program failed"));
-        (
-            None,
-            said.at_place(problem).remedy("The log has everything that led to it."),
-        )
+        let message = last.strip_prefix("error:").and_then(|rest| rest.trim().lines().next());
+        let error = message.unwrap_or("A program failed").to_owned();
+        (None, said.at_place(ProgramProblem::Unknown { error }))
     });
-    (
-        name,
-        problem.raw(if root.is_some() { last_error(&text) } else { &text }),
-    )
+    let raw = if context.root.is_some() {
+        last_error(&text)
+    } else {
+        &text
+    };
+    (name, problem.raw(raw))
 }
 
-/// Nix tells the way to an error before the error itself, which can be hundreds of lines of nixpkgs: the log has them.
+/// The error itself, without the trace before it: that can be hundreds of lines of nixpkgs, and the log has it.
 fn last_error(text: &str) -> &str {
     let starts = text.match_indices("error:").map(|(at, _)| at);
     let own_line = |at: &usize| {
@@ -186,22 +203,49 @@ fn last_error(text: &str) -> &str {
 
 /// The text with the tree's own paths made relative: `root` itself, and its copy in the store.
 fn relative(raw: &str, root: Option<&Path>) -> String {
-    let mut text = console::strip_ansi_codes(raw).into_owned();
+    let text = console::strip_ansi_codes(raw).into_owned();
     let Some(root) = root else { return text };
-    text = text.replace(&format!("{}/", root.display()), "");
-    // A flake is read from its copy in the store, whose hash is only known to Nix. Inputs have the same name, so only
-    // files that exist in the tree are taken for its own.
-    if let Ok(copies) = Regex::new(r"/nix/store/[0-9a-z]{32}-source/([^\s:'`’]+)") {
-        text = copies
-            .replace_all(&text, |found: &regex_lite::Captures<'_>| {
-                let inside = &found[1];
-                if root.join(inside).exists() {
-                    inside.to_owned()
-                } else {
-                    found[0].to_owned()
-                }
-            })
-            .into_owned();
+    let text = text.replace(&format!("{}/", root.display()), "");
+    // The hash of the tree's copy is not known, and inputs have the same name: only files that exist in the tree are its own.
+    let Ok(copies) = Regex::new(r"/nix/store/[0-9a-z]{32}-source/([^\s:'`’]+)") else {
+        return text;
+    };
+    let inside = |found: &Captures<'_>| {
+        let own = root.join(&found[1]).exists();
+        found[usize::from(own)].to_owned()
+    };
+    copies.replace_all(&text, inside).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::SupplyProblem;
+
+    #[test]
+    fn a_file_that_a_channel_lacks_is_not_a_channel_that_is_missing() {
+        let channels = &["nixpkgs".to_owned(), "unstable".to_owned()];
+        let look_up = |path: &str, channels| {
+            let raw =
+                format!("error: file '{path}' was not found in the Nix search path (add it using $NIX_PATH or -I)");
+            let context = Context { root: None, channels };
+            recognize(&raw, context).1.problem
+        };
+        let in_channel = |channel: &str, file: &str| {
+            let (channel, file) = (channel.to_owned(), file.to_owned());
+            SupplyProblem::ChannelFileMissing { channel, file }.into()
+        };
+        let missing = |name: &str| SupplyProblem::ChannelMissing { name: name.to_owned() }.into();
+        for (path, expected) in [
+            ("nixpkgs/nixos/typo.nix", in_channel("nixpkgs", "nixos/typo.nix")),
+            ("unstable/typo.nix", in_channel("unstable", "typo.nix")),
+            ("absent/typo.nix", missing("absent")),
+            ("absent", missing("absent")),
+        ] {
+            let expected: Diagnostic = expected;
+            assert_eq!(look_up(path, channels), expected.problem, "{path}");
+        }
+        let none: Diagnostic = SupplyProblem::NixpkgsMissing.into();
+        assert_eq!(look_up("nixpkgs/nixos", &[]), none.problem);
     }
-    text
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use regex_lite::Regex;
 
-use super::Said;
-use crate::diagnostic::Diagnostic;
+use super::{Said, some};
+use crate::diagnostic::{Diagnostic, PackageProblem, ProgramProblem};
 use crate::nix::facts::Refusal;
 use crate::tree::locate::{self, package_name};
 
@@ -17,7 +17,7 @@ enum Reason {
     /// Until 25.11.
     Broken,
     /// Since 26.05: a list of problems, of which `broken` is one.
-    Diagnostics,
+    Listed,
     Platform,
     Other,
 }
@@ -27,7 +27,7 @@ const REASONS: [(&str, Reason); 9] = [
     ("has an unfree license", Reason::Unfree),
     ("is marked as insecure", Reason::Insecure),
     ("is marked as broken", Reason::Broken),
-    ("has problems:", Reason::Diagnostics),
+    ("has problems:", Reason::Listed),
     ("is not available on the requested hostPlatform", Reason::Platform),
     ("has a blocklisted license", Reason::Other),
     ("contains elements not built from source", Reason::Other),
@@ -60,37 +60,32 @@ fn read(text: &str) -> Option<Refused<'_>> {
     })
 }
 
-/// The problem of a package that was refused while the rest was evaluated; `root` is the tree.
+/// The problem of a package that nixpkgs refused while the rest was evaluated. `root`: the tree.
 #[must_use]
 pub fn refused(refusal: &Refusal, root: &Path) -> Diagnostic {
     if let Some(refused) = read(&refusal.message) {
-        return locate::at_package(problem(&refused), root, refused.package);
+        return locate::at_package(problem(&refused).into(), root, refused.package);
     }
     if refusal.package.is_empty() {
-        // Since 26.05 the handler of all issues is not told which package has a problem.
-        return Diagnostic::error("package-refused", "nixpkgs refuses a package of the configuration")
-            .because(refusal.message.trim())
-            .remedy("Remove the package, or take another nixpkgs.");
+        let message = refusal.message.trim().to_owned();
+        return PackageProblem::Unnamed { message }.into();
     }
-    locate::at_package(broken(&refusal.package, true), root, &refusal.package)
-}
-
-/// Where the files name the package, which is not always where Nix stopped.
-fn at_package(said: &Said<'_>, problem: Diagnostic, package: &str) -> Diagnostic {
-    let Some(root) = said.root else {
-        return said.at_place(problem);
-    };
-    let problem = locate::at_package(problem, root, package);
-    if problem.place.is_some() {
-        problem
-    } else {
-        said.at_place(problem)
-    }
+    locate::at_package(broken(&refusal.package, true).into(), root, &refusal.package)
 }
 
 fn rule(said: &Said<'_>, reasons: &[Reason]) -> Option<Diagnostic> {
     let refused = read(said.text).filter(|refused| reasons.contains(&refused.reason))?;
-    Some(at_package(said, problem(&refused), refused.package))
+    // Where the files name the package, which is not always where Nix stopped.
+    let problem = Diagnostic::from(problem(&refused));
+    let named = match said.context.root {
+        Some(root) => locate::at_package(problem, root, refused.package),
+        None => problem,
+    };
+    Some(if named.place.is_some() {
+        named
+    } else {
+        said.at_place(named)
+    })
 }
 
 pub(super) fn unfree(said: &Said<'_>) -> Option<Diagnostic> {
@@ -102,7 +97,7 @@ pub(super) fn insecure(said: &Said<'_>) -> Option<Diagnostic> {
 }
 
 pub(super) fn marked_broken(said: &Said<'_>) -> Option<Diagnostic> {
-    rule(said, &[Reason::Broken, Reason::Diagnostics])
+    rule(said, &[Reason::Broken, Reason::Listed])
 }
 
 pub(super) fn platform(said: &Said<'_>) -> Option<Diagnostic> {
@@ -113,101 +108,67 @@ pub(super) fn other(said: &Said<'_>) -> Option<Diagnostic> {
     rule(said, &[Reason::Other])
 }
 
-fn problem(refused: &Refused<'_>) -> Diagnostic {
-    let package = refused.package;
+fn problem(refused: &Refused<'_>) -> PackageProblem {
+    let package = refused.package.to_owned();
     match refused.reason {
-        Reason::Unfree => Diagnostic::error(
-            "unfree",
-            format!("The package {package} is not free software, and the configuration does not allow it"),
-        )
-        .because("nixpkgs refuses packages with an unfree licence unless told otherwise.")
-        .remedy("Set `nixpkgs.config.allowUnfree = true;` in the configuration, or remove the package."),
-        Reason::Insecure => Diagnostic::error(
-            "insecure",
-            format!("The package {package} has known vulnerabilities, and the configuration does not permit it"),
-        )
-        .because(format!("nixpkgs marks it as insecure{}", issues(refused.words)))
-        .remedy(format!(
-            "Remove the package, or take a nixpkgs that has a newer one. To use it all the same: \
-             `nixpkgs.config.permittedInsecurePackages = [ \"{package}\" ];`"
-        )),
-        Reason::Broken => broken(package, false),
-        Reason::Diagnostics => problems(refused),
-        Reason::Platform => Diagnostic::error(
-            "package-platform",
-            format!("The package {package} is not available for this platform"),
-        )
-        .because(format!(
-            "nixpkgs has it for other platforms only{}.",
-            platform_of(refused.words)
-        ))
-        .remedy(
-            "Remove the package from the configuration. To try it all the same: \
-             `nixpkgs.config.allowUnsupportedSystem = true;`",
-        ),
-        Reason::Other => Diagnostic::error("package-refused", format!("nixpkgs refuses the package {package}"))
-            .because(format!("It {}.", first_paragraph(refused.words)))
-            .remedy("Remove the package, or change what `nixpkgs.config` forbids."),
+        Reason::Unfree => PackageProblem::Unfree { package },
+        Reason::Insecure => PackageProblem::Insecure {
+            package,
+            issues: issues(refused.words),
+        },
+        Reason::Broken => broken(refused.package, false),
+        Reason::Listed => listed(refused),
+        Reason::Platform => PackageProblem::Platform {
+            package,
+            platform: platform_of(refused.words),
+        },
+        Reason::Other => PackageProblem::Other {
+            package,
+            reason: first_paragraph(refused.words).to_owned(),
+        },
     }
 }
 
 /// The list of problems that nixpkgs has had since 26.05: `- NAME: MESSAGE`, or `- NAME (kind "KIND"): MESSAGE`.
-fn problems(refused: &Refused<'_>) -> Diagnostic {
+fn listed(refused: &Refused<'_>) -> PackageProblem {
     let lines = refused.words.lines().skip(1).take_while(|line| !line.trim().is_empty());
-    let listed: Vec<&str> = lines.map(|line| line.trim().trim_start_matches("- ")).collect();
-    if listed.iter().any(|line| line.starts_with("broken:")) {
+    let problems: Vec<String> = lines
+        .map(|line| line.trim().trim_start_matches("- ").to_owned())
+        .collect();
+    if problems.iter().any(|line| line.starts_with("broken:")) {
         return broken(refused.package, true);
     }
-    let handlers = listed.iter().filter_map(|line| line.split([':', ' ']).next());
-    let pname = package_name(refused.package);
-    let handlers: Vec<String> = handlers
-        .map(|name| format!("`nixpkgs.config.problems.handlers.{pname}.{name} = \"warn\";`"))
-        .collect();
-    Diagnostic::error(
-        "package-refused",
-        format!("nixpkgs refuses the package {}", refused.package),
-    )
-    .because(listed.join("\n"))
-    .remedy(format!(
-        "Remove the package, or do as the message says. To use it all the same: {}",
-        handlers.join(" ")
-    ))
+    let name = package_name(refused.package);
+    let names = problems.iter().filter_map(|line| line.split([':', ' ']).next());
+    let handlers = names.map(|problem| format!("nixpkgs.config.problems.handlers.{name}.{problem}"));
+    PackageProblem::Listed {
+        package: refused.package.to_owned(),
+        handlers: handlers.collect(),
+        problems,
+    }
 }
 
 /// `handlers`: whether this nixpkgs has `config.problems.handlers`.
-fn broken(package: &str, handlers: bool) -> Diagnostic {
-    let allow = if handlers {
-        format!(
-            "nixpkgs.config.problems.handlers.{}.broken = \"warn\";",
-            package_name(package)
-        )
-    } else {
-        "nixpkgs.config.allowBroken = true;".to_owned()
-    };
-    Diagnostic::error("broken", format!("The package {package} is marked as broken"))
-        .because("Its maintainers know that it does not build or does not work in this nixpkgs.")
-        .remedy(format!(
-            "Remove the package, or take a nixpkgs in which it works. To try it all the same: `{allow}`"
-        ))
+fn broken(package: &str, handlers: bool) -> PackageProblem {
+    PackageProblem::Broken {
+        package: package.to_owned(),
+        handler: handlers.then(|| package_name(package).to_owned()),
+    }
 }
 
 /// The list after `Known issues:`.
-fn issues(words: &str) -> String {
-    let Some((_, list)) = words.split_once("Known issues:\n") else {
-        return ".".to_owned();
-    };
-    let lines = list.lines().map(str::trim).take_while(|line| line.starts_with("- "));
-    let issues: Vec<&str> = lines.map(|line| &line[2..]).collect();
-    format!(":\n{}", issues.join("\n"))
+fn issues(words: &str) -> Vec<String> {
+    let (_, list) = words.split_once("Known issues:\n").unwrap_or_default();
+    let lines = list.lines().map_while(|line| line.trim().strip_prefix("- "));
+    lines.map(str::to_owned).collect()
 }
 
 /// The platform that was asked for: `hostPlatform.config = "…"` (24.05) or `hostPlatform.system = "…"` (26.11).
-fn platform_of(words: &str) -> String {
+fn platform_of(words: &str) -> Option<String> {
     let line = words
         .lines()
-        .find(|line| line.trim_start().starts_with("hostPlatform."));
-    let platform = line.and_then(|line| line.split('"').nth(1));
-    platform.map_or_else(String::new, |platform| format!(", not for {platform}"))
+        .find(|line| line.trim_start().starts_with("hostPlatform."))?;
+    line.split('"').nth(1).map(str::to_owned)
 }
 
 /// The reason itself: up to `, refusing to evaluate` (24.05), or the empty line before the remedies.
@@ -219,23 +180,14 @@ fn first_paragraph(words: &str) -> &str {
 /// nixpkgs refuses a Nix that lacks what it needs: `lib/minver.nix` (24.05: 2.3), `lib/minfeatures.nix` (26.11: 2.18).
 pub(super) fn nix_too_old(said: &Said<'_>) -> Option<Diagnostic> {
     let [needs] = said.find(r"This version of Nixpkgs requires ([^\n]+)")?;
-    let [version] = said
+    let version = said
         .find(r"reports at least ([0-9.]+)")
-        .or_else(|| said.find(r"requires Nix >= ([0-9.]+)"))
-        .unwrap_or_default();
+        .or_else(|| said.find(r"requires Nix >= ([0-9.]+)"));
     let [here] = said.find(r"You are evaluating with Nix ([^\s,]+)").unwrap_or_default();
-    let what = if version.is_empty() {
-        format!("This nixpkgs needs a newer Nix: {}", needs.trim_end_matches([',', ':']))
-    } else {
-        format!("This nixpkgs needs Nix {version} or newer")
+    let problem = ProgramProblem::NixTooOld {
+        needs: needs.trim_end_matches([',', ':']).to_owned(),
+        version: version.map(|[version]| version.to_owned()),
+        here: some(here),
     };
-    let why = if here.is_empty() {
-        "The Nix here is older.".to_owned()
-    } else {
-        format!("The Nix here is {here}.")
-    };
-    Some(Diagnostic::error("nix-too-old", what).because(why).remedy(
-        "Use a newer Nix here. In a live system: make the ISO again, with a nixpkgs for the live system that is as new as \
-         the configuration's.",
-    ))
+    Some(problem.into())
 }

@@ -177,7 +177,15 @@ fn the_doctor_tells_which_channel_is_not_there_and_how_to_add_it() {
         "sed -i '/more/d; s|./modules/greeter.nix|(import ./modules/more.nix)|' nix-cfg/configuration.nix
          echo '{ imports = [ <more/x.nix> ]; }' > nix-cfg/modules/more.nix",
     )
-    .fails(1, &["looks up <more>, which is not there", "--channel more=FLAKEREF"]);
+    .fails(
+        1,
+        &[
+            "looks up <more>, and there is no such channel",
+            "--channel more=FLAKEREF",
+        ],
+    );
+    doctor("echo '{ imports = [ <nixpkgs/typo.nix> ]; }' > nix-cfg/modules/more.nix")
+        .fails(1, &["the channel `nixpkgs` has no typo.nix", "modules/more.nix:1"]);
 }
 
 #[test]
@@ -187,7 +195,7 @@ fn a_channel_that_is_not_on_the_medium_is_named_by_the_check() {
     live.install("--check").fails(
         3,
         &[
-            "looks up <home-manager>, which is not there",
+            "looks up <home-manager>, and there is no such channel",
             "--channel home-manager=FLAKEREF",
         ],
     );

@@ -56,13 +56,13 @@ fn the_errors_of_a_real_nixpkgs_are_explained(tree: &Tree) {
         (
             "time.timeZone = 7;",
             &[
-                "The option `time.timeZone` takes another kind of value",
+                "The option `time.timeZone` takes another type of value",
                 "where: configuration.nix",
             ],
         ),
         (
             "environment.systemPackages = [ pkgs.htpo ];",
-            &["There is no `htpo`", "where: configuration.nix"],
+            &["There is no attribute `htpo`", "where: configuration.nix"],
         ),
         (
             "environment.systemPackages = [ pkgs.unrar ];",
@@ -78,7 +78,7 @@ fn the_errors_of_a_real_nixpkgs_are_explained(tree: &Tree) {
         ),
         (
             "imports = [ ./x.nix ];",
-            &["`imports` is there twice", "where: configuration.nix"],
+            &["`imports` is defined twice", "where: configuration.nix"],
         ),
     ];
     for nix in tree.versions() {

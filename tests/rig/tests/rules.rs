@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use nix_cfg_install::nix::environment::{Channels, environment};
-use nix_cfg_install::nix::explain::{RULES, Words, recognize};
+use nix_cfg_install::nix::explain::{Context, RULES, Words, recognize};
 use rig::real::{self, Tree, on_each_tree, plain, server};
 use rig::{Live, VERSIONS, project, temporary, write};
 
@@ -23,7 +23,7 @@ const fn case(rule: &'static str, script: &'static str) -> Case {
     Case { rule, versions, script }
 }
 
-const BY_NIX: [Case; 17] = [
+const BY_NIX: [Case; 19] = [
     case(
         "disk-full",
         "mkdir /small; mount -t tmpfs -o size=600k none /small; nix copy --no-check-sigs --to /small /nix/store/*-bash-5.2",
@@ -70,7 +70,9 @@ const BY_NIX: [Case; 17] = [
     case("attribute-missing", "nix-instantiate --eval -E '{ }.nothing'"),
     case("file-missing", "nix-instantiate --eval -E 'import /nowhere.nix'"),
     case("recursion", "nix-instantiate --eval -E 'let x = x; in x'"),
-    case("nixpkgs-missing", "NIX_PATH= nix-instantiate --eval -E 'import <nixpkgs/nixos>'"),
+    case("lookup-failed", "NIX_PATH= nix-instantiate --eval -E 'import <nixpkgs/nixos>'"),
+    case("lookup-failed", "NIX_PATH=nixpkgs=/ nix-instantiate --eval -E 'import <nixpkgs/typo.nix>'"),
+    case("lookup-failed", "nix eval --expr '<nixpkgs/typo.nix>'"),
     case(
         "builder-failed",
         "nix-build -E 'derivation { name = \"x\"; system = \"x86_64-linux\"; builder = \"/bin/sh\"; args = [ \"-c\" \"exit 1\" ]; }'",
@@ -162,7 +164,7 @@ fn misunderstood(live: Live, cases: &[(&'static str, String)], what: &str) -> Ve
     let texts: Vec<&str> = said.out.split_terminator('\u{c}').collect();
     assert_eq!(texts.len(), cases.len(), "{said:?}");
     let explained = cases.iter().zip(texts).map(|((rule, script), text)| {
-        let (found, problem) = recognize(text, None);
+        let (found, problem) = recognize(text, Context::default());
         (found != Some(*rule)).then(|| format!("{rule} on {what}: {found:?}, {problem}\n{script}\n{text}"))
     });
     explained.flatten().collect()

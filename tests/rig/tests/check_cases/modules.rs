@@ -52,6 +52,11 @@ pub fn missing_files() -> Vec<Case> {
             &["error import-missing modules/more.nix:1:15"],
         ),
         module(
+            "lookup-misspelt",
+            "{ imports = [ <nixpkgs/nixos/modules/typo.nix> ]; }",
+            &["error lookup-file modules/more.nix:1:15"],
+        ),
+        module(
             "imports-absent-in-let",
             "let x = ./y.nix; in { imports = [ x ]; }",
             &["error file-missing modules/more.nix:1:9"],
