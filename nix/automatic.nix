@@ -1,21 +1,21 @@
-# Variants for what nixos-generate-config can write and variants.nix does not name.
+# Variants for what nixos-generate-config can write and variants.nix does not cover.
 {
   lib,
   target,
-  # The folder of nixpkgs' modules.
+  # nixpkgs' nixos/modules, as a path.
   modules,
   # variants.nix, evaluated.
   family,
-  # From a variant to its machine, and from its name and its machine to why it cannot be had (or null).
+  # `evaluate VARIANT` gives its machine; `obstacle NAME MACHINE` why it cannot be supported, or null.
   evaluate,
   obstacle,
-  # What is not covered, as `nix-cfg-iso hardware-features` gives it.
+  # The features that are not covered, as `nix-cfg-iso hardware-features` prints them.
   new,
 }:
 let
   kernelPackages = "config.boot.kernelPackages.";
 
-  # The variant that has it, or why there is none.
+  # A feature's `variant`, or the `reason` why it has none.
   proposal =
     what:
     let
@@ -29,7 +29,7 @@ let
     {
       attribute = is (
         option._type or null == "option" && option.type.description or null == "boolean"
-      ) "it is not an option that is switched on or off" { module = lib.setAttrByPath path true; };
+      ) "it is not a boolean option" { module = lib.setAttrByPath path true; };
       import = is (builtins.pathExists (modules + what.name)) "this nixpkgs has no such module" {
         imports = [ what.name ];
       };
@@ -45,7 +45,7 @@ let
     );
   };
 
-  # The name of a variant is that of what it covers; `zfs` would be one of variants.nix.
+  # A variant has the name of what it covers. File systems have a prefix, because `zfs` is a name in variants.nix.
   nameOf = what: if what.kind == "filesystem" then "fileSystems.${what.name}" else what.name;
   try =
     name: covers: proposed:

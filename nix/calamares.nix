@@ -1,8 +1,8 @@
-# Calamares as an offline installer: the configuration that nixpkgs ships is changed, whatever version that is. The static
-# program does it while the package is built, and refuses a structure that it does not know.
+# Calamares as an offline installer. While the package is built, the static program changes the configuration that nixpkgs ships,
+# of any version; it refuses a structure that it does not know.
 #
-# Calamares itself stays the one of nixpkgs, because compiling it needs a network, sources and time. What depends on the
-# installed systems is text in the live system's etc: another target makes none of its packages again.
+# Calamares itself stays that of nixpkgs, because compiling it needs a network, sources and time. What depends on the installed
+# systems is text in the live system's /etc, so that another target rebuilds no package.
 {
   config,
   lib,
@@ -16,7 +16,7 @@ let
 
   normalUsers =
     target: builtins.attrNames (lib.filterAttrs (_: user: user.isNormalUser) target.config.users.users);
-  # Whoever is a user of each of them. Where they share none, but have some, the page stays open and the check decides.
+  # The users that all targets have. If they have users, but none in common, the page accepts any name and the check decides.
   each = map normalUsers targets;
   users = lib.foldl' lib.intersectLists (builtins.head each) each;
   userFlags =
@@ -40,9 +40,8 @@ let
     let
       upstream = prev.calamares-nixos-extensions;
       stock = prev.calamares;
-      # The NixOS packages that are `calamares.override { extraWrapperArgs = …; }` name their extensions in the arguments of
-      # Calamares' own wrapper, and so are compiled again for other extensions. The same arguments in a wrapper around the
-      # stock program do the same.
+      # Newer nixpkgs pass the extensions to `calamares.override { extraWrapperArgs = …; }`, so that other extensions compile
+      # Calamares again. The same arguments in a wrapper around the stock program have the same effect.
       override =
         {
           extraWrapperArgs ? [ ],
@@ -63,7 +62,7 @@ let
             chmod -R u+w $out
             rm $out/bin/calamares
             makeWrapper ${program}/bin/calamares $out/bin/calamares ${toString extraWrapperArgs}
-            # Files that name the program: polkit's action is found by the path that pkexec runs.
+            # Files that contain the program's path: polkit finds its action by the path that pkexec runs.
             for file in $(grep -RlF ${program}/bin/calamares $out/share || true); do
               sed "s|${program}/bin/calamares|$out/bin/calamares|g" $file > changed
               mv changed $file
@@ -86,7 +85,7 @@ let
             ${package}/bin/nix-cfg-iso calamares-config $out --helper ${package}/bin/nix-cfg-install \
               --targets /run/current-system/etc/${etc}
           '';
-      # Older ones (24.05) find the extensions in the live system's profile, and are not built with them.
+      # Older ones (24.05) find the extensions in the live system's profile.
       calamares-nixos =
         if usesExtensions then
           prev.calamares-nixos.override {
@@ -102,10 +101,10 @@ in
 {
   nixpkgs.overlays = [ overlay ];
   environment.etc.${etc} = {
-    # Not in a live system without a desktop.
+    # A live system without a desktop has no Calamares.
     enable = builtins.elem extensions config.environment.systemPackages;
     source = pkgs.runCommand "calamares-targets" { } ''
-      # The largest system decides how much room is asked for.
+      # The largest system determines the required disk space.
       bytes=$(sort -n ${toString sizes} | tail -n 1)
       ${package}/bin/nix-cfg-iso calamares-targets ${extensions.unchanged} $out --package ${extensions} \
         --closure-bytes $bytes ${userFlags} ${hostFlags} ${fileSystemFlags}

@@ -1,14 +1,14 @@
-# Look-ups (`<home-manager/nixos>`) in a pure evaluation, which has no search path. Nix reads `<x>` as
-# `__findFile __nixPath "x"` and takes both names from the scope of the file: the files of a configuration and of its
-# channels are read in a scope that has the channels of the ISO.
+# Look-ups (`<home-manager/nixos>`) in a pure evaluation, which has no search path. Nix translates `<x>` to
+# `__findFile __nixPath "x"` and resolves both names in the scope of the file. So the files of a configuration and of its
+# channels are imported with a scope that has the ISO's channels.
 {
-  # The nixpkgs that the configuration is evaluated with.
+  # The nixpkgs that evaluates the configuration.
   nixpkgs,
-  # More channels, by their names: { home-manager = …; }.
+  # More channels by name: { home-manager = …; }.
   channels,
   # The file that <nixos-config> is.
   configuration,
-  # What `builtins.currentSystem` is on the target.
+  # `builtins.currentSystem` on the target.
   system,
 }:
 let
@@ -21,26 +21,27 @@ let
   // channels;
   nixPath = map (prefix: {
     inherit prefix;
-    # Not "${…}": of a file that would be a copy, and its copy again another one.
+    # Not "${…}": that would copy a file to the store, and copy its copy under yet another name.
     path = toString all.${prefix};
   }) (builtins.attrNames all);
 
-  # `scopedImport` keeps nothing that it read: the files of a nixpkgs, which are read many times, are left to `import`. One of
-  # them looks something up (24.05 and 26.11), for system.copySystemConfiguration.
-  folders = map (input: "${input}") (builtins.attrValues (removeAttrs all [ "nixos-config" ]));
-  large = builtins.filter (path: builtins.pathExists "${path}/nixos/lib/eval-config.nix") folders;
+  # `scopedImport` caches nothing, and the files of a nixpkgs are read many times: they use `import`. Except for one that has a
+  # look-up (24.05 and 26.11), for system.copySystemConfiguration.
+  directories = map (input: "${input}") (builtins.attrValues (removeAttrs all [ "nixos-config" ]));
+  large = builtins.filter (path: builtins.pathExists "${path}/nixos/lib/eval-config.nix") directories;
   exception = "/nixos/modules/system/activation/top-level.nix";
   isLarge =
     path:
     let
       text = builtins.unsafeDiscardStringContext (toString path);
       within =
-        folder:
-        builtins.substring 0 (builtins.stringLength folder) text == folder && text != folder + exception;
+        directory:
+        builtins.substring 0 (builtins.stringLength directory) text == directory
+        && text != directory + exception;
     in
-    builtins.any (folder: within (builtins.unsafeDiscardStringContext folder)) large;
+    builtins.any (directory: within (builtins.unsafeDiscardStringContext directory)) large;
 
-  # A pure evaluation knows no system of its own: `import <nixpkgs> { }` gets that of the target.
+  # A pure evaluation has no current system: `import <nixpkgs> { }` gets the target's.
   withSystem =
     value:
     if builtins.isFunction value && (builtins.functionArgs value).system or false then
@@ -66,7 +67,7 @@ let
   plain = import "${nixpkgs}/lib";
 in
 {
-  # nixpkgs' lib, whose module system reads modules in that scope.
+  # nixpkgs' lib, with a module system that imports modules in this scope.
   lib = plain.extend (
     final: _prev:
     let

@@ -1,28 +1,27 @@
-# What an offline installer must hold so that a system can be rebuilt for another machine, and nothing more: the frontier
-# (src/store/frontier.rs says what that is). Plain and pure: the .drv files are read by a derivation of our own, whose
-# builder is the static nix-cfg-iso (import from derivation).
+# The frontier of a system: what an offline installer must hold to rebuild it for another machine (docs/closure.md). Pure: a
+# derivation whose builder is the static nix-cfg-iso reads the .drv files (import from derivation).
 {
-  # The system that is installed, as `nixosSystem` gives it.
+  # The system that is installed, as `nixosSystem` returns it.
   target,
   # The static program nix-cfg-iso.
   tool,
-  # The module files of the target that its hardware-configuration.nix is; the variants replace them.
+  # The target's hardware-configuration.nix: module files that the variants replace.
   hardware ? [ ],
-  # `{ zfs = false; }` drops a variant; `{ lab = { reason = "…"; module = …; }; }` adds one.
+  # `{ zfs = false; }` omits a variant; `{ lab = { reason = "…"; module = …; }; }` adds one.
   variants ? { },
-  # The locales that can be chosen without a network.
+  # The locales that can be chosen without a network, as in i18n.supportedLocales.
   locales ? [ "all" ],
-  # The same system from a copy of its tree at another store path, as it will be on the target (relocated.nix).
+  # The same system from a copy of its tree at another store path, as on the target (relocated.nix).
   relocated ? null,
-  # Where import from derivation is forbidden: the file that `nix-cfg-iso pin` wrote.
+  # If import from derivation is forbidden: the file that `nix-cfg-iso pin` wrote.
   list ? null,
 }:
 let
   inherit (target.pkgs) lib;
   inherit (target.pkgs.stdenv.hostPlatform) system;
 
-  # What says what nixos-generate-config can write: its source, or null where this nixpkgs has it in a place that is not
-  # known, and the modules for file systems.
+  # What nixos-generate-config can write is read from these: its source (null if this nixpkgs has it in an unknown place) and
+  # the modules for file systems.
   sources =
     let
       copy =
@@ -53,7 +52,7 @@ let
         written
         ;
     };
-  # For each variant the derivation of its system.
+  # The toplevel's .drv path of each variant, by name.
   drvsOf =
     family:
     lib.mapAttrs (_: machine: machine.config.system.build.toplevel.drvPath) (
@@ -66,14 +65,14 @@ let
       )
     );
 
-  # A derivation of the tool, and what it wrote. Its output names .drv files, and to keep them Nix would have to keep all that
-  # they need: nothing but the text is used.
+  # The JSON that the tool writes in a derivation. It contains .drv paths, and their context would make everything that they need a
+  # dependency: only the text is used.
   read = file: builtins.fromJSON (builtins.unsafeDiscardStringContext (builtins.readFile file));
   ask =
     name: args:
     builtins.addErrorContext
       ''
-        while finding out what the image must hold: the derivations are read during the evaluation. Where import from
+        while determining what the image must hold: the derivations are read during the evaluation. If import from
         derivation is forbidden, run `nix-cfg-iso pin`, or set `closure` to "runtime"''
       (
         read (derivation {
@@ -107,7 +106,7 @@ let
       inherit family drvs;
       facts = ask "offline-closure.json" (
         [ "frontier" ]
-        # Else realising this would first build all of it.
+        # With their full context, realising this would build all of it first.
         ++ lib.mapAttrsToList (name: drv: "${name}=${builtins.unsafeDiscardOutputDependency drv}") drvs
       );
     };
@@ -126,11 +125,11 @@ let
       builtins.head fresh
     else
       throw ''
-        ${toString list} is not of this configuration and this nixpkgs. Make it again:
+        ${toString list} does not match this configuration and this nixpkgs. Write it again:
           nix-cfg-iso pin DIR'';
   inherit (if list == null then found else pinned) facts family drvs;
 
-  # Paths become dependencies again: the .drv files are there, because their evaluation was forced.
+  # Makes the paths dependencies again. The .drv files exist, because their evaluation was forced.
   depend =
     entry:
     lib.mapAttrsToList (
@@ -139,7 +138,7 @@ let
 in
 {
   inherit facts drvs sources;
-  # The derivations of the variants where `nix-cfg-iso pin` reads what can be written.
+  # The same for `nix-cfg-iso pin`, which reads by itself what nixos-generate-config can write.
   drvsFor = written: drvsOf (familyFor written);
   inherit (family)
     automatic
@@ -149,7 +148,7 @@ in
     uncovered
     warnings
     ;
-  # What the image's store must hold besides the runtime closure of the target.
+  # What the image's store must hold in addition to the target's runtime closure.
   storePaths = builtins.foldl' (
     value: text: lib.warnIf true text value
   ) (lib.concatMap depend facts.frontier) family.warnings;

@@ -1,13 +1,13 @@
-# The door to everything here: `(import ./nix { }).mkOfflineIso { … }`.
+# The entry point: `(import ./nix { }).mkOfflineIso { … }`.
 {
-  # How the programs of the live system are made: from `pkgs` to a package with bin/nix-cfg-install and bin/nix-cfg-iso.
+  # From `pkgs` to the package with bin/nix-cfg-install and bin/nix-cfg-iso for the live system.
   package ? pkgs: pkgs.callPackage ./prebuilt.nix { },
 }:
 {
-  # An installer ISO for a configuration; mk-offline-iso.nix says what it takes.
+  # Makes an installer ISO for a configuration; mk-offline-iso.nix describes the arguments.
   mkOfflineIso = import ./mk-offline-iso.nix { inherit package; };
 
-  # The live system's part, for people who make their live system themselves.
+  # The module of the live system, for a live system of your own.
   nixosModules.offline-installer =
     { pkgs, lib, ... }:
     {
@@ -15,6 +15,6 @@
       offlineInstaller.package = lib.mkDefault (package pkgs);
     };
 
-  # The sources and hashes of all inputs of a flake, nested ones included.
+  # The source paths and NAR hashes of all inputs of a flake, nested ones included.
   inputsOf = import ./inputs-of.nix { };
 }

@@ -1,6 +1,6 @@
-# The machines that an image is made for: those of variants.nix, those that the caller adds, and those that are found here
-# because a newer nixos-generate-config can write more than variants.nix knows. None of the first and the last can make the
-# evaluation of the image fail: what cannot be had is left out with the reason, and the installer refuses such a machine.
+# The machines that an image supports: those of variants.nix, those that the caller adds, and automatic ones for what a newer
+# nixos-generate-config can write and variants.nix does not cover. The first and the last never make the evaluation of the image
+# fail: what does not evaluate is omitted, and the installer refuses such a machine with the reason.
 {
   target,
   hardware,
@@ -19,7 +19,7 @@ let
       written
       ;
   };
-  # A path and not a string: that would copy all of nixpkgs.
+  # A path, because a string would copy all of nixpkgs.
   modules = target.pkgs.path + "/nixos/modules";
 
   dropped = builtins.filter (name: variants.${name} == false) (builtins.attrNames variants);
@@ -27,13 +27,13 @@ let
   unknown = builtins.filter (
     name: !(builtins.elem name (family.names ++ map (what: what.name) written.features))
   ) dropped;
-  # Another release of nixpkgs may have written it.
+  # Names of options and modules: nixos-generate-config of another release of nixpkgs may write them.
   ofAnother = builtins.filter (name: builtins.match ".*[./].*" name != null) unknown;
   misspelt = lib.subtractLists ofAnother unknown;
   added = lib.mapAttrs (_: family.added) (lib.filterAttrs (_: builtins.isAttrs) variants);
   named = removeAttrs family.variants dropped // added;
 
-  # All share the packages of the target: evaluating those is the larger part of the cost.
+  # All machines share the target's packages, whose evaluation takes most of the time.
   evaluate =
     variant:
     target.extendModules {
@@ -43,12 +43,12 @@ let
           {
             imports = map (path: modules + path) variant.imports ++ [ variant.module ];
             disabledModules = hardware;
-            # A missing attribute could not be passed over.
+            # tryEval cannot catch a missing attribute.
             boot.extraModulePackages = map (
               name: config.boot.kernelPackages.${name} or (throw "This kernel has no package ${name}")
             ) variant.modulePackages;
             _module.args.pkgs = lib.mkForce target.pkgs;
-            # Advice for a machine that nobody has.
+            # Nobody has this machine.
             warnings = lib.mkForce [ ];
           }
         )
@@ -56,19 +56,19 @@ let
     };
   evaluated = lib.mapAttrs (_: evaluate) named;
 
-  # What tryEval catches: `throw` and failed assertions, as all of nixpkgs' own refusals are. What it does not catch (a
-  # missing attribute in nixpkgs itself) ends the evaluation.
+  # tryEval catches `throw` and failed assertions, which all refusals of nixpkgs are, but no error in nixpkgs itself, such as a
+  # missing attribute.
   works = value: (builtins.tryEval (builtins.seq value true)).success;
   drv = machine: machine.config.system.build.toplevel.drvPath;
-  # The error of a variant that the caller wrote, or of the plainest machine, says more than that it was left out.
+  # The caller's variants and the simplest machine fail with their own error instead of being omitted.
   attempt = name: if added ? ${name} || name == "uefi" then _: true else works;
 
-  # Why a machine cannot be had, or null. A machine on which the configuration itself fails needs nothing: the installer
-  # tells that error. `name` is what leaves it out.
+  # Why a machine cannot be supported, or null. `name` is the variant that omits it. A machine on which the configuration itself
+  # fails needs no packages: the installer reports that error.
   obstacle =
     name: can: machine:
     builtins.addErrorContext ''
-      while evaluating the configuration for `${name}`, which it can meet on another machine. To make the image without it:
+      while evaluating the configuration for `${name}`, which another machine may have. To omit it from the image:
         variants."${name}" = false;'' (obstacleOf can machine);
   obstacleOf =
     can: machine:
@@ -116,14 +116,14 @@ let
     listIn (builtins.concatLists (lib.attrByPath (path ++ [ "definitions" ]) [ ] options));
   listIn = value: if works value then value else [ ];
 
-  # Where the system itself cannot be evaluated, nothing is tried.
+  # If the system itself does not evaluate, its own error comes first.
   obstacles = builtins.seq (drv target) (
     lib.filterAttrs (_: reason: reason != null) (
       lib.mapAttrs (name: obstacle name (attempt name)) evaluated
     )
   );
   # Why a variant is not on the image.
-  skipped = lib.genAttrs droppedVariants (_: "the image was made without it") // obstacles;
+  skipped = lib.genAttrs droppedVariants (_: "the image was built without it") // obstacles;
   possible = removeAttrs evaluated (builtins.attrNames obstacles);
 
   # Whether a variant covers what nixos-generate-config can write.
@@ -160,14 +160,14 @@ let
     else if would != [ ] then
       "${skipped.${builtins.head would}} (${builtins.head would})"
     else if builtins.elem what.name dropped then
-      "the image was made without it"
+      "the image was built without it"
     else
       null;
   known = builtins.filter (what: because what != null) open;
   new = builtins.filter (what: because what == null) open;
 
-  # Each is a variant of its own: a boolean may switch something off that another one needs. File systems need only
-  # their tools, and are one, as long as that can be had.
+  # Each becomes a variant of its own, because an option may disable what another one needs. File systems only need their tools, and
+  # share one variant if that evaluates.
   automatic = import ./automatic.nix {
     inherit
       lib
@@ -181,19 +181,19 @@ let
   };
 in
 {
-  # The family's own machines that can be had, and those that were found.
+  # The machines that the image supports, by the name of their variant.
   machines = possible // automatic.machines;
-  # All that were tried, to look into: why one of them cannot be evaluated.
+  # All machines that were tried, to find out why one does not evaluate.
   tried = evaluated // automatic.tried;
   # The variants that are not on the image, with the reason.
   inherit skipped;
-  # What is covered although variants.nix does not know it.
+  # The features that automatic variants cover.
   automatic = automatic.covered;
-  # What is not known and not covered, with the reason.
+  # The features that nothing covers, with the reason.
   inherit (automatic) uncovered;
-  # What a hardware configuration must not have, with the reason: for the installer's settings.
+  # What the installer refuses in a hardware configuration, with the reason: its setting `not-covered`.
   refuse = map (what: what // { reason = because what; }) known ++ automatic.uncovered;
-  # Said when the image is evaluated.
+  # Printed when the image is evaluated.
   warnings =
     let
       list =
@@ -204,23 +204,23 @@ in
           [ "${title}\n${lib.concatMapStringsSep "\n" (line: "  ${line}") lines}" ];
       what = one: "${one.name} (${one.kind})";
     in
-    list "This image will not install on every machine. Left out:" (
+    list "This image does not support every machine. Omitted:" (
       lib.mapAttrsToList (name: why: "${name} (${definitions.${name}.reason or ""}): ${why}") obstacles
     )
     ++ list ''
       The nixos-generate-config of this nixpkgs can write what this version of nix-cfg-install does not know. The image
-      holds what it needs:'' (map what automatic.covered)
+      supports it:'' (map what automatic.covered)
     ++ list ''
-      The nixos-generate-config of this nixpkgs can write what the image does not hold. The installer refuses a machine
-      that has it:'' (map (one: "${what one}: ${one.reason}") automatic.uncovered)
-    ++ list "The nixos-generate-config of this nixpkgs cannot write what `variants` leaves out:" ofAnother
+      The nixos-generate-config of this nixpkgs can write what the image does not support. The installer refuses a machine
+      that needs it:'' (map (one: "${what one}: ${one.reason}") automatic.uncovered)
+    ++ list "The nixos-generate-config of this nixpkgs cannot write what `variants` omits:" ofAnother
     ++ lib.optional (written.unreadable != null) ''
-      What the nixos-generate-config of this nixpkgs can write is not known: ${written.unreadable}. The image is for the
-      machines that this version of nix-cfg-install knows.'';
-  # The typing errors of the caller are refused.
+      What the nixos-generate-config of this nixpkgs can write is not known: ${written.unreadable}. The image
+      supports the machines that this version of nix-cfg-install knows.'';
+  # Refuses misspelt names in `variants`.
   checked =
     if misspelt == [ ] then
       value: value
     else
-      throw "There is no variant ${toString misspelt}. There are: ${toString family.names}";
+      throw "There is no variant ${toString misspelt}. The variants are: ${toString family.names}";
 }

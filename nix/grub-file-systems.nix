@@ -1,24 +1,23 @@
-# The file systems that an installer must not offer for the root, because the GRUB of a system that it installs could not read
-# what the live system's mkfs makes: names, as Calamares has them.
+# The file systems that an installer must not offer for the root, because the GRUB of an installed system cannot read what the live
+# system's mkfs creates. Names, as in Calamares.
 {
   # The live system's packages.
   pkgs,
-  # What is installed, as `nixosSystem` gives it.
+  # The systems that are installed, as `nixosSystem` returns them.
   targets,
 }:
 let
   version = package: (builtins.parseDrvName package.name).version;
   isBefore = package: limit: builtins.compareVersions (version package) limit < 0;
 
-  # On UEFI /boot is the EFI system partition, which GRUB can read.
+  # On UEFI, /boot is the EFI system partition, which GRUB can read.
   needsGrub =
     target:
     let
       inherit (target.config.boot.loader) grub;
     in
     grub.enable && !(grub.efiSupport && builtins.all (device: device == "nodev") grub.devices);
-  # Upstream's change, with which an older GRUB can be patched, is "fs/xfs: Add new superblock features added in Linux
-  # 6.12/6.13".
+  # A patch of an older GRUB: upstream's is "fs/xfs: Add new superblock features added in Linux 6.12/6.13".
   isPatch =
     patch:
     builtins.match ".*xfs.*(superblock|feature|exchange|parent).*" (

@@ -1,25 +1,29 @@
-# All inputs of a flake, nested ones included. A flake's inputs may form a cycle: genericClosure ends on those.
+# All inputs of a flake, nested ones included. Inputs may form a cycle, with which genericClosure terminates.
 {
-  # Inputs that are not looked at, and so not fetched, by the way to them: "tools/extra".
+  # Inputs that are not evaluated, and so not fetched, by the path of their names: "tools/extra".
   without ? [ ],
 }:
 flake:
 let
-  # The key must not refer to a store path, or it could not be compared.
-  node = way: input: {
+  # genericClosure cannot compare keys with a string context.
+  node = inputPath: input: {
     key = builtins.unsafeDiscardStringContext (toString input.outPath);
-    inherit input way;
+    inherit input inputPath;
   };
   nodes =
-    way: of:
+    inputPath: of:
     builtins.concatMap (
-      name: if builtins.elem (way + name) without then [ ] else [ (node (way + name) of.inputs.${name}) ]
+      name:
+      if builtins.elem (inputPath + name) without then
+        [ ]
+      else
+        [ (node (inputPath + name) of.inputs.${name}) ]
     ) (builtins.attrNames (of.inputs or { }));
   all = builtins.genericClosure {
     startSet = nodes "" flake;
-    operator = { input, way, ... }: nodes "${way}/" input;
+    operator = { input, inputPath, ... }: nodes "${inputPath}/" input;
   };
-  # An input that is a folder inside another one (`path:./sub`) travels with it: only whole store paths can be copied.
+  # An input may be a directory in another one (`path:./sub`). Only whole store paths can be copied.
   wholePath =
     { key, input, ... }:
     let
@@ -28,9 +32,9 @@ let
     builtins.substring 0 (builtins.stringLength path) "${input.outPath}";
 in
 {
-  # Their sources, as store paths: with these in its store the target evaluates the flake with the lock as it is.
+  # Their store paths: with these in its store, the target evaluates the flake with its lock unchanged.
   sources = map wholePath all;
-  # What a lock calls them.
+  # Their NAR hashes, as in flake.lock.
   narHashes = builtins.concatMap (
     { input, ... }: if input ? narHash then [ input.narHash ] else [ ]
   ) all;

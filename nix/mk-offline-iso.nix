@@ -1,26 +1,26 @@
-# An installer ISO for a NixOS configuration. The installed system and the live system are two evaluations of one nixpkgs.
+# Makes an installer ISO for a NixOS configuration. One nixpkgs evaluates the installed system and the live system.
 { package }:
 {
-  # The folder that is installed: a channel configuration (configuration.nix) or a flake. It becomes /iso/nix-cfg.
+  # The directory that is installed: a channel configuration (configuration.nix) or a flake. It becomes /iso/nix-cfg.
   configuration,
-  # For a channel configuration: the nixpkgs that it is evaluated with, here and on the target.
+  # For a channel configuration: the nixpkgs that evaluates it, here and on the target.
   nixpkgs ? null,
   # For a channel configuration: the other channels that it looks up, as sources: { home-manager = …; }.
   channels ? { },
   # For a flake: the flake itself, as an input of the calling flake or its `self`.
   flake ? null,
-  # For a flake: which of its nixosConfigurations travel. The first one's nixpkgs makes the live system.
+  # For a flake: which of its nixosConfigurations the ISO installs. The first one's nixpkgs makes the live system.
   hosts ? [ ],
-  # For a flake: inputs that the hosts do not use, to be left out and not fetched: [ "secrets" "tools/extra" ].
+  # For a flake: inputs that the hosts do not use and that are not fetched: [ "secrets" "tools/extra" ].
   unusedInputs ? [ ],
-  # For a channel configuration: what it is built for. A flake's hosts say it themselves.
+  # For a channel configuration: the system that it is built for. A flake's hosts define it themselves.
   system ? "x86_64-linux",
-  # Which of nixpkgs' live systems with Calamares (gnome, plasma6, …). "combined" (26.11) has several in its boot menu, with
-  # two kernels; "none" is one without a desktop.
+  # Which of nixpkgs' live systems with Calamares (gnome, plasma6, …). "combined" (26.11) has several desktops and kernels in its
+  # boot menu; "none" has no desktop.
   desktop ? "gnome",
-  # The settings file of nix-cfg-install.
+  # The settings file of nix-cfg-install (docs/settings.md).
   settings ? null,
-  # What of the installed system's needs travels: the options of these names in offline-installer.nix say more.
+  # These are options of offline-installer.nix, described there.
   closure ? null,
   variants ? { },
   locales ? [ "all" ],
@@ -30,7 +30,7 @@
   modules ? [ ],
 }:
 let
-  # What the installed system calls itself, as the flake of nixpkgs does it.
+  # The version of the installed system, in the format of nixpkgs' flake.
   versionSuffix = ".${
     builtins.substring 0 8 (nixpkgs.lastModifiedDate or "19700101")
   }.${nixpkgs.shortRev or "dirty"}";
@@ -41,7 +41,7 @@ let
     // (if nixpkgs ? rev then { revision = nixpkgs.rev; } else { });
   };
 
-  # The way that <nixpkgs/nixos> goes on the target.
+  # As <nixpkgs/nixos> evaluates it on the target.
   evaluate =
     file:
     import "${nixpkgs}/nixos/lib/eval-config.nix" {
@@ -77,8 +77,8 @@ let
       The flake has no nixosConfigurations.${name}.
       It has: ${known}.'');
 
-  # The inputs that the configuration's own lock names and that are not among those of the evaluated flake. Nix copies an
-  # inner lock into the outer one when it meets the input, and does not look again when the inner one changes.
+  # The inputs that the configuration's own lock names and that the evaluated flake does not have. Nix copies an inner lock into the
+  # outer one when it adds the input, and does not notice when the inner one changes.
   missing =
     let
       file = configuration + "/flake.lock";
@@ -86,9 +86,9 @@ let
         if builtins.pathExists file then builtins.fromJSON (builtins.readFile file) else { nodes = { }; };
       locked = builtins.mapAttrs (_name: node: node.locked.narHash or null) lock.nodes;
       here = (import ./inputs-of.nix { without = unusedInputs; } flake).narHashes;
-      # The node that a way of names leads to; an input that follows another one is written as such a way.
+      # The node at a path of input names. An input that follows another one is such a path itself.
       resolve =
-        way:
+        inputPath:
         builtins.foldl' (
           at: name:
           let
@@ -96,7 +96,7 @@ let
               lock.nodes.${at}.inputs.${name} or (throw "flake.lock has no input ${name}: see unusedInputs");
           in
           if builtins.isList next then resolve next else next
-        ) lock.root way;
+        ) lock.root inputPath;
       below =
         { key }:
         map (key: { inherit key; }) (
@@ -104,8 +104,8 @@ let
         );
       unused = map ({ key }: key) (
         builtins.genericClosure {
-          startSet = map (way: {
-            key = resolve (builtins.filter builtins.isString (builtins.split "/" way));
+          startSet = map (inputPath: {
+            key = resolve (builtins.filter builtins.isString (builtins.split "/" inputPath));
           }) unusedInputs;
           operator = below;
         }
@@ -117,20 +117,20 @@ let
     if !builtins.pathExists file && here != [ ] then
       [ "all of them" ]
     else
-      # Each way must lead to an input.
+      # Each path of `unusedInputs` must lead to an input.
       builtins.deepSeq unused absent;
 
   target = builtins.head targets;
   source = if flake == null then "${nixpkgs}" else toString target.pkgs.path;
-  # A channel configuration is evaluated on the target with this: the same nixpkgs, by the same store path, with the same
-  # version, which a folder in the store cannot know by itself.
-  door =
+  # What evaluates a channel configuration on the target: the same nixpkgs by the same store path, with the same version, which a
+  # directory in the store does not contain.
+  nixpkgsOfIso =
     pkgs:
     pkgs.runCommand "nixpkgs-of-this-iso"
       {
         passAsFile = [ "text" ];
         text = ''
-          # The nixpkgs that this ISO was made with. Only nix-cfg-install uses this file.
+          # The nixpkgs that this ISO was built with. Only nix-cfg-install uses this file.
           { configuration ? <nixos-config>, system ? builtins.currentSystem }:
           let
             evaluated = import "${fetched}/nixos/lib/eval-config.nix" {
@@ -152,14 +152,14 @@ let
         cp "$textPath" $out/nixos/default.nix
         ln -s ${source} $out/nixpkgs
       '';
-  # The way in which Nix has the inputs of a flake: of a plain path, "${pkgs.path}" would be a copy of another name.
+  # As Nix fetches the inputs of a flake: with a plain path, "${pkgs.path}" would be a copy under another name.
   fetched =
     if nixpkgs ? narHash then
       "\${builtins.fetchTree { type = \"path\"; path = \"${source}\"; narHash = \"${nixpkgs.narHash}\"; }}"
     else
       source;
-  # The channels of the target, as `nix-channel` leaves them: a link for each, into a store path that has its name.
-  profile =
+  # The channels of the target, as `nix-channel` makes them: a link for each, into a store path with its name.
+  channelsOfTarget =
     pkgs: nixos:
     let
       named =
@@ -179,18 +179,18 @@ let
 
   liveModule =
     let
-      folder = "${source}/nixos/modules/installer/cd-dvd";
+      directory = "${source}/nixos/modules/installer/cd-dvd";
       other = {
         none = "minimal";
         combined = "graphical-combined";
       };
       name = other.${desktop} or "graphical-calamares-${desktop}";
-      module = "${folder}/installation-cd-${name}.nix";
+      module = "${directory}/installation-cd-${name}.nix";
     in
     if builtins.pathExists module then
       module
     else
-      throw "This nixpkgs has no live system `${desktop}`: there is no installation-cd-${name}.nix in ${folder}.";
+      throw "This nixpkgs has no live system `${desktop}`: there is no installation-cd-${name}.nix in ${directory}.";
 
   live = import "${source}/nixos/lib/eval-config.nix" {
     system = null;
@@ -228,11 +228,11 @@ let
             settingsFile = settings;
             settings = lib.mkIf (flake == null) (
               {
-                nixpkgs = "${door pkgs}";
+                nixpkgs = "${nixpkgsOfIso pkgs}";
               }
               // lib.optionalAttrs (channels != { }) {
-                # nixpkgs has its copy of itself, which is the channel `nixos`, under no other name than this.
-                channels = "${profile pkgs (
+                # Nothing else in nixpkgs names its copy of itself, the channel `nixos`.
+                channels = "${channelsOfTarget pkgs (
                   lib.optional config.system.installer.channel.enable config.nix.registry.nixpkgs.to.path
                 )}";
               }
@@ -246,22 +246,22 @@ let
   image = live.config.system.build.isoImage;
 in
 if flake == null && nixpkgs == null then
-  throw "mkOfflineIso takes `nixpkgs` for a channel configuration, or `flake` and `hosts` for a flake."
+  throw "mkOfflineIso needs `nixpkgs` for a channel configuration, or `flake` and `hosts` for a flake."
 else if flake != null && hosts == [ ] then
   throw ''
-    mkOfflineIso needs `hosts`: which of the flake's nixosConfigurations are installed from this ISO.
+    mkOfflineIso needs `hosts`: the flake's nixosConfigurations that this ISO installs.
     It has: ${known}.''
 else if flake != null && missing != [ ] then
   throw ''
-    The flake in ${toString configuration} is locked to other inputs than those that go onto the ISO: ${toString missing}.
-    On the target its own flake.lock counts, and these inputs would not be there.
-    Run `nix flake update config` in the folder that is built, or `nix flake lock` in the configuration if that has no lock.
+    The flake in ${toString configuration} is locked to other inputs than those on the ISO: ${toString missing}.
+    The target uses the configuration's own flake.lock and would not find these inputs.
+    Run `nix flake update config` in the directory of the ISO, or `nix flake lock` in the configuration if it has no lock.
     (Before Nix 2.19: `nix flake lock --update-input config`.)''
 else
   image
   // {
-    # The live system and what it installs, to look into: `nix eval .#iso.live.config.…`.
+    # The live system and what it installs, for inspection: `nix eval .#iso.live.config.…`.
     inherit live targets;
-    # The name that nix-offline-iso gave it.
+    # Its name in nix-offline-iso.
     "offline-installer-${target.pkgs.stdenv.hostPlatform.system}" = image;
   }

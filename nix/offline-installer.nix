@@ -1,4 +1,4 @@
-# Makes a NixOS live system (one of nixpkgs' installation CDs) an offline installer for a configuration.
+# Turns a NixOS live system (one of nixpkgs' installation CDs) into an offline installer for a configuration.
 {
   config,
   lib,
@@ -19,7 +19,7 @@ let
 
   toplevels = map (target: target.config.system.build.toplevel) cfg.targets;
 
-  # What the targets need to be rebuilt for other machines; not looked at for `closure = "runtime"`.
+  # What rebuilding the targets for other machines needs, from closure.nix; not evaluated for `closure = "runtime"`.
   closures = lib.zipListsWith (
     target: relocated:
     import ./closure.nix {
@@ -34,16 +34,16 @@ let
       ) (lib.filesystem.listFilesRecursive tree);
     }
   ) cfg.targets (cfg.relocated ++ lib.genList (_: null) (builtins.length cfg.targets));
-  # One path for the installer to copy. It names each one of them, and so refers to outputs that a .drv file does not.
+  # One path that refers to all of them, for the installer to copy. A .drv file would not refer to outputs.
   kept = pkgs.closureInfo { rootPaths = cfg.rebuildPaths; };
-  # As its modules name it.
+  # The tree, as the paths of its modules name it.
   tree =
     /.
     + builtins.unsafeDiscardStringContext (
       toString (if cfg.flake == null then cfg.configuration else cfg.flake.outPath)
     );
 
-  # What the Nix of a target knows more: its configuration may be written with it (pipe-operators), and is evaluated here.
+  # The experimental features of a target: its configuration, which is evaluated here, may use them (pipe-operators).
   features =
     target:
     let
@@ -54,7 +54,7 @@ let
     else
       value;
 
-  # What `hardware-config` says, in the file as the generator writes it.
+  # The value of `hardware-config` in the settings file, in the form that the generator writes.
   namedHardware =
     let
       found = builtins.match "(.*\n)?hardware-config: \"([^\"\n]+)\".*" settingsFile;
@@ -62,7 +62,7 @@ let
     if found == null then "hardware-configuration.nix" else builtins.elemAt found 1;
   settingsFile = if cfg.settingsFile == null then "" else builtins.readFile cfg.settingsFile;
 
-  # The user's file goes first and wins: a key that it has is not written again.
+  # The user's file overrides `settings`: a key that it has is not written again.
   settingsText =
     let
       has = name: builtins.match "(.*\n)?${name}:.*" settingsFile != null;
@@ -70,14 +70,14 @@ let
     in
     "${settingsFile}\n${lib.concatStrings (map line (builtins.attrNames cfg.settings))}";
 
-  # The kernel can use all processors to unpack the store (nixpkgs sets SQUASHFS_CHOICE_DECOMP_BY_MOUNT from Linux 6.2 on;
-  # without it the option is an error and the store would not be mounted). Newer nixpkgs ask for it themselves.
+  # The kernel can decompress the store on all processors (nixpkgs sets SQUASHFS_CHOICE_DECOMP_BY_MOUNT from Linux 6.2 on; without
+  # it, this option would make the mount fail). Newer nixpkgs set it themselves.
   storeOptions = config.lib.isoFileSystems."/nix/.ro-store".content.options or [ ];
   threads =
     lib.versionAtLeast config.boot.kernelPackages.kernel.version "6.2"
     && !builtins.elem "threads=multi" storeOptions;
-  # nixpkgs' installation-cd-base.nix defines all of `fileSystems` with the priority of image media, and `swapDevices` as
-  # well: beside it, a definition with the ordinary priority is dropped; without it, one with that priority drops the others.
+  # nixpkgs' installation-cd-base.nix defines all of `fileSystems` and `swapDevices` with the priority of image media. With it, a
+  # definition of the default priority is ignored; without it, one of that priority would override the others.
   imageMedia = (lib.mkImageMediaOverride null).priority;
   fileSystemsPriority = if options.swapDevices.highestPrio == imageMedia then imageMedia else 100;
 in
@@ -89,7 +89,7 @@ in
       type = types.path;
       example = literalExpression "./nix-cfg";
       description = ''
-        The folder with the configuration that is installed: configuration.nix, or flake.nix with its lock.
+        The directory with the configuration that is installed: configuration.nix, or flake.nix with its lock.
         It is on the ISO as `/iso/nix-cfg`.
       '';
     };
@@ -97,7 +97,7 @@ in
       type = types.listOf types.raw;
       example = literalExpression "[ self.nixosConfigurations.alpha ]";
       description = ''
-        The systems that are installed, as `nixosSystem` gives them. What they need is in the ISO's store.
+        The systems that are installed, as `nixosSystem` returns them. What they need is in the ISO's store.
       '';
     };
     hosts = mkOption {
@@ -108,8 +108,8 @@ in
         "server"
       ];
       description = ''
-        The names of the targets among the flake's nixosConfigurations. The only one is installed without a question; of
-        several, the person at the machine chooses: Calamares has a page for it.
+        The names of the targets in the flake's nixosConfigurations. A single one is installed without asking. With several, a
+        page of Calamares asks for the choice.
       '';
     };
     flake = mkOption {
@@ -117,8 +117,8 @@ in
       default = null;
       example = literalExpression "self";
       description = ''
-        The flake that the targets come from, when they come from one. All of its inputs, nested ones included, are in
-        the ISO's store as sources, so that it can be evaluated with its lock as it is.
+        The flake of the targets, if they are from one. All of its inputs, nested ones included, are in the ISO's store as
+        sources, so that it can be evaluated with its lock unchanged.
       '';
     };
     unusedInputs = mkOption {
@@ -126,8 +126,8 @@ in
       default = [ ];
       example = [ "secrets" ];
       description = ''
-        Inputs of the flake that the targets do not use, by the way to them (`tools/extra`). They are not fetched, and not on
-        the ISO: for inputs that whoever makes the ISO cannot fetch.
+        Inputs of the flake that the targets do not use, by the path of their names (`tools/extra`). They are not fetched and not on
+        the ISO: for inputs that you cannot fetch where the ISO is built.
       '';
     };
     package = mkOption {
@@ -138,7 +138,7 @@ in
       type = types.nullOr types.path;
       default = null;
       example = literalExpression "./nix-cfg-install.yaml";
-      description = "The settings of nix-cfg-install as a YAML file. What it says goes before `settings`.";
+      description = "The settings of nix-cfg-install as a YAML file. Its keys override `settings`.";
     };
     settings = mkOption {
       type = types.attrsOf types.anything;
@@ -161,14 +161,14 @@ in
           "frontier";
       defaultText = literalExpression ''"full" if a target has system.includeBuildDependencies, else "frontier"'';
       description = ''
-        What of the targets is in the ISO's store.
+        How much of the targets is in the ISO's store.
 
-        - `frontier`: what the systems need to run, and what is needed to rebuild them for any machine and for any choice
-          of the installer (the `variants`). No sources; a few hundred store paths more than `runtime`.
-        - `full`: besides, all that building them needs, sources and compilers included. Any change that does not ask for
-          a new package can be built without a network. Tens of gigabytes.
-        - `runtime`: only what the systems need to run. Small, and enough only for a machine whose hardware
-          configuration is the very one in the tree.
+        - `frontier`: what the systems need to run, and what rebuilding them needs for any machine of the `variants` and any
+          choice in the installer. No sources; a few hundred store paths more than `runtime`.
+        - `full`: also everything that building them needs, sources and compilers included. Any change that needs no new
+          package can be built without a network. Tens of gigabytes.
+        - `runtime`: only what the systems need to run. Small, and sufficient only for a machine whose hardware configuration
+          is the one in the tree.
       '';
     };
     variants = mkOption {
@@ -185,8 +185,8 @@ in
         }
       '';
       description = ''
-        Changes to the family of machines in variants.nix that the ISO is made for (not with `closure = "runtime"`). `false` leaves one out:
-        the installer refuses such a machine and says why. A name of your own adds one.
+        Changes to the family of machines in variants.nix that the ISO supports (not for `closure = "runtime"`). `false` omits a
+        variant: the installer refuses such a machine, with the reason. A new name adds one.
       '';
     };
     locales = mkOption {
@@ -197,7 +197,7 @@ in
         "en_US.UTF-8/UTF-8"
       ];
       description = ''
-        The locales that can be chosen on the target without compiling glibc's, as `i18n.supportedLocales` takes them.
+        The locales that can be chosen on the target without compiling them with glibc, as in `i18n.supportedLocales`.
       '';
     };
     closureList = mkOption {
@@ -205,8 +205,8 @@ in
       default = null;
       example = literalExpression "./closure.json";
       description = ''
-        Where import from derivation is forbidden: the file that `nix-cfg-iso pin` wrote. It must be of this very
-        configuration and nixpkgs; otherwise the evaluation says so.
+        If import from derivation is forbidden: the file that `nix-cfg-iso pin` wrote. The evaluation fails if it is of another
+        configuration or nixpkgs.
       '';
     };
     relocated = mkOption {
@@ -219,21 +219,21 @@ in
       type = types.listOf types.raw;
       readOnly = true;
       internal = true;
-      description = "What evaluating and rebuilding the targets needs, besides what they need to run.";
+      description = "What evaluating and rebuilding the targets needs, in addition to their runtime closures.";
     };
     closures = mkOption {
       type = types.listOf types.raw;
       readOnly = true;
       internal = true;
-      description = "What closure.nix found, one for each target.";
+      description = "The result of closure.nix for each target.";
     };
     offlineRebuild = mkOption {
       type = types.bool;
       default = false;
       description = ''
-        Whether the installed machine can be rebuilt without a network: the installer leaves there what that needs (with
-        `closure = "frontier"` the frontier and the sources of a flake's inputs, with `"full"` everything), safe from its
-        garbage collector. `nix-cfg-iso size` says how much that is.
+        Whether the installed machine can be rebuilt without a network: the installer copies what that needs (for
+        `closure = "frontier"` the frontier and the sources of a flake's inputs, for `"full"` everything) and protects it from
+        garbage collection. `nix-cfg-iso size` shows how much that is.
       '';
     };
     extraStorePaths = mkOption {
@@ -241,8 +241,8 @@ in
       default = [ ];
       example = literalExpression "[ pkgs.htop ]";
       description = ''
-        More store paths for the ISO's store: what the configuration needs while it is evaluated (import from derivation), or
-        packages that a later change may ask for. `offlineRebuild` keeps them on the machine, too.
+        More store paths for the ISO: what the configuration needs while it is evaluated (import from derivation), or packages for
+        later changes. `offlineRebuild` also copies them to the machine.
       '';
     };
   };
@@ -273,7 +273,7 @@ in
         assertion = cfg.offlineRebuild -> cfg.closure != "runtime";
         message = ''
           offlineInstaller.offlineRebuild: with `closure = "runtime"` nothing is on the ISO that a rebuild could use.
-          Take "frontier" or "full".'';
+          Use "frontier" or "full".'';
       }
     ];
 
@@ -291,22 +291,21 @@ in
         }
       ];
       storeContents = toplevels ++ cfg.rebuildPaths;
-      # nixpkgs' own level 19 makes an image 11 % smaller and takes 22 times as long: a Debian /usr of 158 MB became 46.3 MB
-      # in 1.9 s of one processor (level 6) and 41.1 MB in 43 s (level 19). Reading is as fast.
+      # nixpkgs' own level 19 makes an image 11 % smaller and takes 22 times as long (docs/iso.md). Reading is as fast.
       squashfsCompression = mkDefault "zstd -Xcompression-level 6";
-      # The boot loader finds the medium by this name, of at most 32 characters: another NixOS stick must not have it.
+      # The boot loader finds the medium by this name, of at most 32 characters; another NixOS stick must not have it.
       volumeID = mkDefault (
         builtins.substring 0 32
           "nixos-offline-${config.system.nixos.release}-${pkgs.stdenv.hostPlatform.uname.processor}"
       );
     };
 
-    # In 24.05 the kernel depends on which file systems there are: the condition is only about the options of this one.
+    # In 24.05 the kernel depends on the file systems that are defined: a condition around more than the options would recurse.
     fileSystems = lib.mkOverride fileSystemsPriority {
       "/nix/.ro-store" = lib.mkImageMediaOverride { options = mkIf threads [ "threads=multi" ]; };
     };
 
-    # No network is looked for: not for a registry, and not for a cache.
+    # Nix must not wait for a network: neither for the flake registry nor for a cache.
     nix.settings = {
       experimental-features = lib.unique (
         [
@@ -321,7 +320,7 @@ in
       download-attempts = mkDefault 1;
     }
     // lib.optionalAttrs (lib.versionAtLeast config.nix.package.version "2.19") {
-      # Else derivations that forbid substitution are never copied to the target's store, only rebuilt there.
+      # Otherwise derivations that forbid substitution are never copied to the target's store, but rebuilt there.
       always-allow-substitutes = true;
     };
 

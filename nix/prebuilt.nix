@@ -1,4 +1,4 @@
-# The programs that the generator put into ./bin: static, so that nothing of the user's nixpkgs is needed to make them.
+# The static programs that the generator put into ./bin, for which the user's nixpkgs has to build nothing.
 { runCommand, stdenv }:
 let
   inherit (stdenv.hostPlatform) system;
@@ -7,9 +7,9 @@ in
 if !builtins.pathExists programs then
   throw ''
     There is no nix-cfg-install for ${system} in ${toString ./bin}.
-    Make the folder again with `nix-cfg-iso init … --system ${system}`, on a ${system} machine or with `--build-helper`.''
+    Create the directory again with `nix-cfg-iso init … --system ${system}`, on a ${system} machine or with `--build-helper`.''
 else
-  # The programs as they are, for what runs while the image is evaluated: it should not wait for a standard environment.
+  # `static`: the programs as they are, for what runs during the evaluation of the image, without building a stdenv first.
   runCommand "nix-cfg-install" { passthru.static = "${programs}"; } ''
     mkdir -p $out/bin
     cp ${programs}/* $out/bin/

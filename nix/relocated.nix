@@ -1,12 +1,12 @@
-# The same system from a copy of its tree at another store path. On the target the tree has another path too, because its
-# hardware-configuration.nix is another: what is made from "${self}/…" is made again there.
+# The same system from a copy of its tree at another store path. On the target the tree has another path as well, because its
+# hardware-configuration.nix differs: what is made from "${self}/…" is built again there.
 {
-  # The folder with the configuration.
+  # The directory with the configuration.
   configuration,
-  # For a flake: the flake, and the name of the host.
+  # For a flake: the flake, and the host's name.
   flake ? null,
   host ? null,
-  # For a channel configuration: from the path of a configuration.nix to its system.
+  # For a channel configuration: from the path of configuration.nix to its system.
   evaluate ? null,
 }:
 let
@@ -15,7 +15,7 @@ let
     name = "relocated";
   };
   outputs = (import "${copy}/flake.nix").outputs (flake.inputs // { inherit self; });
-  # As Nix's own call-flake.nix makes it, with another place.
+  # As Nix's call-flake.nix makes it, with another outPath.
   self =
     flake
     // outputs

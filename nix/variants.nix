@@ -1,16 +1,16 @@
-# What hardware and the installer's choices can change about a system: a family of machines, one a variant, as
-# nixos-generate-config and the installer would describe them. Together they ask for all that can be asked for.
+# The family of machines: one variant for each, as nixos-generate-config and the installer would describe it. Together they need all
+# packages that hardware and the installer's choices can require.
 #
-# Parts combine: LUKS of one and btrfs of another need nothing new. What does not combine stands in one variant: packages
-# that are built for each other (GRUB for ZFS) or for a kernel (guest additions for the one that bcachefs asks for).
+# Requirements combine: LUKS of one variant and btrfs of another need no more packages. Those that do not combine are in one variant:
+# packages that are built for each other (GRUB for ZFS) or for a kernel (guest additions for the kernel that bcachefs needs).
 #
-# For each: `reason`; `imports` of nixpkgs' modules; `modulePackages`, kernel modules from outside the kernel; `module`; and
-# `when`, where only some releases of nixpkgs can describe such a machine.
+# A variant has: `reason`; `imports`, modules of nixpkgs; `modulePackages`, kernel modules from outside the kernel; `module`; and
+# `when`, if only some releases of nixpkgs can describe such a machine.
 {
   lib,
-  # The system that the variants are of, as `nixosSystem` gives it.
+  # The system whose variants they are, as `nixosSystem` returns it.
   target,
-  # The locales that can be chosen, as i18n.supportedLocales takes them.
+  # The locales that can be chosen, as in i18n.supportedLocales.
   locales,
   # What nixos-generate-config can write (`nix-cfg-iso hardware-features`).
   written,
@@ -27,10 +27,10 @@ let
   each = lib.genAttrs;
   names = map (what: what.name) written.features;
   known = builtins.filter (type: builtins.elem type names);
-  # A script that could not be read may write anything.
+  # A script that could not be parsed may write anything.
   writes = name: written.unreadable != null || builtins.elem name names;
 
-  # Holds for all of them, unless they say otherwise; the file systems with this priority.
+  # Common to all variants, which can override it; `priority` is that of the file systems.
   machine = priority: {
     nixpkgs.hostPlatform = mkDefault system;
     networking.useDHCP = mkDefault true;
@@ -53,13 +53,13 @@ let
     };
   };
 
-  # A boot loader of the configuration's own stays: the installer does not change that one either.
+  # Another boot loader of the configuration is kept, as the installer does.
   stock = target.config.boot.loader.systemd-boot.enable || target.config.boot.loader.grub.enable;
   systemd-boot.boot.loader = mkIf stock {
     systemd-boot.enable = mkForce true;
     grub.enable = mkForce false;
   };
-  # With a disk and for EFI as well, both builds of GRUB are needed.
+  # With a device and EFI support, both builds of GRUB are needed.
   grub.boot.loader = mkIf stock {
     systemd-boot.enable = mkForce false;
     grub = {
@@ -78,8 +78,8 @@ let
     hypervGuest.enable = true;
     virtualbox.guest.enable = isx86;
   };
-  # What describes a machine by hardware.facter.report (NixOS 26.11) can ask for these as well. An option that this nixpkgs
-  # does not have would cost the whole variant.
+  # hardware.facter.report (NixOS 26.11) can enable these as well. An option that this nixpkgs does not have would make the whole
+  # variant fail.
   facter =
     let
       isOption =
@@ -91,8 +91,8 @@ let
       ];
     in
     map (path: lib.setAttrByPath path true) (builtins.filter isOption wanted);
-  container = "a container of systemd-nspawn does not boot from an image";
-  rare = "no installer puts a system on this file system";
+  container = "a systemd-nspawn container does not boot from an image";
+  rare = "no installer installs a system on this file system";
   not-detected = "/installer/scan/not-detected.nix";
   qemu-guest = "/profiles/qemu-guest.nix";
 
@@ -103,7 +103,7 @@ let
       module.imports = [ systemd-boot ];
     };
     metal = {
-      reason = "any processor, any firmware, any place for a disk and any file system on it";
+      reason = "any processor, firmware, disk controller and file system";
       imports = [
         not-detected
         "/hardware/network/broadcom-43xx.nix"
@@ -122,7 +122,7 @@ let
             enableRedistributableFirmware = mkForce true;
           };
           networking.enableIntel2200BGFirmware = isx86;
-          # Emitted up to NixOS 23.11, and still in many a hardware-configuration.nix.
+          # Written up to NixOS 23.11, and still in many hardware configurations.
           powerManagement.cpuFreqGovernor = mkDefault "powersave";
           boot = {
             kernelModules = if isx86 then [ "kvm-intel" ] else [ ];
@@ -130,7 +130,7 @@ let
             initrd = {
               kernelModules = [ "dm-snapshot" ];
               availableKernelModules = [ "bcache" ];
-              # As if the root were on each: their tools are in the initrd then.
+              # As if the root were on each, so that their tools are in the initrd.
               supportedFilesystems = known [
                 "btrfs"
                 "exfat"
@@ -175,7 +175,7 @@ let
               };
               "/variant/stratis" = fs "xfs" // {
                 stratis.poolUuid = "00000000-0000-0000-0000-000000000000";
-                # The other kind of initrd cannot have its root there.
+                # The scripted initrd cannot mount a root on it.
                 neededForBoot = config.boot.initrd.systemd.enable;
               };
             };
@@ -218,7 +218,7 @@ let
       };
     };
     bcachefs = {
-      reason = "a root on bcachefs, with all that is built for its kernel: NixOS 24.05 takes a newer one, later ones a module";
+      reason = "a root on bcachefs, with all that is built for its kernel: NixOS 24.05 uses a newer kernel, later releases a module";
       imports = [
         not-detected
         qemu-guest
@@ -233,7 +233,7 @@ let
       };
     };
     locales = {
-      reason = "another language than the configuration's: without this, its locale would be compiled with glibc";
+      reason = "another language than the configuration's: otherwise its locale would be compiled with glibc";
       module = {
         imports = [ systemd-boot ];
         i18n.supportedLocales = mkForce locales;
@@ -241,7 +241,7 @@ let
     };
     broadcom = {
       reason = "wireless cards of Broadcom that need its own driver (unfree)";
-      # In NixOS 26.11 it has known vulnerabilities, and nixos-generate-config does not ask for it any more.
+      # In NixOS 26.11 it has known vulnerabilities, and nixos-generate-config does not write it any more.
       when = isx86 && writes "config.boot.kernelPackages.broadcom_sta";
       imports = [ not-detected ];
       modulePackages = [ "broadcom_sta" ];
@@ -268,7 +268,7 @@ let
       };
     };
   };
-  # What a configuration says outside its hardware-configuration.nix is not changed by less than 60.
+  # Priority 60 overrides what a configuration defines outside its hardware-configuration.nix.
   complete =
     priority: variant:
     {
@@ -287,10 +287,10 @@ in
   variants = lib.mapAttrs (_: complete 60) (
     lib.filterAttrs (_: variant: variant.when or true) family
   );
-  # Those of other releases of nixpkgs and other processors, too.
+  # All names, those for other releases of nixpkgs and other processors included.
   names = builtins.attrNames family;
 
-  # A variant for what is not known here, of which only `imports`, `modulePackages` or `module` are given.
+  # A variant for an unknown feature, from its `imports`, `modulePackages` or `module`.
   unknown =
     variant:
     complete 60 (
@@ -303,11 +303,11 @@ in
       }
     );
   fileSystem = fs;
-  # A variant that the caller wrote, which decides itself where it decides anything.
+  # A variant of the caller, whose own definitions win.
   added = complete 900;
 
-  # What nixos-generate-config can write and what asks for no package, or only for what it is filled with (the file
-  # systems and kernel modules that are looked at by themselves).
+  # What nixos-generate-config can write and needs no variant: it requires no package, or its values (file systems, kernel modules)
+  # are covered by themselves.
   free = [
     "boot.extraModulePackages"
     "boot.initrd.availableKernelModules"
@@ -316,7 +316,7 @@ in
     "boot.kernelModules"
     "fileSystems"
     "imports"
-    # Long since another name of hardware.enableRedistributableFirmware, which `metal` has.
+    # An old name of hardware.enableRedistributableFirmware, which `metal` sets.
     "networking.enableIntel3945ABGFirmware"
     "networking.useDHCP"
     "nixpkgs.config.allowUnfreePackages"
@@ -325,8 +325,8 @@ in
     "swapDevices"
   ];
 
-  # What it can write on no machine that an image is booted on, and file systems that no installer makes. Such a machine is
-  # refused with this reason.
+  # What it cannot write on a machine that boots from an image, and file systems that no installer creates. The installer refuses such
+  # a machine with this reason.
   never = {
     "boot.isContainer" = container;
     "boot.isNspawnContainer" = container;

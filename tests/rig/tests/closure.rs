@@ -243,7 +243,7 @@ fn what_nixos_generate_config_can_write_is_covered_or_named(tree: &Tree) {
         let refused = evaluated.refuse.iter().find(|one| one.feature.name == name);
         refused.map(|one| one.reason.clone())
     };
-    let dropped = |name: &str| Some(format!("the image was made without it ({name})"));
+    let dropped = |name: &str| Some(format!("the image was built without it ({name})"));
     assert_eq!(reason("zfs"), dropped("zfs"));
     assert_eq!(reason("bcachefs"), dropped("bcachefs"));
     for covered in [
@@ -311,7 +311,7 @@ fn a_newer_nixos_generate_config_does_not_pass_unseen(tree: &Tree) {
     assert!(only_for("hardware.sensor.iio.enable") && only_for("config.boot.kernelPackages.rtl8821ce"));
     let absent = NotCovered {
         feature: feature(FeatureKind::Attribute, "hardware.npu.intel.enable"),
-        reason: "it is not an option that is switched on or off".to_owned(),
+        reason: "it is not a boolean option".to_owned(),
     };
     assert!(evaluated.refuse.contains(&absent));
     assert_eq!(evaluated.uncovered, [absent]);

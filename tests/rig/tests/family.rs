@@ -132,14 +132,8 @@ fn what_nobody_knows_yet_is_covered_or_refused_on_that_machine_alone_and_the_ima
             "hardware.brittle.enable (attribute)",
             "evaluating the configuration for it fails",
         ),
-        (
-            "hardware.absent.enable (attribute)",
-            "it is not an option that is switched on or off",
-        ),
-        (
-            "hardware.level (attribute)",
-            "it is not an option that is switched on or off",
-        ),
+        ("hardware.absent.enable (attribute)", "it is not a boolean option"),
+        ("hardware.level (attribute)", "it is not a boolean option"),
     ];
     let other = nix(
         &builder_with("2.34", &emitted, nixpkgs.path()),
@@ -200,7 +194,7 @@ fn what_nobody_knows_yet_is_covered_or_refused_on_that_machine_alone_and_the_ima
         3,
         &[
             "made without what this machine needs: hardware.level",
-            "it is not there: it is not an option that is switched on or off.",
+            "it is not there: it is not a boolean option.",
             "gauge-1.0 (from environment.systemPackages) is not on this medium",
         ],
     );
@@ -274,6 +268,6 @@ fn a_mistake_of_nixpkgs_itself_is_shown_with_the_way_to_leave_it_out() {
     let variants = format!("{leave_out} variants.\"hardware.of.another\" = false; desktop =");
     edit_text(&emitted.dir().join("flake.nix"), "desktop =", &variants);
     let said = nix(&builder, &eval).ok();
-    let unknown = "cannot write what `variants` leaves out:\n  hardware.of.another\n";
+    let unknown = "cannot write what `variants` omits:\n  hardware.of.another\n";
     assert!(said.err.contains(unknown), "{}", said.err);
 }

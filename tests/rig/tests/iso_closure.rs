@@ -217,7 +217,7 @@ fn where_import_from_derivation_is_forbidden_a_list_stands_in_as_long_as_it_is_f
     nix(&live, &eval).ok();
     live.sh("sed -i s/Lisbon/Madrid/ /tmp/pinned/nix-cfg/configuration.nix")
         .ok();
-    nix(&live, &eval).fails(1, &["is not of this configuration", "nix-cfg-iso pin DIR"]);
+    nix(&live, &eval).fails(1, &["does not match this configuration", "nix-cfg-iso pin DIR"]);
     live.sh(&pin).ok();
     nix(&live, &eval).ok();
 }
