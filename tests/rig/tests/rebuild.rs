@@ -131,7 +131,10 @@ fn a_medium_without_what_is_to_be_kept_is_refused_before_anything_is_written() {
         .ok();
     live.install("").fails(
         3,
-        &["The medium does not have /nix/store/0000", "Take `offline-rebuild` out"],
+        &[
+            "/nix/store/00000000000000000000000000000000-kept is not on the ISO",
+            "Remove `offline-rebuild`",
+        ],
     );
     assert_eq!(live.sh("ls -A /mnt").ok().out, "lost+found\n");
 }
