@@ -1,12 +1,14 @@
 //! What Nix and the NixOS modules find wrong in the configuration itself.
 
-use super::{Text, error};
+use super::{Text, error, warning};
 
 /// Why the configuration cannot be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExpressionProblem {
     /// Assertions of NixOS modules that failed, in their own words.
     Assertion { message: String },
+    /// A warning of a NixOS module, in its own words.
+    Warning { message: String },
     OptionMissing { option: String },
     /// `definitions`: the two definitions with their files, as Nix lists them.
     OptionConflict { option: String, definitions: String },
@@ -34,6 +36,9 @@ impl ExpressionProblem {
             Self::Assertion { message } => error("assertion", "The configuration contradicts itself")
                 .because(message)
                 .remedy("An assertion of a NixOS module failed. Change the options that it names."),
+            Self::Warning { message } => warning("nixos-warning", "A NixOS module warns about the configuration")
+                .because(message)
+                .remedy("Follow the message. The installation continues without."),
             Self::OptionMissing { option } => error("option-missing", format!("There is no option `{option}`"))
                 .because("It is misspelt, or it belongs to another release of NixOS or to a module that is not imported.")
                 .remedy("Correct or remove it."),

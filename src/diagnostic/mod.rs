@@ -81,22 +81,29 @@ macro_rules! areas {
 }
 
 pub use apply::Shortage;
+pub use file_system::{Alternative, Difference, Doubt};
 pub use flake::LockFeature;
 pub use supply::Damage;
 
 areas! {
+    account::AccountProblem,
     apply::ApplyProblem,
+    boot_loader::BootProblem,
+    calamares_job::CalamaresProblem,
+    capacity::CapacityProblem,
+    expression::ExpressionProblem,
+    file_system::FileSystemProblem,
+    flake::FlakeProblem,
     flake_lock_problem::FlakeLockProblem,
     hardware_problem::HardwareProblem,
     module_problem::ModuleProblem,
+    other_platform::PlatformProblem,
     plan::PlanProblem,
-    target_problem::TargetProblem,
-    calamares_job::CalamaresProblem,
-    expression::ExpressionProblem,
-    flake::FlakeProblem,
     program::ProgramProblem,
     refused_package::PackageProblem,
     supply::SupplyProblem,
+    target_problem::TargetProblem,
+    uncovered::CoverageProblem,
 }
 
 pub use module_problem::SyntaxMistake;
@@ -121,7 +128,7 @@ fn error(code: &'static str, what: impl Into<String>) -> Text {
     }
 }
 
-/// As [`error`], of what does not block.
+/// As [`error`], for a finding that does not block.
 fn warning(code: &'static str, what: impl Into<String>) -> Text {
     Text {
         severity: Severity::Warning,

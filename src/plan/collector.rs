@@ -54,11 +54,6 @@ impl<'a> Found<'a> {
             .ok()
     }
 
-    /// Whether an error of this code says this, at whatever place.
-    pub fn tells(&self, code: &str, what: &str) -> bool {
-        self.errors.iter().any(|known| known.code == code && known.what == what)
-    }
-
     /// Whether the configuration is refused.
     pub fn has_errors(&self) -> bool {
         !self.errors.is_empty()

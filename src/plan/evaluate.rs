@@ -1,188 +1,170 @@
-//! The evaluation, and what else can be found when it fails: Nix ends with the first error, so the place of that error is
-//! passed over and the rest is evaluated once more.
+//! Evaluates the configuration. Nix ends with the first error; so what caused it is omitted, and the rest is evaluated again, to
+//! find what else is wrong.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::checks::Job;
 use super::checks::file_systems::{self, Tree};
-use super::collector::Found;
-use super::flake_inputs;
-use crate::diagnostic::Diagnostic;
-use crate::nix::eval::{self, Configuration, Evaluated, Lenience};
+use super::checks::{self, Context};
+use super::omissions::{Omission, Omissions, is_essential};
+use super::{flake_inputs, hardware_files};
+use crate::diagnostic::{Diagnostic, ExpressionProblem, Problem};
+use crate::nix::eval::{self, Configuration, Evaluated};
 use crate::nix::explain;
 use crate::nix::facts::{Facts, Refusal};
-use crate::plan::hardware_files;
-use crate::progress::Unit;
+use crate::process::Runner;
+use crate::progress::{Reporter, Unit};
 use crate::tree::lint::BadModule;
-use crate::tree::source::HARDWARE_CONFIGURATION;
-use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, FLAKE_NIX};
+use crate::tree::source::ConfigKind;
 
-/// How often is evaluated at most.
+/// How many evaluations there are at most.
 const ROUNDS: usize = 5;
 
 /// What is known after the last evaluation.
 #[derive(Default)]
-pub struct Known {
-    /// The values that were told.
+pub struct Outcome {
+    /// The values that the checks compare.
     pub facts: Facts,
-    /// The toplevel; of a part of the configuration where something was passed over.
-    pub evaluated: Option<Evaluated>,
-    /// What was passed over.
-    pub partial: Partial,
-    /// What Nix said of rules that are broken; [`Facts::assertions`] has them one by one.
-    pub assertions: Option<Diagnostic>,
-    /// What the configuration and its hardware configuration set to different values, by attribute path: it was taken out of
+    /// The toplevel: of the system that will be installed only where nothing was omitted.
+    pub toplevel: Option<Evaluated>,
+    pub omissions: Omissions,
+    /// What Nix reported, without consequences of what was omitted, and without the assertions.
+    pub problems: Vec<Diagnostic>,
+    /// What Nix printed about the assertions that failed; the facts have them one by one.
+    assertions: Option<String>,
+    /// What the configuration and its hardware configuration set to different values, by attribute path: it was removed from
     /// the latter.
-    pub contradictions: Vec<Vec<String>>,
+    contradictions: Vec<Vec<String>>,
 }
 
-/// What was passed over to come further. What is found after that may be a consequence of it.
-#[derive(Default)]
-pub struct Partial {
-    lenience: Lenience,
-    left_out: Vec<PathBuf>,
-    /// The text of all files that were left out.
-    text: String,
-    absent: bool,
+impl Outcome {
+    /// What is wrong with the values, without consequences of what was omitted.
+    pub fn check(&self, context: &Context<'_>) -> Vec<Diagnostic> {
+        let is_certain = |problem: &Diagnostic| !self.omissions.may_explain(problem);
+        let mut found = checks::check(&self.facts, context, &self.contradictions);
+        found.retain(is_certain);
+        let mut problems = Vec::new();
+        if let Some(raw) = &self.assertions {
+            problems = checks::assertions(&self.facts, context.tree.root, &found);
+            problems.retain(is_certain);
+            if let Some(first) = problems.first_mut() {
+                first.raw.clone_from(raw);
+            }
+        }
+        problems.extend(found);
+        // Without a toplevel there is an error that explains why values are unknown.
+        if self.toplevel.is_some() {
+            problems.extend(checks::unknown(&self.facts));
+        }
+        problems
+    }
+
+    /// Adds the packages that nixpkgs refused, without the one at which Nix stopped before.
+    fn add_refused(&mut self, refused: &[Refusal], root: &Path) {
+        for problem in refused.iter().map(|refusal| explain::refused(refusal, root)) {
+            let is_same = |known: &Diagnostic| known.problem == problem.problem;
+            if !self.problems.iter().any(is_same) {
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    /// Takes `problem`, with which the evaluation ended, and omits what caused it. Gives whether there is something to omit.
+    fn get_past(
+        &mut self,
+        problem: Diagnostic,
+        (runner, configuration, tree): (&Runner, &Configuration, &Tree<'_>),
+    ) -> Result<bool> {
+        let root = &configuration.root;
+        let contradictions = file_systems::contradictions(&self.facts, tree);
+        // The first of them, or another contradiction; then Nix stops at these next.
+        if is_conflict(&problem) && !contradictions.is_empty() {
+            hardware_files::leave_out(root, &tree.hardware, &contradictions)?;
+            self.contradictions.extend(contradictions);
+            return Ok(true);
+        }
+        let next = self.omissions.next(&problem, root);
+        let known_assertions = self.facts.assertions.as_ref().is_some_and(|failed| !failed.is_empty());
+        let is_assertion = matches!(
+            problem.problem,
+            Problem::ExpressionProblem(ExpressionProblem::Assertion { .. })
+        );
+        if is_assertion && known_assertions {
+            self.assertions = Some(problem.raw);
+        } else {
+            let problems = match configuration.kind {
+                ConfigKind::Flake => flake_inputs::explain(runner, root, problem)?,
+                ConfigKind::Channel => vec![problem],
+            };
+            let certain = problems
+                .into_iter()
+                .filter(|problem| !self.omissions.may_explain(problem));
+            self.problems.extend(certain);
+        }
+        match next {
+            Some(Omission::Lenience(lenience)) => self.omissions.lenience = lenience,
+            Some(Omission::File(file)) => self.omissions.omit(root, &file)?,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
 }
 
-impl Partial {
-    /// Leaves `file` of the snapshot at `root` out: an empty module stands in for it.
-    fn leave_out(&mut self, root: &Path, file: &Path) -> Result<()> {
-        let path = root.join(file);
-        match fs::read_to_string(&path) {
-            Ok(text) => self.text.push_str(&text),
-            Err(_) => self.absent = true,
-        }
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::write(&path, "{ }\n").with_context(|| format!("Failed to leave {} out", file.display()))?;
-        self.left_out.push(file.to_owned());
-        Ok(())
-    }
-
-    /// Whether nothing was passed over.
-    pub fn is_whole(&self) -> bool {
-        self.left_out.is_empty() && self.lenience == Lenience::default()
-    }
-
-    /// Whether `problem` is no consequence of what was left out: it is something that is there, or nothing that was left
-    /// out is about it.
-    pub fn believes(&self, problem: &Diagnostic) -> bool {
-        if self.left_out.is_empty() {
-            return true;
-        }
-        let about = match problem.code {
-            "syntax"
-            | "defined-twice"
-            | "undefined-variable"
-            | "unfree"
-            | "insecure"
-            | "broken"
-            | "package-platform"
-            | "package-refused"
-            | "option-type"
-            | "option-conflict"
-            | "file-missing"
-            | "not-on-medium"
-            | "not-covered"
-            | "platform-other"
-            | "boot-needs-uefi"
-            | "grub-device-missing"
-            | "grub-device-other" => return true,
-            "login-unknown"
-            | "password-immutable"
-            | "password-file-missing"
-            | "nobody-can-log-in"
-            | "nobody-is-root" => "users",
-            "option-missing" => "ption",
-            code if code.starts_with("boot") || code.starts_with("grub") || code.starts_with("esp") => "boot",
-            "keymap-differs" => "console",
-            code if code.starts_with("file-system") => "fileSystems",
-            _ => return false,
-        };
-        !self.absent && !self.text.contains(about)
-    }
+fn is_conflict(problem: &Diagnostic) -> bool {
+    use ExpressionProblem::{FileSystemConflict, OptionConflict};
+    let conflict = &problem.problem;
+    matches!(
+        conflict,
+        Problem::ExpressionProblem(FileSystemConflict { .. } | OptionConflict { .. })
+    )
 }
 
-/// Evaluates the configuration; on an error, what is left of it, too. `broken` are files that are known not to be Nix, or
-/// not to be there.
+/// Evaluates the configuration; after an error, what is left of it too. `bad_modules` are files that are known not to be Nix,
+/// or not to exist.
 ///
 /// # Errors
 /// When Nix cannot be run at all.
 pub fn evaluate(
-    job: &Job<'_>,
+    (runner, report): (&Runner, &Reporter),
     configuration: &Configuration,
     tree: &Tree<'_>,
-    broken: &[BadModule],
-    found: &mut Found<'_>,
-) -> Result<Known> {
+    bad_modules: &[BadModule],
+) -> Result<Outcome> {
     let root = &configuration.root;
-    let mut known = Known::default();
-    for broken in broken {
-        if is_top(&broken.file) {
-            return Ok(known);
+    let mut outcome = Outcome::default();
+    for module in bad_modules {
+        if is_essential(&module.file) {
+            return Ok(outcome);
         }
-        known.partial.leave_out(root, &broken.file)?;
+        outcome.omissions.omit(root, &module.file)?;
     }
     let usual = usual_parts(Path::new(STORE));
     for _ in 0..ROUNDS {
-        let evaluation = eval::evaluate(job.runner, configuration, known.partial.lenience, &mut |parts, name| {
+        let evaluation = eval::evaluate(runner, configuration, outcome.omissions.lenience, &mut |parts, name| {
             let total = usual.max(parts + usual / 4);
-            job.report.progress(parts, total, Unit::Evaluated, name);
+            report.progress(parts, total, Unit::Evaluated, name);
         })?;
         let mut facts = evaluation.facts;
-        if known.partial.lenience.assertions {
-            // Those that were broken before they were passed over.
+        if outcome.omissions.lenience.assertions {
+            // Those that failed are known from before.
             facts.assertions = None;
         }
-        tell_refused(&facts.refused, root, found);
-        known.facts.update(facts);
+        outcome.add_refused(&facts.refused, root);
+        outcome.facts.update(facts);
         let problem = match evaluation.toplevel {
-            Ok(evaluated) => {
-                known.evaluated = evaluated;
+            Ok(toplevel) => {
+                outcome.toplevel = toplevel;
                 break;
             }
             Err(problem) => problem,
         };
-        let contradictions = file_systems::contradictions(&known.facts, tree);
-        // The first of them, or another contradiction, which then is the next that Nix stops at.
-        if matches!(problem.code, "file-system-conflict" | "option-conflict") && !contradictions.is_empty() {
-            hardware_files::leave_out(root, &tree.hardware, &contradictions)?;
-            known.contradictions.extend(contradictions);
-            continue;
-        }
-        let next = pass_over(&problem, &known.partial, root);
-        let problems = match (problem.code, &known.facts.assertions) {
-            ("assertion", Some(failed)) if !failed.is_empty() => {
-                known.assertions = Some(problem);
-                Vec::new()
-            }
-            _ if configuration.kind == ConfigKind::Flake => flake_inputs::explain(job.runner, root, problem)?,
-            _ => vec![problem],
-        };
-        found.extend(problems.into_iter().filter(|problem| known.partial.believes(problem)));
-        match next {
-            Next::Nothing => break,
-            Next::Lenience(lenience) => known.partial.lenience = lenience,
-            Next::LeaveOut(file) => known.partial.leave_out(root, &file)?,
+        if !outcome.get_past(problem, (runner, configuration, tree))? {
+            break;
         }
     }
-    Ok(known)
-}
-
-/// Tells of the packages that were refused, but for the one at which Nix stopped before.
-fn tell_refused(refused: &[Refusal], root: &Path, found: &mut Found<'_>) {
-    for refusal in refused {
-        let problem = explain::refused(refusal, root);
-        if !found.tells(problem.code, &problem.what) {
-            found.add(problem);
-        }
-    }
+    Ok(outcome)
 }
 
 /// Where an evaluation writes the derivations.
@@ -192,7 +174,7 @@ const STORE: &str = "/nix/store";
 const SMALL: u64 = 7_500;
 
 /// How many parts the evaluation will have, as far as that can be known before its end: an earlier one has left its
-/// derivations in the store at `store`, and there is a file to about two of them. Where more come, the bar moves on in
+/// derivations in the store at `store`, and reads about one file for two of them. When there are more, the bar goes on in
 /// smaller steps.
 fn usual_parts(store: &Path) -> u64 {
     let names = fs::read_dir(store).into_iter().flatten().flatten();
@@ -200,51 +182,4 @@ fn usual_parts(store: &Path) -> u64 {
         .filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b".drv"))
         .count() as u64;
     SMALL.max(derivations + derivations / 2)
-}
-
-enum Next {
-    Nothing,
-    Lenience(Lenience),
-    LeaveOut(PathBuf),
-}
-
-/// How to come past `problem`.
-fn pass_over(problem: &Diagnostic, partial: &Partial, root: &Path) -> Next {
-    let lenience = partial.lenience;
-    match problem.code {
-        "option-missing" if !lenience.undeclared => Next::Lenience(Lenience {
-            undeclared: true,
-            ..lenience
-        }),
-        "assertion" if !lenience.assertions => Next::Lenience(Lenience {
-            assertions: true,
-            ..lenience
-        }),
-        "unfree" | "insecure" | "broken" | "package-platform" | "package-refused" if !lenience.refused => {
-            Next::Lenience(Lenience {
-                refused: true,
-                ..lenience
-            })
-        }
-        "syntax" | "defined-twice" | "undefined-variable" | "attribute-missing" | "option-type" | "option-conflict"
-        | "file-missing" | "unfree" | "insecure" | "broken" | "package-platform" | "package-refused" => {
-            let file = problem.place.as_ref().map(|place| place.file.as_path());
-            match file {
-                Some(file)
-                    if !is_top(file)
-                        && root.join(file).is_file()
-                        && !partial.left_out.iter().any(|known| known == file) =>
-                {
-                    Next::LeaveOut(file.to_owned())
-                }
-                _ => Next::Nothing,
-            }
-        }
-        _ => Next::Nothing,
-    }
-}
-
-/// Without these there is nothing to evaluate, or not what would be installed.
-fn is_top(file: &Path) -> bool {
-    file == Path::new(CONFIGURATION_NIX) || file == Path::new(FLAKE_NIX) || file.ends_with(HARDWARE_CONFIGURATION)
 }

@@ -1,16 +1,18 @@
 //! Finds out what will be installed, and all that would keep it from being installed. Nothing is written to the target, and
 //! nothing is mounted.
 
-mod checks;
-mod collector;
-mod evaluate;
-mod flake_inputs;
-pub mod hardware_files;
-mod needs;
 pub mod phases;
 pub mod request;
-mod resolve;
+mod collector;
 mod stage;
+mod flake_inputs;
+pub mod hardware_files;
+mod observed;
+mod checks;
+mod resolve;
+mod omissions;
+mod evaluate;
+mod needs;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,13 +22,18 @@ use anyhow::Result;
 use serde::Serialize;
 use tempfile::TempDir;
 
+use crate::diagnostic::Diagnostic;
 use crate::live::installer_facts::InstallerFacts;
+use crate::live::target::Target;
 use crate::nix::eval::Configuration;
 use crate::store::reading;
 use crate::text::bytes;
+use crate::tree::hardware::Hardware;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
-use checks::Job;
+use checks::file_systems::Tree;
 use collector::Found;
+use evaluate::Outcome;
+use observed::Observed;
 use request::{LiveSystem, Request};
 
 /// The exit code when the configuration or the target is refused.
@@ -141,22 +148,20 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         kind: source.kind,
         host,
     };
-    let job = Job::new(request, live, &request.machine);
-    let known = evaluate::evaluate(&job, &configuration, &tree, &broken, found)?;
-    if let Some(hosts) = &known.facts.hosts
+    let mut outcome = evaluate::evaluate((live.runner, live.report), &configuration, &tree, &broken)?;
+    found.extend(std::mem::take(&mut outcome.problems));
+    if let Some(hosts) = &outcome.facts.hosts
         && let Some((host, reason)) = found.keep(resolve::choose_host(request, hosts))?
     {
         live.report.note(&format!("Host: {host}, because {reason}."));
         configuration.host = Some(host);
     }
-    let problems = checks::judge(&known, (root, &hardware), machine, &job, &tree);
-    found.extend(checks::assertions(&known, root, &problems));
-    found.extend(problems);
-    let Some(evaluated) = &known.evaluated else {
+    found.extend(check_values((request, live), machine, &outcome, (&tree, &hardware)));
+    let Some(evaluated) = &outcome.toplevel else {
         return Ok(None);
     };
     let tree = (root, source.kind, hardware.path.as_path());
-    let needs = needs::needs((request, live), tree, (evaluated, &known), found)?;
+    let needs = needs::needs((request, live), tree, (evaluated, &outcome), found)?;
     Ok(Some(Plan {
         source: source.path.clone(),
         kind: source.kind,
@@ -172,6 +177,30 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         uses: needs.work.uses.into_iter().collect(),
         snapshot,
     }))
+}
+
+/// Compares the values of the configuration with this machine.
+fn check_values(
+    (request, live): (&Request, &LiveSystem<'_>),
+    machine: &InstallerFacts,
+    outcome: &Outcome,
+    (tree, hardware): (&Tree<'_>, &Hardware),
+) -> Vec<Diagnostic> {
+    let (facts, decisions) = (&outcome.facts, &request.decisions);
+    let target = (!machine.before_partitioning).then_some(&request.target);
+    let boot = facts.boot.as_ref().filter(|_| !request.no_bootloader);
+    let named = (boot, facts.disks.as_ref());
+    let observed = Observed::look(live.runner, target, named, decisions.boot_disk.as_deref());
+    let older = hardware_files::existing(&request.target, machine).ok().flatten();
+    outcome.check(&checks::Context {
+        decisions,
+        tree,
+        hardware,
+        older_hardware: older.as_deref(),
+        installs_boot_loader: !request.no_bootloader,
+        target: target.map(Target::root),
+        observed: &observed,
+    })
 }
 
 /// Reads everything on the ISO that `plan` needs, and compares it with the store's database.

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::checks::{Job, coverage, space};
+use super::checks::{coverage, platform, space};
 use super::collector::Found;
-use super::evaluate::Known;
+use super::evaluate::Outcome;
 use super::flake_inputs;
+use super::observed::{DiskSpace, free_memory};
 use super::request::{LiveSystem, Request};
 use crate::diagnostic::PlanProblem;
 use crate::nix::activity::store_name;
@@ -38,7 +39,7 @@ pub(super) struct Needs {
 pub(super) fn needs(
     (request, live): (&Request, &LiveSystem<'_>),
     (root, kind, hardware): (&Path, ConfigKind, &Path),
-    (evaluated, known): (&Evaluated, &Known),
+    (evaluated, outcome): (&Evaluated, &Outcome),
     found: &mut Found<'_>,
 ) -> Result<Needs> {
     let graph = Graph::load(&[&evaluated.drv])?;
@@ -57,7 +58,8 @@ pub(super) fn needs(
     };
     let missing = &needs.work.missing;
     if !missing.is_empty() && !request.online {
-        let is_other_platform = known.facts.platform.as_deref().and_then(space::platform).is_some();
+        let wanted = outcome.facts.platform.as_deref();
+        let is_other_platform = wanted.is_some_and(|wanted| platform::platform(wanted, &platform::own()).is_some());
         if !is_other_platform && found.keep(undamaged(live, &needs.sources))?.is_some() {
             let file = root.join(hardware);
             let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
@@ -71,12 +73,14 @@ pub(super) fn needs(
         return Ok(needs);
     }
     let records = measure(request, live, &mut needs)?;
-    if known.partial.is_whole() && needs.work.missing.is_empty() {
-        let job = Job::new(request, live, &request.machine);
-        let disk = space::disk(&job, root, &records, needs.work.build.is_empty());
-        let disk = found.probe("the room on the disk", disk);
-        let memory = found.probe("the memory for building", space::memory(&needs.work));
-        found.extend(disk.flatten().into_iter().chain(memory.flatten()));
+    if outcome.omissions.is_empty() && needs.work.missing.is_empty() {
+        let target = (!request.machine.before_partitioning).then_some(&request.target);
+        let largest = request.decisions.largest_disk;
+        let disk = DiskSpace::measure(target, largest, live.image.as_ref(), root, &records);
+        let disk = found.probe("the room on the disk", disk).flatten();
+        found.extend(disk.and_then(|disk| space::disk(&disk, needs.work.build.is_empty())));
+        let memory = found.probe("the memory for building", free_memory());
+        found.extend(memory.and_then(|free| space::memory(&needs.work, free)));
     }
     Ok(needs)
 }

@@ -1,42 +1,28 @@
-//! What the configuration needs and the medium does not have.
+//! What the configuration needs and the ISO does not have.
 
 use std::path::Path;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{CoverageProblem, Diagnostic};
 use crate::store::closure::{Missing, nearest_option};
 use crate::tree::feature::NotCovered;
 use crate::tree::locate;
 
-/// How many sources of one package, and how many packages, are named.
-const SOURCES_SHOWN: usize = 5;
+/// How many packages are listed, and how many sources of each.
 const PACKAGES_SHOWN: usize = 10;
+const SOURCES_SHOWN: usize = 5;
 
-/// One problem for each thing in this machine's hardware configuration that the medium was made without; `missing` packages
-/// come of them.
-#[must_use]
+/// One problem for each thing in this machine's hardware configuration that the ISO was made without. Missing packages are
+/// consequences of it.
 pub fn not_covered(hardware: &str, features: &[NotCovered]) -> Vec<Diagnostic> {
-    features
-        .iter()
-        .filter(|one| one.feature.is_in(hardware))
-        .map(|one| {
-            Diagnostic::error(
-                "not-covered",
-                format!(
-                    "This medium was made without what this machine needs: {}",
-                    one.feature.name
-                ),
-            )
-            .because(format!(
-                "Its hardware configuration asks for it, and it is not there: {}.",
-                one.reason
-            ))
-            .remedy("Make the ISO with it (`variants` says how). With a network: --online.")
-        })
-        .collect()
+    let problem = |one: &NotCovered| CoverageProblem::NotCovered {
+        feature: one.feature.name.clone(),
+        reason: one.reason.clone(),
+    };
+    let features = features.iter().filter(|one| one.feature.is_in(hardware));
+    features.map(|one| problem(one).into()).collect()
 }
 
-/// One problem for each package that cannot be had, with the sources that it lacks, at its place in the tree at `root`.
-#[must_use]
+/// One problem for each package whose `sources` are missing, at its place in the tree at `root`.
 pub fn missing(sources: &[Missing], root: &Path) -> Vec<Diagnostic> {
     let mut packages: Vec<(&str, Option<String>, Vec<&Missing>)> = Vec::new();
     for source in sources {
@@ -51,47 +37,31 @@ pub fn missing(sources: &[Missing], root: &Path) -> Vec<Diagnostic> {
         }
     }
     let mut problems: Vec<(bool, Diagnostic)> = packages
-        .iter()
-        .map(|(package, option, sources)| (option.is_none(), one_missing(package, option.as_deref(), sources, root)))
+        .into_iter()
+        .map(|(package, option, sources)| (option.is_none(), one_missing(package, option, &sources, root)))
         .collect();
-    // What the user's own files name comes first, then what an option brings; of a whole other system a few tell it.
+    // First what the user's own files name, then what an option brings. Of a whole other system a few say enough.
     problems.sort_by_cached_key(|(no_option, problem)| {
         let place = problem.place.as_ref();
         let place = place.map(|place| (place.file.clone(), place.line, place.column));
         (place.is_none(), *no_option, place, problem.what.clone())
     });
-    let more = problems.len().saturating_sub(PACKAGES_SHOWN);
-    let mut problems: Vec<Diagnostic> = problems
-        .into_iter()
-        .take(PACKAGES_SHOWN)
-        .map(|(_, problem)| problem)
-        .collect();
-    if more > 0 {
-        problems.push(
-            Diagnostic::error("not-on-medium", format!("{more} more packages are not on this medium"))
-                .because("So many mean that the ISO was made from another configuration or another nixpkgs.")
-                .remedy("Make the ISO from this configuration."),
-        );
-    }
-    problems
+    let count = problems.len().saturating_sub(PACKAGES_SHOWN);
+    let shown = problems.into_iter().take(PACKAGES_SHOWN).map(|(_, problem)| problem);
+    let more = (count > 0).then(|| CoverageProblem::MorePackages { count }.into());
+    shown.chain(more).collect()
 }
 
-fn one_missing(package: &str, option: Option<&str>, sources: &[&Missing], root: &Path) -> Diagnostic {
-    let from = option.map_or_else(String::new, |option| format!(" (from {option})"));
-    let address = |source: &Missing| source.address.clone().unwrap_or_default();
-    let mut lines: Vec<String> = sources
-        .iter()
-        .take(SOURCES_SHOWN)
-        .map(|source| format!("{} {}", source.name, address(source)).trim_end().to_owned())
-        .collect();
-    if let Some(more @ 1..) = sources.len().checked_sub(SOURCES_SHOWN) {
-        lines.push(format!("and {more} more"));
-    }
-    let problem = Diagnostic::error("not-on-medium", format!("{package}{from} is not on this medium"))
-        .because(format!(
-            "It would have to be built from what only a network has:\n{}",
-            lines.join("\n")
-        ))
-        .remedy("Remove it from the configuration, or make the ISO from this configuration. With a network: --online.");
-    locate::at_package(problem, root, package)
+fn one_missing(package: &str, option: Option<String>, sources: &[&Missing], root: &Path) -> Diagnostic {
+    let line = |source: &&Missing| {
+        let address = source.address.as_deref().unwrap_or_default();
+        format!("{} {address}", source.name).trim_end().to_owned()
+    };
+    let problem = CoverageProblem::Package {
+        package: package.to_owned(),
+        option,
+        sources: sources.iter().take(SOURCES_SHOWN).map(line).collect(),
+        more: sources.len().saturating_sub(SOURCES_SHOWN),
+    };
+    locate::at_package(problem.into(), root, package)
 }

@@ -1,173 +1,89 @@
-//! Who can log in: the accounts of the configuration against the login name and the password that were typed.
+//! Who can log in: the accounts of the configuration, compared with the login name and the password that were entered.
 
 use std::path::Path;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{AccountProblem, Diagnostic};
 use crate::live::decisions::Decisions;
 use crate::nix::facts::{Account, Users};
 use crate::tree::source::ETC_NIXOS;
 
-/// The problems of the accounts; `tree` is what becomes the target's /etc/nixos. That nobody can log in is an error only where
-/// nothing can be done afterwards.
-#[must_use]
-pub fn users(users: &Users, decisions: &Decisions, tree: &Path) -> Vec<Diagnostic> {
-    let mut problems: Vec<Diagnostic> = users
-        .accounts
-        .iter()
-        .filter_map(|account| lost_file(account, tree))
-        .collect();
-    if let Some(login) = &decisions.login {
-        let known = users.accounts.iter().any(|account| account.name == *login);
-        if !known && !users.elsewhere {
-            problems.push(login_unknown(login, users));
-        }
+/// The problems of the accounts; `tree` becomes the target's /etc/nixos. That nobody can log in is an error only where it
+/// cannot be corrected after the installation.
+pub(super) fn users(users: &Users, decisions: &Decisions, tree: &Path) -> Vec<Diagnostic> {
+    let accounts = &users.accounts;
+    let mut problems: Vec<AccountProblem> = accounts.iter().filter_map(|one| lost_file(one, tree)).collect();
+    if let Some(login) = &decisions.login
+        && !users.elsewhere
+        && !accounts.iter().any(|account| account.name == *login)
+    {
+        let normal = accounts.iter().filter(|account| account.normal);
+        problems.push(AccountProblem::LoginUnknown {
+            login: login.clone(),
+            users: normal.map(|account| account.name.clone()).collect(),
+        });
     }
     if decisions.password_typed && !users.mutable {
-        problems.push(password_lost(decisions.login.as_deref(), users, tree));
+        let is_own = |account: &&Account| decisions.login.as_ref() == Some(&account.name);
+        let own = accounts.iter().find(is_own);
+        problems.push(AccountProblem::PasswordImmutable {
+            own: own.is_some_and(|account| has_password(account, tree)),
+        });
     }
-    let way_in = |account: &Account| gets_in(account, users, decisions, tree);
-    if users.elsewhere || users.no_password_login {
-        return problems;
+    if !users.elsewhere && !users.no_password_login {
+        problems.extend(no_way_in(users, decisions, tree));
     }
-    if !users.accounts.iter().any(way_in) {
-        problems.push(nobody(users));
-    } else if !users
-        .accounts
-        .iter()
-        .any(|account| way_in(account) && (account.wheel || account.name == "root"))
-    {
-        problems.push(nobody_is_root());
-    }
-    problems
+    problems.into_iter().map(Diagnostic::from).collect()
 }
 
-/// Whether somebody can become `account`: by a password that lasts, by a key where there is an SSH server, or without
-/// being asked.
-fn gets_in(account: &Account, users: &Users, decisions: &Decisions, tree: &Path) -> bool {
+/// The problem when nobody can log in, or nobody who may administer the system.
+fn no_way_in(users: &Users, decisions: &Decisions, tree: &Path) -> Option<AccountProblem> {
+    let can_log_in = |account: &&Account| can_log_in(account, users, decisions, tree);
+    let mut accounts = users.accounts.iter().filter(can_log_in).peekable();
+    if accounts.peek().is_none() {
+        return Some(AccountProblem::NobodyCanLogIn {
+            key: users.accounts.iter().any(|account| account.key),
+            mutable: users.mutable,
+        });
+    }
+    let is_admin = |account: &Account| account.wheel || account.name == "root";
+    (!accounts.any(is_admin)).then_some(AccountProblem::NobodyIsRoot)
+}
+
+/// Whether somebody can log in as `account`: with a password that is kept, with a key where there is an SSH server, or
+/// automatically.
+fn can_log_in(account: &Account, users: &Users, decisions: &Decisions, tree: &Path) -> bool {
     let typed = decisions.password_typed && users.mutable && decisions.login.as_deref() == Some(&account.name);
     has_password(account, tree) || typed || users.sshd && account.key || users.autologin.contains(&account.name)
 }
 
-/// Whether the configuration brings a password for `account`, or names a file that may have one by then.
+/// Whether the configuration sets a password for `account`, or names a file that may contain one by then.
 fn has_password(account: &Account, tree: &Path) -> bool {
     account.password || !account.password_file.is_empty() && lost_file(account, tree).is_none()
 }
 
-/// A password file that is known not to be on the installed system. NixOS then creates the user without a password.
-fn lost_file(account: &Account, tree: &Path) -> Option<Diagnostic> {
+/// The problem of a password file that will certainly not be on the installed system. NixOS then creates the user without a
+/// password.
+fn lost_file(account: &Account, tree: &Path) -> Option<AccountProblem> {
     let file = Path::new(&account.password_file);
-    let (why, remedy) = if let Ok(inside) = file.strip_prefix(ETC_NIXOS) {
-        if tree.join(inside).symlink_metadata().is_ok() {
-            return None;
-        }
-        (
-            "The configuration becomes the new /etc/nixos, and it has no such file.".to_owned(),
-            "Add the file to the configuration, or correct its path.".to_owned(),
-        )
-    } else if file.starts_with("/nix/store") && !account.password_file_kept {
-        (
-            "It is a path of this machine's store that the system does not bring with it: `toString ./file` in a flake \
-             makes such a path."
-                .to_owned(),
-            format!(
-                "Name the file's place on the installed system instead: {ETC_NIXOS}/…, or use `hashedPassword` (mkpasswd \
-                 makes one)."
-            ),
-        )
-    } else {
-        return None;
-    };
-    // A store path's hash says nothing to a person, and is another for each change.
-    let name = match file.strip_prefix("/nix/store") {
-        Ok(inside) if inside.components().count() > 1 => inside.components().skip(1).collect(),
-        _ => file.to_owned(),
-    };
-    Some(
-        Diagnostic::warning(
-            "password-file-missing",
-            format!(
-                "The installed system will not have the password file of the user `{}`: {}",
-                account.name,
-                name.display()
-            ),
-        )
-        .because(why)
-        .remedy(remedy),
-    )
-}
-
-fn people(users: &Users) -> String {
-    let names: Vec<&str> = users
-        .accounts
-        .iter()
-        .filter(|account| account.normal)
-        .map(|account| account.name.as_str())
-        .collect();
-    if names.is_empty() {
-        "It has no normal user.".to_owned()
-    } else {
-        format!("Its users are: {}.", names.join(", "))
+    let user = account.name.clone();
+    if let Ok(inside) = file.strip_prefix(ETC_NIXOS) {
+        let exists = tree.join(inside).symlink_metadata().is_ok();
+        return (!exists).then(|| AccountProblem::PasswordFileAbsent {
+            user,
+            file: file.to_owned(),
+        });
     }
-}
-
-fn login_unknown(login: &str, users: &Users) -> Diagnostic {
-    Diagnostic::error(
-        "login-unknown",
-        format!("The configuration has no user `{login}`, the login name that was chosen"),
-    )
-    .because(format!(
-        "The system has the users of its configuration only, and the password could not be set. {}",
-        people(users)
-    ))
-    .remedy(format!(
-        "Choose the name of one of its users, or add to the configuration: users.users.{login} = {{ isNormalUser = true; }};"
-    ))
-}
-
-fn password_lost(login: Option<&str>, users: &Users, tree: &Path) -> Diagnostic {
-    let own = users
-        .accounts
-        .iter()
-        .find(|account| Some(account.name.as_str()) == login);
-    let what = "The password that was typed would not last";
-    let why = "The configuration has `users.mutableUsers = false`: passwords come from the configuration alone.";
-    // With a password of its own the user gets in all the same, with another one.
-    if own.is_some_and(|account| has_password(account, tree)) {
-        return Diagnostic::warning("password-immutable", what)
-            .because(format!(
-                "{why} It has one for this user already, and that one is valid."
-            ))
-            .remedy("Log in with the password of the configuration.");
-    }
-    Diagnostic::error("password-immutable", what).because(why).remedy(
-        "Set `hashedPassword` for the user in the configuration (mkpasswd makes one), or `users.mutableUsers = true`.",
-    )
-}
-
-fn nobody(users: &Users) -> Diagnostic {
-    let what = "Nobody could log in to the installed system";
-    let key = users.accounts.iter().any(|account| account.key);
-    let why = if key {
-        "No user has a password. There is an SSH key, but the SSH server is not enabled."
-    } else {
-        "No user has a password or an SSH key."
-    };
-    if users.mutable {
-        return Diagnostic::warning("nobody-can-log-in", what)
-            .because(why)
-            .remedy("After the installation and before the restart, set one: nixos-enter --root TARGET -c 'passwd NAME'. Or set `initialHashedPassword` for a user in the configuration.");
-    }
-    Diagnostic::error("nobody-can-log-in", what)
-        .because(format!(
-            "{why} With `users.mutableUsers = false` none can be set later."
-        ))
-        .remedy("Set `hashedPassword` for a user in the configuration; mkpasswd makes one.")
-}
-
-fn nobody_is_root() -> Diagnostic {
-    Diagnostic::warning("nobody-is-root", "Nobody could change the installed system")
-        .because("Root has no password, and no user who can log in is in the group `wheel`, which may use sudo.")
-        .remedy("Add `extraGroups = [ \"wheel\" ];` to a user, or set a password for root.")
+    let in_store = file.strip_prefix("/nix/store").ok()?;
+    // The name of the store path has a hash, which says nothing to a person.
+    let inside = in_store.components().skip(1).collect();
+    (!account.password_file_kept).then(|| AccountProblem::PasswordFileOutsideClosure {
+        user,
+        file: if in_store.components().count() > 1 {
+            inside
+        } else {
+            file.to_owned()
+        },
+    })
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ fn file_systems_that_the_configuration_sets_itself_are_refused_before_the_disk_i
         let gui = Gui::new(calamares, "channel").with_tree(tree);
         let dialog = dialog(&gui.run());
         for text in [
-            "The configuration says itself which file systems this machine has",
+            "The configuration sets the file systems of this machine itself",
             "/: /dev/disk/by-partlabel/disk-main-root (ext4)",
             "remove these `fileSystems` from the configuration and import ./hardware-configuration.nix",
             "run nix-cfg-install in a terminal",

@@ -1,20 +1,18 @@
 //! Whether a file system of the configuration is the one that is mounted.
 
-use super::mounted::{Device, Live, Mounted, Number};
-use crate::nix::facts::{Disks, FileSystem};
+use crate::diagnostic::Doubt;
+use crate::nix::facts::{Disks, FileSystem, Volume};
+use crate::plan::observed::{Device, Mounted, Observed, device_path};
 
-/// What a comparison gives.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Match {
-    /// It is that file system.
+pub(super) enum Match {
     Same,
-    /// It is another.
     Other,
-    /// It cannot be known from here; the sentence says why.
-    Unsure(&'static str),
+    Unsure(Doubt),
 }
 
-/// File systems that are memory, the kernel's own, or on another machine: no disk of this one has them.
+/// Types of file systems that are on no disk of this machine: in memory, the kernel's own, or on another machine.
 const NOT_ON_A_DISK: [&str; 18] = [
     "9p",
     "ceph",
@@ -36,9 +34,8 @@ const NOT_ON_A_DISK: [&str; 18] = [
     "virtiofs",
 ];
 
-/// Whether the configuration has the file system on a disk of this machine, as far as its type tells.
-#[must_use]
-pub fn on_a_disk(system: &FileSystem) -> bool {
+/// Whether the file system is on a disk of this machine, judged by its type.
+pub(super) fn on_a_disk(system: &FileSystem) -> bool {
     !NOT_ON_A_DISK.contains(&system.kind.as_str()) && !is_fuse(&system.kind) && !system.kind.contains("sshfs")
 }
 
@@ -46,35 +43,33 @@ fn is_fuse(kind: &str) -> bool {
     kind.starts_with("fuse")
 }
 
-/// Whether it is another folder of the installed system, and no device.
-#[must_use]
-pub fn is_bind(system: &FileSystem) -> bool {
+/// Whether it is a bind mount of a directory of the installed system, not a device.
+pub(super) fn is_bind(system: &FileSystem) -> bool {
     system
         .options
         .iter()
         .any(|option| option == "bind" || option == "rbind")
 }
 
-/// The value of the last option of that name: it counts for mount(8).
+/// The value of the last option of that name, which mount(8) uses.
 fn option<'a>(system: &'a FileSystem, name: &str) -> Option<&'a str> {
     let value = |option: &'a String| option.strip_prefix(name)?.strip_prefix('=');
     system.options.iter().rev().find_map(value)
 }
 
-/// Compares `system`, whose device is `device`, with what is mounted in its place.
-#[must_use]
-pub fn compare(system: &FileSystem, device: &str, mounted: &Mounted, disks: &Disks, live: &Live) -> Match {
+/// Compares `system` with what is mounted at its mount point.
+pub(super) fn compare(system: &FileSystem, mounted: &Mounted, disks: &Disks, observed: &Observed) -> Match {
     if is_bind(system) {
-        return bind(device, mounted, disks, live, 0);
+        return bind(&system.device, mounted, disks, observed, 0);
     }
     if !on_a_disk(system) {
         return match (system.kind.as_str(), mounted.devices.is_empty()) {
             ("tmpfs" | "ramfs", false) => Match::Other,
             _ if system.kind == mounted.kind => Match::Same,
-            _ => Match::Unsure("What is on another machine cannot be compared."),
+            _ => Match::Unsure(Doubt::OtherMachine),
         };
     }
-    match same_device(device, mounted, disks, live) {
+    match same_device(&system.device, mounted, disks, observed) {
         Match::Same if system.kind != "zfs" => {}
         other => return other,
     }
@@ -98,21 +93,19 @@ fn part(system: &FileSystem, mounted: &Mounted) -> Match {
     match option(system, "subvol") {
         Some(wanted) if wanted.trim_matches('/') == here => Match::Same,
         None if here.is_empty() => Match::Same,
-        // Which one is mounted without a name is written in the file system.
-        None if mounted.kind == "btrfs" => {
-            Match::Unsure("The configuration names no subvolume, and what is mounted is one.")
-        }
+        // Which one is mounted without a name is stored in the file system.
+        None if mounted.kind == "btrfs" => Match::Unsure(Doubt::NoSubvolume),
         _ => Match::Other,
     }
 }
 
-/// How many bind mounts may lie on each other.
+/// How many bind mounts are followed from one to the next.
 const DEPTH: usize = 8;
 
-/// A bind mount: the file system that has the folder, and the folder in it.
-fn bind(folder: &str, mounted: &Mounted, disks: &Disks, live: &Live, depth: usize) -> Match {
+/// Compares a bind mount of `directory`: the file system that holds it, and its path in that.
+fn bind(directory: &str, mounted: &Mounted, disks: &Disks, observed: &Observed, depth: usize) -> Match {
     let below = |system: &&FileSystem| {
-        system.at != mounted.at && std::path::Path::new(folder).starts_with(&system.at) && depth < DEPTH
+        system.at != mounted.at && std::path::Path::new(directory).starts_with(&system.at) && depth < DEPTH
     };
     let Some(holder) = disks
         .file_systems
@@ -120,14 +113,14 @@ fn bind(folder: &str, mounted: &Mounted, disks: &Disks, live: &Live, depth: usiz
         .filter(below)
         .max_by_key(|system| system.at.len())
     else {
-        return Match::Unsure("The configuration does not say what the folder lies on.");
+        return Match::Unsure(Doubt::NoHolder);
     };
-    let rest = folder.strip_prefix(&holder.at).unwrap_or_default().trim_matches('/');
+    let rest = directory.strip_prefix(&holder.at).unwrap_or_default().trim_matches('/');
     let join = |base: &str| [base.trim_matches('/'), rest].join("/").trim_matches('/').to_owned();
     if is_bind(holder) {
-        return bind(&join(&holder.device), mounted, disks, live, depth + 1);
+        return bind(&join(&holder.device), mounted, disks, observed, depth + 1);
     }
-    match same_device(&holder.device, mounted, disks, live) {
+    match same_device(&holder.device, mounted, disks, observed) {
         Match::Same => {}
         other => return other,
     }
@@ -139,91 +132,64 @@ fn bind(folder: &str, mounted: &Mounted, disks: &Disks, live: &Live, depth: usiz
 }
 
 /// Whether the name leads to the device that is mounted.
-fn same_device(name: &str, mounted: &Mounted, disks: &Disks, live: &Live) -> Match {
+fn same_device(name: &str, mounted: &Mounted, disks: &Disks, observed: &Observed) -> Match {
     if mounted.kind == "zfs" || mounted.devices.is_empty() {
-        return match () {
-            () if name == mounted.source => Match::Same,
-            () if is_fuse(&mounted.kind) => Match::Unsure("What a driver in user space has mounted names no device."),
-            () => Match::Other,
+        return if name == mounted.source {
+            Match::Same
+        } else if is_fuse(&mounted.kind) {
+            Match::Unsure(Doubt::UserSpaceDriver)
+        } else {
+            Match::Other
         };
     }
     // A bcachefs names all of its devices.
     let names = name.split(':').filter(|name| !name.is_empty());
-    let found: Vec<Match> = names
-        .map(|name| one_name(name, &mounted.devices, &live.number))
-        .collect();
+    let found: Vec<Match> = names.map(|name| one_name(name, &mounted.devices, observed)).collect();
     if found.contains(&Match::Same) {
         return Match::Same;
     }
     if let Some(volume) = name.strip_prefix("/dev/mapper/")
-        && (live.number)(name).is_none()
+        && !observed.devices.contains_key(name)
     {
-        return opened_under_another_name(volume, mounted, disks, live);
+        return opened_under_another_name(volume, mounted, disks, observed);
     }
     let unsure = found.into_iter().find(|found| *found != Match::Other);
-    unsure.unwrap_or_else(|| changing(name, mounted))
+    unsure.unwrap_or_else(|| kernel_name(name, mounted))
 }
 
-/// One device of the configuration, by any of the names that Linux has for it.
-fn one_name(name: &str, devices: &[Device], number: &Number) -> Match {
-    let path = path(name);
-    let here = number(&path);
-    if here
-        .as_ref()
-        .is_some_and(|here| devices.iter().any(|one| one.number == *here))
-    {
+/// Compares one device name of the configuration, of any form that Linux has.
+fn one_name(name: &str, devices: &[Device], observed: &Observed) -> Match {
+    let path = device_path(name);
+    let here = observed.devices.get(&path);
+    if here.is_some_and(|here| devices.iter().any(|one| one.number == *here)) {
         return Match::Same;
     }
-    let Some((folder, value)) = path.strip_prefix("/dev/disk/").and_then(|rest| rest.split_once('/')) else {
+    let Some((directory, value)) = path.strip_prefix("/dev/disk/").and_then(|rest| rest.split_once('/')) else {
         return Match::Other;
     };
     let is_named = devices
         .iter()
-        .any(|device| device.names.get(folder).is_some_and(|own| own == value));
+        .any(|device| device.names.get(directory).is_some_and(|own| own == value));
     match (is_named, here) {
         (true, None) => Match::Same,
-        (true, Some(_)) => Match::Unsure("Two devices have that name."),
+        (true, Some(_)) => Match::Unsure(Doubt::NameTwice),
         (false, _) => Match::Other,
     }
 }
 
-/// A device by its path: `UUID=…` and its like as a link in /dev/disk (fstab(5)), in udev's encoding of the most frequent character that needs one.
-#[must_use]
-pub fn path(name: &str) -> String {
-    let tags = [
-        ("UUID=", "by-uuid"),
-        ("LABEL=", "by-label"),
-        ("PARTUUID=", "by-partuuid"),
-        ("PARTLABEL=", "by-partlabel"),
-    ];
-    let tagged = tags
-        .iter()
-        .find_map(|(tag, folder)| Some((folder, name.strip_prefix(tag)?)));
-    match tagged {
-        Some((folder, value)) => format!("/dev/disk/{folder}/{}", value.trim_matches('"').replace(' ', "\\x20")),
-        None => name.to_owned(),
-    }
-}
-
-/// An encrypted volume that the installed system opens as `name`, and the live system under another name.
-fn opened_under_another_name(name: &str, mounted: &Mounted, disks: &Disks, live: &Live) -> Match {
-    let containers: Vec<Device> = mounted
-        .devices
-        .iter()
-        .flat_map(|device| device.containers.clone())
-        .collect();
+/// Compares an encrypted volume that the installed system opens as `name`, and the live system under another name.
+fn opened_under_another_name(name: &str, mounted: &Mounted, disks: &Disks, observed: &Observed) -> Match {
+    let containers = containers(mounted);
     let opened = disks.luks.iter().find(|volume| volume.name == name);
     match opened {
-        Some(volume) => one_name(&volume.device, &containers, &live.number),
+        Some(volume) => one_name(&volume.device, &containers, observed),
         None if containers.is_empty() => Match::Other,
-        None => {
-            Match::Unsure("It is an encrypted volume, and boot.initrd.luks.devices does not open one of that name.")
-        }
+        None => Match::Unsure(Doubt::VolumeUnknown),
     }
 }
 
-/// Names that the kernel gives in the order in which it finds things: a stick that is removed changes them.
-fn changing(name: &str, mounted: &Mounted) -> Match {
+/// Compares names that the kernel assigns in the order in which it finds devices: removing a stick changes them.
+fn kernel_name(name: &str, mounted: &Mounted) -> Match {
     let partition = |name: &str| {
         let rest = name.strip_prefix("/dev/sd")?;
         Some(
@@ -237,21 +203,21 @@ fn changing(name: &str, mounted: &Mounted) -> Match {
         _ => raid(name) && raid(&mounted.source),
     };
     if may_change {
-        Match::Unsure("The kernel gives such names anew at each start.")
+        Match::Unsure(Doubt::UnstableName)
     } else {
         Match::Other
     }
 }
 
-/// Whether the configuration opens one of the encrypted volumes that `mounted` lies on, or there is none.
-#[must_use]
-pub fn is_opened(mounted: &Mounted, disks: &Disks, live: &Live) -> bool {
-    let containers: Vec<Device> = mounted
-        .devices
-        .iter()
-        .flat_map(|device| device.containers.clone())
-        .collect();
-    let opens =
-        |volume: &crate::nix::facts::Volume| one_name(&volume.device, &containers, &live.number) != Match::Other;
+/// Whether the configuration opens one of the encrypted volumes that `mounted` is on, or there is none.
+pub(super) fn is_opened(mounted: &Mounted, disks: &Disks, observed: &Observed) -> bool {
+    let containers = containers(mounted);
+    let opens = |volume: &Volume| one_name(&volume.device, &containers, observed) != Match::Other;
     containers.is_empty() || disks.luks.iter().any(opens)
+}
+
+/// The devices that contain the encrypted volumes of `mounted`.
+fn containers(mounted: &Mounted) -> Vec<Device> {
+    let all = mounted.devices.iter().flat_map(|device| &device.containers);
+    all.cloned().collect()
 }

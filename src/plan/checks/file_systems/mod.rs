@@ -1,64 +1,43 @@
-//! Whether the installed system will find its file systems: those of the evaluated configuration against what is mounted at
-//! the target, or, before there is a target, against what the installer can make.
+//! Whether the installed system will find its file systems: those of the evaluated configuration, compared with what is
+//! mounted at the target, or, before there is a target, with what the installer can make.
 
+mod finding;
 mod compare;
-mod mounted;
 mod problems;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::boot::needs_esp;
-use crate::diagnostic::Diagnostic;
-use crate::live::decisions::Decisions;
-use crate::nix::facts::{Boot, Definition, Disks, Facts, FileSystem, contradict};
-use crate::plan::hardware_files;
-use crate::tree::locate::in_tree;
-use compare::Match;
-pub use mounted::Live;
-use mounted::Mounted;
+use crate::diagnostic::{Diagnostic, Doubt, FileSystemProblem};
+use crate::nix::facts::{Definition, Disks, Facts, FileSystem, contradict};
+use crate::plan::observed::{Observed, device_path};
+use compare::{Match, compare, is_opened, on_a_disk};
+use finding::Finding;
+pub use finding::Tree;
 
-/// The tree whose configuration was evaluated.
-pub struct Tree<'a> {
-    /// The snapshot.
-    pub root: &'a Path,
-    /// This machine's hardware configuration in it, and the machine.nix beside it.
-    pub hardware: Vec<PathBuf>,
-    /// Whether nixos-generate-config wrote it for this run: then it has what is mounted.
-    pub generated: bool,
+/// The problem of a system without a root file system. `hardware` is this machine's hardware configuration.
+pub(super) fn no_root(disks: &Disks, hardware: &Path) -> Option<Diagnostic> {
+    let hardware = hardware.to_owned();
+    (!has_root(disks)).then(|| FileSystemProblem::NoRoot { hardware }.into())
 }
 
-impl<'a> Tree<'a> {
-    /// The snapshot at `root`, whose hardware configuration is `hardware`.
-    pub fn new(root: &'a Path, hardware: &Path, generated: bool) -> Self {
-        Self {
-            root,
-            hardware: hardware_files::files(root, hardware).unwrap_or_else(|_| vec![hardware.to_owned()]),
-            generated,
-        }
-    }
-
-    fn is_hardware(&self, definition: &Definition) -> bool {
-        in_tree(&definition.file, self.root).is_some_and(|file| self.hardware.contains(&file))
-    }
-
-    /// Whether the configuration uses the hardware configuration, or has the hardware from a report of nixos-facter and file
-    /// systems of its own.
-    pub fn is_used(&self, disks: &Disks) -> bool {
-        let of_hardware = |system: &FileSystem| system.set.iter().any(|one| self.is_hardware(one));
-        let has_root = disks.file_systems.iter().any(|system| system.at == "/");
-        disks.file_systems.iter().any(of_hardware) || disks.facter && has_root
-    }
-
-    /// The definition among `set` that is the configuration's own.
-    fn own<'b>(&self, set: &'b [Definition]) -> Option<&'b Definition> {
-        set.iter().find(|definition| !self.is_hardware(definition))
-    }
+/// The problem of a hardware configuration that no file of the tree names: unless the configuration uses it all the same, or
+/// has the hardware from a report of nixos-facter, and file systems of its own.
+pub(super) fn hardware_not_imported(disks: Option<&Disks>, tree: &Tree<'_>, hardware: &Path) -> Option<Diagnostic> {
+    let of_hardware = |system: &FileSystem| system.set.iter().any(|one| tree.is_hardware(one));
+    let has_root = disks.is_some_and(has_root);
+    let is_used = |disks: &Disks| disks.file_systems.iter().any(of_hardware) || disks.facter && has_root;
+    let hardware = hardware.to_owned();
+    (!disks.is_some_and(is_used)).then(|| FileSystemProblem::HardwareNotImported { hardware, has_root }.into())
 }
 
-/// What the hardware configuration and the configuration itself both set, to different values: the attribute paths, as they
-/// stand in the hardware configuration. Nix stops at the first of them.
+fn has_root(disks: &Disks) -> bool {
+    disks.file_systems.iter().any(|system| system.at == "/")
+}
+
+/// What both the hardware configuration and the user's own files set, to different values: the attribute paths, as they are in
+/// the hardware configuration. Nix stops at the first of them.
 pub fn contradictions(facts: &Facts, tree: &Tree<'_>) -> Vec<Vec<String>> {
     let Some(disks) = &facts.disks else { return Vec::new() };
     let twice = |set: &[Definition]| tree.own(set).is_some() && set.iter().any(|one| tree.is_hardware(one));
@@ -76,157 +55,165 @@ pub fn contradictions(facts: &Facts, tree: &Tree<'_>) -> Vec<Vec<String>> {
     systems.chain(volumes).collect()
 }
 
-/// What one file system of the configuration is, in view of what is mounted.
-struct Finding<'a> {
-    /// Its mount point.
-    at: &'a str,
-    /// In the configuration; `None` where only the target has it.
-    system: Option<&'a FileSystem>,
-    /// At the target; `None` where nothing is mounted there.
-    mounted: Option<&'a Mounted>,
-    /// Why it is not known, where it is not.
-    unsure: &'static str,
+/// The findings by what they mean.
+#[derive(Default)]
+struct Findings<'a> {
+    other: Vec<Finding<'a>>,
+    /// The same, set by both the configuration and an older hardware configuration.
+    set_twice: Vec<Finding<'a>>,
+    unsure: Vec<(Finding<'a>, Doubt)>,
 }
 
-/// Without these the machine does not start, or starts another system. `esp` is where the EFI system partition has to be.
+/// Whether the machine would not start, or start another system, without the file system. `esp` is where the EFI system
+/// partition has to be.
 fn is_vital(at: &str, esp: Option<&str>) -> bool {
     ["/", "/nix", "/nix/store"].contains(&at) || esp == Some(at)
 }
 
-fn esp<'a>(boot: Option<&'a Boot>, decisions: &Decisions) -> Option<&'a str> {
-    boot.filter(|boot| needs_esp(boot, decisions))
-        .map(|boot| boot.esp.as_str())
-}
-
-/// The problems before a disk is partitioned: nothing is mounted yet, and the configuration says itself what will be.
-/// `by_installer`: whether the graphical installer makes the partitions, which have names of their own.
-#[must_use]
-pub fn before(disks: &Disks, boot: Option<&Boot>, decisions: &Decisions, tree: &Tree<'_>) -> Option<Diagnostic> {
-    let esp = esp(boot, decisions);
-    let fixed = |system: &&FileSystem| {
-        let by_hardware = !system.set.is_empty() && tree.own(&system.set).is_none();
-        is_vital(&system.at, esp) && !by_hardware
-    };
-    let fixed: Vec<&FileSystem> = disks.file_systems.iter().filter(fixed).collect();
-    (!fixed.is_empty()).then(|| problems::fixed(&fixed, tree, decisions.partitions_graphically))
-}
-
-/// The problems of what is mounted at `target`, as `live` has it. `left_out` is what was taken out of the hardware
-/// configuration because the configuration sets it too.
-#[must_use]
-pub fn after(
+/// The problem before a disk is partitioned: nothing is mounted yet, and the configuration sets the file systems itself.
+/// `graphical`: the graphical installer makes the partitions, with names of its own.
+pub(super) fn before_partitioning(
     disks: &Disks,
-    boot: Option<&Boot>,
-    decisions: &Decisions,
+    esp: Option<&str>,
+    graphical: bool,
     tree: &Tree<'_>,
-    (target, live): (&Path, &Live),
-    left_out: &[Vec<String>],
+) -> Option<Diagnostic> {
+    let is_fixed = |system: &&FileSystem| is_vital(&system.at, esp) && !tree.is_of_hardware(system);
+    let fixed: Vec<&FileSystem> = disks.file_systems.iter().filter(is_fixed).collect();
+    (!fixed.is_empty()).then(|| problems::fixed(&fixed, tree, graphical))
+}
+
+/// The problems of what is mounted at `target`. `omitted` is what was taken out of the hardware configuration because the
+/// configuration sets it too.
+pub(super) fn at_target(
+    disks: &Disks,
+    esp: Option<&str>,
+    tree: &Tree<'_>,
+    (target, observed): (&Path, &Observed),
+    omitted: &[Vec<String>],
 ) -> Vec<Diagnostic> {
-    let at = |at: &str| live.mounted.iter().find(|mounted| mounted.at == at);
-    if at("/").is_none() {
-        // A folder that was named with --not-mounted.
+    if !observed.mounted.iter().any(|mounted| mounted.at == "/") {
+        // A directory that was named with --not-mounted.
         return Vec::new();
     }
-    let esp = esp(boot, decisions);
-    let mut other: Vec<Finding<'_>> = Vec::new();
-    let mut unsure: Vec<Finding<'_>> = Vec::new();
-    let mut twice: Vec<Finding<'_>> = Vec::new();
-    for system in &disks.file_systems {
-        let by_hardware = !system.set.is_empty() && tree.own(&system.set).is_none();
-        // What contradicts itself is told by Nix.
-        if by_hardware && tree.generated || contradict(&system.set) {
-            continue;
-        }
-        let mut finding = Finding {
-            at: &system.at,
-            system: Some(system),
-            mounted: at(&system.at),
-            unsure: "",
-        };
-        match finding.mounted {
-            Some(mounted) => match compare::compare(system, &system.device, mounted, disks, live) {
-                Match::Other => other.push(finding),
-                Match::Unsure(why) => {
-                    finding.unsure = why;
-                    unsure.push(finding);
-                }
-                Match::Same if !tree.generated && is_left_out(&system.name, left_out) => twice.push(finding),
-                Match::Same => {}
-            },
-            None if is_lost(system, by_hardware, esp, live) => other.push(finding),
-            None => {}
-        }
-    }
-    // Of the EFI system partition the check of the boot loader tells.
-    other.extend(not_in_configuration(disks, live, tree).filter(|one| esp != Some(one.at)));
-    let starts_from_memory = in_memory(disks, live, &other);
-    let (vital, harmless): (Vec<_>, Vec<_>) = other
+    let Findings {
+        other,
+        set_twice,
+        unsure,
+    } = compare_all(disks, esp, tree, observed, omitted);
+    let starts_from_memory = starts_from_memory(disks, observed, &other);
+    let (vital, optional): (Vec<_>, Vec<_>) = other
         .into_iter()
         .partition(|one| is_vital(one.at, esp) && !(one.at == "/" && starts_from_memory));
     let mut problems = Vec::new();
     problems.extend((!vital.is_empty()).then(|| problems::other(&vital, tree, target)));
-    problems.extend((!harmless.is_empty()).then(|| problems::other_harmless(&harmless, tree, target)));
-    problems.extend((!twice.is_empty()).then(|| problems::twice(&twice, tree, target)));
-    problems.extend((!unsure.is_empty()).then(|| problems::unsure(&unsure, tree, target)));
-    let locked = live.mounted.iter().find(|mounted| {
-        is_vital(&mounted.at, esp) && esp != Some(&mounted.at) && !compare::is_opened(mounted, disks, live)
-    });
-    problems.extend(locked.map(problems::locked));
+    problems.extend((!optional.is_empty()).then(|| problems::other_optional(&optional, tree, target)));
+    problems.extend((!set_twice.is_empty()).then(|| problems::set_twice(&set_twice, tree, target)));
+    problems.extend((!unsure.is_empty()).then(|| problems::unsure(unsure, tree, target)));
+    let not_opened = observed
+        .mounted
+        .iter()
+        .find(|mounted| is_vital(&mounted.at, esp) && esp != Some(&mounted.at) && !is_opened(mounted, disks, observed));
+    problems.extend(not_opened.map(|mounted| {
+        let at = mounted.at.clone();
+        FileSystemProblem::VolumeNotOpened { at }.into()
+    }));
     problems
+}
+
+fn compare_all<'a>(
+    disks: &'a Disks,
+    esp: Option<&str>,
+    tree: &Tree<'_>,
+    observed: &'a Observed,
+    omitted: &[Vec<String>],
+) -> Findings<'a> {
+    let mut findings = Findings::default();
+    for system in &disks.file_systems {
+        let of_hardware = tree.is_of_hardware(system);
+        // Nix reports what contradicts itself.
+        if of_hardware && tree.generated || contradict(&system.set) {
+            continue;
+        }
+        let finding = Finding {
+            at: &system.at,
+            system: Some(system),
+            mounted: observed.mounted.iter().find(|mounted| mounted.at == system.at),
+        };
+        match finding.mounted.map(|mounted| compare(system, mounted, disks, observed)) {
+            Some(Match::Other) => findings.other.push(finding),
+            Some(Match::Unsure(doubt)) => findings.unsure.push((finding, doubt)),
+            Some(Match::Same) if !tree.generated && is_omitted(&system.name, omitted) => {
+                findings.set_twice.push(finding);
+            }
+            None if is_lost(system, of_hardware, esp, observed) => findings.other.push(finding),
+            Some(Match::Same) | None => {}
+        }
+    }
+    // The check of the boot loader reports the EFI system partition.
+    let forgotten = not_in_configuration(disks, observed, tree);
+    findings.other.extend(forgotten.filter(|one| esp != Some(one.at)));
+    findings
 }
 
 /// Whether the installed system starts from a root in memory and finds the store all the same, on a disk that is not among
 /// `other`.
-fn in_memory(disks: &Disks, live: &Live, other: &[Finding<'_>]) -> bool {
-    let has = |at: &str| disks.file_systems.iter().find(|system| system.at == at);
-    let is_found = |at: &&str| has(at).is_some() && other.iter().all(|one| one.at != *at);
+fn starts_from_memory(disks: &Disks, observed: &Observed, other: &[Finding<'_>]) -> bool {
+    let configured = |at: &str| disks.file_systems.iter().find(|system| system.at == at);
+    let is_found = |at: &&str| configured(at).is_some() && other.iter().all(|one| one.at != *at);
     let stores = ["/nix", "/nix/store"];
-    has("/").is_some_and(|root| root.kind == "tmpfs")
+    configured("/").is_some_and(|root| root.kind == "tmpfs")
         && stores.iter().any(is_found)
         && other.iter().all(|one| !stores.contains(&one.at))
-        && live.mounted.iter().any(|mounted| stores.contains(&mounted.at.as_str()))
+        && observed
+            .mounted
+            .iter()
+            .any(|mounted| stores.contains(&mounted.at.as_str()))
 }
 
-fn is_left_out(name: &str, left_out: &[Vec<String>]) -> bool {
-    left_out
-        .iter()
-        .any(|path| path.len() == 2 && path[0] == "fileSystems" && path[1] == name)
+fn is_omitted(name: &str, omitted: &[Vec<String>]) -> bool {
+    omitted.iter().any(|path| *path == ["fileSystems", name])
 }
 
-/// Whether the installed system mounts something over what is written now, because nothing is mounted there yet, or waits
-/// for what is not there.
-fn is_lost(system: &FileSystem, by_hardware: bool, esp: Option<&str>, live: &Live) -> bool {
-    if !compare::on_a_disk(system) {
+/// Whether the installed system, where nothing is mounted now, mounts something over what will be written, or waits for what
+/// does not exist.
+fn is_lost(system: &FileSystem, of_hardware: bool, esp: Option<&str>, observed: &Observed) -> bool {
+    if !on_a_disk(system) {
         return false;
     }
-    let device = compare::path(&system.device);
-    let is_there = (live.number)(&device).is_some();
+    let device = device_path(&system.device);
+    let exists = observed.devices.contains_key(&device);
     if is_vital(&system.at, esp) {
-        return !by_hardware || is_there;
+        return !of_hardware || exists;
     }
-    let waits = !system
-        .options
-        .iter()
-        .any(|option| option == "nofail" || option == "noauto");
-    waits && !is_there && device.starts_with("/dev/disk/")
+    !exists && waits_for(&device, &system.options)
+}
+
+/// Whether systemd waits for `device`, which does not exist, when the machine starts: a name that is made from what is on a
+/// disk, without an option that makes it optional.
+fn waits_for(device: &str, options: &[String]) -> bool {
+    let is_optional = |option: &String| option == "nofail" || option == "noauto";
+    device.starts_with("/dev/disk/") && !options.iter().any(is_optional)
 }
 
 /// What is mounted at the target from a disk and the installed system will not mount.
-fn not_in_configuration<'a>(disks: &'a Disks, live: &'a Live, tree: &'a Tree<'_>) -> impl Iterator<Item = Finding<'a>> {
-    let known = move |mounted: &&Mounted| {
-        // What nixos-generate-config leaves out it leaves out knowingly.
-        let driver = mounted.kind.starts_with("fuse") && tree.generated;
-        !driver && !disks.file_systems.iter().any(|system| system.at == mounted.at)
-    };
-    let of_disk = |mounted: &&Mounted| !mounted.devices.is_empty() || mounted.kind == "zfs";
-    live.mounted
+fn not_in_configuration<'a>(
+    disks: &Disks,
+    observed: &'a Observed,
+    tree: &Tree<'_>,
+) -> impl Iterator<Item = Finding<'a>> {
+    observed
+        .mounted
         .iter()
-        .filter(known)
-        .filter(of_disk)
+        .filter(|mounted| {
+            let of_disk = !mounted.devices.is_empty() || mounted.kind == "zfs";
+            // nixos-generate-config omits them on purpose.
+            let is_driver = mounted.kind.starts_with("fuse") && tree.generated;
+            of_disk && !is_driver && !disks.file_systems.iter().any(|system| system.at == mounted.at)
+        })
         .map(|mounted| Finding {
             at: &mounted.at,
             system: None,
             mounted: Some(mounted),
-            unsure: "",
         })
 }

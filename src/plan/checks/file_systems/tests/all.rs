@@ -1,4 +1,4 @@
-//! All of them, and what is reported.
+//! All file systems, and what is reported.
 
 use std::fs;
 
@@ -23,20 +23,23 @@ fn a_root_in_memory_is_legal_and_what_is_bound_is_followed() {
         system("/nix", "/persist/nix", "none", &["bind"]),
     ];
     let mounted = |part: &str| vec![memory.clone(), at("/persist", "/"), at("/nix", part)];
-    assert_eq!(told(&disks(&systems), mounted("/nix"), &Boot::default()), [""; 0]);
-    assert_eq!(told(&disks(&systems), mounted("/elsewhere"), &Boot::default()), [OTHER]);
+    assert_eq!(codes(&disks(&systems), mounted("/nix"), &Boot::default()), [""; 0]);
+    assert_eq!(
+        codes(&disks(&systems), mounted("/elsewhere"), &Boot::default()),
+        [OTHER]
+    );
     // The store would be under what is mounted over it; the root is on a disk.
     let unmounted = vec![memory, at("/persist", "/")];
-    assert_eq!(told(&disks(&systems), unmounted, &Boot::default()), [OTHER]);
+    assert_eq!(codes(&disks(&systems), unmounted, &Boot::default()), [OTHER]);
     assert_eq!(root_is("none", "tmpfs", &[], root()), [OTHER]);
     // A disk is mounted where memory will be: only what is written there besides the store is lost.
     let on_disk = vec![root(), at("/persist", "/"), at("/nix", "/nix")];
     assert_eq!(
-        told(&disks(&systems), on_disk, &Boot::default()),
+        codes(&disks(&systems), on_disk, &Boot::default()),
         ["Warning file-system-other"]
     );
     assert_eq!(
-        told(
+        codes(
             &disks(&systems[1..2]),
             vec![
                 Mounted {
@@ -49,7 +52,7 @@ fn a_root_in_memory_is_legal_and_what_is_bound_is_followed() {
             &Boot::default()
         ),
         [""; 0],
-        "that there is no root is told elsewhere"
+        "another check reports that there is no root"
     );
 }
 
@@ -59,24 +62,24 @@ fn what_holds_the_store_or_the_boot_loader_has_to_be_mounted_on_both_sides() {
     let esp = |device: &str| system("/boot", device, "vfat", &[]);
     let both = |device: &str| disks(&[root_system.clone(), esp(device)]);
     assert_eq!(
-        told(&both("/dev/disk/by-uuid/AB-CD"), vec![root(), esp_mounted()], &efi()),
+        codes(&both("/dev/disk/by-uuid/AB-CD"), vec![root(), esp_mounted()], &efi()),
         [""; 0]
     );
     assert_eq!(
-        told(
+        codes(
             &both("/dev/disk/by-partlabel/disk-main-ESP"),
             vec![root(), esp_mounted()],
             &efi()
         ),
         [OTHER]
     );
-    assert_eq!(told(&both("/dev/sda1"), vec![root()], &efi()), [OTHER]);
+    assert_eq!(codes(&both("/dev/sda1"), vec![root()], &efi()), [OTHER]);
     let nix = Mounted {
         at: "/nix".into(),
         ..esp_mounted()
     };
     assert_eq!(
-        told(
+        codes(
             &disks(std::slice::from_ref(&root_system)),
             vec![root(), nix],
             &Boot::default()
@@ -90,7 +93,7 @@ fn what_holds_the_store_or_the_boot_loader_has_to_be_mounted_on_both_sides() {
     };
     let warned = ["Warning file-system-other"];
     assert_eq!(
-        told(
+        codes(
             &disks(std::slice::from_ref(&root_system)),
             vec![root(), home],
             &Boot::default()
@@ -99,7 +102,7 @@ fn what_holds_the_store_or_the_boot_loader_has_to_be_mounted_on_both_sides() {
     );
     let data = |options: &[&str], device: &str| {
         let systems = [root_system.clone(), system("/data", device, "ext4", options)];
-        told(&disks(&systems), vec![root()], &Boot::default())
+        codes(&disks(&systems), vec![root()], &Boot::default())
     };
     assert_eq!(data(&[], "/dev/disk/by-label/gone"), warned);
     assert_eq!(data(&[], "LABEL=gone"), warned);
@@ -107,7 +110,7 @@ fn what_holds_the_store_or_the_boot_loader_has_to_be_mounted_on_both_sides() {
     assert_eq!(data(&[], "/dev/disk/by-label/other"), [""; 0]);
     let nas = system("/data", "nas:/x", "nfs", &[]);
     assert_eq!(
-        told(&disks(&[root_system, nas]), vec![root()], &Boot::default()),
+        codes(&disks(&[root_system, nas]), vec![root()], &Boot::default()),
         [""; 0]
     );
 }
@@ -124,15 +127,7 @@ fn all_that_is_wrong_is_in_one_problem() {
         ),
         system("/boot", "/dev/disk/by-partlabel/disk-main-ESP", "vfat", &[]),
     ];
-    let live = live(vec![root(), esp_mounted()]);
-    let problems = after(
-        &disks(&systems),
-        Some(&efi()),
-        &Decisions::default(),
-        &tree(),
-        (Path::new("/mnt"), &live),
-        &[],
-    );
+    let problems = problems_of(&disks(&systems), vec![root(), esp_mounted()], &efi(), &tree());
     let [problem] = problems.as_slice() else {
         panic!("{problems:#?}");
     };
@@ -174,15 +169,8 @@ fn what_nixos_generate_config_wrote_just_now_is_believed_and_an_older_file_is_co
     )];
     for (generated, expected) in [(true, 0), (false, 1)] {
         let tree = Tree::new(root_path, hardware, generated);
-        let live = live(vec![root()]);
-        let problems = after(
-            &disks(std::slice::from_ref(&system)),
-            None,
-            &Decisions::default(),
-            &tree,
-            (Path::new("/mnt"), &live),
-            &[],
-        );
+        let disks = disks(std::slice::from_ref(&system));
+        let problems = problems_of(&disks, vec![root()], &Boot::default(), &tree);
         assert_eq!(problems.len(), expected, "{problems:#?}");
         assert!(problems.iter().all(|problem| {
             problem
@@ -238,35 +226,33 @@ fn before_there_are_partitions_the_graphical_installer_cannot_make_those_of_the_
     let root_folder = with_hardware();
     let root = root_folder.path();
     let tree = Tree::new(root, Path::new("hardware-configuration.nix"), true);
-    let graphically = |partitions_graphically| Decisions {
-        partitions_graphically,
-        ..Decisions::default()
-    };
     let mut stand_in = system("/", "/dev/disk/by-label/not-yet", "ext4", &[]);
     stand_in.set = vec![definition(
         root,
         "hardware-configuration.nix",
         "/dev/disk/by-label/not-yet",
     )];
-    let told = |systems: &[FileSystem], graphical: bool, firmware: Firmware| {
+    let severity = |systems: &[FileSystem], graphical: bool, firmware: Firmware| {
         let decisions = Decisions {
             firmware,
-            ..graphically(graphical)
+            ..Decisions::default()
         };
-        before(&disks(systems), Some(&efi()), &decisions, &tree).map(|problem| format!("{:?}", problem.severity))
+        let boot = efi();
+        let problem = before_partitioning(&disks(systems), needed_esp(&boot, &decisions), graphical, &tree);
+        problem.map(|problem| format!("{:?}", problem.severity))
     };
     let home = system("/home", "/dev/disk/by-label/home", "ext4", &[]);
     let boot = system("/boot", "/dev/disk/by-label/BOOT", "vfat", &[]);
-    assert_eq!(told(&[stand_in.clone(), home], true, Firmware::Efi), None);
+    assert_eq!(severity(&[stand_in.clone(), home], true, Firmware::Efi), None);
     assert_eq!(
-        told(&[stand_in.clone(), boot.clone()], true, Firmware::Efi).as_deref(),
+        severity(&[stand_in.clone(), boot.clone()], true, Firmware::Efi).as_deref(),
         Some("Error")
     );
     // No EFI system partition is made there.
-    assert_eq!(told(&[stand_in, boot], true, Firmware::Bios), None);
+    assert_eq!(severity(&[stand_in, boot], true, Firmware::Bios), None);
     let own = [system("/", "/dev/disk/by-partlabel/disk-main-root", "ext4", &[])];
-    assert_eq!(told(&own, true, Firmware::Efi).as_deref(), Some("Error"));
-    assert_eq!(told(&own, false, Firmware::Efi).as_deref(), Some("Warning"));
+    assert_eq!(severity(&own, true, Firmware::Efi).as_deref(), Some("Error"));
+    assert_eq!(severity(&own, false, Firmware::Efi).as_deref(), Some("Warning"));
     let memory = [system("/", "none", "tmpfs", &[])];
-    assert_eq!(told(&memory, true, Firmware::Efi).as_deref(), Some("Error"));
+    assert_eq!(severity(&memory, true, Firmware::Efi).as_deref(), Some("Error"));
 }

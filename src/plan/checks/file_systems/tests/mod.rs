@@ -1,10 +1,11 @@
 mod all;
 mod one;
 
-use super::mounted::Device;
 use super::*;
-use crate::live::decisions::Firmware;
-use crate::nix::facts::Volume;
+use crate::live::decisions::{Decisions, Firmware};
+use crate::nix::facts::{Boot, Volume};
+use crate::plan::checks::boot::needed_esp;
+use crate::plan::observed::{Device, Mounted};
 
 /// The live system has these devices, and what is mounted is one of them.
 const DEVICES: [(&str, &str); 9] = [
@@ -18,11 +19,6 @@ const DEVICES: [(&str, &str); 9] = [
     ("/dev/disk/by-label/twin", "8:18"),
     ("/dev/mapper/live-name", "254:0"),
 ];
-
-fn number(path: &str) -> Option<String> {
-    let found = DEVICES.iter().find(|(name, _)| *name == path);
-    found.map(|(_, number)| (*number).to_owned())
-}
 
 fn device(number: &str, names: &[(&'static str, &str)]) -> Device {
     Device {
@@ -86,10 +82,13 @@ fn tree() -> Tree<'static> {
     }
 }
 
-fn live(mounted: Vec<Mounted>) -> Live {
-    Live {
+fn observed(mounted: Vec<Mounted>) -> Observed {
+    Observed {
         mounted,
-        number: Box::new(number),
+        devices: DEVICES
+            .map(|(path, number)| (path.to_owned(), number.to_owned()))
+            .into(),
+        ..Observed::default()
     }
 }
 
@@ -101,17 +100,16 @@ fn efi() -> Boot {
     }
 }
 
-fn told(disks: &Disks, mounted: Vec<Mounted>, boot: &Boot) -> Vec<String> {
-    let problems = after(
-        disks,
-        Some(boot),
-        &Decisions::default(),
-        &tree(),
-        (Path::new("/mnt"), &live(mounted)),
-        &[],
-    );
+/// The problems at /mnt, where `mounted` is.
+fn problems_of(disks: &Disks, mounted: Vec<Mounted>, boot: &Boot, tree: &Tree<'_>) -> Vec<Diagnostic> {
+    let decisions = Decisions::default();
+    let esp = needed_esp(boot, &decisions);
+    at_target(disks, esp, tree, (Path::new("/mnt"), &observed(mounted)), &[])
+}
+
+fn codes(disks: &Disks, mounted: Vec<Mounted>, boot: &Boot) -> Vec<String> {
     let short = |problem: &Diagnostic| format!("{:?} {}", problem.severity, problem.code);
-    problems.iter().map(short).collect()
+    problems_of(disks, mounted, boot, &tree()).iter().map(short).collect()
 }
 
 fn disks(systems: &[FileSystem]) -> Disks {
@@ -122,7 +120,7 @@ fn disks(systems: &[FileSystem]) -> Disks {
 }
 
 fn root_is(device: &str, kind: &str, options: &[&str], mounted: Mounted) -> Vec<String> {
-    told(
+    codes(
         &disks(&[system("/", device, kind, options)]),
         vec![mounted],
         &Boot::default(),

@@ -101,7 +101,7 @@ fn an_encrypted_volume_may_have_another_name_in_the_installed_system() {
             }],
             ..disks(&[system("/", device, "ext4", &[])])
         };
-        told(&disks, vec![mounted.clone()], &Boot::default())
+        codes(&disks, vec![mounted.clone()], &Boot::default())
     };
     let crypted = "/dev/mapper/crypted";
     assert_eq!(opens("crypted", "/dev/disk/by-partlabel/luks", crypted), [""; 0]);

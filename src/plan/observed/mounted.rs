@@ -1,4 +1,4 @@
-//! What is mounted at the target, and by which names the live system knows its devices.
+//! What is mounted at the target, and the names of its devices.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,29 +10,18 @@ use nix::sys::stat::{major, minor};
 use crate::live::mounts::{self, Mount};
 use crate::process::{Invocation, Runner};
 
-/// Finds the number of the block device that a path leads to.
-pub type Number = Box<dyn Fn(&str) -> Option<String>>;
-
-/// The live system's view.
-pub struct Live {
-    /// The file systems that are mounted at the target, by the paths that they have in the installed system.
-    pub mounted: Vec<Mounted>,
-    /// The number (`MAJOR:MINOR`) of the block device at a path of the live system; `None` where there is none.
-    pub number: Number,
-}
-
 /// A file system that is mounted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mounted {
-    /// Where, in the installed system.
+    /// The mount point in the installed system: `/home`.
     pub at: String,
-    /// Its type.
+    /// Its type: `ext4`.
     pub kind: String,
-    /// The part of it: `/`, a folder, or the subvolume of a btrfs.
+    /// The part of it: `/`, a directory, or the subvolume of a btrfs.
     pub part: String,
     /// The device as the kernel names it.
     pub source: String,
-    /// The devices that it lies on: one, or several of a btrfs.
+    /// Its devices: one, or several of a btrfs.
     pub devices: Vec<Device>,
 }
 
@@ -41,13 +30,14 @@ pub struct Mounted {
 pub struct Device {
     /// `MAJOR:MINOR`.
     pub number: String,
-    /// The names that udev makes of its contents and of its partition: by the folder in /dev/disk, in udev's encoding.
+    /// The names that udev makes from its contents and its partition: by the directory in /dev/disk, in udev's encoding.
     pub names: BTreeMap<&'static str, String>,
-    /// The encrypted volumes that it is opened from, by their containers.
+    /// The devices that contain the encrypted volumes below it.
     pub containers: Vec<Device>,
 }
 
-/// The folders of /dev/disk whose names are made from what is on a disk, with what `blkid -o udev` calls that.
+/// The directories of /dev/disk whose names are made from what is on a disk, and the variable of `blkid -o udev` with that
+/// name.
 const NAMES: [(&str, &str); 4] = [
     ("by-uuid", "ID_FS_UUID_ENC"),
     ("by-label", "ID_FS_LABEL_ENC"),
@@ -55,43 +45,37 @@ const NAMES: [(&str, &str); 4] = [
     ("by-partlabel", "ID_PART_ENTRY_NAME"),
 ];
 
-impl Live {
-    /// Looks at what is mounted at `root`. A program that cannot be run tells nothing.
-    #[must_use]
-    pub fn look(runner: &Runner, root: &Path) -> Self {
-        let sys = Path::new("/sys");
-        let mut mounted: Vec<Mounted> = Vec::new();
-        for mount in mounts::below(root) {
-            let Some(at) = inside(&mount, root) else { continue };
-            // What was mounted last hides what was there.
-            mounted.retain(|before| before.at != at);
-            mounted.push(Mounted {
-                at,
-                part: mount.part.to_string_lossy().into_owned(),
-                source: mount.source.to_string_lossy().into_owned(),
-                devices: devices(runner, sys, &mount),
-                kind: mount.kind,
-            });
-        }
-        Self {
-            mounted,
-            number: Box::new(number),
-        }
+/// The file systems that are mounted at `root`.
+pub(super) fn at_target(runner: &Runner, root: &Path) -> Vec<Mounted> {
+    let sys = Path::new("/sys");
+    let mut mounted: Vec<Mounted> = Vec::new();
+    for mount in mounts::below(root) {
+        let Some(at) = inside(&mount, root) else { continue };
+        // What was mounted last hides what was there.
+        mounted.retain(|before| before.at != at);
+        mounted.push(Mounted {
+            at,
+            part: mount.part.to_string_lossy().into_owned(),
+            source: mount.source.to_string_lossy().into_owned(),
+            devices: devices(runner, sys, &mount),
+            kind: mount.kind,
+        });
     }
+    mounted
 }
 
-/// Where `mount` is in the installed system. `None` for what only the live system mounts there, as nixos-generate-config
-/// (24.05, 26.11) leaves it out.
+/// The mount point in the installed system. `None` for what only the live system mounts there, which nixos-generate-config
+/// (24.05, 26.11) omits too.
 fn inside(mount: &Mount, root: &Path) -> Option<String> {
     let at = format!("/{}", mount.at.strip_prefix(root).ok()?.to_str()?);
     let of_live = ["/proc", "/dev", "/sys", "/run"]
         .iter()
-        .any(|folder| Path::new(&at).starts_with(folder));
+        .any(|directory| Path::new(&at).starts_with(directory));
     (!(of_live || at == "/tmp" && mount.kind == "tmpfs")).then_some(at)
 }
 
 /// The number of the block device at `path`.
-fn number(path: &str) -> Option<String> {
+pub(super) fn number(path: &str) -> Option<String> {
     let meta = fs::metadata(path).ok()?;
     let device = meta.rdev();
     meta.file_type()
@@ -99,7 +83,7 @@ fn number(path: &str) -> Option<String> {
         .then(|| format!("{}:{}", major(device), minor(device)))
 }
 
-/// The devices of what is mounted; a bcachefs names all of its own, with colons between.
+/// The devices of a file system; the source of a bcachefs names all of its own, separated by colons.
 fn devices(runner: &Runner, sys: &Path, mount: &Mount) -> Vec<Device> {
     let source = mount.source.to_string_lossy().into_owned();
     let mut numbers: Vec<String> = source.split(':').filter_map(number).collect();
@@ -115,12 +99,12 @@ fn devices(runner: &Runner, sys: &Path, mount: &Mount) -> Vec<Device> {
 
 /// The numbers of all devices of the btrfs that one of `numbers` belongs to.
 fn btrfs(sys: &Path, numbers: &[String]) -> Vec<String> {
-    let of = |folder: &Path| -> Vec<String> {
-        let devices = fs::read_dir(folder.join("devices")).into_iter().flatten().flatten();
+    let of = |directory: &Path| -> Vec<String> {
+        let devices = fs::read_dir(directory.join("devices")).into_iter().flatten().flatten();
         devices.filter_map(|device| read(&device.path().join("dev"))).collect()
     };
     let all = fs::read_dir(sys.join("fs/btrfs")).into_iter().flatten().flatten();
-    let mut sets = all.map(|folder| of(&folder.path()));
+    let mut sets = all.map(|directory| of(&directory.path()));
     sets.find(|set| set.iter().any(|one| numbers.contains(one)))
         .unwrap_or_default()
 }
@@ -136,8 +120,8 @@ fn device(runner: &Runner, sys: &Path, number: String) -> Device {
     }
 }
 
-/// The devices that hold the encrypted volumes below the device: of a logical volume on a mapping of dm-crypt, what that
-/// mapping opens.
+/// The devices that contain the encrypted volumes below the device: for a logical volume on a mapping of dm-crypt, the device
+/// that the mapping decrypts.
 fn containers(sys: &Path, number: &str) -> Vec<String> {
     let block = sys.join("dev/block").join(number);
     let below = fs::read_dir(block.join("slaves")).into_iter().flatten().flatten();
@@ -168,7 +152,7 @@ fn names(runner: &Runner, sys: &Path, number: &str) -> Option<BTreeMap<&'static 
     Some(
         NAMES
             .iter()
-            .filter_map(|(folder, key)| Some((*folder, value(key)?)))
+            .filter_map(|(directory, key)| Some((*directory, value(key)?)))
             .collect(),
     )
 }
@@ -181,11 +165,11 @@ mod tests {
     fn the_containers_of_a_logical_volume_on_an_encrypted_partition_are_found() {
         let sys = tempfile::tempdir().unwrap();
         let block = |number: &str, uuid: &str, below: &[&str]| {
-            let folder = sys.path().join("dev/block").join(number);
-            fs::create_dir_all(folder.join("dm")).unwrap();
-            fs::write(folder.join("dm/uuid"), uuid).unwrap();
+            let directory = sys.path().join("dev/block").join(number);
+            fs::create_dir_all(directory.join("dm")).unwrap();
+            fs::write(directory.join("dm/uuid"), uuid).unwrap();
             for below in below {
-                let slave = folder.join("slaves").join(below);
+                let slave = directory.join("slaves").join(below);
                 fs::create_dir_all(&slave).unwrap();
                 fs::write(slave.join("dev"), format!("{below}\n")).unwrap();
             }
@@ -200,9 +184,9 @@ mod tests {
     fn all_devices_of_a_btrfs_are_found_by_one_of_them() {
         let sys = tempfile::tempdir().unwrap();
         for (uuid, name, number) in [("a", "sda1", "8:1"), ("b", "sdb1", "8:17"), ("b", "sdc1", "8:33")] {
-            let folder = sys.path().join("fs/btrfs").join(uuid).join("devices").join(name);
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join("dev"), format!("{number}\n")).unwrap();
+            let directory = sys.path().join("fs/btrfs").join(uuid).join("devices").join(name);
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join("dev"), format!("{number}\n")).unwrap();
         }
         assert_eq!(btrfs(sys.path(), &["8:33".to_owned()]).len(), 2);
         assert_eq!(btrfs(sys.path(), &["8:1".to_owned()]), ["8:1"]);

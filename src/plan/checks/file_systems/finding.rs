@@ -1,0 +1,52 @@
+//! What is compared: the file systems that a tree sets, and those that are mounted.
+
+use std::path::{Path, PathBuf};
+
+use crate::nix::facts::{Definition, FileSystem};
+use crate::plan::hardware_files;
+use crate::plan::observed::Mounted;
+use crate::tree::locate::in_tree;
+
+/// The tree whose configuration was evaluated.
+pub struct Tree<'a> {
+    /// The snapshot.
+    pub root: &'a Path,
+    /// This machine's hardware configuration in it, and the machine.nix beside it.
+    pub hardware: Vec<PathBuf>,
+    /// Whether nixos-generate-config wrote it for this run: then it has what is mounted.
+    pub generated: bool,
+}
+
+impl<'a> Tree<'a> {
+    /// The snapshot at `root`, whose hardware configuration is `hardware`.
+    pub fn new(root: &'a Path, hardware: &Path, generated: bool) -> Self {
+        Self {
+            root,
+            hardware: hardware_files::files(root, hardware).unwrap_or_else(|_| vec![hardware.to_owned()]),
+            generated,
+        }
+    }
+
+    pub(super) fn is_hardware(&self, definition: &Definition) -> bool {
+        in_tree(&definition.file, self.root).is_some_and(|file| self.hardware.contains(&file))
+    }
+
+    /// The definition in `set` that is the user's own.
+    pub(super) fn own<'b>(&self, set: &'b [Definition]) -> Option<&'b Definition> {
+        set.iter().find(|definition| !self.is_hardware(definition))
+    }
+
+    /// Whether only the hardware configuration sets `system`.
+    pub(super) fn is_of_hardware(&self, system: &FileSystem) -> bool {
+        !system.set.is_empty() && self.own(&system.set).is_none()
+    }
+}
+
+/// A mount point at which the configuration differs from what is mounted, or may differ.
+pub(super) struct Finding<'a> {
+    pub at: &'a str,
+    /// In the configuration; `None` where only the target has it.
+    pub system: Option<&'a FileSystem>,
+    /// At the target; `None` where nothing is mounted there.
+    pub mounted: Option<&'a Mounted>,
+}

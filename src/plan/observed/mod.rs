@@ -1,0 +1,120 @@
+//! What the live system has of the things that a configuration names. The checks compare it with the configuration.
+
+mod free;
+mod mounted;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::live::mounts::{self, Mount};
+use crate::live::target::Target;
+use crate::nix::facts::{Boot, Disks};
+use crate::process::{Invocation, Runner};
+pub(super) use free::{DiskSpace, free_memory};
+pub(super) use mounted::{Device, Mounted};
+
+/// What the live system has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Observed {
+    /// The file systems that are mounted at the target; none before the disk is partitioned.
+    pub mounted: Vec<Mounted>,
+    /// The block devices that the configuration names: the number (`MAJOR:MINOR`) by the path. A name that leads to no
+    /// device is absent.
+    pub devices: BTreeMap<String, String>,
+    /// The disks that GRUB is to be installed on, and the one that was chosen, without links. What does not exist is absent.
+    pub real_paths: BTreeMap<PathBuf, PathBuf>,
+    /// The file systems from which the configuration's GRUB has to read kernels, and cannot.
+    pub grub_unreadable: Vec<Mount>,
+}
+
+impl Observed {
+    /// Looks at what `boot` and `disks` name. `boot_disk` is the disk that was chosen. `target` is absent before the disk is
+    /// partitioned, and `boot` where no boot loader is installed. Unknown is what a program that cannot be run would show.
+    pub fn look(
+        runner: &Runner,
+        target: Option<&Target>,
+        (boot, disks): (Option<&Boot>, Option<&Disks>),
+        boot_disk: Option<&Path>,
+    ) -> Self {
+        let names = disks.map(device_names).unwrap_or_default();
+        let disks = boot.into_iter().flat_map(|boot| &boot.grub_devices).map(PathBuf::from);
+        let disks = disks.chain(boot_disk.map(Path::to_owned));
+        let mut observed = Self {
+            devices: names
+                .into_iter()
+                .filter_map(|path| Some((mounted::number(&path)?, path)))
+                .map(|(number, path)| (path, number))
+                .collect(),
+            real_paths: disks
+                .filter_map(|disk| Some((fs::canonicalize(&disk).ok()?, disk)))
+                .map(|(real, disk)| (disk, real))
+                .collect(),
+            ..Self::default()
+        };
+        if let Some(target) = target {
+            observed.mounted = mounted::at_target(runner, target.root());
+            observed.grub_unreadable = boot
+                .map(|boot| grub_unreadable(runner, target, boot))
+                .unwrap_or_default();
+        }
+        observed
+    }
+}
+
+/// The paths of all devices that the configuration names.
+fn device_names(disks: &Disks) -> Vec<String> {
+    let systems = disks.file_systems.iter().map(|system| &system.device);
+    let names = systems.chain(disks.luks.iter().map(|volume| &volume.device));
+    // A bcachefs names all of its devices.
+    names
+        .flat_map(|name| std::iter::once(name.as_str()).chain(name.split(':')))
+        .map(device_path)
+        .collect()
+}
+
+/// A device by its path: `UUID=…` and the like as a link in /dev/disk (fstab(5)). Of the characters that udev encodes, only
+/// the most frequent, the space, is.
+pub(super) fn device_path(name: &str) -> String {
+    let tags = [
+        ("UUID=", "by-uuid"),
+        ("LABEL=", "by-label"),
+        ("PARTUUID=", "by-partuuid"),
+        ("PARTLABEL=", "by-partlabel"),
+    ];
+    let tagged = tags
+        .iter()
+        .find_map(|(tag, directory)| Some((directory, name.strip_prefix(tag)?)));
+    match tagged {
+        Some((directory, value)) => {
+            format!(
+                "/dev/disk/{directory}/{}",
+                value.trim_matches('"').replace(' ', "\\x20")
+            )
+        }
+        None => name.to_owned(),
+    }
+}
+
+/// What grub-probe (2.06 to 2.14) prints for a file system that it does not know, or of which it does not know a feature.
+const UNKNOWN: &str = "unknown filesystem";
+
+/// The file systems that hold `grub_paths` and that the configuration's own grub-probe, which grub-install runs as well,
+/// cannot read. So patches and options of mkfs count, and not only versions.
+fn grub_unreadable(runner: &Runner, target: &Target, boot: &Boot) -> Vec<Mount> {
+    if !boot.loaders.iter().any(|loader| loader == "grub") {
+        return Vec::new();
+    }
+    let mut holders = Vec::new();
+    for path in &boot.grub_paths {
+        let holder = mounts::holder(&target.inside(path));
+        holders.extend(holder.filter(|mount| mount.is_on_disk() && !holders.contains(mount)));
+    }
+    holders.retain(|mount| {
+        let probe = Invocation::new(&boot.grub_probe).args(["--target=fs", "--device"]);
+        let probed = runner.run(&probe.arg(&mount.source), &mut |_, _| {});
+        // It may not be on the ISO, or may not find the device: then nothing is known.
+        probed.is_ok_and(|probed| !probed.status.success() && probed.tail.iter().any(|line| line.contains(UNKNOWN)))
+    });
+    holders
+}
