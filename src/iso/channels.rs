@@ -123,8 +123,12 @@ fn unusable(name: &str) -> Option<&'static str> {
     let mut letters = name.chars();
     let is_name = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
         && letters.all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter));
-    if lint::ALWAYS_AVAILABLE.contains(&name) {
-        Some("the configuration's nixpkgs has that name, and --nixpkgs says which one it is")
+    if ["nixpkgs", "nixos"].contains(&name) {
+        Some("it is the nixpkgs of the configuration; use --nixpkgs FLAKEREF")
+    } else if name == "nixos-config" {
+        Some("<nixos-config> is the configuration.nix of --config")
+    } else if lint::ALWAYS_AVAILABLE.contains(&name) {
+        Some("Nix itself provides it")
     } else if TAKEN.contains(&name) {
         Some("the flake that is written has that name for something else")
     } else if is_name {
@@ -242,10 +246,16 @@ mod tests {
     #[test]
     fn names_that_no_channel_can_have_are_all_refused() {
         let tree = tree("{ }");
-        let all = ["nixpkgs", "self", "a/b", "", "ok", "ok"].map(named);
+        let all = ["nixpkgs", "nixos-config", "nix", "self", "a/b", "", "ok", "ok"].map(named);
         let error = choose(tree.path(), &all, "", &[]).unwrap_err();
         let Diagnostics(problems) = error.downcast_ref().unwrap();
-        assert_eq!(problems.len(), 5, "{error:#}");
+        assert_eq!(problems.len(), 7, "{error:#}");
+        for (problem, reason) in problems
+            .iter()
+            .zip(["use --nixpkgs", "configuration.nix of --config", "Nix itself"])
+        {
+            assert!(problem.to_string().contains(reason), "{problem}");
+        }
     }
 
     #[test]
