@@ -1,4 +1,4 @@
-//! The job that started this program: one line of JSON on stdin, which then stays open as long as the job lives.
+//! The job of Calamares that started this program writes one line of JSON to its stdin, and keeps that open while it runs.
 
 use std::io::{BufRead, BufReader, Read, stdin};
 use std::thread;
@@ -9,22 +9,22 @@ use zeroize::Zeroizing;
 use super::globals::Globals;
 use crate::interrupt::Interrupt;
 
-/// No globalStorage is as long as that.
+/// No globalStorage is this long, in bytes.
 const LONGEST: u64 = 16 << 20;
 
-/// Reads globalStorage from stdin. When stdin ends later, the job is gone: `interrupt` is raised.
+/// Reads globalStorage from stdin. Raises `interrupt` when stdin ends later, because then the job has ended.
 ///
 /// # Errors
-/// When there is no line, or it is not a globalStorage. What the line says is never repeated: it has passphrases.
-pub fn greet(interrupt: &Interrupt) -> Result<Globals> {
+/// When there is no line, or it is not a globalStorage. The error never quotes the line, which contains passphrases.
+pub fn read_globals(interrupt: &Interrupt) -> Result<Globals> {
     let mut reader = BufReader::new(stdin());
     let globals = read(&mut reader)?;
     let interrupt = interrupt.clone();
     thread::spawn(move || {
         let mut rest = [0; 64];
-        // More than the one line is of no interest; an error is an end, too.
+        // Anything after the first line is ignored, and an error is an end as well.
         while reader.read(&mut rest).is_ok_and(|count| count > 0) {}
-        log::debug!("the job of Calamares is gone");
+        log::debug!("the job of Calamares has ended");
         interrupt.raise();
     });
     Ok(globals)
@@ -37,13 +37,13 @@ fn read(reader: &mut impl BufRead) -> Result<Globals> {
         .read_until(b'\n', &mut line)
         .context("Failed to read globalStorage from stdin")?;
     if !line.ends_with(b"\n") {
-        bail!("--calamares takes globalStorage as one line of JSON on stdin; its job in Calamares gives it");
+        bail!("--calamares reads globalStorage from stdin, as one line of JSON that the job in Calamares writes");
     }
     match serde_json::from_slice(&line) {
         Ok(globals) => Ok(globals),
-        // Its words can repeat a value: only the place is told.
+        // The message of the error can quote a value, so only the position is shown.
         Err(error) => bail!(
-            "globalStorage is not in the form that Calamares 3.3 and 3.4 have (column {})",
+            "globalStorage does not have the form that Calamares 3.3 and 3.4 give it (column {})",
             error.column()
         ),
     }

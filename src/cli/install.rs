@@ -76,7 +76,7 @@ fn start(args: &Args, log: &LogFile) -> Result<(Interrupt, Option<Globals>)> {
     // Directories that are made on the target are for all of its users, whatever umask root has here. Programs inherit it.
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
     let interrupt = Interrupt::on_signals()?;
-    let globals = args.calamares.map(|_| caller::greet(&interrupt)).transpose()?;
+    let globals = args.calamares.map(|_| caller::read_globals(&interrupt)).transpose()?;
     Ok((interrupt, globals))
 }
 
