@@ -14,6 +14,8 @@ pub mod files;
 
 pub mod text;
 
+pub mod store_path;
+
 pub mod diagnostic;
 
 pub mod progress;

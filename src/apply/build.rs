@@ -6,7 +6,7 @@ use super::installation::Installation;
 use crate::live::target::Target;
 use crate::plan::Plan;
 
-use crate::nix::activity::{Tracker, WATCHED};
+use crate::nix::activity::{LOG_FORMAT, Tracker};
 use crate::nix::explain::explain;
 use crate::process::{Invocation, Runner, Stream};
 use crate::progress::Unit;
@@ -17,7 +17,7 @@ pub(super) fn step(plan: &Plan, _: &Target, installation: &Installation<'_>) -> 
     let planned = plan.build.len() as u64;
     let invocation = Invocation::new("nix-store")
         .arg("--realise")
-        .args(WATCHED)
+        .args(LOG_FORMAT)
         .arg(&plan.derivation);
     track(runner, &invocation, &mut |tracker| {
         let done = tracker.built();

@@ -13,9 +13,9 @@ use super::disk::{self, Disk, require_room};
 use super::installation::Installation;
 use crate::files::remove;
 use crate::live::target::Target;
-use crate::nix::activity::{WATCHED, store_name};
+use crate::nix::activity::LOG_FORMAT;
 use crate::plan::Plan;
-use crate::process::{Invocation, PATHS_A_CALL, Runner};
+use crate::process::{Invocation, PATHS_PER_CALL, Runner};
 use crate::progress::{Reporter, Unit};
 use crate::store::contents::Mounted;
 use crate::store::database::{self, Record};
@@ -24,6 +24,7 @@ use crate::store::nar::Archive;
 use crate::store::reading::{Medium, seconds, work};
 use crate::store::room;
 use crate::store::room::Grain;
+use crate::store_path::store_name;
 use crate::text::bytes;
 
 /// Paths of so many bytes come first, the largest of them before the others: the last worker then has little left to do.
@@ -143,10 +144,10 @@ fn copy_with_nix(
     on_bytes: &mut dyn FnMut(u64, &str),
 ) -> Result<()> {
     let mut done = 0;
-    for records in records.chunks(PATHS_A_CALL) {
+    for records in records.chunks(PATHS_PER_CALL) {
         let invocation = Invocation::new("nix")
             .args(["copy", "--no-check-sigs"])
-            .args(WATCHED)
+            .args(LOG_FORMAT)
             .arg("--to")
             .arg(target.root())
             .args(records.iter().map(|record| record.path.as_str()))

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::nix::activity::store_name;
 use crate::store::frontier::{Frontier, Kinds, Leaf, frontier};
 use crate::store::graph::{Graph, Id};
+use crate::store_path::store_name;
 
 /// The name of the root that is the installed system itself.
 pub const TARGET: &str = "target";

@@ -6,11 +6,11 @@ use anyhow::Result;
 
 use super::image_contents::{ImageOutput, valid_records};
 use crate::diagnostic::Diagnostic;
-use crate::nix::activity::store_name;
 use crate::process::Runner;
 use crate::store::database::Record;
 use crate::store::frontier::Leaf;
 use crate::store::graph::{Graph, Id};
+use crate::store_path::store_name;
 
 /// The reasons, one a line. `path` is a store path, or something in one.
 ///

@@ -1,9 +1,11 @@
-//! What Nix says while it works: the lines of `--log-format internal-json`.
+//! The progress of a Nix program: the lines that it prints with `--log-format internal-json`.
 
 use std::collections::{HashMap, VecDeque};
 
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::store_path::store_name;
 
 /// Numbers from Nix's src/libutil/logging.hh, the same in 2.8, 2.26 and 2.34.
 mod kind {
@@ -14,19 +16,19 @@ mod kind {
     pub const RESULT_PROGRESS: u64 = 105;
 }
 
-/// Levels of messages (`Verbosity` in the same file); those above are for people who work on Nix.
+/// Levels of messages (`Verbosity` in the same file). Those above are for developers of Nix.
 const WARNING: u64 = 1;
 const INFO: u64 = 3;
 
-/// Makes a Nix program say what a [`Tracker`] reads; …
-pub const WATCHED: [&str; 2] = ["--log-format", "internal-json"];
-/// … and makes an evaluation tell of every file that it reads (level 4) and of every derivation that it instantiates (level 5).
-pub const EVALUATION: &str = "-vv";
+/// Makes a Nix program print what a [`Tracker`] reads.
+pub const LOG_FORMAT: [&str; 2] = ["--log-format", "internal-json"];
+/// Makes an evaluation report each file that it reads (level 4) and each derivation that it instantiates (level 5).
+pub const VERBOSE: &str = "-vv";
 
 /// How those messages begin (Nix 2.8, 2.26 and 2.34).
-const PARTS: [&str; 2] = ["evaluating file '", "instantiated '"];
+const EVALUATION_STEPS: [&str; 2] = ["evaluating file '", "instantiated '"];
 
-/// How many lines of a failed builder's log are shown.
+/// How many lines of a failed builder's log are quoted.
 const LOG_LINES: usize = 20;
 
 #[derive(Deserialize)]
@@ -48,33 +50,34 @@ struct Line {
 
 struct Running {
     kind: u64,
-    /// What is built or copied.
+    /// The derivation that is built, or the store path that is copied.
     path: String,
+    /// Bytes copied.
     done: u64,
     log: Vec<String>,
 }
 
-/// How many builders' last lines are kept: with several at work, the one that failed need not be the last to end.
+/// The logs of so many builders are kept: with several at work, the one that failed need not be the last to end.
 const LOGS: usize = 32;
 
-/// Follows a program's internal-json lines and keeps the sums.
+/// The progress of one program, from its internal-json lines.
 #[derive(Default)]
 pub struct Tracker {
     running: HashMap<u64, Running>,
-    /// Builds that ended.
+    /// Derivations built.
     built: u64,
-    /// Files read and derivations instantiated by an evaluation.
+    /// Files read and derivations instantiated.
     evaluated: u64,
-    /// Bytes of paths that were copied to the end.
+    /// Bytes of the paths that were copied completely.
     copied: u64,
-    /// What is being worked on, as [`Tracker::item`] gives it.
+    /// See [`Tracker::item`].
     item: String,
     messages: Vec<String>,
-    /// The derivations of builders that ended, and their last lines.
+    /// The derivations whose builders ended, each with the last lines of the log.
     logs: VecDeque<(String, Vec<String>)>,
 }
 
-/// Stands above a builder's last lines in [`Tracker::said`].
+/// The line above a builder's last lines in [`Tracker::said`].
 pub const LAST_LINES: &str = "last lines of the builder:";
 
 impl Tracker {
@@ -104,7 +107,7 @@ impl Tracker {
 
     fn ended(&mut self, ended: Running) {
         let same_kind = self.running.iter().filter(|(_, running)| running.kind == ended.kind);
-        // What is named is at work; of several, what has been for the longest.
+        // Something that is still running is shown, the oldest first.
         if let Some((_, other)) = same_kind.min_by_key(|(id, _)| **id)
             && store_name(&ended.path) == self.item
         {
@@ -138,7 +141,7 @@ impl Tracker {
     }
 
     fn evaluation(&mut self, text: &str) {
-        let Some(name) = PARTS.iter().find_map(|part| text.strip_prefix(part)) else {
+        let Some(name) = EVALUATION_STEPS.iter().find_map(|part| text.strip_prefix(part)) else {
             return;
         };
         let name = name.split('\'').next().unwrap_or_default();
@@ -187,7 +190,7 @@ impl Tracker {
         }
     }
 
-    /// Derivations built. How many Nix expects in all is no use: at first too many, and later those that it has come to.
+    /// Derivations built. The total that Nix expects is unusable: too high at first, later only what it has come to.
     #[must_use]
     pub fn built(&self) -> u64 {
         self.built
@@ -206,13 +209,13 @@ impl Tracker {
         self.copied + under_way.map(|running| running.done).sum::<u64>()
     }
 
-    /// The name of what is being worked on: a store path without its hash, a file without its folder.
+    /// The name of what Nix is working on: a store path without its hash, or a file without its directory.
     #[must_use]
     pub fn item(&self) -> &str {
         &self.item
     }
 
-    /// The errors and warnings in Nix's words, and the last lines of the builder that they are about, or that ended last.
+    /// The errors and warnings of Nix, and the last lines of the builder that they name or, if none, that ended last.
     #[must_use]
     pub fn said(&self) -> String {
         let mut text = self.messages.join("\n");
@@ -229,14 +232,6 @@ fn plain(text: &str) -> String {
     console::strip_ansi_codes(text).replace('\r', "")
 }
 
-/// `hello-2.10` of `/nix/store/…-hello-2.10.drv`.
-#[must_use]
-pub fn store_name(path: &str) -> String {
-    let base = path.rsplit('/').next().unwrap_or(path);
-    let name = base.split_once('-').map_or(base, |(_, name)| name);
-    name.trim_end_matches(".drv").to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,7 +245,7 @@ mod tests {
 @nix {"action":"result","fields":[1,3,0,0],"id":1,"type":105}
 @nix {"action":"stop","id":2}
 @nix {"action":"msg","level":0,"msg":"\u001b[31;1merror:\u001b[0m it broke"}
-@nix {"action":"msg","level":5,"msg":"chatter"}
+@nix {"action":"msg","level":5,"msg":"noise"}
 plain words
 "#;
 

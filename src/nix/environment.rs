@@ -10,12 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::diagnostic::SupplyProblem;
+use crate::store_path::containing;
 
 /// Where a NixOS live system keeps root's channels (nixos/modules/installer/cd-dvd/channel.nix).
 const CHANNELS: &str = "/nix/var/nix/profiles/per-user/root/channels";
-
-/// The live system's store.
-const STORE: &str = "/nix/store";
 
 /// The programs of a NixOS live system, for a caller whose PATH was cleared.
 const SYSTEM_PATH: &str = "/run/wrappers/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:\
@@ -154,8 +152,8 @@ pub(super) fn channels_in(search_path: &OsStr) -> Vec<String> {
     names.collect()
 }
 
-/// What makes a folder the nixpkgs of a channel configuration.
-const DOOR: &str = "nixos/default.nix";
+/// The file that evaluates a configuration; a nixpkgs for a channel configuration must have it.
+const NIXOS_ENTRY: &str = "nixos/default.nix";
 
 impl Channels {
     /// What the settings name; where they name no nixpkgs, the one in `NIX_PATH` or the live system's channel.
@@ -197,11 +195,11 @@ impl Channels {
 
 fn find_nixpkgs(named: Option<&Path>) -> Result<Option<PathBuf>> {
     if let Some(named) = named {
-        return match fs::metadata(named.join(DOOR)) {
+        return match fs::metadata(named.join(NIXOS_ENTRY)) {
             Ok(_) => Ok(Some(named.to_owned())),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(SupplyProblem::NoNixpkgs {
                 directory: named.to_owned(),
-                wanted: DOOR,
+                wanted: NIXOS_ENTRY,
             }
             .into()),
             Err(error) => Err(error).with_context(|| format!("Failed to look at {}", named.display())),
@@ -216,14 +214,13 @@ fn find_nixpkgs(named: Option<&Path>) -> Result<Option<PathBuf>> {
     let mut places = from_variable()
         .into_iter()
         .chain([channels.join("nixos"), channels.join("nixpkgs")]);
-    Ok(places.find(|path| path.join(DOOR).exists()))
+    Ok(places.find(|path| path.join(NIXOS_ENTRY).exists()))
 }
 
 /// The store path that `path` is, leads to or lies in.
 fn in_store(path: &Path) -> Option<PathBuf> {
     let real = path.canonicalize().ok()?;
-    let name = real.strip_prefix(STORE).ok()?.components().next()?;
-    Some(Path::new(STORE).join(name))
+    containing(real.to_str()?).map(PathBuf::from)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use super::activity::{EVALUATION, Tracker, WATCHED};
+use super::activity::{LOG_FORMAT, Tracker, VERBOSE};
 use super::environment::channels_in;
 use super::explain;
 use super::facts::{EXPRESSION, Facts};
@@ -264,7 +264,7 @@ fn run(
     on_part: OnPart<'_>,
 ) -> Result<String> {
     let mut tracker = Tracker::default();
-    let invocation = invocation.args(WATCHED).arg(EVALUATION);
+    let invocation = invocation.args(LOG_FORMAT).arg(VERBOSE);
     let finished = runner.run(&invocation, &mut |stream, line| {
         if stream == Stream::Stderr {
             tracker.take(line);

@@ -1,24 +1,24 @@
-//! What an evaluation tells about a configuration besides its toplevel: the values that [`facts.nix`](EXPRESSION) asks for.
+//! The values of a configuration that an evaluation reports besides its toplevel: those that [`facts.nix`](EXPRESSION) reads.
 
 #![allow(clippy::struct_excessive_bools)] // Each is an option of NixOS.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The function from a NixOS evaluation to its toplevel that tells the facts on the way.
+/// A function from a NixOS evaluation to its toplevel, which traces the facts.
 pub const EXPRESSION: &str = include_str!("facts.nix");
 
-/// How a line that tells a fact begins: `builtins.trace` adds the first word (Nix 2.8, 2.26 and 2.34).
-const TOLD: &str = "trace: nix-cfg-install: ";
+/// The beginning of a line with a fact: `builtins.trace` adds the first word (Nix 2.8, 2.26 and 2.34).
+const FACT_PREFIX: &str = "trace: nix-cfg-install: ";
 
-/// What was told. A fact is absent when the evaluation ended before it, or when the configuration throws on it.
+/// The facts of one evaluation. One is absent when the evaluation ended before it, or when it throws.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// The names of a flake's hosts.
     pub hosts: Option<Vec<String>>,
-    /// The rules of NixOS modules that the configuration breaks, in their own words.
+    /// The assertions of NixOS modules that fail.
     pub assertions: Option<Vec<Assertion>>,
-    /// What NixOS modules warn of.
+    /// The warnings of NixOS modules.
     pub warnings: Option<Vec<String>>,
     /// What the system is built for: `x86_64-linux`.
     pub platform: Option<String>,
@@ -28,9 +28,9 @@ pub struct Facts {
     pub boot: Option<Boot>,
     /// What it is installed on.
     pub disks: Option<Disks>,
-    /// The version of the live system's Nix; told while an ISO is made.
+    /// The version of the live system's Nix; only while an ISO is made.
     pub nix: Option<String>,
-    /// The packages that nixpkgs refuses, told where that is passed over.
+    /// The packages that nixpkgs refuses, where the evaluation accepts them all the same.
     pub refused: Vec<Refusal>,
 }
 
@@ -38,17 +38,17 @@ pub struct Facts {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Refusal {
-    /// The words of nixpkgs; empty for a package that is marked as broken (26.05 and later).
+    /// The message of nixpkgs; empty for a package that is marked as broken (26.05 and later).
     pub message: String,
-    /// Its name with the version, where the words do not have it.
+    /// Its name with the version, where the message does not have it.
     pub package: String,
 }
 
-/// A rule that is broken.
+/// An assertion that fails.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Assertion {
-    /// Its words.
+    /// Its message.
     pub message: String,
     /// The file that states it; empty when that is not known.
     pub file: String,
@@ -183,7 +183,7 @@ pub fn contradict(definitions: &[Definition]) -> bool {
 }
 
 impl Facts {
-    /// The facts of a later evaluation; what it did not come to stays.
+    /// Takes the facts of a later evaluation. Those that it does not have stay as they are.
     pub fn update(&mut self, later: Self) {
         *self = Self {
             hosts: later.hosts.or(self.hosts.take()),
@@ -198,9 +198,9 @@ impl Facts {
         };
     }
 
-    /// Takes a line of Nix's stderr; `true` when it told a fact.
+    /// Takes a line of Nix's stderr; `true` when it is a fact.
     pub fn take(&mut self, line: &str) -> bool {
-        let Some((name, json)) = line.strip_prefix(TOLD).and_then(|told| told.split_once(' ')) else {
+        let Some((name, json)) = line.strip_prefix(FACT_PREFIX).and_then(|told| told.split_once(' ')) else {
             return false;
         };
         match name {

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::diagnostic::{Diagnostic, ExpressionProblem, FlakeProblem, LockFeature, Problem, SupplyProblem};
 use crate::process::Runner;
 use crate::store::database;
-use crate::store::path::of_source;
+use crate::store_path::of_source;
 use crate::tree::declared_inputs;
 use crate::tree::flake_lock::{FLAKE_LOCK, FlakeLock, Input};
 

@@ -13,12 +13,12 @@ use super::flake_inputs;
 use super::observed::{DiskSpace, free_memory};
 use super::request::{LiveSystem, Request};
 use crate::diagnostic::PlanProblem;
-use crate::nix::activity::store_name;
 use crate::nix::eval::Evaluated;
 use crate::store::closure::Work;
 use crate::store::database::{self, Record};
 use crate::store::graph::Graph;
 use crate::store::reading;
+use crate::store_path::store_name;
 use crate::text::bytes;
 use crate::tree::source::ConfigKind;
 

@@ -34,13 +34,13 @@ pub enum Stream {
 /// A program that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// What was run, as typed.
+    /// The command line as a person would type it.
     pub line: String,
     /// How it ended.
     pub status: ExitStatus,
     /// All of its stdout, byte for byte.
     pub stdout: Vec<u8>,
-    /// Its last words on both outputs, in the order in which they arrived (at most [`TAIL_LINES`]).
+    /// The last lines of both outputs, in the order in which they arrived (at most [`TAIL_LINES`]).
     pub tail: Vec<String>,
 }
 
@@ -58,10 +58,10 @@ impl Finished {
         Ok(text.trim_end_matches('\n'))
     }
 
-    /// The program itself when it succeeded; an error with its command line and last words when not.
+    /// The program itself if it succeeded.
     ///
     /// # Errors
-    /// A [`Diagnostic`] `program-failed` when the exit code is not 0.
+    /// [`ProgramProblem::Failed`] when the exit code is not 0.
     pub fn success(self) -> Result<Self> {
         if self.status.success() {
             return Ok(self);
@@ -86,11 +86,11 @@ pub struct Runner {
     stdin: Option<File>,
 }
 
-/// How long a program that was asked to end may take before it is killed.
+/// How long a program may take to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How many store paths one call is given: a command line holds about two million bytes, and a path is some seventy.
-pub const PATHS_A_CALL: usize = 10_000;
+/// How many store paths one call gets: a command line holds about two million bytes, and a path has some seventy.
+pub const PATHS_PER_CALL: usize = 10_000;
 
 enum Message {
     Line(Stream, Vec<u8>),
@@ -129,9 +129,8 @@ impl Runner {
     /// Runs `invocation` to its end and hands each line of its output to `on_line` as it comes.
     ///
     /// # Errors
-    /// When the program cannot be started (a [`Diagnostic`] `program-missing` that names it where it does not exist), or
-    /// with [`Interrupted`] when the flag was raised meanwhile. A bad exit code is no error here:
-    /// see [`Finished::success`].
+    /// When the program cannot be started ([`ProgramProblem::Missing`] if it does not exist), or with [`Interrupted`] when the
+    /// flag was raised meanwhile. An exit code other than 0 is no error here: see [`Finished::success`].
     pub fn run(&self, invocation: &Invocation, on_line: &mut dyn FnMut(Stream, &str)) -> Result<Finished> {
         self.interrupt.check()?;
         let line = invocation.line();
@@ -140,7 +139,7 @@ impl Runner {
         let mut child = self.spawn(invocation)?;
         let (sender, receiver) = channel();
         if let (Some(mut stdin), Some(bytes)) = (child.stdin.take(), invocation.stdin.clone()) {
-            // A program that does not read its input to the end has its reasons, and its exit code says them.
+            // A program may stop reading its input; its exit code shows whether that is an error.
             thread::spawn(move || drop(stdin.write_all(&bytes)));
         }
         read_lines(child.stdout.take(), Stream::Stdout, sender.clone());
@@ -175,13 +174,13 @@ impl Runner {
         Ok(finished.text()?.to_owned())
     }
 
-    /// What `invocation` says of `paths`, line by line; as many are asked for at a time as a command line holds.
+    /// The lines that `invocation` prints for `paths`, which are given to it in several calls if a command line cannot hold them.
     ///
     /// # Errors
     /// As [`Runner::output`].
     pub fn output_of(&self, invocation: &Invocation, paths: &[&str]) -> Result<String> {
         let mut text = String::new();
-        for chunk in paths.chunks(PATHS_A_CALL) {
+        for chunk in paths.chunks(PATHS_PER_CALL) {
             let part = self.output(&invocation.clone().args(chunk.iter().copied()).long())?;
             text.extend(part.lines().flat_map(|line| [line, "\n"]));
         }
@@ -194,6 +193,7 @@ impl Runner {
             (None, Some(file)) => file.try_clone().context("Failed to share the lock")?.into(),
             (None, None) => Stdio::null(),
         };
+        #[allow(clippy::disallowed_types)] // The one place.
         let mut command = std::process::Command::new(self.find(&invocation.program));
         command
             .args(&invocation.args)
@@ -250,7 +250,7 @@ impl Runner {
                         finished.stdout.extend_from_slice(&bytes);
                     }
                     if stream == Stream::Stderr && text.starts_with("@nix ") {
-                        // For programs; what it says in words is logged by who reads it.
+                        // The reader of these lines logs the messages in them.
                         log::trace!("  | {text}");
                     } else if stream == Stream::Stderr || !invocation.quiet {
                         log::debug!("  | {text}");

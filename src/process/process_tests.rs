@@ -36,7 +36,7 @@ fn a_failure_carries_the_command_line_and_the_last_words() {
 #[test]
 fn of_too_many_paths_for_a_command_line_all_are_asked_for() {
     let paths =
-        vec!["/nix/store/00000000000000000000000000000000-a-name-that-is-as-long-as-many"; 3 * PATHS_A_CALL + 1];
+        vec!["/nix/store/00000000000000000000000000000000-a-name-that-is-as-long-as-many"; 3 * PATHS_PER_CALL + 1];
     let text = runner().output_of(&sh("echo $#; exit").arg("sh"), &paths).unwrap();
     assert_eq!(text, "10000\n10000\n10000\n1\n");
     assert_eq!(runner().output_of(&sh("true"), &paths[..1]).unwrap(), "");

@@ -6,8 +6,8 @@ use anyhow::Result;
 
 use super::database;
 use super::graph::{Graph, Id};
-use crate::nix::activity::store_name;
 use crate::process::Runner;
+use crate::store_path::store_name;
 
 /// A source that would have to be downloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]

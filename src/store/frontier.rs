@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::graph::{Graph, Id};
-use crate::nix::activity::store_name;
+use crate::store_path::{containing, store_name};
 
 /// Why a derivation is not rebuilt, but carried. Measured on nixpkgs 24.05.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -86,8 +86,7 @@ impl<'a> Kinds<'a> {
 
     /// The derivation that makes the store path that `path` is or lies in.
     fn maker(&self, path: &str) -> Option<Id> {
-        let end = path.char_indices().filter(|(_, char)| *char == '/').nth(3);
-        self.makers.get(&path[..end.map_or(path.len(), |(at, _)| at)]).copied()
+        self.makers.get(containing(path)?).copied()
     }
 }
 

@@ -8,6 +8,5 @@ pub mod frontier;
 pub mod graph;
 pub mod live_image;
 pub mod nar;
-pub mod path;
 pub mod reading;
 pub mod room;

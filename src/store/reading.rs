@@ -15,9 +15,9 @@ use super::nar::Archive;
 use crate::diagnostic::{Damage, SupplyProblem};
 use crate::files::remove;
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::nix::activity::store_name;
 use crate::process::Runner;
 use crate::progress::{Reporter, Unit};
+use crate::store_path::store_name;
 
 /// More readers than this gain nothing: the squashfs that they read from has one decompressor a core at best.
 const MAX_WORKERS: usize = 4;

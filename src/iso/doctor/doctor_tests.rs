@@ -1,5 +1,7 @@
 //! Each finding in a folder that has it and nothing else.
 
+#![allow(clippy::disallowed_types)] // The tests make git repositories.
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

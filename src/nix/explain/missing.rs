@@ -4,7 +4,7 @@ use regex_lite::Regex;
 
 use super::{Said, some};
 use crate::diagnostic::{Damage, Diagnostic, FlakeProblem, LockFeature, ProgramProblem, SupplyProblem};
-use crate::nix::activity::store_name;
+use crate::store_path::store_name;
 use crate::tree::locate;
 
 pub(super) fn disk_full(said: &Said<'_>) -> Option<Diagnostic> {

@@ -9,10 +9,10 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use nix_cfg_install::iso::image_closure::ImageClosure;
-use nix_cfg_install::nix::activity::store_name;
 use nix_cfg_install::store::closure::{Work, nearest_option};
 use nix_cfg_install::store::frontier::{Kinds, frontier};
 use nix_cfg_install::store::graph::{Graph, Id};
+use nix_cfg_install::store_path::store_name;
 use nix_cfg_install::tree::feature::{Feature, FeatureKind, NotCovered};
 use rig::real::{self, Tree, for_each_tree, on_each_tree};
 use rig::{Live, project, rows, shipped};

@@ -1,10 +1,29 @@
-//! Store paths that are known without asking Nix.
+//! The names of store paths: `/nix/store/HASH-NAME`, and what can be known of them without asking Nix.
 
 use data_encoding::{BASE64, BitOrder, HEXLOWER, Specification};
 use sha2::{Digest, Sha256};
 
 /// Nix's digits: without e, o, t, u (src/libutil/hash.cc).
 const DIGITS: &str = "0123456789abcdfghijklmnpqrsvwxyz";
+
+/// The directory of all store paths.
+pub const STORE: &str = "/nix/store";
+
+/// The name of the store path `path` without its hash, and without `.drv`: `hello-2.10` of `/nix/store/…-hello-2.10.drv`.
+#[must_use]
+pub fn store_name(path: &str) -> String {
+    let base = path.rsplit('/').next().unwrap_or(path);
+    let name = base.split_once('-').map_or(base, |(_, name)| name);
+    name.strip_suffix(".drv").unwrap_or(name).to_owned()
+}
+
+/// The store path that `path` is or lies in.
+#[must_use]
+pub fn containing(path: &str) -> Option<&str> {
+    let inside = path.strip_prefix(STORE)?.strip_prefix('/')?;
+    let name = inside.split('/').next().filter(|name| !name.is_empty())?;
+    path.get(..STORE.len() + 1 + name.len())
+}
 
 /// Where Nix keeps a source with the NAR hash `sri` (`sha256-…`, as in flake.lock) and no references: the same as
 /// `nix-store --print-fixed-path --recursive sha256 HASH NAME`. `None` when it is no such hash.
@@ -14,12 +33,12 @@ pub fn of_source(sri: &str, name: &str) -> Option<String> {
     if hash.len() != 32 {
         return None;
     }
-    let digest = Sha256::digest(format!("source:sha256:{}:/nix/store:{name}", HEXLOWER.encode(&hash)));
+    let digest = Sha256::digest(format!("source:sha256:{}:{STORE}:{name}", HEXLOWER.encode(&hash)));
     let mut folded = [0_u8; 20];
     for (index, byte) in digest.iter().enumerate() {
         folded[index % 20] ^= byte;
     }
-    Some(format!("/nix/store/{}-{name}", base32(&folded)?))
+    Some(format!("{STORE}/{}-{name}", base32(&folded)?))
 }
 
 /// Nix's base 32: the last bits first.
@@ -33,6 +52,19 @@ fn base32(bytes: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_path_has_a_name_and_contains_files() {
+        assert_eq!(store_name("/nix/store/abc-hello-2.10.drv"), "hello-2.10");
+        assert_eq!(store_name("/nix/store/abc-hello-2.10"), "hello-2.10");
+        let path = "/nix/store/abc-hello";
+        for inside in [path, "/nix/store/abc-hello/", "/nix/store/abc-hello/bin/hello"] {
+            assert_eq!(containing(inside), Some(path));
+        }
+        for outside in ["/nix/store", "/nix/store/", "/nix/stores/x", "hello"] {
+            assert_eq!(containing(outside), None);
+        }
+    }
 
     #[test]
     fn the_path_of_a_source_is_the_one_that_nix_prints() {
