@@ -1,4 +1,4 @@
-# `make demo` shows the main job; `make test` proves all of it. Both install what they need and keep it under target/.
+# `make demo` shows what the programs do; `make test` tests it. Both install what they need, in target/.
 
 TARGET := x86_64-unknown-linux-gnu
 STATIC := target/$(TARGET)/release
@@ -8,15 +8,15 @@ export RUST_BACKTRACE ?= 0
 
 help:
 	@echo "make demo    install a channel configuration and a flake, offline, into a disk image, and show the result"
-	@echo "make demo-calamares   the graphical installer on a virtual screen; pictures into target/demo-calamares"
-	@echo "make test    all tests and all gates"
-	@echo "make real NIXPKGS=TREE[:TREE…]   what needs a real nixpkgs, on each of these trees; into target/real/summary.json"
+	@echo "make demo-calamares   run the graphical installer on a virtual screen; screenshots into target/demo-calamares"
+	@echo "make test    all tests and all linters"
+	@echo "make real NIXPKGS=TREE[:TREE…]   the tests that need a real nixpkgs, on each tree; into target/real/summary.json"
 	@echo "make vm-test whole installations in virtual machines, from an empty disk to a login"
-	@echo "make check   only the quick ones: gates and unit tests"
-	@echo "make static  the binary as it is shipped"
-	@echo "make docs    man page and shell completions, into target/docs"
-	@echo "make bench   size, start-up time, and the share of the helper's own work; into target/bench.json"
-	@echo "make fuzz    feed damaged images to the squashfs reader, for an hour"
+	@echo "make check   only linters and unit tests"
+	@echo "make static  build the static programs"
+	@echo "make docs    man pages and shell completions, into target/docs"
+	@echo "make bench   size, start-up time and speed, into target/bench.json"
+	@echo "make fuzz    run libFuzzer on the squashfs reader for an hour"
 
 demo: static rig
 	tests/rig/demo
@@ -29,7 +29,7 @@ test: check static rig vm
 	cargo test --package rig --no-fail-fast
 	tests/vm/run by_hand_uefi calamares_uefi_channel
 
-# NIXPKGS is looked at before anything is built for it.
+# Checks NIXPKGS before anything is built.
 real:
 	tests/make-real --only-look
 	$(MAKE) static rig

@@ -1,5 +1,5 @@
 //! Copies closures into a target's store as the installer does, and nothing else: for tests and for `make bench`.
-//! With `KERNEL` in the environment it reads the medium as it is mounted.
+//! With `KERNEL` in the environment it reads the store through its mount, not from the image.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -59,22 +59,22 @@ def run_helper(configuration):
         errors="replace",
     )
     events = Events(configuration.get("step", "install"))
-    # stdin stays open: its end tells the helper that this process is gone.
+    # stdin stays open: when it closes, the helper knows that this process has ended.
     with process:
         try:
             process.stdin.write(json.dumps(global_storage(), default=str) + "\n")
             process.stdin.flush()
         except BrokenPipeError:
-            pass  # It ended before it read: its exit code and its words say why.
+            pass  # It ended before it read stdin; its exit code and output say why.
         for line in process.stdout:
             events.take(line.rstrip("\n"))
         code = process.wait()
-        # What could not be written is of no interest any more.
+        # The process has ended.
         try:
             process.stdin.close()
         except BrokenPipeError:
             pass
-    # The jobs that follow are not ours: what was said of this one would be shown until the next one begins.
+    # Otherwise the slideshow would show this status during the jobs that follow.
     libcalamares.globalstorage.insert(STATUS, {})
     if code == 0:
         return None
@@ -82,14 +82,14 @@ def run_helper(configuration):
 
 
 def global_storage():
-    """All of it. It holds passphrases: it goes to the helper's stdin and nowhere else."""
+    """The whole storage. It holds passphrases: pass it to the helper's stdin only."""
     storage = libcalamares.globalstorage
     names = storage.keys()
     return {name: storage.value(name) for name in names}
 
 
 class Events:
-    """Shows what the helper tells; docs/events.md describes the form."""
+    """Shows the events of the helper; docs/events.md describes them."""
 
     def __init__(self, step):
         self.failure = None
@@ -129,7 +129,7 @@ class Events:
 def unexplained(command, code, last_words):
     """The dialog of a helper that could not say why it ended."""
     how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    # About nine lines are visible: how to go on stands among them.
+    # About nine lines are visible; the command that continues is among them.
     lines = [f"`{shlex.join(command)}` {how}.", "", nothing_done()]
     if last_words:
         lines += ["", "Its last words:", *last_words]
@@ -137,7 +137,7 @@ def unexplained(command, code, last_words):
 
 
 def nothing_done():
-    """What to do next, as far as can be told without the helper."""
+    """What to do next, as far as it is known without the helper."""
     root = libcalamares.globalstorage.value("rootMountPoint")
     if not root:
         return "Nothing was written to a disk."
