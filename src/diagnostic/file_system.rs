@@ -25,6 +25,8 @@ pub enum FileSystemProblem {
     SetTwice { differences: Vec<Difference>, target: PathBuf, hardware: PathBuf },
     /// Whether the configuration has what is mounted is unknown.
     Unsure { differences: Vec<Difference>, doubts: Vec<Doubt>, target: PathBuf },
+    /// Swap devices that this machine does not have.
+    SwapMissing { devices: Vec<String> },
     /// The encrypted volume of the file system at `at` is not opened.
     VolumeNotOpened { at: String },
 }
@@ -120,6 +122,12 @@ impl FileSystemProblem {
                 .because(why)
                 .remedy("Check that both are the same; a name by UUID leaves no doubt.")
             }
+            Self::SwapMissing { devices } => warning(
+                "swap-missing",
+                format!("The configuration has swap on a device that this machine does not have: {}", devices.join(", ")),
+            )
+            .because("When the machine starts, it waits 90 seconds for a device that does not exist.")
+            .remedy("Correct `swapDevices` in the configuration, or add `options = [ \"nofail\" ];` to the entry."),
             Self::VolumeNotOpened { at } => warning(
                 "encrypted-not-opened",
                 format!("The configuration does not open the encrypted volume of {at}"),

@@ -197,6 +197,12 @@ let
           set = set os.options.boot.initrd.luks.devices name "device";
         }) (attrNames config.boot.initrd.luks.devices)
       );
+      swap = orElse [ ] (
+        map (swap: {
+          inherit (swap) device;
+          options = swap.options or [ ];
+        }) config.swapDevices
+      );
       keymap = toString config.console.keyMap;
       # nixpkgs' own, and the modules that were there before.
       facter =

@@ -128,6 +128,8 @@ pub struct Disks {
     pub file_systems: Vec<FileSystem>,
     /// The encrypted volumes that the initrd opens: `boot.initrd.luks.devices`.
     pub luks: Vec<Volume>,
+    /// `swapDevices`.
+    pub swap: Vec<Swap>,
     /// `console.keyMap`.
     pub keymap: String,
     /// Whether the hardware comes from a report of nixos-facter; file systems are not in it.
@@ -164,6 +166,15 @@ pub struct Volume {
     pub device: String,
     /// The definitions of that device that count.
     pub set: Vec<Definition>,
+}
+
+/// A swap device, or a swap file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Swap {
+    pub device: String,
+    /// Its options in fstab.
+    pub options: Vec<String>,
 }
 
 /// One definition of a value, of those with the highest priority.

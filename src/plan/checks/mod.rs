@@ -97,7 +97,8 @@ fn disk_problems(
     };
     let no_esp = esp.and_then(|esp| boot::esp(esp, disks, observed, context.older_hardware));
     let others = file_systems::at_target(disks, esp, tree, (target, observed), omitted);
-    no_esp.into_iter().chain(others).collect()
+    let missing_swap = file_systems::missing_swap(disks, observed);
+    no_esp.into_iter().chain(others).chain(missing_swap).collect()
 }
 
 /// Says which values could not be checked, because the configuration throws an error for them.

@@ -66,6 +66,7 @@ impl Observed {
 fn device_names(disks: &Disks) -> Vec<String> {
     let systems = disks.file_systems.iter().map(|system| &system.device);
     let names = systems.chain(disks.luks.iter().map(|volume| &volume.device));
+    let names = names.chain(disks.swap.iter().map(|swap| &swap.device));
     // A bcachefs names all of its devices.
     names
         .flat_map(|name| std::iter::once(name.as_str()).chain(name.split(':')))

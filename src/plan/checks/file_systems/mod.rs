@@ -196,6 +196,19 @@ fn waits_for(device: &str, options: &[String]) -> bool {
     device.starts_with("/dev/disk/") && !options.iter().any(is_optional)
 }
 
+/// The problem of swap devices that do not exist: systemd waits for each (`DefaultDeviceTimeoutSec`, systemd-system.conf(5)).
+/// Where the system opens encrypted volumes, a swap device can be in one of them.
+pub(super) fn missing_swap(disks: &Disks, observed: &Observed) -> Option<Diagnostic> {
+    let is_missing = |device: &str, options: &[String]| {
+        let path = device_path(device);
+        waits_for(&path, options) && !observed.devices.contains_key(&path)
+    };
+    let missing = disks.swap.iter().filter(|swap| is_missing(&swap.device, &swap.options));
+    let devices: Vec<String> = missing.map(|swap| swap.device.clone()).collect();
+    let is_certain = disks.luks.is_empty() && !devices.is_empty();
+    is_certain.then(|| FileSystemProblem::SwapMissing { devices }.into())
+}
+
 /// What is mounted at the target from a disk and the installed system will not mount.
 fn not_in_configuration<'a>(
     disks: &Disks,

@@ -56,6 +56,11 @@ pub fn other_file_systems() -> Vec<Case> {
             ],
         ),
         module(
+            "swap-of-another-machine",
+            "{ swapDevices = [ { device = \"/dev/disk/by-label/gone\"; } ]; }",
+            &["warning swap-missing"],
+        ),
+        module(
             "root-forced",
             "{ lib, ... }: { fileSystems.\"/\".device = lib.mkForce \"/dev/disk/by-partlabel/disk-main-root\"; }",
             &["error file-system-other modules/more.nix:1"],

@@ -256,3 +256,33 @@ fn before_there_are_partitions_the_graphical_installer_cannot_make_those_of_the_
     let memory = [system("/", "none", "tmpfs", &[])];
     assert_eq!(severity(&memory, true, Firmware::Efi).as_deref(), Some("Error"));
 }
+
+#[test]
+fn swap_on_a_device_that_this_machine_does_not_have_is_named() {
+    let missing = |device: &str, options: &[&str], luks: &[Volume]| {
+        let swap = Swap {
+            device: device.into(),
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+        };
+        let disks = Disks {
+            swap: vec![swap],
+            luks: luks.to_vec(),
+            ..Disks::default()
+        };
+        let problem = missing_swap(&disks, &observed(Vec::new()));
+        problem.map(|problem| format!("{:?} {}", problem.severity, problem.what))
+    };
+    let text = "Warning The configuration has swap on a device that this machine does not have: ";
+    for device in [
+        "/dev/disk/by-label/gone",
+        "LABEL=gone",
+        "/dev/disk/by-partlabel/disk-main-swap",
+    ] {
+        assert_eq!(missing(device, &["defaults"], &[]), Some(format!("{text}{device}")));
+        assert_eq!(missing(device, &["defaults", "nofail"], &[]), None);
+        assert_eq!(missing(device, &["defaults"], &[Volume::default()]), None);
+    }
+    for device in ["/dev/disk/by-label/other", "/var/lib/swapfile", "/dev/sdz9", ""] {
+        assert_eq!(missing(device, &["defaults"], &[]), None);
+    }
+}

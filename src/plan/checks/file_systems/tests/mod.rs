@@ -3,7 +3,7 @@ mod one;
 
 use super::*;
 use crate::live::decisions::{Decisions, Firmware};
-use crate::nix::facts::{Boot, Volume};
+use crate::nix::facts::{Boot, Swap, Volume};
 use crate::plan::checks::boot::needed_esp;
 use crate::plan::observed::{Device, Mounted};
 
