@@ -20,7 +20,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
-use tempfile::TempDir;
 
 use crate::diagnostic::Diagnostic;
 use crate::live::installer_facts::InstallerFacts;
@@ -29,6 +28,7 @@ use crate::nix::eval::Configuration;
 use crate::store::reading;
 use crate::text::bytes;
 use crate::tree::hardware::Hardware;
+use crate::tree::private_copy::PrivateCopy;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
 use checks::file_systems::Tree;
 use collector::Found;
@@ -69,7 +69,7 @@ pub struct Plan {
     pub uses: Vec<String>,
     /// The private copy of the configuration, with this machine's hardware configuration in it: what is installed.
     #[serde(skip)]
-    pub snapshot: TempDir,
+    pub snapshot: PrivateCopy,
 }
 
 /// How many names of derivations are shown.

@@ -2,26 +2,23 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use tempfile::TempDir;
+use anyhow::Result;
 
 use super::collector::Found;
 use super::request::LiveSystem;
 use crate::process::Invocation;
 use crate::tree::accounts::Accounts;
 use crate::tree::lint::{self, BadModule};
+use crate::tree::private_copy::PrivateCopy;
 use crate::tree::snapshot::Copier;
 use crate::tree::source::{ConfigKind, Source};
 
 /// Copies the tree to a directory that only root can reach, in the live system's memory.
-pub(super) fn copy(live: &LiveSystem<'_>, source: &Source, found: &mut Found<'_>) -> Result<TempDir> {
-    let directory = tempfile::Builder::new()
-        .prefix("nix-cfg-install.")
-        .tempdir()
-        .context("Failed to make a temporary directory in the live system")?;
-    let owners = Accounts::of_live_system(Path::new("/etc/passwd"));
+pub(super) fn copy(live: &LiveSystem<'_>, source: &Source, found: &mut Found<'_>) -> Result<PrivateCopy> {
+    let directory = PrivateCopy::new(&std::env::temp_dir())?;
+    let accounts = Accounts::of_live_system(Path::new("/etc/passwd"), std::env::vars());
     let copier = Copier {
-        owners: Some(&owners),
+        owners: Some(&accounts),
         interrupt: live.runner.interrupt(),
         exclude: None,
     };

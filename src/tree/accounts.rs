@@ -1,40 +1,40 @@
-//! Whose files a program that runs as root may take a configuration from.
+//! From whose files a program that runs as root takes a configuration.
 
 use std::fs;
 use std::path::Path;
 
-/// What is known about the owner of a file.
+/// Whether a file's owner is trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
     /// Root, the user who started this program, or another person.
     Trusted,
     /// An account that no person uses: a service that was broken into could have made the file.
     SystemAccount(String),
-    /// A number that has no account here, as on a stick that was written elsewhere.
+    /// A number that has no account here, as on a stick that was written on another machine.
     Unknown(u32),
 }
 
-/// Judges owners by the accounts of the live system.
+/// The accounts of the live system.
 pub struct Accounts {
+    /// Number, name, and whether nobody can log in.
     accounts: Vec<(u32, String, bool)>,
+    /// Who started this program through sudo or pkexec.
     invoking: Vec<u32>,
 }
 
 /// Below are the accounts of the system itself (`UID_MIN` of shadow's login.defs, and NixOS).
 const FIRST_PERSON: u32 = 1000;
-/// The user that stands for nobody.
+/// The user `nobody`.
 const NOBODY: u32 = 65534;
 
 impl Accounts {
-    /// Reads `passwd` (as `/etc/passwd`; absent means that no account is known) and who started this program through
-    /// sudo or pkexec. No NSS: a static binary must not load libraries at run time.
-    #[must_use]
-    pub fn of_live_system(passwd: &Path) -> Self {
-        let invoking = ["PKEXEC_UID", "SUDO_UID"]
-            .iter()
-            .filter_map(|name| std::env::var(name).ok()?.parse().ok())
-            .collect();
-        Self::new(&fs::read_to_string(passwd).unwrap_or_default(), invoking)
+    /// Reads `passwd` (as `/etc/passwd`; absent means that no account is known), and who started this program through
+    /// sudo or pkexec from `environment`. No NSS: a static binary must not load libraries at run time.
+    pub fn of_live_system(passwd: &Path, environment: impl Iterator<Item = (String, String)>) -> Self {
+        let invoking = environment
+            .filter(|(name, _)| ["PKEXEC_UID", "SUDO_UID"].contains(&name.as_str()))
+            .filter_map(|(_, value)| value.parse().ok());
+        Self::new(&fs::read_to_string(passwd).unwrap_or_default(), invoking.collect())
     }
 
     fn new(passwd: &str, invoking: Vec<u32>) -> Self {
@@ -53,8 +53,7 @@ impl Accounts {
         }
     }
 
-    /// What the owner `uid` is.
-    #[must_use]
+    /// Whether the owner `uid` is trusted.
     pub fn judge(&self, uid: u32) -> Trust {
         if uid == 0 || self.invoking.contains(&uid) {
             return Trust::Trusted;

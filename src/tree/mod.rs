@@ -35,4 +35,6 @@ pub mod declared_inputs;
 
 pub mod lint;
 
+pub mod private_copy;
+
 pub mod snapshot;
