@@ -5,19 +5,19 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, SettingsProblem};
 use crate::tree::feature::NotCovered;
 
 /// Where the settings are looked for when no `--settings` is given. The file may be absent.
 pub const DEFAULT_PATH: &str = "/etc/nix-cfg-install.yaml";
 
 /// The settings as written; a flag wins over its key.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Settings {
-    /// The folder to install from, before the two standard places.
+    /// The directory to install from, in place of the two standard ones.
     pub source: Option<PathBuf>,
     /// Which of a flake's `nixosConfigurations` to install.
     pub host: Option<String>,
@@ -25,7 +25,7 @@ pub struct Settings {
     pub hardware_config: Option<PathBuf>,
     /// The nixpkgs of a channel configuration.
     pub nixpkgs: Option<PathBuf>,
-    /// A folder with more channels, by their names: what a channel configuration looks up and the installed system gets.
+    /// A directory with more channels, by their names: what a channel configuration looks up and the installed system gets.
     pub channels: Option<PathBuf>,
     /// The mount point to install to.
     pub target: Option<PathBuf>,
@@ -41,67 +41,58 @@ pub struct Settings {
     pub read_image: Option<bool>,
 }
 
-/// Every key, as it is written in the file.
-const KEYS: [&str; 11] = [
-    "source",
-    "host",
-    "hardware-config",
-    "nixpkgs",
-    "channels",
-    "target",
-    "online",
-    "no-bootloader",
-    "not-covered",
-    "offline-rebuild",
-    "read-image",
-];
-
 impl Settings {
     /// Reads `explicit`, or [`DEFAULT_PATH`] where it exists.
     ///
     /// # Errors
-    /// A [`Diagnostic`] when the file cannot be read, is not YAML, has a key that is not known (each is named with its line and the
-    /// nearest known one) or a value of the wrong type.
+    /// A [`SettingsProblem`] for each unknown key, and when the file cannot be read, is not YAML or has a value of the wrong
+    /// type.
     pub fn load(explicit: Option<&Path>) -> Result<Self> {
         let path = explicit.unwrap_or(Path::new(DEFAULT_PATH));
         match fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path),
             Err(error) if error.kind() == ErrorKind::NotFound && explicit.is_none() => Ok(Self::default()),
-            Err(error) => Err(Diagnostic::error("settings", "The settings file cannot be read")
-                .at(path, None, None)
-                .because(error.to_string())
-                .remedy(
-                    "Name another with --settings, or none: then the one of the live system is used, if there is one.",
-                )
-                .into()),
+            Err(error) => {
+                let error = error.to_string();
+                Err(Diagnostic::from(SettingsProblem::Unreadable { error })
+                    .at(path, None, None)
+                    .into())
+            }
         }
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self> {
-        if let Ok(serde_yaml::Value::Mapping(mapping)) = serde_yaml::from_str(text) {
-            let unknown: Vec<Diagnostic> = mapping
-                .keys()
-                .map(|key| key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned))
-                .filter(|key| !KEYS.contains(&key.as_str()))
-                .map(|key| unknown_key(text, path, &key))
-                .collect();
-            if !unknown.is_empty() {
-                return Err(Diagnostics(unknown).into());
-            }
-        }
-        let parsed: Option<Self> = serde_yaml::from_str(text).map_err(|error| {
-            let at = error.location();
-            let number = |value: usize| u32::try_from(value).ok();
-            Diagnostic::error("settings", format!("The settings file is not valid: {error}"))
-                .at(
-                    path,
+        let mut problems = Vec::new();
+        let mut unknown = |key: serde_ignored::Path<'_>| {
+            // It begins with a mark for the optional document.
+            problems.push(unknown_key(text, path, key.to_string().trim_start_matches("?.")));
+        };
+        // A file of comments alone is no mapping, and no mistake either.
+        let parsed: Result<Option<Self>, _> =
+            serde_ignored::deserialize(serde_yaml::Deserializer::from_str(text), &mut unknown);
+        match parsed {
+            Ok(settings) if problems.is_empty() => Ok(settings.unwrap_or_default()),
+            Ok(_) => Err(Diagnostics(problems).into()),
+            Err(error) => {
+                let number = |value: usize| u32::try_from(value).ok();
+                let at = error.location();
+                let (line, column) = (
                     at.as_ref().and_then(|at| number(at.line())),
                     at.as_ref().and_then(|at| number(at.column())),
-                )
-                .remedy("Correct the value; docs/settings.md says what each key takes.")
-        })?;
-        // A file of comments alone is no mapping, and no mistake either.
-        Ok(parsed.unwrap_or_default())
+                );
+                let error = error.to_string();
+                problems.push(Diagnostic::from(SettingsProblem::Invalid { error }).at(path, line, column));
+                Err(Diagnostics(problems).into())
+            }
+        }
+    }
+
+    /// Every key, as it is written in the file.
+    fn keys() -> Vec<String> {
+        let default = serde_yaml::to_value(Self::default()).ok();
+        let keys = default.as_ref().and_then(serde_yaml::Value::as_mapping);
+        let keys = keys.into_iter().flat_map(serde_yaml::Mapping::keys);
+        keys.filter_map(|key| key.as_str().map(str::to_owned)).collect()
     }
 }
 
@@ -110,18 +101,15 @@ fn unknown_key(text: &str, path: &Path, key: &str) -> Diagnostic {
         .lines()
         .position(|line| line.trim_start_matches(['"', '\'', ' ']).starts_with(key))
         .and_then(|index| u32::try_from(index + 1).ok());
-    let nearest = KEYS
+    let known = Settings::keys();
+    let nearest = known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(known, key), known))
         .min()
         .filter(|(distance, known)| *distance <= known.len().div_ceil(2));
-    let remedy = match nearest {
-        Some((_, known)) => format!("Did you mean `{known}`?"),
-        None => format!("Known keys: {}.", KEYS.join(", ")),
-    };
-    Diagnostic::error("settings", format!("`{key}` is not a setting"))
-        .at(path, line, None)
-        .remedy(remedy)
+    let nearest = nearest.map(|(_, known)| known.clone());
+    let key = key.to_owned();
+    Diagnostic::from(SettingsProblem::UnknownKey { key, nearest, known }).at(path, line, None)
 }
 
 #[cfg(test)]
@@ -164,7 +152,7 @@ mod tests {
             }
         );
         let documented = include_str!("../docs/settings.md");
-        for key in KEYS {
+        for key in Settings::keys() {
             assert!(
                 documented.contains(&format!("`{key}`")),
                 "docs/settings.md does not say what `{key}` is"

@@ -15,7 +15,7 @@ use crate::live::decisions::Decisions;
 use crate::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
 use crate::live::resume;
 use crate::live::target::Target;
-use crate::live::target_lock::TargetLock;
+use crate::live::target_lock::{LOCKS, TargetLock};
 use crate::log_file::{LogFile, init_logging};
 use crate::nix::environment::{Channels, environment};
 use crate::nix::explain::{UNKNOWN, explain};
@@ -229,7 +229,7 @@ fn lock(args: &Args, request: &Request, runner: &mut Runner) -> Result<Option<Ta
     if args.calamares == Some(Step::Check) || args.check || !is_there {
         return Ok(None);
     }
-    let lock = TargetLock::take(&request.target)?;
+    let lock = TargetLock::take(&request.target, Path::new(LOCKS))?;
     runner.share_lock(lock.file()?);
     Ok(Some(lock))
 }

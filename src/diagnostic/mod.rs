@@ -81,8 +81,11 @@ macro_rules! areas {
 }
 
 pub use apply::Shortage;
+pub use copy_problem::SpecialFile;
 pub use file_system::{Alternative, Difference, Doubt};
 pub use flake::LockFeature;
+pub use lint_problem::{LinkDefect, PrivateKey};
+pub use module_problem::SyntaxMistake;
 pub use supply::Damage;
 
 areas! {
@@ -91,22 +94,24 @@ areas! {
     boot_loader::BootProblem,
     calamares_job::CalamaresProblem,
     capacity::CapacityProblem,
+    copy_problem::CopyProblem,
     expression::ExpressionProblem,
     file_system::FileSystemProblem,
     flake::FlakeProblem,
     flake_lock_problem::FlakeLockProblem,
     hardware_problem::HardwareProblem,
+    lint_problem::LintProblem,
     module_problem::ModuleProblem,
     other_platform::PlatformProblem,
     plan::PlanProblem,
     program::ProgramProblem,
     refused_package::PackageProblem,
+    settings_problem::SettingsProblem,
+    source_problem::SourceProblem,
     supply::SupplyProblem,
     target_problem::TargetProblem,
     uncovered::CoverageProblem,
 }
-
-pub use module_problem::SyntaxMistake;
 
 /// The English text of a problem, as the areas write it.
 struct Text {

@@ -20,6 +20,8 @@ pub enum TargetProblem {
     Mode { directory: PathBuf, mode: u32 },
     EtcNixosMounted { etc_nixos: PathBuf },
     StoreLink { link: PathBuf },
+    /// Another run of this program is at work on it. `process`: its number.
+    Busy { root: PathBuf, process: String },
 }
 
 impl TargetProblem {
@@ -83,6 +85,9 @@ impl TargetProblem {
             Self::StoreLink { link } => error("target-store-link", format!("{} is a symbolic link", link.display()))
                 .because("Nix opens no store whose path contains a symbolic link.")
                 .remedy("Remove the link, and mount what it leads to in its place (mount --bind)."),
+            Self::Busy { root, process } => error("busy", format!("Another run is at work on {}", root.display()))
+                .because(format!("Its process number is {process}."))
+                .remedy("Wait until it has ended."),
         }
     }
 }

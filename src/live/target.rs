@@ -76,25 +76,25 @@ impl Target {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// The key of encrypted volumes, in a folder that is root's alone.
+    /// The key of encrypted volumes, in a directory that only root can read.
     #[must_use]
     pub fn luks_key(&self) -> PathBuf {
         self.inside(KEY_FILE)
     }
 
-    /// What a later run must know of an earlier one.
+    /// What a later run must know of an earlier one ([`super::placement`]).
     #[must_use]
     pub fn placement(&self) -> PathBuf {
         self.root.join("var/lib/nix-cfg-install/placement.json")
     }
 
-    /// Which temporary folders were there before nixos-install was started; there only while it runs.
+    /// Which temporary directories were there before nixos-install was started; exists only while it runs.
     #[must_use]
     pub fn activating(&self) -> PathBuf {
         self.root.join("var/lib/nix-cfg-install/activating.json")
     }
 
-    /// Keeps what a rebuild without a network needs: Nix collects nothing that a link in this folder names.
+    /// Keeps what a rebuild without a network needs: Nix deletes nothing that a link in this directory names.
     #[must_use]
     pub fn rebuild_root(&self) -> PathBuf {
         self.root.join("nix/var/nix/gcroots/nix-cfg-install/offline-rebuild")
@@ -124,26 +124,31 @@ impl Target {
         self.root.is_dir() && (self.is_mounted() || !must_be_mounted)
     }
 
-    /// Everything that would keep an installation from being written here. `must_be_mounted`: a folder that is no mount
-    /// point lies in the live system's memory and would fill it.
-    #[must_use]
+    /// Everything that would keep an installation from being written here. `must_be_mounted`: a directory that is not a mount
+    /// point is in the live system's memory and would fill it.
     pub fn problems(&self, must_be_mounted: bool) -> Vec<Diagnostic> {
+        let problems = self.problems_for(must_be_mounted, (0, 0));
+        problems.into_iter().map(Diagnostic::from).collect()
+    }
+
+    /// The same, where the target has to belong to `owner` (user and group).
+    fn problems_for(&self, must_be_mounted: bool, owner: (u32, u32)) -> Vec<TargetProblem> {
         let root = &self.root;
         let Ok(meta) = fs::metadata(root) else {
-            return vec![TargetProblem::Missing { root: root.clone() }.into()];
+            return vec![TargetProblem::Missing { root: root.clone() }];
         };
         if !meta.is_dir() {
-            return vec![TargetProblem::NoDirectory { root: root.clone() }.into()];
+            return vec![TargetProblem::NoDirectory { root: root.clone() }];
         }
         if root == Path::new("/") {
-            return vec![TargetProblem::Running.into()];
+            return vec![TargetProblem::Running];
         }
         if must_be_mounted && !self.is_mounted() {
-            return vec![TargetProblem::NotMounted { root: root.clone() }.into()];
+            return vec![TargetProblem::NotMounted { root: root.clone() }];
         }
         let mut problems = file_system(root);
         // nixos-install (nixpkgs 24.05) refuses both of these, after the build.
-        if (meta.uid(), meta.gid()) != (0, 0) {
+        if (meta.uid(), meta.gid()) != owner {
             problems.push(TargetProblem::Owner { root: root.clone() });
         }
         problems.extend(closed_directories(root));
@@ -155,7 +160,7 @@ impl Target {
             .into_iter()
             .find(|path| path.is_symlink());
         problems.extend(link.map(|link| TargetProblem::StoreLink { link }));
-        problems.into_iter().map(Diagnostic::from).collect()
+        problems
     }
 }
 
@@ -202,9 +207,13 @@ fn closed_directories(root: &Path) -> impl Iterator<Item = TargetProblem> {
 mod tests {
     use super::*;
 
-    fn codes(root: &Path, must_be_mounted: bool) -> Vec<&'static str> {
-        let problems = Target::new(root).problems(must_be_mounted);
-        problems.iter().map(|problem| problem.code).collect()
+    /// The codes of the problems for a target that has to belong to `owner`.
+    fn codes(root: &Path, must_be_mounted: bool, owner: (u32, u32)) -> Vec<&'static str> {
+        let problems = Target::new(root).problems_for(must_be_mounted, owner);
+        problems
+            .into_iter()
+            .map(|problem| Diagnostic::from(problem).code)
+            .collect()
     }
 
     #[test]
@@ -222,14 +231,16 @@ mod tests {
             .tempdir()
             .unwrap();
         let root = folder.path().join("mnt");
-        assert_eq!(codes(&root, false), ["target-missing"]);
+        let meta = folder.path().metadata().unwrap();
+        let own = (meta.uid(), meta.gid());
+        assert_eq!(codes(&root, false, own), ["target-missing"]);
         fs::create_dir(&root).unwrap();
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(codes(&root, false), [""; 0]);
-        assert_eq!(codes(&root, true), ["target-not-mounted"]);
-        std::os::unix::fs::chown(&root, Some(1000), None).expect("the tests of ownership need root");
+        assert_eq!(codes(&root, false, own), [""; 0]);
+        assert_eq!(codes(&root, true, own), ["target-not-mounted"]);
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        assert_eq!(codes(&root, false), ["target-owner", "target-mode"]);
+        let other = (own.0 + 1, own.1);
+        assert_eq!(codes(&root, false, other), ["target-owner", "target-mode"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One run at a time on one target, and no program of a killed run left at work.
+//! One run at a time on one target, and no program of a killed run still at work.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
@@ -12,10 +12,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::target::Target;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::TargetProblem;
 
 /// Where the locks are: in memory, so that they are gone after a restart and nothing is written to the target.
-const FOLDER: &str = "/run/nix-cfg-install";
+pub const LOCKS: &str = "/run/nix-cfg-install";
 
 /// How long the programs of a killed run may take to go away.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,15 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct TargetLock(Flock<File>);
 
 impl TargetLock {
-    /// Takes the lock of the file system folder that `target` is, whatever name it is reached by. Programs that a killed
-    /// run left behind are ended first.
+    /// Takes the lock of the directory that `target` is, whatever its name; `locks` is where the lock files are ([`LOCKS`]).
+    /// Programs that a killed run left behind are ended first.
     ///
     /// # Errors
-    /// A [`Diagnostic`] `busy` when another run is at work on it.
-    pub fn take(target: &Target) -> Result<Self> {
-        let meta = fs::metadata(target.root()).context("Failed to look at the target")?;
-        let path = Path::new(FOLDER).join(format!("target-{}-{}", meta.dev(), meta.ino()));
-        fs::create_dir_all(FOLDER).with_context(|| format!("Failed to make {FOLDER}"))?;
+    /// [`TargetProblem::Busy`] when another run is at work on it.
+    pub fn take(target: &Target, locks: &Path) -> Result<Self> {
+        let meta = fs::metadata(target.root()).context("Failed to read the target")?;
+        let path = locks.join(format!("target-{}-{}", meta.dev(), meta.ino()));
+        fs::create_dir_all(locks).with_context(|| format!("Failed to make {}", locks.display()))?;
         let began = Instant::now();
         loop {
             let mut file = File::options()
@@ -44,7 +44,7 @@ impl TargetLock {
                 .open(&path)
                 .with_context(|| format!("Failed to open {}", path.display()))?;
             let mut owner = String::new();
-            // Bytes that are no text are as good as no owner.
+            // Bytes that are not UTF-8 name no owner.
             drop(file.read_to_string(&mut owner));
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(mut lock) => {
@@ -56,22 +56,14 @@ impl TargetLock {
                     std::thread::sleep(Duration::from_millis(100));
                 }
                 Err(_) => {
-                    return Err(Diagnostic::error(
-                        "busy",
-                        format!("Another run is at work on {}", target.root().display()),
-                    )
-                    .because(format!("Its process number is {}.", owner.trim()))
-                    .remedy("Wait until it has ended.")
-                    .into());
+                    let (root, process) = (target.root().to_owned(), owner.trim().to_owned());
+                    return Err(TargetProblem::Busy { root, process }.into());
                 }
             }
         }
     }
 
     /// The file, for programs to inherit.
-    ///
-    /// # Errors
-    /// When the file cannot be opened once more.
     pub fn file(&self) -> Result<File> {
         self.0.try_clone().context("Failed to share the lock")
     }
@@ -116,15 +108,15 @@ mod tests {
     fn a_second_run_on_the_same_target_is_refused_while_the_first_lives() {
         let folder = tempfile::tempdir().unwrap();
         let target = Target::new(folder.path());
-        let first = TargetLock::take(&target).unwrap();
-        let error = TargetLock::take(&Target::new(folder.path().join(".")))
-            .unwrap_err()
-            .to_string();
+        let locks = folder.path().join("run");
+        let take = |target: &Target| TargetLock::take(target, &locks);
+        let first = take(&target).unwrap();
+        let error = take(&Target::new(folder.path().join("."))).unwrap_err().to_string();
         assert!(
             error.contains(&format!("process number is {}", std::process::id())),
             "{error}"
         );
         drop(first);
-        TargetLock::take(&target).unwrap();
+        take(&target).unwrap();
     }
 }

@@ -11,7 +11,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, fstat};
 use serde::{Deserialize, Serialize};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::SourceProblem;
 
 /// The two standard places, the first that exists wins. `/tmp/nix-cfg` is how a person overrides what the ISO brought.
 pub const STANDARD_PLACES: [&str; 2] = ["/tmp/nix-cfg", "/iso/nix-cfg"];
@@ -42,24 +42,22 @@ pub enum ConfigKind {
     Flake,
 }
 
-/// A tree that was found, opened so that nobody can exchange it any more.
+/// The directory of a configuration, opened so that nobody can replace it any more.
 #[derive(Debug)]
 pub struct Source {
-    /// Where it lies.
+    /// Its path, as it was named.
     pub path: PathBuf,
-    /// What it is.
     pub kind: ConfigKind,
     /// Why this one, and why this kind: a sentence for the user.
     pub reason: String,
-    /// The folder itself.
+    /// The open directory.
     pub dir: OwnedFd,
 }
 
 /// Chooses among `explicit` (with who named it, for the reason) and `standard`, in this order.
 ///
 /// # Errors
-/// A [`Diagnostic`]: nothing is there; what is there is no folder, is no configuration, or is a link that the folder's
-/// owner did not make. A place that exists and is wrong is never passed over for the next.
+/// A [`SourceProblem`]. A place that exists and is wrong is never passed over for the next.
 pub fn choose(explicit: Option<(&Path, &str)>, standard: &[&Path]) -> Result<Source> {
     if let Some((path, named_by)) = explicit {
         return open_source(path, &format!("it was named by {named_by}"));
@@ -68,43 +66,38 @@ pub fn choose(explicit: Option<(&Path, &str)>, standard: &[&Path]) -> Result<Sou
         match fs::symlink_metadata(path) {
             Ok(_) => {
                 let reason = match index {
-                    0 => "it exists, and goes before all other places".to_owned(),
+                    0 => "it exists, and has priority over all other places".to_owned(),
                     _ => format!("{} does not exist", standard[0].display()),
                 };
                 return open_source(path, &reason);
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| format!("{} cannot be looked at", path.display())),
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
         }
     }
-    let places: Vec<String> = standard.iter().map(|path| path.display().to_string()).collect();
-    Err(
-        Diagnostic::error("source-missing", "There is no configuration to install")
-            .because(format!("Neither of these folders exists: {}.", places.join(", ")))
-            .remedy(format!(
-                "Put your configuration (a folder with {CONFIGURATION_NIX} or {FLAKE_NIX}) at {}, or name it with --source.",
-                places.first().map_or("", String::as_str)
-            ))
-            .into(),
-    )
+    let places = standard.iter().map(|path| path.to_path_buf()).collect();
+    Err(SourceProblem::Missing { places }.into())
 }
 
 fn open_source(path: &Path, why: &str) -> Result<Source> {
-    let dir = open_folder(path)?;
+    let dir = open_directory(path)?;
     let has = |name| nix::sys::stat::fstatat(&dir, name, nix::fcntl::AtFlags::empty()).is_ok();
     let (kind, what) = match (has(FLAKE_NIX), has(CONFIGURATION_NIX)) {
         (true, true) => (
             ConfigKind::Flake,
-            format!("{FLAKE_NIX} goes before {CONFIGURATION_NIX}, it has both"),
+            format!("it has both {FLAKE_NIX} and {CONFIGURATION_NIX}, and {FLAKE_NIX} has priority"),
         ),
         (true, false) => (ConfigKind::Flake, format!("it has {FLAKE_NIX}")),
         (false, true) => (ConfigKind::Channel, format!("it has {CONFIGURATION_NIX}")),
-        (false, false) if has(SYSTEM_NIX) => return Err(only_system(path).into()),
         (false, false) => {
-            return Err(Diagnostic::error("source-empty", format!("{} is not a NixOS configuration", path.display()))
-                .because(format!("It has neither {FLAKE_NIX} nor {CONFIGURATION_NIX} at its top. {}", nested(path)))
-                .remedy("Put the configuration itself there (not the folder around it), or remove the folder to use the next place.")
-                .into());
+            let path = path.to_owned();
+            let problem = if has(SYSTEM_NIX) {
+                SourceProblem::OnlySystemNix { path }
+            } else {
+                let nested = nested(&path);
+                SourceProblem::NoEntryPoint { path, nested }
+            };
+            return Err(problem.into());
         }
     };
     let name = match kind {
@@ -119,67 +112,41 @@ fn open_source(path: &Path, why: &str) -> Result<Source> {
     })
 }
 
-fn only_system(path: &Path) -> Diagnostic {
-    Diagnostic::error(
-        "source-system-nix",
-        format!("{} has {SYSTEM_NIX} as its entry point, which cannot be installed from here", path.display()),
-    )
-    .because(format!(
-        "{SYSTEM_NIX} (NixOS 26.05 and later) brings a nixpkgs of its own, and no lock says what of it an ISO has to hold."
-    ))
-    .remedy(format!(
-        "Write a {FLAKE_NIX} beside it whose `nixosConfigurations.NAME` has the same modules, with the nixpkgs as an input; or \
-         put the modules into a {CONFIGURATION_NIX}, which takes the nixpkgs of the ISO."
-    ))
-}
-
-/// Names a folder one level down that would do: the usual mistake is one folder too many.
-fn nested(path: &Path) -> String {
+/// A directory one level down with an entry point: the usual mistake is one directory too many.
+fn nested(path: &Path) -> Option<PathBuf> {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let found = entries
+    entries
         .map(|entry| entry.path())
-        .find(|inner| inner.join(FLAKE_NIX).exists() || inner.join(CONFIGURATION_NIX).exists());
-    found.map_or_else(String::new, |inner| format!("But {} has one.", inner.display()))
+        .find(|inner| inner.join(FLAKE_NIX).exists() || inner.join(CONFIGURATION_NIX).exists())
 }
 
-/// Opens the folder at `path`. A link is followed only if the owner of the folder made it: in /tmp anybody can make
+/// Opens the directory at `path`. A link is followed only if the owner of the directory made it: in /tmp anybody can make
 /// one, and this program reads as root.
-fn open_folder(path: &Path) -> Result<OwnedFd> {
-    let refuse = |what: &str, remedy: &str| {
-        let problem = Diagnostic::error("source-unusable", format!("{} {what}", path.display())).remedy(remedy);
-        anyhow::Error::from(problem)
-    };
-    let seen = fs::symlink_metadata(path).map_err(|error| {
-        refuse(
-            &format!("cannot be looked at: {error}"),
-            "Check the spelling, and that the medium is mounted.",
-        )
+fn open_directory(path: &Path) -> Result<OwnedFd> {
+    let (given, text) = (|| path.to_owned(), |error: std::io::Error| error.to_string());
+    let seen = fs::symlink_metadata(path).map_err(|error| SourceProblem::NotFound {
+        path: given(),
+        error: text(error),
     })?;
     let real = if seen.is_symlink() {
-        fs::canonicalize(path)
-            .map_err(|error| refuse(&format!("is a broken link: {error}"), "Remove the link, or mend it."))?
+        fs::canonicalize(path).map_err(|error| SourceProblem::BrokenLink {
+            path: given(),
+            error: text(error),
+        })?
     } else {
         path.to_owned()
     };
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let dir = open(&real, flags, Mode::empty()).map_err(|error| {
-        refuse(
-            &format!("is not a folder that can be read: {}", error.desc()),
-            "Put a folder there.",
-        )
+    let dir = open(&real, flags, Mode::empty()).map_err(|error| SourceProblem::NoDirectory {
+        path: given(),
+        error: error.desc().to_owned(),
     })?;
     if seen.is_symlink() {
         let owner = fstat(&dir)
-            .with_context(|| format!("Failed to look at {}", real.display()))?
+            .with_context(|| format!("Failed to read {}", real.display()))?
             .st_uid;
         if owner != seen.uid() {
-            return Err(refuse(
-                &format!(
-                    "is a link to {} that somebody else made than the owner of that folder",
-                    real.display()
-                ),
-                "Remove the link and name the folder itself with --source.",
-            ));
+            return Err(SourceProblem::ForeignLink { path: given(), real }.into());
         }
     }
     Ok(dir)
@@ -228,7 +195,7 @@ mod tests {
         assert!(
             chosen
                 .reason
-                .contains("it was named by --source; flake.nix goes before"),
+                .contains("it was named by --source; it has both flake.nix and configuration.nix"),
             "{}",
             chosen.reason
         );
@@ -263,8 +230,14 @@ mod tests {
         let link = place.path().join("nix-cfg");
         symlink(real.path(), &link).unwrap();
         choose(Some((&link, "--source")), &[]).unwrap();
-        lchown(&link, Some(4242), None).expect("the tests of ownership need root");
+        // Only root can give a link away; another user can make one to a directory of root's.
+        if nix::unistd::geteuid().is_root() {
+            lchown(&link, Some(4242), None).unwrap();
+        } else {
+            fs::remove_file(&link).unwrap();
+            symlink("/usr", &link).unwrap();
+        }
         let error = choose(Some((&link, "--source")), &[]).unwrap_err();
-        assert!(error.to_string().contains("somebody else made"), "{error}");
+        assert!(error.to_string().contains("not made by the owner"), "{error}");
     }
 }

@@ -1,12 +1,11 @@
-//! Files that git has, and that are not there yet: locked by git-crypt, or in a submodule that is not checked out.
+//! Files whose content is not there: locked by git-crypt, or in a submodule that is not checked out.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
-
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, LintProblem};
+use crate::tree::nix_files::files;
 
 /// How a file begins that git-crypt encrypted (its `commands.cpp`).
 const LOCKED: &[u8; 10] = b"\0GITCRYPT\0";
@@ -14,60 +13,32 @@ const LOCKED: &[u8; 10] = b"\0GITCRYPT\0";
 /// How many files a warning names.
 const SHOWN: usize = 3;
 
-/// Warns of both in the tree at `root`: what is not read may stay so.
-#[must_use]
+/// Warns of both in the tree at `root`: the configuration may not need them.
 pub fn absent_content(root: &Path) -> Vec<Diagnostic> {
-    let locked = locked(root);
-    let empty = submodules(root);
+    let locked: Vec<PathBuf> = files(root).filter(|file| begins_locked(&root.join(file))).collect();
     let mut problems = Vec::new();
-    if !locked.is_empty() {
-        let what = format!("git-crypt has locked files of the configuration: {}", locked.len());
-        problems.push(
-            Diagnostic::warning("tree-locked", what)
-                .at(&locked[0], None, None)
-                .because(format!(
-                    "Nix cannot read them, and their programs would get them encrypted. The first: {}.",
-                    names(&locked)
-                ))
-                .remedy("Run `git-crypt unlock` in the configuration, and the same command again. Leave it as it is if the system does not read them."),
-        );
+    let first = |paths: &[PathBuf]| paths.iter().take(SHOWN).cloned().collect();
+    if let Some(file) = locked.first() {
+        let (count, first) = (locked.len(), first(&locked));
+        problems.push(Diagnostic::from(LintProblem::Locked { count, first }).at(file, None, None));
     }
+    let empty = submodules(root);
     if !empty.is_empty() {
-        problems.push(
-            Diagnostic::warning("tree-submodule", format!("Submodules are not checked out: {}", names(&empty)))
-                .because("Their folders are empty, and what imports from them would find nothing.")
-                .remedy("Run `git submodule update --init` in the configuration, and the same command again. Leave it as it is if the system does not read them."),
-        );
+        let (count, first) = (empty.len(), first(&empty));
+        problems.push(LintProblem::EmptySubmodules { count, first }.into());
     }
     problems
 }
 
-fn names(paths: &[PathBuf]) -> String {
-    let shown: Vec<String> = paths
-        .iter()
-        .take(SHOWN)
-        .map(|path| path.display().to_string())
-        .collect();
-    shown.join(", ")
-}
-
-/// The files that git-crypt encrypted, relative to the tree, by name.
-fn locked(root: &Path) -> Vec<PathBuf> {
-    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
-    entries
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .flatten()
-        .filter(|entry| entry.file_type().is_file() && begins_locked(entry.path()))
-        .filter_map(|entry| Some(entry.path().strip_prefix(root).ok()?.to_owned()))
-        .collect()
-}
-
 fn begins_locked(path: &Path) -> bool {
+    if !path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+        return false;
+    }
     let mut start = [0; LOCKED.len()];
     File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == *LOCKED
 }
 
-/// The folders that .gitmodules names and that have nothing in them.
+/// The directories that .gitmodules names and that are empty.
 fn submodules(root: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(root.join(".gitmodules")).unwrap_or_default();
     let paths = text.lines().filter_map(|line| {

@@ -4,63 +4,49 @@ use std::path::{Component, Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, LinkDefect, LintProblem};
 
-const OUTSIDE: &str = "tree-link-outside";
-const BROKEN: &str = "tree-link-broken";
-
-/// So many of a kind are told one by one; trees with dotfiles can have dozens.
+/// So many links with one defect are reported one by one; trees with dotfiles can have dozens.
 const FEW: usize = 3;
 
-/// Warns of links that lead nowhere or out of the tree at `root`: they are kept as they are.
-#[must_use]
+/// Warns of links that lead nowhere or out of the tree at `root`: they are copied as they are.
 pub fn links(root: &Path) -> Vec<Diagnostic> {
     let entries = WalkDir::new(root).sort_by_file_name().into_iter().flatten();
-    let found = entries.filter(walkdir::DirEntry::path_is_symlink).filter_map(|entry| {
-        let path = entry.path().strip_prefix(root).ok()?;
-        let link = std::fs::read_link(entry.path()).ok()?;
-        judge_link(root, path, &link)
+    let links = entries.filter(walkdir::DirEntry::path_is_symlink).filter_map(|entry| {
+        let path = entry.path().strip_prefix(root).ok()?.to_owned();
+        let target = std::fs::read_link(entry.path()).ok()?;
+        Some((defect(root, &path, &target)?, path, target))
     });
-    let told = together(found.collect(), OUTSIDE, "lead out of the configuration");
-    together(told, BROKEN, "lead to something that does not exist")
+    let links: Vec<(LinkDefect, PathBuf, PathBuf)> = links.collect();
+    let is_many = |defect| links.iter().filter(|(other, ..)| *other == defect).count() > FEW;
+    let single = links.iter().filter(|(defect, ..)| !is_many(*defect));
+    let single = single.map(|(defect, path, target)| {
+        let (defect, target) = (*defect, target.clone());
+        Diagnostic::from(LintProblem::Link { defect, target }).at(path, None, None)
+    });
+    let many = [LinkDefect::Outside, LinkDefect::Broken]
+        .into_iter()
+        .filter(|defect| is_many(*defect));
+    let many = many.map(|defect| {
+        let paths = links
+            .iter()
+            .filter(|(other, ..)| *other == defect)
+            .map(|(_, path, _)| path);
+        let (count, first) = (paths.clone().count(), paths.take(FEW).cloned().collect());
+        LintProblem::Links { defect, count, first }.into()
+    });
+    single.chain(many).collect()
 }
 
-/// One problem for all with `code`, where there are many; `what` says what those links do.
-fn together(problems: Vec<Diagnostic>, code: &str, what: &str) -> Vec<Diagnostic> {
-    let is_one = |problem: &Diagnostic| problem.code == code;
-    if problems.iter().filter(|problem| is_one(problem)).count() <= FEW {
-        return problems;
+fn defect(root: &Path, path: &Path, target: &Path) -> Option<LinkDefect> {
+    match resolve(path.parent()?, target) {
+        None => Some(LinkDefect::Outside),
+        Some(inside) if root.join(&inside).symlink_metadata().is_err() => Some(LinkDefect::Broken),
+        Some(_) => None,
     }
-    let (many, mut others): (Vec<Diagnostic>, Vec<Diagnostic>) = problems.into_iter().partition(is_one);
-    let places = many.iter().take(FEW).filter_map(|problem| problem.place.as_ref());
-    let places: Vec<String> = places.map(ToString::to_string).collect();
-    others.extend(many.first().map(|first| {
-        Diagnostic::warning(first.code, format!("{} links {what}", many.len()))
-            .because(format!("The first: {}. {}", places.join(", "), first.why))
-            .remedy(&first.remedy)
-    }));
-    others
 }
 
-fn judge_link(root: &Path, path: &Path, link: &Path) -> Option<Diagnostic> {
-    let resolved = resolve(path.parent()?, link);
-    let problem = match resolved {
-        None => Diagnostic::warning(
-            OUTSIDE,
-            format!("A link leads out of the configuration, to {}", link.display()),
-        )
-        .because("On the installed system something else may be there, or nothing."),
-        Some(inside) if root.join(&inside).symlink_metadata().is_err() => Diagnostic::warning(
-            BROKEN,
-            format!("A link leads to {}, which does not exist", link.display()),
-        )
-        .because("Links are kept as they are."),
-        Some(_) => return None,
-    };
-    Some(problem.at(path, None, None).remedy("Nothing, if that is meant."))
-}
-
-/// Where `link`, standing in `folder`, leads inside the tree; `None` when it leaves it. Only names are looked at.
+/// The path in the tree to which `link` in `folder` leads; `None` when it leaves the tree. Only names count.
 fn resolve(folder: &Path, link: &Path) -> Option<PathBuf> {
     let mut inside = folder.to_owned();
     for component in link.components() {
@@ -128,6 +114,6 @@ mod tests {
             text.starts_with("4 links lead to something that does not exist\n"),
             "{text}"
         );
-        assert!(text.contains("The first: a, b, c. Links are kept"), "{text}");
+        assert!(text.contains("The first: a, b, c. Links are copied"), "{text}");
     }
 }

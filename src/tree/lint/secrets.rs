@@ -4,51 +4,36 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use walkdir::WalkDir;
-
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, LintProblem, PrivateKey};
+use crate::tree::nix_files::files;
 use crate::tree::source::ConfigKind;
 
-/// How much of a file is looked at: a key stands at its beginning.
+/// How many bytes of a file are searched: a key is at its beginning.
 const LOOKED_AT: u64 = 64 * 1024;
 
 /// The shortest line of a key's body: documentation that shows a header has none.
 const BODY: usize = 40;
 
 /// Warns of private keys in the tree at `root`, by their contents. Encrypted ones (age, sops, git-crypt) are none.
-#[must_use]
 pub fn secrets(root: &Path, kind: ConfigKind) -> Vec<Diagnostic> {
-    let entries = WalkDir::new(root).sort_by_file_name().into_iter();
-    entries
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .flatten()
-        .filter(|entry| entry.file_type().is_file())
-        .filter_map(|entry| {
-            let mut bytes = Vec::new();
-            let mut start = File::open(entry.path()).ok()?.take(LOOKED_AT);
-            start.read_to_end(&mut bytes).ok()?;
-            let (what, line) = private_key(&bytes)?;
-            let path = entry.path().strip_prefix(root).ok()?;
-            Some(warning(path, what, line, kind))
-        })
-        .collect()
-}
-
-fn warning(path: &Path, what: &str, line: u32, kind: ConfigKind) -> Diagnostic {
-    let why = match kind {
-        ConfigKind::Flake => "Nix copies the whole flake to its store, where every user and every program can read it.",
-        ConfigKind::Channel => {
-            "Every user of the installed system can read /etc/nixos, and what a configuration uses is in the store, which everybody can read."
+    let in_flake = kind == ConfigKind::Flake;
+    let found = files(root).filter_map(|path| {
+        let file = root.join(&path);
+        // Opening a pipe would wait for its other end.
+        if !file.symlink_metadata().ok()?.is_file() {
+            return None;
         }
-    };
-    Diagnostic::warning("tree-secret", format!("The configuration contains {what}"))
-        .at(path, Some(line), None)
-        .because(why)
-        .remedy("Take it out of the configuration and make a new key: this one is on the installation medium as well. Keep secrets encrypted, for example with sops-nix or agenix.")
+        let mut bytes = Vec::new();
+        let mut start = File::open(file).ok()?.take(LOOKED_AT);
+        start.read_to_end(&mut bytes).ok()?;
+        let (key, line) = private_key(&bytes)?;
+        Some(Diagnostic::from(LintProblem::PrivateKey { key, in_flake }).at(path, Some(line), None))
+    });
+    found.collect()
 }
 
 /// The kind of key, and its line.
-fn private_key(bytes: &[u8]) -> Option<(&'static str, u32)> {
+fn private_key(bytes: &[u8]) -> Option<(PrivateKey, u32)> {
     // Nothing of it is anywhere in most files.
     let text = std::str::from_utf8(bytes)
         .unwrap_or_else(|error| std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default());
@@ -59,22 +44,22 @@ fn private_key(bytes: &[u8]) -> Option<(&'static str, u32)> {
         {
             let body = lines.clone().take(6).any(|(line, _)| is_body(line));
             if body {
-                let what = if line.contains("OPENSSH") {
-                    "a private SSH key"
+                let key = if line.contains("OPENSSH") {
+                    PrivateKey::Ssh
                 } else {
-                    "a private key"
+                    PrivateKey::Other
                 };
-                return Some((what, number));
+                return Some((key, number));
             }
         } else if line.starts_with("AGE-SECRET-KEY-1") && line.len() > BODY {
-            return Some(("a private age key", number));
+            return Some((PrivateKey::Age, number));
         } else if line.starts_with("PuTTY-User-Key-File-") {
-            return Some(("a private SSH key (PuTTY)", number));
+            return Some((PrivateKey::Putty, number));
         } else if let Some(key) = line.strip_prefix("PrivateKey = ")
             && key.len() == 44
             && key.ends_with('=')
         {
-            return Some(("a private WireGuard key", number));
+            return Some((PrivateKey::WireGuard, number));
         }
     }
     None

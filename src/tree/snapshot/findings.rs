@@ -1,8 +1,9 @@
-//! What a copy cannot take, or cannot keep, and how it is told.
+//! What a copy cannot take, or cannot keep.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::mem::discriminant;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +11,7 @@ use anyhow::Result;
 use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag};
 
-use super::kind;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{CopyProblem, Diagnostic, Problem, SpecialFile};
 
 /// Setuid and setgid.
 const SET_ID: u32 = 0o6000;
@@ -34,24 +34,23 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Keeps the first problem of its code: a whole tree of one kind is one finding.
-    pub(super) fn push_first(&mut self, problem: Diagnostic) {
-        if self.problems.iter().all(|known| known.code != problem.code) {
-            self.problems.push(problem);
+    /// Adds a problem unless one of its kind is there: a whole tree of one kind is one finding.
+    pub(super) fn push_first(&mut self, problem: CopyProblem, path: &Path) {
+        let is_same = |known: &Diagnostic| match &known.problem {
+            Problem::CopyProblem(known) => discriminant(known) == discriminant(&problem),
+            _ => false,
+        };
+        if !self.problems.iter().any(is_same) {
+            self.problems.push(Diagnostic::from(problem).at(path, None, None));
         }
     }
 
-    /// Tells what the copy will not have of the file or folder at `path`.
-    pub(super) fn unkept(&mut self, stat: &FileStat, path: &Path) {
-        if kind(stat) != SFlag::S_IFLNK && stat.st_mode & SET_ID != 0 {
-            self.push_first(
-                Diagnostic::warning("tree-set-id", "A setuid or setgid bit in the configuration is not kept")
-                    .at(path, None, None)
-                    .because("All that is installed belongs to root. This is the first such file; there may be more.")
-                    .remedy("If it is needed, set it again in the installed system (chmod)."),
-            );
+    /// Reports what the copy will not have of the file or directory at `path`: a set-id bit, a second name.
+    pub(super) fn not_kept(&mut self, stat: &FileStat, path: &Path) {
+        if file_type(stat) != SFlag::S_IFLNK && stat.st_mode & SET_ID != 0 {
+            self.push_first(CopyProblem::SetId, path);
         }
-        if kind(stat) != SFlag::S_IFREG || stat.st_nlink < 2 {
+        if file_type(stat) != SFlag::S_IFREG || stat.st_nlink < 2 {
             return;
         }
         let known = self
@@ -59,23 +58,13 @@ impl Findings {
             .entry((stat.st_dev, stat.st_ino))
             .or_insert_with(|| path.to_owned());
         if known != path {
-            let known = known.display().to_string();
-            self.push_first(
-                Diagnostic::warning(
-                    "tree-hard-link",
-                    "A file of the configuration that has two names becomes two files",
-                )
-                .at(path, None, None)
-                .because(format!(
-                    "Its other name is {known}: a hard link. This is the first such file; there may be more."
-                ))
-                .remedy("If both are to change together, make one of them a symbolic link (ln -s)."),
-            );
+            let other = known.clone();
+            self.push_first(CopyProblem::HardLink { other }, path);
         }
     }
 
-    /// Tells which extended attributes and access lists the copy of `path` will not have.
-    pub(super) fn unkept_attributes(&mut self, source: &OwnedFd, path: &Path) {
+    /// Reports the extended attributes and access lists that the copy of `path` will not have.
+    pub(super) fn attributes_not_kept(&mut self, source: &OwnedFd, path: &Path) {
         let mut names = vec![0; ATTRIBUTES];
         // A file system without any.
         let Ok(length) = rustix::fs::flistxattr(source, names.as_mut_slice()) else {
@@ -84,14 +73,15 @@ impl Findings {
         let names = String::from_utf8_lossy(&names[..length]);
         let of_user = |name: &&str| OF_USER.iter().any(|prefix| name.starts_with(prefix));
         if let Some(name) = names.split('\0').find(of_user) {
-            self.push_first(
-                Diagnostic::warning("tree-attributes", format!("The attribute {name} in the configuration is not kept"))
-                    .at(path, None, None)
-                    .because("A copy has neither extended attributes nor access lists, and Nix has none either. This is the first such file; there may be more.")
-                    .remedy("If it is needed, set it again in the installed system (setfattr, setfacl)."),
-            );
+            let name = name.to_owned();
+            self.push_first(CopyProblem::Attribute { name }, path);
         }
     }
+}
+
+/// The type bits of a mode, alone.
+pub(super) fn file_type(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
 }
 
 /// The context of every error that came from reading the source: the rest of the tree can still be read, while a dest that
@@ -115,25 +105,19 @@ pub(super) fn unreadable(path: &Path, error: anyhow::Error) -> Result<Diagnostic
         of_call.or_else(|| Some(Errno::from_raw(cause.downcast_ref::<io::Error>()?.raw_os_error()?)))
     });
     match number {
-        Some(number) if error.is::<Unread>() && UNREADABLE.contains(&number) => Ok(Diagnostic::error(
-            "tree-unreadable",
-            "A file of the configuration cannot be read",
-        )
-        .at(path, None, None)
-        .because(number.desc())
-        .remedy("Copy the configuration anew. An input/output error means a bad medium; `dmesg` says more.")),
+        Some(number) if error.is::<Unread>() && UNREADABLE.contains(&number) => {
+            let error = number.desc().to_owned();
+            Ok(Diagnostic::from(CopyProblem::Unreadable { error }).at(path, None, None))
+        }
         _ => Err(error.context(format!("Failed to copy {}", path.display()))),
     }
 }
 
-pub(super) fn special_file(path: &Path, kind: SFlag) -> Diagnostic {
-    let name = match kind {
-        SFlag::S_IFIFO => "a named pipe",
-        SFlag::S_IFSOCK => "a socket",
-        _ => "a device",
+pub(super) fn special_file(path: &Path, file_type: SFlag) -> Diagnostic {
+    let file = match file_type {
+        SFlag::S_IFIFO => SpecialFile::NamedPipe,
+        SFlag::S_IFSOCK => SpecialFile::Socket,
+        _ => SpecialFile::Device,
     };
-    Diagnostic::error("tree-special-file", format!("The configuration contains {name}"))
-        .at(path, None, None)
-        .because("Nix reads only files, folders and links, and a copy of it would mean nothing.")
-        .remedy("Remove it from the tree.")
+    Diagnostic::from(CopyProblem::Special(file)).at(path, None, None)
 }

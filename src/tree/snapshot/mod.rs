@@ -21,10 +21,10 @@ use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fstat, fstatat, utim
 use nix::sys::time::TimeSpec;
 
 use super::accounts::{Accounts, Trust};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::CopyProblem;
 use crate::interrupt::Interrupt;
 pub use findings::Findings;
-use findings::{Unread, special_file, unreadable};
+use findings::{Unread, file_type, special_file, unreadable};
 
 /// Permission bits that are kept. Not setuid and setgid: the copy belongs to root.
 const KEPT_MODE: u32 = 0o1777;
@@ -91,17 +91,17 @@ impl Copier<'_> {
     ) -> Result<Option<Frame>> {
         let name = name.as_os_str();
         let seen = fstatat(&frame.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).context(Unread)?;
-        if self.exclude.is_some_and(|excludes| excludes(&path, kind(&seen))) {
+        if self.exclude.is_some_and(|excludes| excludes(&path, file_type(&seen))) {
             return Ok(None);
         }
         self.judge(&seen, &path, findings);
-        findings.unkept(&seen, &path);
+        findings.not_kept(&seen, &path);
         let target = dest.join(&path);
-        match kind(&seen) {
+        match file_type(&seen) {
             SFlag::S_IFDIR => {
                 let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
                 let inner = openat(&frame.source, name, flags, Mode::empty()).context(Unread)?;
-                findings.unkept_attributes(&inner, &path);
+                findings.attributes_not_kept(&inner, &path);
                 fs::create_dir(&target)?;
                 return Ok(Some(Frame::open(inner, path)?));
             }
@@ -109,7 +109,7 @@ impl Copier<'_> {
                 // Non-blocking: should the file have become a pipe since it was looked at, opening it must not hang.
                 let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
                 let source = openat(&frame.source, name, flags, Mode::empty()).context(Unread)?;
-                findings.unkept_attributes(&source, &path);
+                findings.attributes_not_kept(&source, &path);
                 findings.bytes += copy_file(source, &target)?;
             }
             SFlag::S_IFLNK => {
@@ -124,35 +124,12 @@ impl Copier<'_> {
 
     fn judge(&self, stat: &FileStat, path: &Path, findings: &mut Findings) {
         let Some(owners) = self.owners else { return };
-        if stat.st_mode & 0o002 != 0 && kind(stat) != SFlag::S_IFLNK {
-            findings.push_first(
-                Diagnostic::error(
-                    "tree-world-writable",
-                    "Everybody on this system can change the configuration",
-                )
-                .at(path, None, None)
-                .because("It becomes the system that root runs. This is the first such file; there may be more.")
-                .remedy("chmod -R o-w TREE. On a FAT or NTFS stick, copy the tree to a folder of your own first."),
-            );
+        if stat.st_mode & 0o002 != 0 && file_type(stat) != SFlag::S_IFLNK {
+            findings.push_first(CopyProblem::WorldWritable, path);
         }
         match owners.judge(stat.st_uid) {
-            Trust::SystemAccount(name) => findings.push_first(
-                Diagnostic::error(
-                    "tree-owner",
-                    format!("The configuration belongs to the system account `{name}`"),
-                )
-                .at(path, None, None)
-                .because("A service could have written it, and it becomes the system that root runs.")
-                .remedy("If it is yours: chown -R root TREE"),
-            ),
-            Trust::Unknown(uid) => findings.push_first(
-                Diagnostic::warning(
-                    "tree-owner-unknown",
-                    format!("The configuration belongs to user {uid}, who has no account here"),
-                )
-                .at(path, None, None)
-                .because("It was probably written on another machine."),
-            ),
+            Trust::SystemAccount(name) => findings.push_first(CopyProblem::SystemAccount { name }, path),
+            Trust::Unknown(uid) => findings.push_first(CopyProblem::UnknownOwner { uid }, path),
             Trust::Trusted => {}
         }
     }
@@ -181,13 +158,9 @@ impl Frame {
     }
 }
 
-fn kind(stat: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits())
-}
-
 fn copy_file(source: OwnedFd, target: &Path) -> Result<u64> {
     let stat = fstat(&source).context(Unread)?;
-    anyhow::ensure!(kind(&stat) == SFlag::S_IFREG, "it was exchanged while it was read");
+    anyhow::ensure!(file_type(&stat) == SFlag::S_IFREG, "it was exchanged while it was read");
     let mut source = File::from(source);
     let mut dest = File::options().write(true).create_new(true).mode(0o600).open(target)?;
     let mut buffer = vec![0; CHUNK];

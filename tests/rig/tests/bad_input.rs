@@ -117,7 +117,8 @@ fn a_first_place_that_holds_no_configuration_is_not_passed_over() {
     );
     live.sh("rmdir /tmp/nix-cfg && ln -s /iso/nix-cfg /tmp/nix-cfg && chown -h 1000 /tmp/nix-cfg")
         .ok();
-    live.install("").fails(3, &["somebody else made"]);
+    live.install("")
+        .fails(3, &["was not made by the owner of that directory"]);
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn nothing_to_install_says_where_it_was_looked_for() {
         .fails(3, &["/tmp/nix-cfg, /iso/nix-cfg"]);
     Live::with_disk("2.26")
         .install("--source /nowhere")
-        .fails(3, &["/nowhere cannot be looked at"]);
+        .fails(3, &["/nowhere cannot be read"]);
 }
 
 #[test]
