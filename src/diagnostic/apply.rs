@@ -39,6 +39,13 @@ pub enum Shortage {
 
 const HIDDEN: &str = "But `nixos-rebuild` reads a flake in a git repository through git, which hides untracked files.";
 
+fn untracked(first: &str, count: usize) -> String {
+    match count {
+        1 => format!("Git does not track {first}"),
+        _ => format!("{count} files are untracked, {first} among them"),
+    }
+}
+
 impl ApplyProblem {
     pub(super) fn text(&self) -> Text {
         match self {
@@ -91,10 +98,7 @@ impl ApplyProblem {
                 count,
             } => warning(
                 "git-untracked",
-                match count {
-                    1 => format!("Git does not track {first}"),
-                    _ => format!("{count} files are untracked, {first} among them"),
-                },
+                untracked(first, *count),
             )
             .because(format!("The system is installed with all files of the configuration. {HIDDEN}"))
             .remedy(format!(

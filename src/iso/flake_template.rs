@@ -97,9 +97,9 @@ pub fn files(request: &IsoSpec, bundled: &[(&str, Vec<u8>)]) -> Vec<File> {
     files
 }
 
-/// The flake: what a person reads first and may edit.
-fn flake(request: &IsoSpec) -> String {
-    let inputs = match request.kind {
+/// The inputs that bring the configuration or its nixpkgs.
+fn inputs(request: &IsoSpec) -> String {
+    match request.kind {
         ConfigKind::Channel => format!(
             "  # The nixpkgs of the installed system, and of the live system that installs it.\n  \
                inputs.nixpkgs.url = {};\n{}",
@@ -110,20 +110,12 @@ fn flake(request: &IsoSpec) -> String {
             "  # The flake that is installed: its inputs, by its own lock. After a change there: nix flake update config\n  \
                inputs.config.url = \"path:./{CONFIG_DIR}\"; # Needs Nix 2.26 or newer.\n"
         ),
-    };
-    let (helper, installer) = if request.build_helper {
-        let repository = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/");
-        (
-            format!(
-                "  # The installer, made from its source with a nixpkgs of its own.\n  inputs.nix-cfg-install.url = {};\n",
-                string(&format!("github:{repository}"))
-            ),
-            "inputs.nix-cfg-install.lib".to_owned(),
-        )
-    } else {
-        (String::new(), format!("import ./{INSTALLER_DIR} {{ }}"))
-    };
-    let source = match request.kind {
+    }
+}
+
+/// The arguments of mkOfflineIso that say what is installed.
+fn source(request: &IsoSpec) -> String {
+    match request.kind {
         ConfigKind::Channel => format!(
             "inherit (inputs) nixpkgs;\n        {}system = {};",
             channel_names(&request.channels),
@@ -136,7 +128,24 @@ fn flake(request: &IsoSpec) -> String {
                 hosts.join(" ")
             )
         }
+    }
+}
+
+/// The flake: what a person reads first and may edit.
+fn flake(request: &IsoSpec) -> String {
+    let (helper, installer) = if request.build_helper {
+        let repository = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/");
+        (
+            format!(
+                "  # The installer, made from its source with a nixpkgs of its own.\n  inputs.nix-cfg-install.url = {};\n",
+                string(&format!("github:{repository}"))
+            ),
+            "inputs.nix-cfg-install.lib".to_owned(),
+        )
+    } else {
+        (String::new(), format!("import ./{INSTALLER_DIR} {{ }}"))
     };
+    let (inputs, source) = (inputs(request), source(request));
     let desktop = string(&request.desktop);
     format!(
         "\

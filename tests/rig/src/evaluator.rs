@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use tempfile::TempDir;
 
-use crate::iso::CONFIG;
-use crate::{Live, Said, project, rows, shipped, write};
+use crate::iso::{CONFIG, Emitted};
+use crate::real::Tree;
+use crate::{Live, Said, copy, project, rows, shipped, temporary, write};
 
 /// What a channel configuration's ISO is made of.
 pub const CHANNEL: [&str; 2] = ["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"];
@@ -153,5 +154,35 @@ impl Evaluator {
         let said = self.eval(&format!("--raw path:{folder}#iso.drvPath"));
         assert!(said.out.ends_with(".iso.drv"), "{}", said.out);
         said.out
+    }
+}
+
+/// Evaluates the ISOs of one nixpkgs, one after the other: to add a nixpkgs to the store takes half a minute.
+pub struct IsoEvaluator {
+    pub evaluator: Evaluator,
+    directories: TempDir,
+}
+
+impl IsoEvaluator {
+    /// With that version of Nix.
+    pub fn new(version: &'static str, nixpkgs: &Tree) -> Self {
+        let directories = temporary();
+        Self {
+            evaluator: Evaluator::new(version, &nixpkgs.path, &[(directories.path(), "/directories")]),
+            directories,
+        }
+    }
+
+    /// What the Nix function `what` makes of the ISO of `emitted`. `name` is the directory that it is evaluated in.
+    pub fn eval(&self, name: &str, emitted: &Emitted, what: &str) -> Value {
+        let directory = self.directories.path().join(name);
+        if directory.exists() {
+            fs::remove_dir_all(&directory).unwrap();
+        }
+        copy(emitted.dir(), &directory);
+        let said = self
+            .evaluator
+            .eval(&format!("--json path:/directories/{name}#iso --apply '{what}'"));
+        serde_json::from_str(&said.out).unwrap()
     }
 }

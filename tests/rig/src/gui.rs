@@ -1,13 +1,12 @@
 //! The real Calamares in a live system, unattended or on a screen.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use nix_cfg_install::iso::calamares_config::{InstalledSystems, derive, derive_targets};
+use nix_cfg_install::iso::calamares_config::InstalledSystems;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::real::{self, Tree};
+use crate::upstream::{EXTENSIONS, conf, derive_all, fixture};
 use crate::{Live, Said, project, run, temporary, write};
 
 /// A live system with Calamares, its configuration, and a disk that the fake partition job "made".
@@ -200,133 +199,6 @@ impl Gui {
     pub fn ran(&self) -> String {
         self.live.sh("cat /ran 2> /dev/null; true").ok().out
     }
-}
-
-/// Where a live system has the calamares-nixos-extensions of a test.
-const EXTENSIONS: &str = "/extensions";
-
-/// What the build of an ISO makes of `upstream`, a calamares-nixos-extensions: the package, and in its `targets` the files that
-/// depend on the installed systems.
-pub fn derive_all(upstream: &Path, known: &InstalledSystems) -> anyhow::Result<TempDir> {
-    let folder = temporary();
-    crate::copy(upstream, folder.path());
-    let targets = Path::new(EXTENSIONS).join("targets");
-    derive(folder.path(), Path::new("nix-cfg-install"), &targets)?;
-    derive_targets(upstream, Path::new(EXTENSIONS), &folder.path().join("targets"), known)?;
-    Ok(folder)
-}
-
-/// A file of a configuration. A derived one has links to what depends on the installed systems.
-pub fn conf(folder: &Path, name: &str) -> PathBuf {
-    let file = configuration(folder).join(name);
-    match std::fs::read_link(&file) {
-        Ok(link) => folder.join(link.strip_prefix(EXTENSIONS).unwrap()),
-        Err(_) => file,
-    }
-}
-
-/// The structures that upstream's configuration had; see [`fixture`].
-pub const STRUCTURES: [&str; 4] = ["early", "middle", "late", "nixpkgs"];
-
-/// One of the configurations of upstream's structure, copied to be changed. `nixpkgs` is `late` as nixpkgs' own copy is
-/// installed (0.3.23): in etc, with the path of its modules, and with a weight for the job.
-pub fn fixture(name: &str) -> TempDir {
-    let folder = temporary();
-    let source = if name == "nixpkgs" { "late" } else { name };
-    crate::copy(&project().join("tests/fixtures/calamares").join(source), folder.path());
-    if name == "nixpkgs" {
-        let (share, etc) = (
-            folder.path().join("share/calamares"),
-            folder.path().join("etc/calamares"),
-        );
-        std::fs::create_dir_all(&etc).unwrap();
-        for name in ["settings.conf", "modules"] {
-            std::fs::rename(share.join(name), etc.join(name)).unwrap();
-        }
-        let weight = "instances:\n- { module: nixos, weight: 48 }\n";
-        crate::edit(&folder, "etc/calamares/settings.conf", "instances:\n", weight);
-        let search = format!("[ local, {} ]", folder.path().join("lib/calamares/modules").display());
-        crate::edit(
-            &folder,
-            "etc/calamares/settings.conf",
-            "[ local, /run/current-system/sw/lib/calamares/modules ]",
-            &search,
-        );
-    }
-    folder
-}
-
-/// The calamares-nixos-extensions in a nixpkgs that has its sources, as its package installs it; at `out`, or here.
-pub fn in_nixpkgs(tree: &str, out: Option<&str>) -> TempDir {
-    let folder = temporary();
-    let source = Path::new(tree).join(IN_NIXPKGS);
-    for (from, to) in [
-        ("modules", "lib/calamares/modules"),
-        ("config", "etc/calamares"),
-        ("branding", "share/calamares/branding"),
-    ] {
-        crate::copy(&source.join(from), &folder.path().join(to));
-    }
-    run("chmod", &["-R", "u+w", folder.path().to_str().unwrap()]);
-    let here = folder.path().display().to_string();
-    crate::edit(&folder, "etc/calamares/settings.conf", "@out@", out.unwrap_or(&here));
-    crate::edit(&folder, "etc/calamares/modules/locale.conf", "@glibcLocales@", "/usr");
-    folder
-}
-
-/// Where it has them.
-pub const IN_NIXPKGS: &str = "pkgs/by-name/ca/calamares-nixos-extensions/src";
-
-/// A test on each tree of `NIXPKGS` that has these sources. An older nixpkgs fetches them.
-pub fn on_each_tree_with_sources(name: &str, test: fn(&Tree)) -> Vec<real::Test> {
-    real::for_each_tree(name, |tree| {
-        let has = Path::new(&tree.path).join(IN_NIXPKGS).exists();
-        let tree = tree.clone();
-        let run: Box<dyn FnOnce() + Send> = Box::new(move || test(&tree));
-        has.then(|| (name.to_owned(), run)).into_iter().collect()
-    })
-}
-
-/// Where the configuration of a package is.
-pub fn configuration(folder: &Path) -> PathBuf {
-    let etc = folder.join("etc/calamares");
-    if etc.exists() {
-        etc
-    } else {
-        folder.join("share/calamares")
-    }
-}
-
-/// What git says of the repository of calamares-nixos-extensions.
-pub fn git(repository: &str, args: &[&str]) -> Vec<u8> {
-    let output = Command::new("git")
-        .args(["--git-dir", repository])
-        .args(args)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{args:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output.stdout
-}
-
-/// A version of calamares-nixos-extensions, as its package installs it.
-pub fn at_version(repository: &str, version: &str) -> TempDir {
-    let folder = temporary();
-    std::fs::write(
-        folder.path().join("archive.tar"),
-        git(repository, &["archive", version]),
-    )
-    .unwrap();
-    let script = format!(
-        "cd {} && mkdir source lib share share/calamares lib/calamares && tar -C source -xf archive.tar \
-         && cp -r source/modules lib/calamares/ && cp -r source/config/. share/calamares/ && cp -r source/branding share/calamares/",
-        folder.path().display()
-    );
-    run("sh", &["-c", &script]);
-    folder
 }
 
 /// A live system with the Calamares that is installed in `folder` (as [`at_version`] gives it), pages and all: started by

@@ -6,6 +6,7 @@ pub mod gui;
 pub mod iso;
 pub mod real;
 pub mod rows;
+pub mod upstream;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,12 @@ pub fn temporary() -> TempDir {
     let folder = tempfile::tempdir_in(base).unwrap();
     fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     folder
+}
+
+/// A directory that is closed to nobody, for what need not be on a disk: any user can make it.
+pub fn scratch() -> TempDir {
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    tempfile::Builder::new().permissions(open).tempdir().unwrap()
 }
 
 pub fn run(program: &str, args: &[&str]) {

@@ -14,6 +14,23 @@ const WATCH: &str = r#"
     echo "passphrase: $RIG_PASSPHRASE" >&2
     python3 /calamares/watch.py & watch=$!"#;
 
+/// Makes the volume that Calamares would have made, and the names of the disk.
+const ENCRYPT: &str = "
+    truncate -s 32M /luks.img
+    printf %s $RIG_PASSPHRASE | cryptsetup -q luksFormat --type luks2 --pbkdf argon2id --pbkdf-memory 32768 --pbkdf-parallel 1 \
+      --pbkdf-force-iterations 4 /luks.img - || exit 90
+    mkdir -p /dev/mapper && ln -s $(findmnt -no SOURCE /mnt) /dev/mapper/luks-root
+    mkdir -p /dev/disk/by-id && ln -s $(findmnt -no SOURCE /mnt) /dev/disk/by-id/ata-Rig_42";
+
+/// Reads what the installation made, and searches for the passphrase.
+const READ_ENCRYPTED: &str = "
+    wait $watch
+    cryptsetup luksDump /luks.img > /dump
+    cryptsetup open --test-passphrase --key-file /mnt/etc/secrets/initrd/luks.key /luks.img || exit 91
+    printf %s $RIG_PASSPHRASE | cryptsetup open --test-passphrase --key-file - /luks.img || exit 92
+    stat -c '%a %n' /mnt/etc/secrets/initrd /mnt/etc/secrets/initrd/luks.key > /modes
+    grep -raF -f <(printf %s $RIG_PASSPHRASE) /calamares.log /var /tmp /run /root /etc /mnt > /found";
+
 #[test]
 fn on_a_bios_with_everything_encrypted_the_key_is_made_and_the_passphrase_is_nowhere() {
     let tree = rig::tree("channel");
@@ -38,22 +55,7 @@ fn on_a_bios_with_everything_encrypted_the_key_is_made_and_the_passphrase_is_now
              "luksMapperName": "luks-root", "luksUuid": "01234567-89ab-cdef-0123-456789abcdef", "luksPassphrase": "@passphrase@"},
         ],
     });
-    let said = gui.run_between(
-        &format!(
-            "{WATCH}
-             truncate -s 32M /luks.img
-             printf %s $RIG_PASSPHRASE | cryptsetup -q luksFormat --type luks2 --pbkdf argon2id --pbkdf-memory 32768 --pbkdf-parallel 1 \
-               --pbkdf-force-iterations 4 /luks.img - || exit 90
-             mkdir -p /dev/mapper && ln -s $(findmnt -no SOURCE /mnt) /dev/mapper/luks-root
-             mkdir -p /dev/disk/by-id && ln -s $(findmnt -no SOURCE /mnt) /dev/disk/by-id/ata-Rig_42"
-        ),
-        "wait $watch
-         cryptsetup luksDump /luks.img > /dump
-         cryptsetup open --test-passphrase --key-file /mnt/etc/secrets/initrd/luks.key /luks.img || exit 91
-         printf %s $RIG_PASSPHRASE | cryptsetup open --test-passphrase --key-file - /luks.img || exit 92
-         stat -c '%a %n' /mnt/etc/secrets/initrd /mnt/etc/secrets/initrd/luks.key > /modes
-         grep -raF -f <(printf %s $RIG_PASSPHRASE) /calamares.log /var /tmp /run /root /etc /mnt > /found",
-    );
+    let said = gui.run_between(&format!("{WATCH}{ENCRYPT}"), READ_ENCRYPTED);
     assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
     assert!(!said.out.contains("Installation failed"), "{}", said.out);
     let read = |file: &str| gui.live.read(file);

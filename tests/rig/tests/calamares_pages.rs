@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nix_cfg_install::iso::calamares_config::InstalledSystems;
-use rig::gui::{SHOW_PAGES, at_version, derive_all, fixture, in_nixpkgs, on_each_tree_with_sources, pages};
+use rig::gui::{SHOW_PAGES, pages};
 use rig::real::{self, Tree, plain, with};
+use rig::upstream::{at_version, derive_all, fixture, in_nixpkgs, on_each_tree_with_sources};
 use tempfile::TempDir;
 
 /// What Calamares says until it has looked at all requirements.

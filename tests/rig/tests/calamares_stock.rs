@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use rig::evaluator::{CHANNEL, Evaluator};
-use rig::gui::{IN_NIXPKGS, in_nixpkgs};
+use rig::evaluator::{CHANNEL, IsoEvaluator};
+
 use rig::iso::{Emitted, boot, build, builder, calamares, nix};
 use rig::real::{self, Tree, for_each_tree, long, plain};
-use rig::{Live, copy, edit_text, project, shipped, temporary, write};
+use rig::upstream::{IN_NIXPKGS, in_nixpkgs};
+use rig::{Live, edit_text, project, shipped, temporary, write};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -75,65 +76,41 @@ fn another_target_changes_no_package_of_the_live_system() {
     assert_eq!(before[1..], after[1..]);
 }
 
-/// Evaluates all ISOs of a tree: to add a nixpkgs to the store takes half a minute.
-struct Machine {
-    evaluator: Evaluator,
-    folders: TempDir,
+/// What the ISO of a server with these packages says of itself, as JSON.
+fn iso(on: &IsoEvaluator, desktop: &str, packages: &str, what: &str) -> Value {
+    let tree = temporary();
+    let hardware = project().join("tests/closure/hardware-configuration.nix");
+    fs::copy(hardware, tree.path().join("hardware-configuration.nix")).unwrap();
+    let configuration =
+        "{ pkgs, ... }: { imports = [ ./hardware-configuration.nix ]; boot.loader.systemd-boot.enable = true;
+       users.users.ada = { isNormalUser = true; initialHashedPassword = \"x\"; }; system.stateVersion = \"24.05\";";
+    let configuration = format!("{configuration} environment.systemPackages = [ {packages} ]; }}\n");
+    write(&tree, "configuration.nix", &configuration);
+    let emitted = Emitted::new(tree.path(), &[&CHANNEL[..], &["--desktop", desktop]].concat());
+    let runtime = "closure = \"runtime\";\n        desktop =";
+    edit_text(&emitted.dir().join("flake.nix"), "desktop =", runtime);
+    on.evaluator.lock(emitted.dir(), "nixos-24.05", None);
+    on.eval(desktop, &emitted, &format!("iso: {what}"))
 }
 
-impl Machine {
-    fn new(tree: &Tree) -> Self {
-        let folders = temporary();
-        Self {
-            evaluator: Evaluator::new("2.26", &tree.path, &[(folders.path(), "/folders")]),
-            folders,
-        }
-    }
-
-    /// What the ISO of a server with these packages says of itself, as JSON.
-    fn iso(&self, desktop: &str, packages: &str, what: &str) -> Value {
-        let tree = temporary();
-        let hardware = project().join("tests/closure/hardware-configuration.nix");
-        fs::copy(hardware, tree.path().join("hardware-configuration.nix")).unwrap();
-        let configuration =
-            "{ pkgs, ... }: { imports = [ ./hardware-configuration.nix ]; boot.loader.systemd-boot.enable = true;
-           users.users.ada = { isNormalUser = true; initialHashedPassword = \"x\"; }; system.stateVersion = \"24.05\";";
-        let configuration = format!("{configuration} environment.systemPackages = [ {packages} ]; }}\n");
-        write(&tree, "configuration.nix", &configuration);
-        let emitted = Emitted::new(tree.path(), &[&CHANNEL[..], &["--desktop", desktop]].concat());
-        let runtime = "closure = \"runtime\";\n        desktop =";
-        edit_text(&emitted.dir().join("flake.nix"), "desktop =", runtime);
-        self.evaluator.lock(emitted.dir(), "nixos-24.05", None);
-        let folder = self.folders.path().join(desktop);
-        if folder.exists() {
-            fs::remove_dir_all(&folder).unwrap();
-        }
-        copy(emitted.dir(), &folder);
-        let said = self
-            .evaluator
-            .eval(&format!("--json path:/folders/{desktop}#iso --apply 'iso: {what}'"));
-        serde_json::from_str(&said.out).unwrap()
-    }
-
-    fn sh(&self, script: &str) -> String {
-        self.evaluator.live.sh(script).ok().out
-    }
+fn sh(on: &IsoEvaluator, script: &str) -> String {
+    on.evaluator.live.sh(script).ok().out
 }
 
 /// Calamares is the one of this nixpkgs, and nothing but our wrapper uses it where there is one: not its entry in the menu, not
 /// what starts it by itself.
-fn the_stock_calamares_is_on_the_iso(machine: &Machine, desktop: &str) {
-    let iso = machine.iso(desktop, "", "iso.drvPath");
-    let graph = machine.sh(&format!("nix-store -qR {iso}"));
+fn the_stock_calamares_is_on_the_iso(on: &IsoEvaluator, desktop: &str) {
+    let iso = iso(on, desktop, "", "iso.drvPath");
+    let graph = sh(on, &format!("nix-store -qR {iso}"));
     let stock = "let stock = import /inputs/nixpkgs/source { system = \"x86_64-linux\"; };
                  in [ stock.calamares.drvPath stock.calamares-nixos.drvPath ]";
-    let stock = machine.evaluator.eval(&format!("--impure --json --expr '{stock}'")).out;
+    let stock = on.evaluator.eval(&format!("--impure --json --expr '{stock}'")).out;
     let [program, for_nixos]: [String; 2] = serde_json::from_str(&stock).unwrap();
     let wrapped = graph.lines().find(|drv| drv.ends_with("-calamares-nixos-offline.drv"));
     let used = if wrapped.is_some() { &program } else { &for_nixos };
     assert_eq!(calamares_in(&graph), [used]);
     if let Some(wrapped) = wrapped {
-        let referrers = machine.sh(&format!("nix-store -q --referrers {program}"));
+        let referrers = sh(on, &format!("nix-store -q --referrers {program}"));
         let of_the_iso: Vec<&str> = referrers
             .lines()
             .filter(|drv| *drv != program && graph.lines().any(|on_iso| on_iso == *drv))
@@ -142,13 +119,13 @@ fn the_stock_calamares_is_on_the_iso(machine: &Machine, desktop: &str) {
     }
 }
 
-fn another_target_changes_text_only(machine: &Machine) {
+fn another_target_changes_text_only(on: &IsoEvaluator) {
     let looked_at = "{ drv = iso.drvPath; path = iso.live.config.system.path.drvPath; }";
-    let [before, after] = ["", "pkgs.hello"].map(|packages| machine.iso("gnome", packages, looked_at));
+    let [before, after] = ["", "pkgs.hello"].map(|packages| iso(on, "gnome", packages, looked_at));
     assert_ne!(before["drv"], after["drv"], "the image does not depend on its target");
     assert_eq!(before["path"], after["path"]);
     let named = |of: &Value| {
-        let graph = machine.sh(&format!("nix-store -qR {}", of["drv"]));
+        let graph = sh(on, &format!("nix-store -qR {}", of["drv"]));
         let named = graph
             .lines()
             .filter(|drv| drv.contains("-calamares-"))
@@ -167,7 +144,7 @@ struct Recipes {
 }
 
 impl Recipes {
-    fn new(machine: &Machine, tree: &Tree) -> Self {
+    fn new(on: &IsoEvaluator, tree: &Tree) -> Self {
         let what = "let inherit (iso.live) pkgs config; package = config.offlineInstaller.package;
               targets = config.environment.etc.\"nix-cfg-install/calamares\".source;
             in {
@@ -177,12 +154,13 @@ impl Recipes {
                 package = \"${package}\"; wrapper = pkgs.calamares-nixos.outPath; targets = \"${targets}\";
               };
             }";
-        let said = machine.iso("gnome", "", what);
+        let said = iso(on, "gnome", "", what);
         let folder = temporary();
         for (at, drv) in said["drvs"].as_array().unwrap().iter().enumerate() {
-            let shown = machine.sh(&format!(
-                "nix --extra-experimental-features nix-command derivation show {drv}"
-            ));
+            let shown = sh(
+                on,
+                &format!("nix --extra-experimental-features nix-command derivation show {drv}"),
+            );
             let shown: Value = serde_json::from_str(&shown).unwrap();
             let environment = &shown[drv.as_str().unwrap()]["env"];
             let command = environment["buildCommand"].as_str().unwrap();
@@ -236,8 +214,8 @@ impl Recipes {
 
 /// The three derivations that are ours, realised without a stdenv: their commands, with nixpkgs' own makeWrapper, on the
 /// sources in that nixpkgs and with Debian's Calamares 3.4 in the place of the stock one. What comes of it is started.
-fn what_the_iso_builds_of_calamares_starts_with_all_pages(machine: &Machine, tree: &Tree) {
-    let recipes = Recipes::new(machine, tree);
+fn what_the_iso_builds_of_calamares_starts_with_all_pages(on: &IsoEvaluator, tree: &Tree) {
+    let recipes = Recipes::new(on, tree);
     let extensions = in_nixpkgs(&tree.path, Some(recipes.path("extensions")));
     let programs = shipped("nix-cfg-iso");
     let live = [
@@ -288,7 +266,7 @@ fn what_the_iso_builds_of_calamares_starts_with_all_pages(machine: &Machine, tre
 }
 
 type Row = (String, Box<dyn FnOnce() + Send>);
-type OnMachine = Box<dyn FnOnce(&Machine, &Tree) + Send>;
+type OnNixpkgs = Box<dyn FnOnce(&IsoEvaluator, &Tree) + Send>;
 
 /// The live systems with Calamares that a nixpkgs has.
 fn live_systems(tree: &Tree) -> Vec<String> {
@@ -310,10 +288,10 @@ fn live_systems(tree: &Tree) -> Vec<String> {
 }
 
 fn rows(tree: &Tree) -> Vec<Row> {
-    let machine: Arc<OnceLock<Machine>> = Arc::default();
-    let row = |name: String, test: OnMachine| -> Row {
-        let (machine, tree) = (machine.clone(), tree.clone());
-        let run = move || test(machine.get_or_init(|| Machine::new(&tree)), &tree);
+    let evaluator: Arc<OnceLock<IsoEvaluator>> = Arc::default();
+    let row = |name: String, test: OnNixpkgs| -> Row {
+        let (evaluator, tree) = (evaluator.clone(), tree.clone());
+        let run = move || test(evaluator.get_or_init(|| IsoEvaluator::new("2.26", &tree)), &tree);
         (name, Box::new(run))
     };
     let mut rows = Vec::new();
@@ -322,12 +300,12 @@ fn rows(tree: &Tree) -> Vec<Row> {
         let test = Box::new(what_the_iso_builds_of_calamares_starts_with_all_pages);
         rows.push(row(name.to_owned(), test));
     }
-    let another_target = Box::new(|machine: &Machine, _: &Tree| another_target_changes_text_only(machine));
+    let another_target = Box::new(|on: &IsoEvaluator, _: &Tree| another_target_changes_text_only(on));
     rows.push(row("another_target_changes_text_only".to_owned(), another_target));
     for desktop in live_systems(tree) {
         let name = format!("the_stock_calamares_is_on_the_iso/{desktop}");
-        let test = Box::new(move |machine: &Machine, _: &Tree| {
-            the_stock_calamares_is_on_the_iso(machine, &desktop);
+        let test = Box::new(move |on: &IsoEvaluator, _: &Tree| {
+            the_stock_calamares_is_on_the_iso(on, &desktop);
         });
         rows.push(row(name, test));
     }

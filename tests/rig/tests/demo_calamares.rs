@@ -8,8 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix_cfg_install::iso::calamares_config::InstalledSystems;
-use rig::gui::{Gui, SHOW_PAGES, at_version, conf, derive_all, fixture, pages, trace};
+use rig::gui::{Gui, SHOW_PAGES, pages, trace};
 use rig::project;
+use rig::upstream::{at_version, conf, derive_all, fixture};
 
 const DISPLAY: &str = ":77";
 

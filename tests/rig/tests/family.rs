@@ -111,39 +111,43 @@ fn json(live: &Live, what: &str) -> serde_json::Value {
     serde_json::from_str(&said.ok().out).unwrap()
 }
 
+/// What the family covers by itself.
+const COVERED: [&str; 4] = [
+    "hardware.gizmo.enable (attribute)",
+    "/hardware/new.nix (import)",
+    "config.boot.kernelPackages.newdriver (package)",
+    "fuse.newfs (filesystem)",
+];
+
+/// What it cannot cover, and why.
+const REFUSED: [(&str, &str); 4] = [
+    (
+        "hardware.secret.enable (attribute)",
+        "the configuration does not allow secret",
+    ),
+    (
+        "hardware.brittle.enable (attribute)",
+        "evaluating the configuration for it fails",
+    ),
+    ("hardware.absent.enable (attribute)", "it is not a boolean option"),
+    ("hardware.level (attribute)", "it is not a boolean option"),
+];
+
 #[test]
 fn what_nobody_knows_yet_is_covered_or_refused_on_that_machine_alone_and_the_image_is_made_all_the_same() {
     let nixpkgs = newer_nixpkgs();
     let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
     let builder = builder_with("2.26", &emitted, nixpkgs.path());
     let said = nix(&builder, &format!("eval --raw path:/work#iso.drvPath {OVERRIDE}")).ok();
-    let covered = [
-        "hardware.gizmo.enable (attribute)",
-        "/hardware/new.nix (import)",
-        "config.boot.kernelPackages.newdriver (package)",
-        "fuse.newfs (filesystem)",
-    ];
-    let refused = [
-        (
-            "hardware.secret.enable (attribute)",
-            "the configuration does not allow secret",
-        ),
-        (
-            "hardware.brittle.enable (attribute)",
-            "evaluating the configuration for it fails",
-        ),
-        ("hardware.absent.enable (attribute)", "it is not a boolean option"),
-        ("hardware.level (attribute)", "it is not a boolean option"),
-    ];
     let other = nix(
         &builder_with("2.34", &emitted, nixpkgs.path()),
         &format!("eval --raw path:/work#iso.drvPath {OVERRIDE}"),
     );
     assert_eq!(other.ok().out, said.out, "2.26 and 2.34 make different images");
-    for what in covered {
+    for what in COVERED {
         assert!(said.err.contains(&format!("  {what}\n")), "{what}: {}", said.err);
     }
-    for (what, why) in refused {
+    for (what, why) in REFUSED {
         assert!(said.err.contains(&format!("  {what}: {why}")), "{what}: {}", said.err);
     }
     // One variant each, but for file systems.
@@ -177,6 +181,10 @@ fn what_nobody_knows_yet_is_covered_or_refused_on_that_machine_alone_and_the_ima
         assert!(table.contains(part), "{part}\n{table}");
     }
 
+    what_the_image_covers_is_installed_and_the_rest_refused(&image);
+}
+
+fn what_the_image_covers_is_installed_and_the_rest_refused(image: &Path) {
     let [imports, packages] = [r"imports = \[", r"boot.extraModulePackages = \["];
     let attributes = "boot.kernelModules = .*;";
     for (before, what) in [
@@ -188,9 +196,9 @@ fn what_nobody_knows_yet_is_covered_or_refused_on_that_machine_alone_and_the_ima
             "fileSystems.\"/data\" = { device = \"/dev/vdb\"; fsType = \"fuse.newfs\"; options = [ \"noauto\" ]; };",
         ),
     ] {
-        install_with(&image, before, what, "").ok();
+        install_with(image, before, what, "").ok();
     }
-    install_with(&image, attributes, "hardware.level = \"high\";", "").fails(
+    install_with(image, attributes, "hardware.level = \"high\";", "").fails(
         3,
         &[
             "made without what this machine needs: hardware.level",
@@ -199,9 +207,9 @@ fn what_nobody_knows_yet_is_covered_or_refused_on_that_machine_alone_and_the_ima
         ],
     );
     let take = "nix-store --delete --ignore-liveness /nix/store/*-gizmo-1.0";
-    install_with(&image, attributes, "hardware.gizmo.enable = true;", take).fails(3, &["gizmo-1.0 (from"]);
+    install_with(image, attributes, "hardware.gizmo.enable = true;", take).fails(3, &["gizmo-1.0 (from"]);
     // The same attribute, on a machine that needs nothing for it.
-    install_with(&image, attributes, "hardware.level = \"low\";", "").ok();
+    install_with(image, attributes, "hardware.level = \"low\";", "").ok();
 }
 
 #[test]

@@ -72,11 +72,17 @@ fn an_iso_with_the_frontier_installs_on_every_variant_and_names_what_is_taken_fr
     let builder = builder("2.26", &emitted);
     let image = build(&builder, OVERRIDE);
 
-    // On the image are the closures of the system, of the frontier and of the live system, and what they are made with.
+    holds_what_is_needed_and_no_more(&builder, &image);
+    every_machine_installs(&image);
+    what_is_taken_away_is_named(&image);
+}
+
+/// On the image are the closures of the system, of the frontier and of the live system, and what they are made with.
+fn holds_what_is_needed_and_no_more(builder: &Live, image: &Path) {
     let closures = "eval --json path:/work#iso.live.config.offlineInstaller.closures --apply 'all:
         let plain = map builtins.unsafeDiscardStringContext; only = builtins.head all;
         in { paths = plain only.storePaths; variants = builtins.attrNames only.drvs; }'";
-    let said = nix(&builder, &format!("{closures} {OVERRIDE}")).ok().out;
+    let said = nix(builder, &format!("{closures} {OVERRIDE}")).ok().out;
     let closure: serde_json::Value = serde_json::from_str(&said).unwrap();
     let covered: Vec<&str> = closure["variants"]
         .as_array()
@@ -98,14 +104,14 @@ fn an_iso_with_the_frontier_installs_on_every_variant_and_names_what_is_taken_fr
         .map(|path| path.as_str().unwrap())
         .collect();
     let toplevel = nix(
-        &builder,
+        builder,
         &format!(
             "eval --raw path:/work#iso.targets --apply 'targets: (builtins.head targets).config.system.build.toplevel.outPath' {OVERRIDE}"
         ),
     )
     .ok()
     .out;
-    let live = boot("2.26", &image);
+    let live = boot("2.26", image);
     let needed = format!(
         "nix-store -qR {toplevel} $(readlink -f /run/current-system) {}",
         paths.join(" ")
@@ -123,11 +129,13 @@ fn an_iso_with_the_frontier_installs_on_every_variant_and_names_what_is_taken_fr
         "more than is needed, a source or a compiler is on the image"
     );
 
-    look_at_parts(&builder, &paths, &toplevel);
+    look_at_parts(builder, &paths, &toplevel);
+}
 
+fn every_machine_installs(image: &Path) {
     let mut failures = Vec::new();
     for (variant, name) in MACHINES {
-        let (live, said) = install_on(&image, name, "");
+        let (live, said) = install_on(image, name, "");
         if said.code == 0 {
             live.sh("nix-store --store /mnt --verify --check-contents").ok();
         } else {
@@ -135,10 +143,12 @@ fn an_iso_with_the_frontier_installs_on_every_variant_and_names_what_is_taken_fr
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
 
+fn what_is_taken_away_is_named(image: &Path) {
     let take = "nix-store --delete --ignore-liveness /nix/store/*-zfs-user-2.2";
     let missing = "zfs-user-2.2 (from environment.systemPackages) is not on this medium";
-    let (_, said) = install_on(&image, "xps-zfs", take);
+    let (_, said) = install_on(image, "xps-zfs", take);
     assert!(!said.err.contains("made without"), "{}", said.err);
     said.fails(3, &[missing]);
     // Left out when the image was made, it is refused with that reason; a machine that does not ask for it is not.
@@ -146,7 +156,7 @@ fn an_iso_with_the_frontier_installs_on_every_variant_and_names_what_is_taken_fr
         "{take}; sed -i 's|^not-covered: .*|not-covered: [{{\"kind\":\"filesystem\",\"name\":\"zfs\",\"reason\":\"no room for it\"}}]|' \
          /etc/nix-cfg-install.yaml; grep -q room /etc/nix-cfg-install.yaml || exit 9"
     );
-    let (_, said) = install_on(&image, "xps-zfs", &left_out);
+    let (_, said) = install_on(image, "xps-zfs", &left_out);
     said.fails(
         3,
         &[
@@ -155,7 +165,7 @@ fn an_iso_with_the_frontier_installs_on_every_variant_and_names_what_is_taken_fr
             missing,
         ],
     );
-    install_on(&image, "vmware", &left_out).1.ok();
+    install_on(image, "vmware", &left_out).1.ok();
 }
 
 /// `nix-cfg-iso why` and `size`, where the image was built.

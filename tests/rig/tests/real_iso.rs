@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use rig::evaluator::{CHANNEL, Evaluator, store};
+use rig::evaluator::{CHANNEL, Evaluator, Stored, store};
 use rig::iso::{CONFIG, Emitted};
 use rig::real::{self, Tree, on_each_tree, on_each_tree_with};
 use rig::{copy, edit_text, project, run, temporary, write};
@@ -121,6 +121,13 @@ fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_proce
     evaluator.lock(&folder("top"), "nixos-26.05", None);
     let top = store(&evaluator.live, "/folders/top");
 
+    outputs_are_there(&evaluator);
+    the_template_makes_an_iso(&evaluator, &top, &folder("own"));
+    the_other_processor_has_an_iso(&evaluator, &top, &folder("arm"));
+}
+
+/// The packages, checks, shell and formatter of the project's flake, for both processors.
+fn outputs_are_there(evaluator: &Evaluator) {
     let drvs = "all: builtins.mapAttrs (_: builtins.mapAttrs (_: package: package.drvPath)) all";
     for output in ["packages", "checks"] {
         let said = evaluator.eval(&format!("--json path:/folders/top#{output} --apply '{drvs}'"));
@@ -139,34 +146,35 @@ fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_proce
         let said = evaluator.eval(&format!("--json path:/folders/top#{output} --apply builtins.attrNames"));
         assert_eq!(said.out.trim(), r#"["aarch64-linux","x86_64-linux"]"#);
     }
+}
 
-    // As a person who lives in flakes begins.
+/// As a person with a flake of their own begins.
+fn the_template_makes_an_iso(evaluator: &Evaluator, top: &Stored, own: &Path) {
     let begin = "mkdir /tmp/own && cd /tmp/own && nix flake init -t path:/folders/top && cp -r /tmp/own /shared/";
     evaluator.live.sh(&format!("{CONFIG}\nmkdir /shared; {begin}")).ok();
-    copy(
-        &evaluator.live.state.path().join("live/upper/shared/own"),
-        &folder("own"),
-    );
+    copy(&evaluator.live.state.path().join("live/upper/shared/own"), own);
     edit_text(
-        &folder("own/flake.nix"),
+        &own.join("flake.nix"),
         "flake = self;",
         "flake = self; closure = \"runtime\";",
     );
-    evaluator.lock(&folder("own"), "nixos-26.05", Some(&top));
+    evaluator.lock(own, "nixos-26.05", Some(top));
     let image = evaluator.image("/folders/own");
     assert!(image.ends_with("-x86_64-linux.iso.drv"), "{image}");
+}
 
-    // For the other processor, with programs that are built from source, and with all that the frontier needs.
+/// For the other processor, with programs that are built from source, and with all that the frontier needs.
+fn the_other_processor_has_an_iso(evaluator: &Evaluator, top: &Stored, arm: &Path) {
     let more = ["--system", "aarch64-linux", "--build-helper"];
     let emitted = Emitted::new(server("aarch64-linux").path(), &[&CHANNEL[..], &more].concat());
-    evaluator.lock(emitted.dir(), "nixos-24.05", Some(&top));
-    copy(emitted.dir(), &folder("arm"));
+    evaluator.lock(emitted.dir(), "nixos-24.05", Some(top));
+    copy(emitted.dir(), arm);
     let pinned = "cp -r /folders/arm /shared/ && nix-cfg-iso pin /shared/arm -- --no-write-lock-file";
     evaluator.live.sh(&format!("{CONFIG}\n{pinned}")).ok();
     let list = evaluator.live.state.path().join("live/upper/shared/arm/closure.json");
-    fs::copy(list, folder("arm/closure.json")).unwrap();
+    fs::copy(list, arm.join("closure.json")).unwrap();
     edit_text(
-        &folder("arm/flake.nix"),
+        &arm.join("flake.nix"),
         "desktop =",
         "closureList = ./closure.json; offlineRebuild = true;\n        desktop =",
     );
@@ -179,7 +187,7 @@ fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_proce
         "{}",
         said.err
     );
-    let list: Value = serde_json::from_str(&fs::read_to_string(folder("arm/closure.json")).unwrap()).unwrap();
+    let list: Value = serde_json::from_str(&fs::read_to_string(arm.join("closure.json")).unwrap()).unwrap();
     eprintln!(
         "aarch64-linux: {} outputs in the frontier",
         list[0]["counts"]["frontier_outputs"]

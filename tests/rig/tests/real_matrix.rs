@@ -5,11 +5,10 @@ use std::fs;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use rig::evaluator::{CHANNEL, Evaluator};
+use rig::evaluator::{CHANNEL, Evaluator, IsoEvaluator};
 use rig::iso::Emitted;
-use rig::real::{self, Tree, for_each_tree, long};
-use rig::{copy, edit_text, project, rows, temporary, write};
-use serde_json::Value;
+use rig::real::{self, for_each_tree, long};
+use rig::{edit_text, project, rows, temporary, write};
 use tempfile::TempDir;
 
 /// One ISO.
@@ -66,21 +65,20 @@ impl Iso {
         emitted
     }
 
-    fn evaluate(self, on: &Machine) {
-        let folder = self.name().replace('/', "-");
-        copy(self.emitted(&on.evaluator).dir(), &on.folders.path().join(&folder));
+    fn evaluate(self, on: &IsoEvaluator) {
         let counts = if self.closure == "runtime" {
             "[ ]"
         } else {
             "map (closure: closure.facts.counts) iso.live.config.offlineInstaller.closures"
         };
-        let said = on.evaluator.eval(&format!(
-            "--json path:/folders/{folder}#iso --apply 'iso: {{
+        let what = format!(
+            "iso: {{
                drv = iso.drvPath; counts = {counts};
                store = iso.live.config.fileSystems.\"/nix/.ro-store\".options;
-             }}'"
-        ));
-        let said: Value = serde_json::from_str(&said.out).unwrap();
+             }}"
+        );
+        let name = self.name().replace('/', "-");
+        let said = on.eval(&name, &self.emitted(&on.evaluator), &what);
         assert!(said["drv"].as_str().unwrap().ends_with(".iso.drv"), "{said}");
         // Once, although upstream asks for it as well from 26.11 on.
         let options = said["store"].as_array().unwrap();
@@ -97,30 +95,14 @@ impl Iso {
     }
 }
 
-/// Evaluates all ISOs of a tree: to add a nixpkgs to the store takes half a minute.
-struct Machine {
-    evaluator: Evaluator,
-    folders: TempDir,
-}
-
-impl Machine {
-    fn new(tree: &Tree) -> Self {
-        let folders = temporary();
-        Self {
-            evaluator: Evaluator::new("2.34", &tree.path, &[(folders.path(), "/folders")]),
-            folders,
-        }
-    }
-}
-
 type Row = (String, Box<dyn FnOnce() + Send>);
 
 fn main() -> ExitCode {
     let isos = for_each_tree("the_iso_of_each_kind_of_configuration", |tree| {
-        let machine: Arc<OnceLock<Machine>> = Arc::default();
+        let evaluator: Arc<OnceLock<IsoEvaluator>> = Arc::default();
         let row = |iso: Iso| -> Row {
-            let (machine, tree) = (machine.clone(), tree.clone());
-            let run = move || iso.evaluate(machine.get_or_init(|| Machine::new(&tree)));
+            let (evaluator, tree) = (evaluator.clone(), tree.clone());
+            let run = move || iso.evaluate(evaluator.get_or_init(|| IsoEvaluator::new("2.34", &tree)));
             (iso.name(), Box::new(run))
         };
         Iso::all().into_iter().map(row).collect()

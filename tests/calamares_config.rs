@@ -1,0 +1,129 @@
+//! Upstream's configuration of Calamares becomes that of an offline installer, in the structures that it had. The versions of
+//! the real repository, and the copies in nixpkgs, are in the test of the same name in tests/rig.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::fs;
+
+use nix_cfg_install::iso::calamares_config::{InstalledSystems, derive_targets};
+use rig::upstream::{STRUCTURES, conf, derive_all, fixture, holds, known, words, yaml};
+use serde_yaml::Value;
+
+#[test]
+fn a_style_sheet_of_upstream_is_kept_and_ours_comes_after_it() {
+    let folder = fixture("late");
+    let file = folder.path().join("share/calamares/branding/nixos/stylesheet.qss");
+    fs::write(&file, "QWidget { color: red; }\n").unwrap();
+    let after = derive_all(folder.path(), &known(None)).unwrap();
+    let style = fs::read_to_string(after.path().join("share/calamares/branding/nixos/stylesheet.qss")).unwrap();
+    assert!(
+        style.starts_with("QWidget { color: red; }\n/*") && style.contains("#checkBoxDoAutoLogin"),
+        "{style}"
+    );
+}
+
+#[test]
+fn every_structure_that_upstream_had_becomes_an_offline_installer() {
+    for version in STRUCTURES {
+        let before = fixture(version);
+        let after = derive_all(before.path(), &known(None)).unwrap();
+        holds(before.path(), after.path(), version);
+    }
+}
+
+#[test]
+fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
+    for version in STRUCTURES {
+        let derived = |hosts: &[&str]| {
+            let hosts = hosts.iter().map(|&name| name.to_owned()).collect();
+            derive_all(fixture(version).path(), &InstalledSystems { hosts, ..known(None) }).unwrap()
+        };
+        let one = derived(&["alpha"]);
+        assert!(
+            !fs::read_to_string(conf(one.path(), "settings.conf"))
+                .unwrap()
+                .contains("packagechooser")
+        );
+        let two = derived(&["alpha", "beta's"]);
+        let settings = yaml(two.path(), "settings.conf");
+        let pages = words(&settings["sequence"][0]["show"]);
+        assert_eq!(pages[..2], ["welcome", "packagechooser@host"], "{version}");
+        assert_eq!(
+            pages.iter().filter(|page| page.starts_with("packagechooser")).count(),
+            1,
+            "{version}"
+        );
+        assert_eq!(words(&settings["sequence"][2]["show"]), ["finished"], "{version}");
+        let instances = settings["instances"].as_sequence().unwrap();
+        let page = instances.iter().find(|one| one["id"] == "host").unwrap();
+        let page = yaml(two.path(), &format!("modules/{}", page["config"].as_str().unwrap()));
+        assert_eq!(
+            (page["mode"].as_str(), page["method"].as_str()),
+            (Some("required"), Some("legacy"))
+        );
+        let items: Vec<&str> = page["items"]
+            .as_sequence()
+            .unwrap()
+            .iter()
+            .map(|item| item["id"].as_str().unwrap())
+            .collect();
+        assert_eq!(items, ["alpha", "beta's"], "{version}");
+    }
+}
+
+#[test]
+fn a_file_system_that_grub_cannot_read_is_not_offered() {
+    for version in ["late", "nixpkgs"] {
+        let offered = |without: &[&str]| {
+            let without = without.iter().map(|&name| name.to_owned()).collect();
+            let folder = derive_all(fixture(version).path(), &InstalledSystems { without, ..known(None) }).unwrap();
+            let partition = yaml(folder.path(), "modules/partition.conf");
+            assert_eq!(partition["defaultFileSystemType"], "ext4");
+            words(&partition["availableFileSystemTypes"])
+        };
+        assert_eq!(offered(&[]), ["ext4", "btrfs", "xfs", "f2fs"], "{version}");
+        assert_eq!(offered(&["xfs"]), ["ext4", "btrfs", "f2fs"], "{version}");
+    }
+}
+
+#[test]
+fn the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open() {
+    for version in STRUCTURES {
+        let login = |users: Option<&[&str]>| {
+            let folder = derive_all(fixture(version).path(), &known(users)).unwrap();
+            yaml(folder.path(), "modules/users.conf")["presets"]["loginName"].clone()
+        };
+        let before = yaml(fixture(version).path(), "modules/users.conf");
+        assert_eq!(
+            login(Some(&["alice"])),
+            serde_yaml::from_str::<Value>("{ value: alice, editable: false }").unwrap()
+        );
+        assert_eq!(login(Some(&["alice", "bob"])), before["presets"]["loginName"]);
+        assert_eq!(login(None), before["presets"]["loginName"]);
+    }
+}
+
+#[test]
+fn without_any_user_none_is_asked_for_and_no_password_is_set() {
+    let folder = derive_all(fixture("late").path(), &known(Some(&[]))).unwrap();
+    let settings = fs::read_to_string(conf(folder.path(), "settings.conf")).unwrap();
+    assert!(!settings.contains("\"users\""), "{settings}");
+}
+
+#[test]
+fn a_configuration_without_the_job_is_refused() {
+    let folder = fixture("late");
+    let file = folder.path().join("share/calamares/settings.conf");
+    let text = fs::read_to_string(&file)
+        .unwrap()
+        .replace("mount, nixos, users", "mount, users");
+    fs::write(&file, &text).unwrap();
+    let out = folder.path().join("targets");
+    let error = derive_targets(folder.path(), folder.path(), &out, &known(None)).unwrap_err();
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("No exec phase of Calamares has the job `nixos`"),
+        "{error}"
+    );
+    assert!(!out.exists(), "it was written all the same");
+}
