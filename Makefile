@@ -43,7 +43,7 @@ vm: static
 	tests/vm/setup
 
 check: lint
-	cargo test
+	.ci/unit-tests
 
 lint: tools
 	.ci/lint
