@@ -118,7 +118,13 @@ fn bind(directory: &str, mounted: &Mounted, disks: &Disks, observed: &Observed, 
     let rest = directory.strip_prefix(&holder.at).unwrap_or_default().trim_matches('/');
     let join = |base: &str| [base.trim_matches('/'), rest].join("/").trim_matches('/').to_owned();
     if is_bind(holder) {
-        return bind(&join(&holder.device), mounted, disks, observed, depth + 1);
+        return bind(
+            &format!("/{}", join(&holder.device)),
+            mounted,
+            disks,
+            observed,
+            depth + 1,
+        );
     }
     match same_device(&holder.device, mounted, disks, observed) {
         Match::Same => {}

@@ -116,3 +116,30 @@ fn an_encrypted_volume_may_have_another_name_in_the_installed_system() {
         [locked]
     );
 }
+
+#[test]
+fn a_bind_mount_of_a_bind_mount_is_followed_to_the_disk() {
+    let systems = [
+        system("/", "/dev/sda2", "ext4", &[]),
+        system("/persist", "/dev/sda3", "ext4", &[]),
+        system("/var", "/persist/var", "none", &["bind"]),
+        system("/nix", "/var/nix", "none", &["bind"]),
+    ];
+    let on_sda3 = |at: &str, part: &str| Mounted {
+        at: at.into(),
+        part: part.into(),
+        source: "/dev/sda3".into(),
+        devices: vec![device("8:3", &[])],
+        ..root()
+    };
+    for (part, expected) in [("/var/nix", None), ("/nix", Some(OTHER))] {
+        let mounted = vec![
+            root(),
+            on_sda3("/persist", "/"),
+            on_sda3("/var", "/var"),
+            on_sda3("/nix", part),
+        ];
+        let found = codes(&disks(&systems), mounted, &Boot::default());
+        assert_eq!(found.first().map(String::as_str), expected, "{found:?}");
+    }
+}
