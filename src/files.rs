@@ -24,24 +24,24 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes what is in `folder`'s file system survive a power cut.
-pub fn sync(folder: &Path) -> Result<()> {
-    let what = || format!("Failed to write {} to the disk", folder.display());
-    let folder = File::open(folder).with_context(what)?;
-    nix::unistd::syncfs(&folder).with_context(what)
+/// Makes what is in `directory`'s file system survive a power cut.
+pub fn sync(directory: &Path) -> Result<()> {
+    let what = || format!("Failed to write {} to the disk", directory.display());
+    let directory = File::open(directory).with_context(what)?;
+    nix::unistd::syncfs(&directory).with_context(what)
 }
 
 /// Writes a file so that it is there whole or not at all, and stays there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let what = || format!("Failed to write {}", path.display());
-    let folder = path.parent().with_context(what)?;
-    fs::create_dir_all(folder).with_context(what)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(what)?;
+    let directory = path.parent().with_context(what)?;
+    fs::create_dir_all(directory).with_context(what)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory).with_context(what)?;
     file.write_all(bytes).with_context(what)?;
     file.as_file().sync_all().with_context(what)?;
     file.persist(path).with_context(what)?;
     // Its name as well: what is done next may survive a power cut that this would not, on another file system.
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
         .with_context(what)
 }

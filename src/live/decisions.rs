@@ -71,7 +71,7 @@ impl Decisions {
     }
 }
 
-/// Whether the block device (a folder of sysfs), or one that it lies on, is a mapping of dm-crypt.
+/// Whether the block device (a directory of sysfs), or one that it lies on, is a mapping of dm-crypt.
 fn is_encrypted(block: &Path) -> bool {
     let uuid = fs::read_to_string(block.join("dm/uuid")).unwrap_or_default();
     let mut below = fs::read_dir(block.join("slaves")).into_iter().flatten().flatten();
@@ -140,16 +140,16 @@ mod tests {
         let live = tempfile::tempdir().unwrap();
         let sys = live.path().join("sys");
         let disk = |name: &str, sectors: u64, read_only: u8, is_device: bool| {
-            let folder = sys.join("devices/pci").join(name);
-            fs::create_dir_all(&folder).unwrap();
+            let directory = sys.join("devices/pci").join(name);
+            fs::create_dir_all(&directory).unwrap();
             if is_device {
-                fs::create_dir(folder.join("device")).unwrap();
+                fs::create_dir(directory.join("device")).unwrap();
             }
-            fs::write(folder.join("size"), format!("{sectors}\n")).unwrap();
-            fs::write(folder.join("ro"), format!("{read_only}\n")).unwrap();
+            fs::write(directory.join("size"), format!("{sectors}\n")).unwrap();
+            fs::write(directory.join("ro"), format!("{read_only}\n")).unwrap();
             fs::create_dir_all(sys.join("block")).unwrap();
-            std::os::unix::fs::symlink(&folder, sys.join("block").join(name)).unwrap();
-            folder
+            std::os::unix::fs::symlink(&directory, sys.join("block").join(name)).unwrap();
+            directory
         };
         assert_eq!(largest_disk(live.path()), None);
         disk("loop0", 9000, 0, false);

@@ -14,7 +14,7 @@ pub const MACHINE_NIX: &str = "machine.nix";
 /// Its name where the user has a machine.nix there.
 pub const MACHINE_NIX_BESIDE_OTHER: &str = "machine-from-installer.nix";
 
-/// Where the key of encrypted volumes lies in the installed system, in a folder that is root's alone…
+/// Where the key of encrypted volumes lies in the installed system, in a directory that is root's alone…
 pub const KEY_FILE: &str = "/etc/secrets/initrd/luks.key";
 /// … and in its initrd.
 const KEY_FILE_IN_INITRD: &str = "/luks.key";
@@ -78,7 +78,7 @@ impl InstallerFacts {
         }
     }
 
-    /// The same with names that stay when a disk is added or removed, where the folder `by_id` has one: each rebuild installs
+    /// The same with names that stay when a disk is added or removed, where the directory `by_id` has one: each rebuild installs
     /// GRUB anew, on the disk of that name.
     #[must_use]
     pub fn with_lasting_names(mut self, by_id: &Path) -> Self {
@@ -243,8 +243,8 @@ mod tests {
 
     #[test]
     fn the_kernel_of_the_live_system_is_known_by_the_file_of_its_image() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("nixos-generate-config.conf");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("nixos-generate-config.conf");
         let latest = || InstallerFacts::default().with_kernel_of(&file).latest_kernel;
         assert!(!latest());
         for (text, expected) in [
@@ -260,8 +260,8 @@ mod tests {
 
     #[test]
     fn grub_gets_the_name_that_stays_where_the_disk_has_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
         for disk in ["sda", "sdb"] {
             fs::write(path(disk), "").unwrap();
         }

@@ -14,7 +14,7 @@ pub struct Mount {
     pub number: String,
     /// The device, or a word that stands for it.
     pub source: PathBuf,
-    /// Which part of the file system: `/`, or a folder of it.
+    /// Which part of the file system: `/`, or a directory of it.
     pub part: PathBuf,
     /// Where.
     pub at: PathBuf,
@@ -62,7 +62,9 @@ pub fn at(path: &Path) -> Option<Mount> {
 /// The file system that `path` is on, or will be when it is made.
 #[must_use]
 pub fn holder(path: &Path) -> Option<Mount> {
-    let real = path.ancestors().find_map(|folder| fs::canonicalize(folder).ok())?;
+    let real = path
+        .ancestors()
+        .find_map(|directory| fs::canonicalize(directory).ok())?;
     let all = below(Path::new("/")).into_iter();
     let above = all.filter(|mount| real.starts_with(&mount.at));
     // Of several at one place, the last.
@@ -114,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proc_is_a_mount_point_and_a_folder_in_it_is_not() {
+    fn proc_is_a_mount_point_and_a_directory_in_it_is_not() {
         assert_eq!(at(Path::new("/proc")).expect("it is mounted").kind, "proc");
         assert_eq!(at(Path::new("/proc/self")), None);
         assert!(disks(below(Path::new("/proc"))).is_empty());

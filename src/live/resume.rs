@@ -38,8 +38,8 @@ pub fn keep(target: &Path, machine: &InstallerFacts) -> Result<()> {
 }
 
 fn write(file: &Path, begun: &Begun) -> Result<()> {
-    if let Some(folder) = file.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    if let Some(directory) = file.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
     let mut options = fs::OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
@@ -65,9 +65,9 @@ mod tests {
 
     #[test]
     fn only_the_target_that_calamares_mounted_is_remembered() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("run/calamares.json");
-        let target = folder.path().join("calamares-root-x");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("run/calamares.json");
+        let target = directory.path().join("calamares-root-x");
         fs::create_dir(&target).unwrap();
         assert!(load(&file, &target).is_none());
         let begun = Begun {
@@ -80,6 +80,6 @@ mod tests {
         };
         write(&file, &begun).unwrap();
         assert_eq!(load(&file, &target).unwrap().machine, begun.machine);
-        assert!(load(&file, folder.path()).is_none());
+        assert!(load(&file, directory.path()).is_none());
     }
 }

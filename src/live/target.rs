@@ -226,27 +226,27 @@ mod tests {
 
     #[test]
     fn a_target_that_nixos_install_would_refuse_is_named_before() {
-        let folder = tempfile::Builder::new()
+        let directory = tempfile::Builder::new()
             .permissions(fs::Permissions::from_mode(0o755))
             .tempdir()
             .unwrap();
-        let root = folder.path().join("mnt");
-        let meta = folder.path().metadata().unwrap();
+        let root = directory.path().join("mnt");
+        let meta = directory.path().metadata().unwrap();
         let own = (meta.uid(), meta.gid());
         assert_eq!(codes(&root, false, own), ["target-missing"]);
         fs::create_dir(&root).unwrap();
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(codes(&root, false, own), [""; 0]);
         assert_eq!(codes(&root, true, own), ["target-not-mounted"]);
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let other = (own.0 + 1, own.1);
         assert_eq!(codes(&root, false, other), ["target-owner", "target-mode"]);
     }
 
     #[test]
     fn the_target_itself_may_have_any_mode() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("mnt");
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("mnt");
         fs::create_dir(&root).unwrap();
         for mode in [0o700, 0o777, 0o1777] {
             fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();

@@ -106,12 +106,12 @@ mod tests {
 
     #[test]
     fn a_second_run_on_the_same_target_is_refused_while_the_first_lives() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = Target::new(folder.path());
-        let locks = folder.path().join("run");
+        let directory = tempfile::tempdir().unwrap();
+        let target = Target::new(directory.path());
+        let locks = directory.path().join("run");
         let take = |target: &Target| TargetLock::take(target, &locks);
         let first = take(&target).unwrap();
-        let error = take(&Target::new(folder.path().join("."))).unwrap_err().to_string();
+        let error = take(&Target::new(directory.path().join("."))).unwrap_err().to_string();
         assert!(
             error.contains(&format!("process number is {}", std::process::id())),
             "{error}"

@@ -67,6 +67,7 @@ fn in_file(file: PathBuf, text: &str) -> Option<DiskLayout> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::CopyProblem;
 
     #[test]
     fn a_root_file_system_and_a_layout_for_disko_are_found_and_the_hardware_file_does_not_count() {
@@ -94,7 +95,7 @@ mod tests {
         put("disk.nix", "{ disko.devices.disk.main.device = \"/dev/sda\"; }");
         assert_eq!(found(1), ("disk.nix".to_owned(), 1, true));
         let placed = |file: &str, at: &str| {
-            let problem = at_file_system(Diagnostic::error("x", "x"), tree.path(), &hardware, file, at);
+            let problem = at_file_system(CopyProblem::SetId.into(), tree.path(), &hardware, file, at);
             problem.place.map(|place| place.to_string())
         };
         let own_file = tree.path().join("configuration.nix").display().to_string();

@@ -140,13 +140,13 @@ mod tests {
     use crate::diagnostic::{Diagnostic, Problem};
 
     fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            let path = folder.path().join(name);
+            let path = directory.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        folder
+        directory
     }
 
     fn pick(files: &[(&str, &str)], kind: ConfigKind, host: Option<&str>, named: Option<&str>) -> Result<Hardware> {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn among_several_the_folder_of_the_host_decides() {
+    fn among_several_the_directory_of_the_host_decides() {
         let files = [
             ("hosts/a/hardware-configuration.nix", "{}"),
             ("hosts/b/hardware-configuration.nix", "{}"),

@@ -80,6 +80,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::diagnostic::CopyProblem;
 
     #[test]
     fn a_package_and_a_file_are_found_where_the_tree_names_them() {
@@ -90,7 +91,7 @@ mod tests {
             "# htop\n{ pkgs, ... }:\n{ p = [ \"htop\" pkgs.htop ];\n  f = ../b/c; }",
         )
         .unwrap();
-        let problem = || Diagnostic::error("x", "x");
+        let problem = || Diagnostic::from(CopyProblem::SetId);
         let place = |problem: Diagnostic| problem.place.map(|place| place.to_string());
         assert_eq!(
             place(at_package(problem(), root.path(), "htop-3.3.0")).as_deref(),

@@ -159,12 +159,12 @@ mod tests {
     use super::*;
 
     fn tree(files: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for file in files {
-            fs::create_dir_all(folder.path().join(file).parent().unwrap()).unwrap();
-            fs::write(folder.path().join(file), "{ }").unwrap();
+            fs::create_dir_all(directory.path().join(file).parent().unwrap()).unwrap();
+            fs::write(directory.path().join(file), "{ }").unwrap();
         }
-        folder
+        directory
     }
 
     #[test]
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_followed_only_when_the_owner_of_the_folder_made_it() {
+    fn a_link_is_followed_only_when_the_owner_of_the_directory_made_it() {
         let real = tree(&[FLAKE_NIX]);
         let place = tempfile::tempdir().unwrap();
         let link = place.path().join("nix-cfg");

@@ -136,8 +136,8 @@ fn what_nixos_generate_config_writes_is_not_named() {
 
 #[test]
 fn nothing_that_is_hardware_is_named_of_any_machine() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines");
-    let files = fs::read_dir(folder).unwrap().flatten();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines");
+    let files = fs::read_dir(directory).unwrap().flatten();
     let found: Vec<String> = files
         .flat_map(|file| {
             let text = fs::read_to_string(file.path()).unwrap();

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_are_followed_through_folders_and_every_fault_is_placed() {
+    fn imports_are_followed_through_directories_and_every_fault_is_placed() {
         let files = [
             (
                 "configuration.nix",

@@ -46,9 +46,9 @@ fn defect(root: &Path, path: &Path, target: &Path) -> Option<LinkDefect> {
     }
 }
 
-/// The path in the tree to which `link` in `folder` leads; `None` when it leaves the tree. Only names count.
-fn resolve(folder: &Path, link: &Path) -> Option<PathBuf> {
-    let mut inside = folder.to_owned();
+/// The path in the tree to which `link` in `directory` leads; `None` when it leaves the tree. Only names count.
+fn resolve(directory: &Path, link: &Path) -> Option<PathBuf> {
+    let mut inside = directory.to_owned();
     for component in link.components() {
         match component {
             Component::RootDir | Component::Prefix(_) => return None,
@@ -72,8 +72,8 @@ mod tests {
 
     #[test]
     fn only_links_that_are_broken_or_leave_the_tree_are_warned_of() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
         std::fs::create_dir(root.join("a")).unwrap();
         std::fs::write(root.join("a/file"), "").unwrap();
         for (name, link) in [
@@ -101,12 +101,12 @@ mod tests {
 
     #[test]
     fn many_links_of_a_kind_are_told_in_one_warning_that_names_the_first() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for name in ["a", "b", "c", "d"] {
-            symlink("none", folder.path().join(name)).unwrap();
+            symlink("none", directory.path().join(name)).unwrap();
         }
-        symlink("/etc/passwd", folder.path().join("x")).unwrap();
-        let found = links(folder.path());
+        symlink("/etc/passwd", directory.path().join("x")).unwrap();
+        let found = links(directory.path());
         let codes: Vec<&str> = found.iter().map(|problem| problem.code).collect();
         assert_eq!(codes, ["tree-link-outside", "tree-link-broken"]);
         let text = found[1].to_string();

@@ -32,7 +32,7 @@ const KEPT_MODE: u32 = 0o1777;
 /// Bytes that are read at once.
 const CHUNK: usize = 256 << 10;
 
-/// One folder that is being copied.
+/// One directory that is being copied.
 struct Frame {
     source: OwnedFd,
     stat: FileStat,
@@ -42,7 +42,7 @@ struct Frame {
     names: Vec<OsString>,
 }
 
-/// Copies trees: as they are (links stay links; modes, times, empty folders, dot files and all names are kept), owned by
+/// Copies trees: as they are (links stay links; modes, times, empty directories, dot files and all names are kept), owned by
 /// this process's user. Extended attributes and hard links are not kept.
 pub struct Copier<'a> {
     /// Who may own the source; `None` for a copy that was judged before.
@@ -54,7 +54,7 @@ pub struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    /// Copies the folder `source` to `dest`, an existing empty folder. Nothing in the source is followed through a link.
+    /// Copies the directory `source` to `dest`, an existing empty directory. Nothing in the source is followed through a link.
     ///
     /// # Errors
     /// When something cannot be written, or the copy was interrupted. What must be refused (special files, owners, modes,
@@ -67,7 +67,7 @@ impl Copier<'_> {
         while let Some(frame) = stack.last_mut() {
             self.interrupt.check()?;
             let Some(name) = frame.names.pop() else {
-                finish_folder(frame, dest)?;
+                finish_directory(frame, dest)?;
                 stack.pop();
                 continue;
             };
@@ -80,7 +80,7 @@ impl Copier<'_> {
         Ok(findings)
     }
 
-    /// Copies one entry; gives the frame of a folder, which is then copied in turn.
+    /// Copies one entry; gives the frame of a directory, which is then copied in turn.
     fn copy_entry(
         &self,
         frame: &Frame,
@@ -179,15 +179,15 @@ fn copy_file(source: OwnedFd, target: &Path) -> Result<u64> {
     Ok(copied)
 }
 
-/// A folder's mode and time come after its contents, which would change the time and might need the write bit.
-fn finish_folder(frame: &Frame, dest: &Path) -> Result<()> {
+/// A directory's mode and time come after its contents, which would change the time and might need the write bit.
+fn finish_directory(frame: &Frame, dest: &Path) -> Result<()> {
     let target = dest.join(&frame.path);
-    let what = || format!("Failed to finish the folder {}", target.display());
-    let folder = File::open(&target).with_context(what)?;
-    folder
+    let what = || format!("Failed to finish the directory {}", target.display());
+    let directory = File::open(&target).with_context(what)?;
+    directory
         .set_permissions(fs::Permissions::from_mode(frame.stat.st_mode & KEPT_MODE))
         .with_context(what)?;
-    folder
+    directory
         .set_times(FileTimes::new().set_modified(modified(&frame.stat)))
         .with_context(what)
 }

@@ -45,7 +45,7 @@ fn describe(root: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_copy_keeps_links_modes_times_empty_folders_dot_files_and_all_names() {
+fn a_copy_keeps_links_modes_times_empty_directories_dot_files_and_all_names() {
     let source = tempfile::tempdir().unwrap();
     let root = source.path();
     fs::create_dir_all(root.join("a/empty")).unwrap();
