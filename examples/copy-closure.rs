@@ -13,7 +13,7 @@ use nix_cfg_install::nix::environment::{Channels, environment};
 use nix_cfg_install::plan::phases;
 use nix_cfg_install::process::Runner;
 use nix_cfg_install::progress::{Format, Reporter};
-use nix_cfg_install::store::live_image::Image;
+use nix_cfg_install::store::live_image::StoreImage;
 
 fn main() -> ExitCode {
     match run() {
@@ -36,7 +36,7 @@ fn run() -> Result<()> {
     let runner = Runner::new(environment(&Channels::default(), false), Interrupt::on_signals()?);
     let image = std::env::var_os("KERNEL")
         .is_none()
-        .then(Image::of_live_store)
+        .then(StoreImage::of_live_store)
         .flatten();
     copy(&runner, &report, &target, image.as_ref(), &roots, &BTreeMap::new())
 }

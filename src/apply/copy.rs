@@ -19,9 +19,9 @@ use crate::process::{Invocation, PATHS_PER_CALL, Runner};
 use crate::progress::{Reporter, Unit};
 use crate::store::contents::Mounted;
 use crate::store::database::{self, Record};
-use crate::store::live_image::Image;
+use crate::store::live_image::StoreImage;
 use crate::store::nar::Archive;
-use crate::store::reading::{Medium, seconds, work};
+use crate::store::reading::{PathReader, seconds, work};
 use crate::store::room;
 use crate::store::room::Grain;
 use crate::store_path::store_name;
@@ -56,7 +56,7 @@ pub fn copy(
     runner: &Runner,
     report: &Reporter,
     target: &Target,
-    image: Option<&Image>,
+    image: Option<&StoreImage>,
     roots: &[&str],
     sources: &BTreeMap<String, String>,
 ) -> Result<()> {
@@ -98,7 +98,7 @@ pub fn copy(
     remove(&staging)?;
     fs::create_dir_all(&staging).with_context(|| format!("Failed to make {}", staging.display()))?;
     let disk = Disk::of(target)?;
-    let job = |record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>| {
+    let job = |record: &Record, archive: &mut Archive<'_>, medium: &mut PathReader<'_>| {
         if invalid.contains(&record.path) {
             publish(target, record, archive, medium)
         } else {
@@ -174,7 +174,7 @@ fn shown(path: &str, sources: &BTreeMap<String, String>) -> String {
 const NIXPKGS_MARK: &str = "nixos/lib/eval-config.nix";
 
 /// Makes one path in the staging directory and moves it to its place.
-fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>) -> Result<()> {
+fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>, medium: &mut PathReader<'_>) -> Result<()> {
     let place = target.inside(&record.path);
     if place.symlink_metadata().is_ok() {
         // A power cut can leave files empty under their final names: only the hash shows it.

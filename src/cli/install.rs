@@ -24,7 +24,7 @@ use crate::plan::{self, REFUSED, phases};
 use crate::process::Runner;
 use crate::progress::{Format, Reporter};
 use crate::settings::Settings;
-use crate::store::live_image::Image;
+use crate::store::live_image::StoreImage;
 use crate::tree::source::{self, STANDARD_PLACES};
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -92,7 +92,7 @@ fn run(
     let stamp = humantime::format_rfc3339_seconds(begun).to_string().replace(':', "-");
     let (settings, channels) = settings(args, log, &stamp).map_err(Failure::before(phases::SETTINGS, BAD_SETTINGS))?;
     let mut runner = Runner::new(environment(&channels, args.online || settings.online), interrupt);
-    let image = settings.read_image.unwrap_or(true).then(Image::of_live_store);
+    let image = settings.read_image.unwrap_or(true).then(StoreImage::of_live_store);
     report.phase(phases::SOURCE);
     let refused = |phase| Failure::before(phase, REFUSED);
     let request = request(args, globals, settings, &runner, report).map_err(refused(phases::SOURCE))?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::store::frontier::{Frontier, Kinds, Leaf, frontier};
+use crate::store::frontier::{Frontier, Leaf, Leaves, frontier};
 use crate::store::graph::{Graph, Id};
 use crate::store_path::store_name;
 
@@ -77,7 +77,7 @@ impl ImageClosure {
 
 /// The closure of a graph whose roots have `names`.
 fn of_graph(graph: &Graph, names: &[&str]) -> Result<ImageClosure> {
-    let kinds = Kinds::new(graph);
+    let kinds = Leaves::new(graph);
     let found: Vec<(&str, Frontier)> = names
         .iter()
         .zip(graph.roots())

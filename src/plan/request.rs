@@ -8,7 +8,7 @@ use crate::live::target::Target;
 use crate::nix::environment::Channels;
 use crate::process::Runner;
 use crate::progress::Reporter;
-use crate::store::live_image::Image;
+use crate::store::live_image::StoreImage;
 use crate::tree::feature::NotCovered;
 
 /// What was asked for: on the command line, in the settings, in the graphical installer.
@@ -48,5 +48,5 @@ pub struct LiveSystem<'a> {
     /// What a channel configuration is evaluated with.
     pub channels: Channels,
     /// What the store is mounted from, where it can be read without the kernel.
-    pub image: Option<Image>,
+    pub image: Option<StoreImage>,
 }

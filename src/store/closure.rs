@@ -1,4 +1,4 @@
-//! What the graph of a toplevel tells before anything is built: what is there, what is to be built, what is missing.
+//! What has to be built for a toplevel, what that uses, and what is missing, from the graph of its derivations.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -20,16 +20,16 @@ pub struct Missing {
     pub wanted_by: Vec<String>,
 }
 
-/// What has to be done before the toplevel is there.
+/// What has to be done to build a toplevel.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Work {
     /// The names of the derivations to build.
     pub build: Vec<String>,
     /// How many of these are initrds: a system's own, and those of its specialisations.
     pub initrds: usize,
-    /// What cannot be had without a network.
+    /// The sources that only a network has.
     pub missing: Vec<Missing>,
-    /// The store paths that are there and that the toplevel, or what is to be built, uses directly.
+    /// The valid store paths that the toplevel, or what is to be built, refers to directly.
     pub uses: BTreeSet<String>,
 }
 
@@ -37,7 +37,7 @@ impl Graph {
     /// The outputs of all derivations that are not in the live system's store.
     ///
     /// # Errors
-    /// When Nix cannot tell.
+    /// When the store cannot be queried.
     pub fn invalid_outputs(&self, runner: &Runner) -> Result<BTreeSet<String>> {
         let paths: Vec<&str> = self
             .nodes()
@@ -49,8 +49,8 @@ impl Graph {
         database::invalid(runner, None, &paths)
     }
 
-    /// What is to be done when `invalid` are the outputs that are not there: an output that is there is used; a source that
-    /// is not there is missing; anything else is built, once its inputs are there.
+    /// What has to be done when `invalid` are the outputs that are not in the store. A valid output is used, an invalid source
+    /// is missing, and anything else is built after its inputs.
     #[must_use]
     pub fn work(&self, invalid: &BTreeSet<String>) -> Work {
         let mut work = Work::default();
@@ -125,8 +125,8 @@ impl Graph {
     }
 }
 
-/// The option that put something into the system, as far as the names on the way from the toplevel tell
-/// (`wanted_by` of [`Missing`]): what it is, and the package that wants it. The names are nixpkgs 24.05's.
+/// The option that added something to the system, and the package that needs it, from the names on the way from the toplevel
+/// (`wanted_by` of [`Missing`]) as nixpkgs 24.05 chooses them.
 #[must_use]
 pub fn nearest_option(wanted_by: &[String]) -> (Option<String>, Option<&str>) {
     for (index, name) in wanted_by.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! Where store paths are read from: the mounted store here, the image that it is mounted from in [`super::image`].
+//! Reads the files of store paths: from the mounted store here, from the image that it is mounted from in
+//! [`super::live_image`].
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,11 +10,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 
-/// Bytes that are read at once.
+/// The size of the buffer, in bytes.
 const CHUNK: usize = 256 << 10;
 
-/// The context of every error that came from reading the source, so that a damaged medium can be told from a target that
-/// does not take what is written.
+/// The context of each error from reading: it distinguishes a damaged medium from a target that cannot be written.
 #[derive(Debug)]
 pub struct Unreadable(String);
 
@@ -30,16 +30,16 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// Where store paths are read from. Its errors are [`Unreadable`].
-pub trait Tree {
-    /// Names one thing in it.
+/// Reads the files of store paths. Its errors are [`Unreadable`].
+pub trait Contents {
+    /// Identifies a file, a directory or a link.
     type Node;
 
     /// What a node is.
     ///
     /// # Errors
-    /// When it cannot be read, or is nothing that a store path can hold.
-    fn look(&mut self, node: &Self::Node) -> Result<Kind<Self::Node>>;
+    /// When it cannot be read, or cannot be part of a store path.
+    fn kind(&mut self, node: &Self::Node) -> Result<NodeKind<Self::Node>>;
 
     /// Hands the contents of a file to `each`, piece by piece.
     ///
@@ -48,22 +48,22 @@ pub trait Tree {
     fn read(&mut self, node: &Self::Node, each: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
 }
 
-/// What a store path is made of.
-pub enum Kind<Node> {
-    /// A folder with its entries, in any order.
-    Folder(Vec<(OsString, Node)>),
+/// What a store path consists of.
+pub enum NodeKind<Node> {
+    /// A directory with its entries, in any order.
+    Directory(Vec<(OsString, Node)>),
     /// A link with its target.
     Link(OsString),
     /// A file.
     File {
         /// In bytes.
         length: u64,
-        /// Whether it is a program.
+        /// Whether its owner may execute it.
         executable: bool,
     },
 }
 
-/// What is mounted: a node is a path.
+/// The mounted store: a node is a path.
 pub struct Mounted {
     buffer: Vec<u8>,
 }
@@ -74,25 +74,25 @@ impl Default for Mounted {
     }
 }
 
-impl Tree for Mounted {
+impl Contents for Mounted {
     type Node = PathBuf;
 
-    fn look(&mut self, path: &PathBuf) -> Result<Kind<PathBuf>> {
+    fn kind(&mut self, path: &PathBuf) -> Result<NodeKind<PathBuf>> {
         let what = || unreadable(path);
         let meta = fs::symlink_metadata(path).with_context(what)?;
         if meta.is_dir() {
             let entries = fs::read_dir(path).with_context(what)?;
             let names = entries.map(|entry| entry.map(|entry| (entry.file_name(), entry.path())));
-            Ok(Kind::Folder(names.collect::<Result<_, _>>().with_context(what)?))
+            Ok(NodeKind::Directory(names.collect::<Result<_, _>>().with_context(what)?))
         } else if meta.is_symlink() {
-            Ok(Kind::Link(fs::read_link(path).with_context(what)?.into()))
+            Ok(NodeKind::Link(fs::read_link(path).with_context(what)?.into()))
         } else if meta.is_file() {
-            Ok(Kind::File {
+            Ok(NodeKind::File {
                 length: meta.len(),
                 executable: meta.permissions().mode() & 0o100 != 0,
             })
         } else {
-            Err(anyhow!("it is neither a file nor a folder nor a link").context(what()))
+            Err(anyhow!("it is not a regular file, a directory or a symbolic link").context(what()))
         }
     }
 

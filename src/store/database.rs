@@ -19,7 +19,7 @@ pub struct Record {
     pub nar_hash: String,
     /// Bytes of its NAR.
     pub nar_size: u64,
-    /// The derivation it was built by; empty when it is not known.
+    /// The derivation that built it; empty when that is not known.
     pub deriver: String,
     /// The store paths that it refers to, itself included if it does.
     pub references: Vec<String>,
@@ -28,24 +28,24 @@ pub struct Record {
 /// The records of `roots` and of all that they refer to. Each must be valid in the live system's store.
 ///
 /// # Errors
-/// When Nix does not tell.
+/// When the store cannot be queried.
 pub fn of_closure(runner: &Runner, roots: &[&str]) -> Result<Vec<Record>> {
     let ask = |what: &[&str], paths: &[&str]| {
         let invocation = Invocation::new("nix-store").args(what.iter().copied()).quiet();
         runner.output_of(&invocation, paths)
     };
     let closure = ask(&["--query", "--requisites"], roots)?;
-    // Asked for in several parts, what they share is told more than once.
+    // Several calls print what their closures share more than once.
     let closure: BTreeSet<&str> = closure.lines().collect();
     let dump = ask(&["--dump-db"], &closure.into_iter().collect::<Vec<_>>())?;
     parse(&dump)
 }
 
-/// Those of `paths` that are not valid in the store of the file system at `root`, or in the live system's. Asking another
-/// store makes its folders and its database.
+/// Those of `paths` that are not valid in the store of the file system at `root`, or in the live system's. Querying another
+/// store creates its directories and its database.
 ///
 /// # Errors
-/// When Nix does not tell.
+/// When the store cannot be queried.
 pub fn invalid(runner: &Runner, root: Option<&Path>, paths: &[&str]) -> Result<BTreeSet<String>> {
     let mut ask = Invocation::new("nix-store")
         .args(["--check-validity", "--print-invalid"])

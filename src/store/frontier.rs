@@ -1,6 +1,6 @@
-//! How small an offline closure can be: what has to be rebuilt when hardware or choices differ (*glue*), and what that
-//! needs and is not glue itself (the *frontier*). An image that holds the frontier can rebuild all glue, without a source
-//! and without a compiler of the packages.
+//! What an image must hold to rebuild a system for other machines (docs/closure.md). *Glue* is what is rebuilt: derivations
+//! that only put finished packages together. The *frontier* is what glue needs and is not glue itself. An image that holds
+//! the frontier can rebuild all glue, without a source and without a compiler.
 //!
 //! Three things hold for every graph (tests below): nothing in the frontier is glue; every input of glue is glue or in the
 //! frontier; no fixed-output derivation is left to be built.
@@ -12,43 +12,43 @@ use serde::{Deserialize, Serialize};
 use super::graph::{Graph, Id};
 use crate::store_path::{containing, store_name};
 
-/// Why a derivation is not rebuilt, but carried. Measured on nixpkgs 24.05.
+/// Why a derivation is not glue, so that its outputs must be on the image. Measured on nixpkgs 24.05.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Leaf {
-    /// A source: it comes from a network.
+    /// It is a source, which only a network has.
     FixedOutput,
-    /// No standard environment builds it, or one that is not known: what it takes cannot be told.
+    /// No standard environment builds it, or an unknown one: what building it needs is not known.
     NoStdenv,
     /// A compiler builds it.
     Compiled,
-    /// It unpacks what another derivation made: a package, though one that needs no compiler. A plain store path as `src`
-    /// does not count: stage-1-init.sh and install-grub.pl carry one, and differ between machines.
+    /// It unpacks the output of another derivation: a package that needs no compiler. A plain store path as `src` does not
+    /// count: stage-1-init.sh and install-grub.pl have one, and differ between machines.
     Unpacks,
-    /// A compiler's wrapper or a standard environment: glue by the other rules, and rebuilding it would ask for a compiler.
+    /// A compiler wrapper or a standard environment: glue by the other rules, but rebuilding it would need a compiler.
     Toolchain,
-    /// Compressed firmware: glue by the other rules, and rebuilding it would ask for the uncompressed, all of it.
+    /// Compressed firmware: glue by the other rules, but rebuilding it would need all of the uncompressed firmware.
     Firmware,
 }
 
-/// What is rebuilt, and what that needs.
+/// The glue below some roots, and its frontier.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Frontier {
-    /// What is rebuilt, with what needs it first (nothing for a root).
+    /// The glue, each with the glue that needs it first (none for a root).
     pub glue: BTreeMap<Id, Option<Id>>,
-    /// The outputs that must be there, by their derivations.
+    /// The frontier: names of outputs, by their derivations.
     pub outputs: BTreeMap<Id, BTreeSet<Box<str>>>,
-    /// The glue that needs each of them first.
+    /// The glue that needs each derivation of the frontier first.
     pub needed_by: HashMap<Id, Id>,
 }
 
-/// The kinds of derivations of a graph.
-pub struct Kinds<'a> {
+/// Which derivations of a graph are not glue.
+pub struct Leaves<'a> {
     graph: &'a Graph,
     makers: HashMap<&'a str, Id>,
 }
 
-impl<'a> Kinds<'a> {
+impl<'a> Leaves<'a> {
     /// Of `graph`.
     #[must_use]
     pub fn new(graph: &'a Graph) -> Self {
@@ -58,7 +58,7 @@ impl<'a> Kinds<'a> {
         }
     }
 
-    /// Why `id` is not glue; nothing when it is.
+    /// Why `id` is not glue; `None` when it is.
     #[must_use]
     pub fn leaf(&self, id: Id) -> Option<Leaf> {
         let node = &self.graph.nodes()[id];
@@ -106,7 +106,7 @@ fn is_stdenv(name: &str) -> bool {
 /// The frontier below `roots`; `kinds` are those of `graph`. All glue counts, also what no machine changes: Nix does not copy derivations
 /// that forbid substitution (`allowSubstitutes`) into another store, it builds them again.
 #[must_use]
-pub fn frontier(graph: &Graph, kinds: &Kinds<'_>, roots: &[Id]) -> Frontier {
+pub fn frontier(graph: &Graph, kinds: &Leaves<'_>, roots: &[Id]) -> Frontier {
     let mut found = Frontier::default();
     let mut queue = VecDeque::new();
     for &root in roots {
@@ -180,7 +180,7 @@ mod tests {
 
     /// The names of the glue, and of the outputs of the frontier.
     fn found(graph: &Graph) -> (Vec<String>, Vec<String>) {
-        let found = frontier(graph, &Kinds::new(graph), graph.roots());
+        let found = frontier(graph, &Leaves::new(graph), graph.roots());
         let name = |id: &Id| store_name(&graph.nodes()[*id].path);
         let mut glue: Vec<String> = found.glue.keys().map(name).collect();
         let outputs = found.outputs.iter();
@@ -201,7 +201,7 @@ mod tests {
             ("source.tar", true, vec![], vec![]),
         ]);
         let id = graph.find(&format!("/nix/store/h-{name}.drv")).unwrap();
-        Kinds::new(&graph).leaf(id)
+        Leaves::new(&graph).leaf(id)
     }
 
     #[test]
@@ -363,7 +363,7 @@ mod tests {
             kinds in proptest::collection::vec((0_u8..12, proptest::collection::vec(any::<usize>(), 0..5)), 1..60)
         ) {
             let graph = generated(&kinds);
-            let kinds = Kinds::new(&graph);
+            let kinds = Leaves::new(&graph);
             let found = frontier(&graph, &kinds, graph.roots());
             for id in found.outputs.keys() {
                 prop_assert!(kinds.leaf(*id).is_some(), "{} in the frontier is glue", graph.nodes()[*id].path);

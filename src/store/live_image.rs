@@ -14,19 +14,19 @@ use anyhow::{Context, Result, anyhow, ensure};
 use nix::sys::stat::{major, minor};
 use squashfs_image::{FileType, InodeRef, Reader};
 
-use super::contents::{Kind, Tree, Unreadable};
+use super::contents::{Contents, NodeKind, Unreadable};
 use crate::live::mounts;
 
 /// Where a NixOS live system mounts it (nixpkgs 24.05, nixos/modules/installer/cd-dvd/iso-image.nix).
 const MOUNT_POINT: &str = "/nix/.ro-store";
 
 /// An image of a store, for any number of readers.
-pub struct Image {
+pub struct StoreImage {
     image: squashfs_image::Image<File>,
     paths: HashMap<OsString, InodeRef>,
 }
 
-impl Image {
+impl StoreImage {
     /// The image of the live system's store, where it is one that can be read.
     #[must_use]
     pub fn of_live_store() -> Option<Self> {
@@ -93,20 +93,20 @@ impl Image {
     }
 }
 
-impl Tree for Reader<'_> {
+impl Contents for Reader<'_> {
     type Node = InodeRef;
 
-    fn look(&mut self, node: &InodeRef) -> Result<Kind<InodeRef>> {
+    fn kind(&mut self, node: &InodeRef) -> Result<NodeKind<InodeRef>> {
         let what = || unreadable(*node);
         let inode = self.inode(*node).with_context(what)?;
         Ok(match inode.file_type() {
             FileType::Directory => {
                 let entries = self.entries(&inode).with_context(what)?.into_iter();
                 let entries = entries.map(|entry| (OsString::from_vec(entry.name), entry.node));
-                Kind::Folder(entries.collect())
+                NodeKind::Directory(entries.collect())
             }
-            FileType::Symlink => Kind::Link(OsString::from_vec(self.target(&inode).with_context(what)?)),
-            FileType::File => Kind::File {
+            FileType::Symlink => NodeKind::Link(OsString::from_vec(self.target(&inode).with_context(what)?)),
+            FileType::File => NodeKind::File {
                 length: inode.size(),
                 executable: inode.permissions() & 0o100 != 0,
             },

@@ -15,19 +15,19 @@ use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use sha2::{Digest, Sha256};
 
-use super::contents::{Kind, Tree, Unreadable};
+use super::contents::{Contents, NodeKind, Unreadable};
 
 /// All files of a store have this time, in seconds since 1970.
 const STORE_TIME: i64 = 1;
 
-/// A folder that is under way: what is left of its entries, last first.
+/// A directory whose entries are being read: those that are left, in reverse order.
 struct Frame<Node> {
     dest: Option<PathBuf>,
     entries: Vec<(OsString, Node)>,
 }
 
-/// Makes NARs of what it reads, without keeping them. `on_bytes` is told how many bytes of files were read, and can stop
-/// the work with an error.
+/// Hashes NARs without keeping them. `on_bytes` gets the number of bytes that were read from files, and can stop the work
+/// with an error.
 pub struct Archive<'a> {
     hash: Sha256,
     left: u64,
@@ -35,7 +35,7 @@ pub struct Archive<'a> {
 }
 
 impl<'a> Archive<'a> {
-    /// One that tells `on_bytes`.
+    /// Reports to `on_bytes`.
     pub fn new(on_bytes: &'a dyn Fn(u64) -> Result<()>) -> Self {
         Self {
             hash: Sha256::new(),
@@ -45,13 +45,19 @@ impl<'a> Archive<'a> {
     }
 
     /// The SHA-256 of the NAR of `root` in `tree`, in base 16; with `dest`, a path that does not exist, every byte is written
-    /// there as it is hashed, in the form of a store: modes 0444 and 0555, time 1. A damaged tree can be endless: after
-    /// `size` bytes of the NAR it is given up.
+    /// there as it is hashed, in the form of a store: modes 0444 and 0555, time 1. Fails after `size` bytes of the NAR,
+    /// because a damaged tree can be endless.
     ///
     /// # Errors
-    /// [`Unreadable`] when something cannot be read, is longer than it says, or is nothing that a store path can hold;
+    /// [`Unreadable`] when something cannot be read, is longer than its size, or cannot be part of a store path;
     /// others when something cannot be written or `on_bytes` stopped it.
-    pub fn hash<T: Tree>(&mut self, tree: &mut T, root: &T::Node, size: u64, dest: Option<&Path>) -> Result<String> {
+    pub fn hash<T: Contents>(
+        &mut self,
+        tree: &mut T,
+        root: &T::Node,
+        size: u64,
+        dest: Option<&Path>,
+    ) -> Result<String> {
         self.hash = Sha256::new();
         self.left = size;
         self.text(b"nix-archive-1");
@@ -85,8 +91,8 @@ impl<'a> Archive<'a> {
         Ok(HEXLOWER.encode(&std::mem::take(&mut self.hash).finalize()))
     }
 
-    /// One node: whole, or for a folder its beginning, with its entries left on the stack.
-    fn node<T: Tree>(
+    /// One node. Of a directory only the beginning; its entries are pushed onto the stack.
+    fn node<T: Contents>(
         &mut self,
         tree: &mut T,
         node: &T::Node,
@@ -98,8 +104,8 @@ impl<'a> Archive<'a> {
         }
         self.text(b"(");
         self.text(b"type");
-        match tree.look(node)? {
-            Kind::Folder(mut entries) => {
+        match tree.kind(node)? {
+            NodeKind::Directory(mut entries) => {
                 self.text(b"directory");
                 if let Some(dest) = &dest {
                     fs::create_dir(dest).with_context(|| format!("Failed to make {}", dest.display()))?;
@@ -109,7 +115,7 @@ impl<'a> Archive<'a> {
                 stack.push(Frame { dest, entries });
                 return Ok(());
             }
-            Kind::Link(target) => {
+            NodeKind::Link(target) => {
                 self.text(b"symlink");
                 self.text(b"target");
                 self.text(target.as_bytes());
@@ -120,13 +126,13 @@ impl<'a> Archive<'a> {
                     utimensat(AT_FDCWD, dest, &time, &time, UtimensatFlags::NoFollowSymlink).with_context(what)?;
                 }
             }
-            Kind::File { length, executable } => self.file(tree, node, dest.as_deref(), length, executable)?,
+            NodeKind::File { length, executable } => self.file(tree, node, dest.as_deref(), length, executable)?,
         }
         self.text(b")");
         Ok(())
     }
 
-    fn file<T: Tree>(
+    fn file<T: Contents>(
         &mut self,
         tree: &mut T,
         node: &T::Node,

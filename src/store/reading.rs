@@ -1,4 +1,4 @@
-//! Reads store paths of the medium and compares them with the database: from the image, as it is mounted, and once more.
+//! Reads store paths of the medium and compares their hashes with the database: first from the image, then as it is mounted.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use squashfs_image::Reader;
 
 use super::contents::{Mounted, Unreadable};
 use super::database::{self, Record};
-use super::live_image::Image;
+use super::live_image::StoreImage;
 use super::nar::Archive;
 use crate::diagnostic::{Damage, SupplyProblem};
 use crate::files::remove;
@@ -19,43 +19,43 @@ use crate::process::Runner;
 use crate::progress::{Reporter, Unit};
 use crate::store_path::store_name;
 
-/// More readers than this gain nothing: the squashfs that they read from has one decompressor a core at best.
+/// More readers than this are not faster: the kernel's squashfs has at best one decompressor per core.
 const MAX_WORKERS: usize = 4;
 
-/// Hashes the closures of `roots` in the live system's store, to find out whether the medium can be read.
+/// Hashes the closures of `roots` in the live system's store, to verify the medium.
 ///
 /// # Errors
-/// A [`Diagnostic`] `medium-damaged` for the first path that is not as it should be; interruption.
-pub fn verify(runner: &Runner, report: &Reporter, image: Option<&Image>, roots: &[&str]) -> Result<()> {
+/// [`SupplyProblem::Damaged`] for the first path with a wrong hash; interruption.
+pub fn verify(runner: &Runner, report: &Reporter, image: Option<&StoreImage>, roots: &[&str]) -> Result<()> {
     let records = database::of_closure(runner, roots)?;
     let records: Vec<&Record> = records.iter().collect();
     let check =
-        |record: &Record, archive: &mut Archive<'_>, medium: &mut Medium<'_>| medium.read(record, archive, None);
+        |record: &Record, archive: &mut Archive<'_>, medium: &mut PathReader<'_>| medium.read(record, archive, None);
     let total = records.iter().map(|record| record.nar_size).sum();
     report.expect_now(seconds(total));
     let items = (&*records, 0, &store_name as &Name<'_>);
     work(report, runner.interrupt(), image, items, &|_| Ok(()), &check)
 }
 
-/// How long so many bytes take, for the proportions of the progress: some 120 MB/s are copied (827 MB in 6.1 s, squashfs to
-/// ext4).
+/// How many seconds it takes to copy so many bytes, for the proportions of the progress: about 120 MB/s (827 MB in 6.1 s from
+/// squashfs to ext4).
 #[allow(clippy::cast_precision_loss)] // Proportions.
 pub fn seconds(bytes: u64) -> f64 {
     bytes as f64 / 120e6
 }
 
-/// What is done with one record.
-pub type Task<'a> = dyn Fn(&Record, &mut Archive<'_>, &mut Medium<'_>) -> Result<()> + Sync + 'a;
+/// The work on one record.
+pub type Task<'a> = dyn Fn(&Record, &mut Archive<'_>, &mut PathReader<'_>) -> Result<()> + Sync + 'a;
 
-/// What a store path is called.
+/// The name that the progress shows for a store path.
 pub type Name<'a> = dyn Fn(&str) -> String + Sync + 'a;
 
-/// Does `task` for all records, on several threads, and tells `on_bytes` and the progress, which counts the bytes that were
-/// copied `before`, and names each path by `shown`. The first error ends it.
+/// Runs `task` for all records, on several threads, and reports bytes to `on_bytes` and to the progress, which includes the
+/// bytes that were copied `before` and names each path by `shown`. The first error ends it.
 pub fn work(
     report: &Reporter,
     interrupt: &Interrupt,
-    image: Option<&Image>,
+    image: Option<&StoreImage>,
     (records, before, shown): (&[&Record], u64, &Name<'_>),
     on_bytes: &(dyn Fn(u64) -> Result<()> + Sync),
     task: &Task<'_>,
@@ -68,7 +68,7 @@ pub fn work(
     );
     let failure = || failed.lock().unwrap_or_else(PoisonError::into_inner);
     let worker = || {
-        let mut medium = Medium::new(image);
+        let mut medium = PathReader::new(image);
         while let Some(record) = records.get(next.fetch_add(1, Ordering::Relaxed)) {
             let item = shown(&record.path);
             let told = AtomicU64::new(0);
@@ -110,22 +110,22 @@ pub fn work(
         .map_or(Ok(()), Err)
 }
 
-/// What one worker reads from.
-pub struct Medium<'a> {
-    image: Option<(&'a Image, Reader<'a>)>,
+/// Reads store paths for one worker.
+pub struct PathReader<'a> {
+    image: Option<(&'a StoreImage, Reader<'a>)>,
     mounted: Mounted,
 }
 
-impl<'a> Medium<'a> {
-    pub fn new(image: Option<&'a Image>) -> Self {
+impl<'a> PathReader<'a> {
+    pub fn new(image: Option<&'a StoreImage>) -> Self {
         Self {
             image: image.and_then(|image| Some((image, image.reader().ok()?))),
             mounted: Mounted::default(),
         }
     }
 
-    /// Reads a path from the image, and as it is mounted if that has a wrong hash or fails, and then once more: a stick
-    /// that stumbles is no damaged one. `staged` is where it is written.
+    /// Reads a path from the image. If that fails or gives a wrong hash, reads it from the mounted store, at most twice: an
+    /// error that does not repeat is no damage. `staged`: where it is written.
     pub fn read(&mut self, record: &Record, archive: &mut Archive<'_>, staged: Option<&Path>) -> Result<()> {
         let size = record.nar_size;
         if let Some((image, reader)) = &mut self.image
@@ -135,7 +135,7 @@ impl<'a> Medium<'a> {
             match archive.hash(reader, &node, size, staged) {
                 Ok(hash) if hash == record.nar_hash => return Ok(()),
                 Err(error) if error.is::<Interrupted>() => return Err(error),
-                // Whatever it is, a full disk too, the second way meets it again.
+                // Any other error, such as a full disk, occurs again below.
                 other => log::debug!("{} from the image: {other:?}", record.path),
             }
         }

@@ -1,5 +1,5 @@
-//! How much of a file system files take: more than their bytes, where there are many small ones. (A server of nixpkgs 26.11
-//! with its nixpkgs: NARs of 936 MB, and 1,247 MB on ext4.)
+//! How much room files take on a file system: more than their bytes if many are small. (A server of nixpkgs 26.11 with its
+//! nixpkgs: NARs of 936 MB, and 1,247 MB on ext4.)
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -11,14 +11,14 @@ use nix::sys::statvfs::{Statvfs, statvfs};
 use walkdir::{DirEntry, WalkDir};
 
 use super::database::Record;
-use super::live_image::Image;
+use super::live_image::StoreImage;
 
-/// What files and folders need.
+/// The room that files and directories take.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// Bytes of whole blocks.
     pub bytes: u64,
-    /// Files, folders and links.
+    /// Files, directories and links.
     pub entries: u64,
 }
 
@@ -33,9 +33,9 @@ impl Room {
     }
 }
 
-/// How a file system gives room.
+/// How a file system allocates room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Allocation {
     /// In whole blocks; a link of fewer than 60 bytes is in its inode (ext4: Documentation/filesystems/ext4/inodes.rst of Linux
     /// 6.12). The inodes have their room already.
     Ext4,
@@ -45,10 +45,10 @@ enum Kind {
     Other,
 }
 
-/// A file system, as far as its room is concerned.
+/// How a file system allocates room, with its block size in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Grain {
-    kind: Kind,
+    kind: Allocation,
     block: u64,
 }
 
@@ -66,7 +66,7 @@ const ENTRY: u64 = 8;
 impl Grain {
     /// What a disk has that is not partitioned yet: the installer offers ext4.
     pub const EXPECTED: Self = Self {
-        kind: Kind::Ext4,
+        kind: Allocation::Ext4,
         block: 4096,
     };
 
@@ -81,9 +81,9 @@ impl Grain {
             .with_context(|| format!("Failed to look at the file system of {}", there.display()))?
             .filesystem_type();
         let kind = match kind {
-            EXT4_SUPER_MAGIC => Kind::Ext4,
-            XFS_SUPER_MAGIC => Kind::Xfs,
-            _ => Kind::Other,
+            EXT4_SUPER_MAGIC => Allocation::Ext4,
+            XFS_SUPER_MAGIC => Allocation::Xfs,
+            _ => Allocation::Other,
         };
         Ok(Self { kind, block })
     }
@@ -97,9 +97,9 @@ impl Grain {
     #[must_use]
     pub fn most(self, bytes: u64, entries: u64) -> Room {
         let each = match self.kind {
-            Kind::Ext4 => self.block,
-            Kind::Xfs => self.block + XFS_INODE,
-            Kind::Other => 0,
+            Allocation::Ext4 => self.block,
+            Allocation::Xfs => self.block + XFS_INODE,
+            Allocation::Other => 0,
         };
         Room {
             bytes: bytes + entries * each,
@@ -148,22 +148,22 @@ impl Grain {
 
     fn folder(self, listing: u64) -> u64 {
         match self.kind {
-            Kind::Xfs if listing <= XFS_LISTING => XFS_INODE,
-            Kind::Xfs => XFS_INODE + self.blocks(listing),
+            Allocation::Xfs if listing <= XFS_LISTING => XFS_INODE,
+            Allocation::Xfs => XFS_INODE + self.blocks(listing),
             // With itself and the folder above it.
-            Kind::Ext4 => self.blocks(listing + 24),
-            Kind::Other => 0,
+            Allocation::Ext4 => self.blocks(listing + 24),
+            Allocation::Other => 0,
         }
     }
 
     fn file(self, meta: &Metadata) -> u64 {
         let size = meta.size();
         match self.kind {
-            Kind::Ext4 if meta.is_symlink() && size <= EXT4_LINK => 0,
-            Kind::Ext4 => self.blocks(size),
-            Kind::Xfs if meta.is_symlink() && size <= XFS_LISTING => XFS_INODE,
-            Kind::Xfs => XFS_INODE + self.blocks(size),
-            Kind::Other => size,
+            Allocation::Ext4 if meta.is_symlink() && size <= EXT4_LINK => 0,
+            Allocation::Ext4 => self.blocks(size),
+            Allocation::Xfs if meta.is_symlink() && size <= XFS_LISTING => XFS_INODE,
+            Allocation::Xfs => XFS_INODE + self.blocks(size),
+            Allocation::Other => size,
         }
     }
 
@@ -171,7 +171,7 @@ impl Grain {
     ///
     /// # Errors
     /// When one cannot be read.
-    pub fn of_records(self, image: Option<&Image>, records: &[&Record], free: Room) -> Result<Room> {
+    pub fn of_records(self, image: Option<&StoreImage>, records: &[&Record], free: Room) -> Result<Room> {
         let bytes = records.iter().map(|record| record.nar_size).sum();
         if let Some(image) = image {
             let outside = records.iter().filter(|record| image.find(&record.path).is_none());
@@ -188,7 +188,7 @@ impl Grain {
             sum.bytes += room.bytes;
             sum.entries += room.entries;
         }
-        if self.kind == Kind::Other {
+        if self.kind == Allocation::Other {
             sum.bytes = bytes;
         }
         Ok(sum)
@@ -236,14 +236,14 @@ mod tests {
             (room.bytes, room.entries)
         };
         // Two folders, one block, two blocks, and the long link.
-        assert_eq!(room(Kind::Ext4, &path), (6 * 4096, 7));
+        assert_eq!(room(Allocation::Ext4, &path), (6 * 4096, 7));
         // Three blocks, and an inode for each.
-        assert_eq!(room(Kind::Xfs, &path), (3 * 4096 + 7 * 512, 7));
+        assert_eq!(room(Allocation::Xfs, &path), (3 * 4096 + 7 * 512, 7));
         let nowhere = folder.path().join("nowhere");
         symlink("/nowhere", &nowhere).unwrap();
-        assert_eq!(room(Kind::Ext4, &nowhere), (0, 1));
+        assert_eq!(room(Allocation::Ext4, &nowhere), (0, 1));
         symlink(&path, folder.path().join("there")).unwrap();
-        assert_eq!(room(Kind::Xfs, &folder.path().join("there")), (512, 1));
+        assert_eq!(room(Allocation::Xfs, &folder.path().join("there")), (512, 1));
         // Never more than the bound that is taken without looking.
         let most = Grain::EXPECTED.most(5001, 7);
         assert!(most.bytes >= 6 * 4096, "{most:?}");

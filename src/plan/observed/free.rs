@@ -8,7 +8,7 @@ use nix::sys::statvfs::statvfs;
 
 use crate::live::target::Target;
 use crate::store::database::Record;
-use crate::store::live_image::Image;
+use crate::store::live_image::StoreImage;
 use crate::store::room::{self, Grain, Room};
 
 /// The space on the disk that the system is installed to, in bytes.
@@ -33,7 +33,7 @@ impl DiskSpace {
     pub fn measure(
         target: Option<&Target>,
         largest_disk: Option<u64>,
-        image: Option<&Image>,
+        image: Option<&StoreImage>,
         tree: &Path,
         records: &[Record],
     ) -> Result<Option<Self>> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use anyhow::Context;
 use nix_cfg_install::iso::image_closure::ImageClosure;
 use nix_cfg_install::store::closure::{Work, nearest_option};
-use nix_cfg_install::store::frontier::{Kinds, frontier};
+use nix_cfg_install::store::frontier::{Leaves, frontier};
 use nix_cfg_install::store::graph::{Graph, Id};
 use nix_cfg_install::store_path::store_name;
 use nix_cfg_install::tree::feature::{Feature, FeatureKind, NotCovered};
@@ -86,7 +86,7 @@ impl Evaluator {
 
 /// What is to be done for `graph` on a medium that holds the frontier and those outputs of `image`'s glue that `kept` picks.
 fn work(graph: &Graph, facts: &ImageClosure, image: &Graph, kept: impl Fn(&Graph, Id) -> bool) -> Work {
-    let glue = frontier(image, &Kinds::new(image), image.roots()).glue;
+    let glue = frontier(image, &Leaves::new(image), image.roots()).glue;
     let glue = glue.into_keys().filter(|id| kept(image, *id));
     let there: HashSet<&str> = facts
         .frontier
@@ -165,7 +165,7 @@ impl Family {
         let more = format!("machines.machine = /project/tests/machines/{machine}.nix;");
         let drv = self.evaluator.eval("server", &more, ".machines.machine").unwrap();
         let graph = self.evaluator.graph(&serde_json::from_str::<String>(&drv).unwrap());
-        let kinds = Kinds::new(&graph);
+        let kinds = Leaves::new(&graph);
         let missing = |kept: fn(&Graph, Id) -> bool| work(&graph, &self.facts, &self.image, kept).missing;
         let all = |_: &Graph, _| true;
         assert_eq!(missing(all), [], "with all that the image's own system is made of");

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use nix_cfg_install::store::contents::Mounted;
-use nix_cfg_install::store::live_image::Image;
+use nix_cfg_install::store::live_image::StoreImage;
 use nix_cfg_install::store::nar::Archive;
 use rig::{project, run, temporary};
 
@@ -22,7 +22,7 @@ fn reads_like_unsquashfs(image: &Path) {
             image.to_str().unwrap(),
         ],
     );
-    let image = Image::open(File::open(image).unwrap()).unwrap();
+    let image = StoreImage::open(File::open(image).unwrap()).unwrap();
     let mut reader = image.reader().unwrap();
     let mut names: Vec<_> = fs::read_dir(&unpacked)
         .unwrap()
@@ -81,7 +81,7 @@ fn what_is_no_image_or_another_kind_of_it_is_refused() {
     let folder = temporary();
     let image = folder.path().join("image");
     fs::write(&image, "no image").unwrap();
-    assert!(Image::open(File::open(&image).unwrap()).is_err());
+    assert!(StoreImage::open(File::open(&image).unwrap()).is_err());
     fs::remove_file(&image).unwrap();
     let source = project().join("src/store");
     let args = [
@@ -93,7 +93,7 @@ fn what_is_no_image_or_another_kind_of_it_is_refused() {
         "-no-progress",
     ];
     run("mksquashfs", &args);
-    let error = Image::open(File::open(&image).unwrap()).err().unwrap();
+    let error = StoreImage::open(File::open(&image).unwrap()).err().unwrap();
     let error = error.downcast_ref();
     assert!(matches!(error, Some(squashfs_image::Error::UnsupportedCompressor(4))));
 }
