@@ -2,13 +2,13 @@
 //!
 //! Every step finds out what is already done: running it again is safe, and goes on where it stopped.
 
+mod installation;
+mod leftovers;
+mod disk;
 mod activate;
 mod build;
 pub mod copy;
-mod disk;
 mod git_index;
-mod installation;
-mod leftovers;
 mod luks;
 mod place;
 pub mod prepare;

@@ -1,7 +1,7 @@
 //! The side of Calamares: what its job hands over, and what its error dialog shows. calamares-module/README.md describes the
 //! other side.
 
-pub mod caller;
+mod keymap;
 pub mod dialog;
 pub mod globals;
-mod keymap;
+pub mod caller;

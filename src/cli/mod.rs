@@ -1,5 +1,5 @@
 //! The programs: their command lines, and what connects the parts.
 
-pub mod install;
 pub mod install_args;
+pub mod install;
 pub mod iso;

@@ -3,7 +3,7 @@
 pub mod decisions;
 pub mod installer_facts;
 pub mod mounts;
-pub mod placement;
-pub mod resume;
 pub mod target;
 pub mod target_lock;
+pub mod placement;
+pub mod resume;

@@ -1,9 +1,9 @@
 //! Nix as a program: how it is started, what it says while it works, what its errors mean.
 
 pub mod activity;
-pub mod environment;
-pub mod eval;
-pub mod explain;
+pub mod literal;
 pub mod facts;
 pub mod installed;
-pub mod literal;
+pub mod environment;
+pub mod explain;
+pub mod eval;

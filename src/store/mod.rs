@@ -1,11 +1,11 @@
 //! The Nix store as files and records.
 
-pub mod closure;
-pub mod contents;
 pub mod database;
 pub mod derivation;
-pub mod frontier;
 pub mod graph;
+pub mod closure;
+pub mod contents;
+pub mod frontier;
 pub mod live_image;
 pub mod nar;
 pub mod reading;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use regex_lite::Regex;
 
-use super::Said;
+use super::said::Said;
 use crate::diagnostic::{Diagnostic, ExpressionProblem, FlakeProblem};
 use crate::tree::locate;
 use crate::tree::source::HARDWARE_CONFIGURATION;

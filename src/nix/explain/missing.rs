@@ -2,7 +2,7 @@
 
 use regex_lite::Regex;
 
-use super::{Said, some};
+use super::said::{Said, some};
 use crate::diagnostic::{Damage, Diagnostic, FlakeProblem, LockFeature, ProgramProblem, SupplyProblem};
 use crate::store_path::store_name;
 use crate::tree::locate;

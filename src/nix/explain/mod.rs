@@ -1,6 +1,8 @@
 //! Explains the errors of Nix. Each rule knows one failure by the words that Nix 2.8, 2.26 and 2.34 or nixpkgs 24.05 and
 //! 26.11 use for it. Only this module reads those words; everything else decides by the type of the problem.
 
+mod said;
+
 mod configuration;
 mod missing;
 mod package;
@@ -9,90 +11,10 @@ use std::path::Path;
 
 use regex_lite::{Captures, Regex};
 
-use super::activity::LAST_LINES;
 use crate::diagnostic::{Diagnostic, ProgramProblem};
 pub use package::refused;
-
-/// What helps to explain an error besides its words.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Context<'a> {
-    /// The tree that was evaluated. Places in it are given relative to it.
-    pub root: Option<&'a Path>,
-    /// The names of the channels that Nix could look up.
-    pub channels: &'a [String],
-}
-
-/// The words of a program that failed, as the rules get them.
-struct Said<'a> {
-    /// Without colours; paths in the tree are relative.
-    text: &'a str,
-    context: Context<'a>,
-}
-
-impl<'a> Said<'a> {
-    /// The groups of the first match of `pattern`; a group that took no part is empty.
-    fn find<const N: usize>(&self, pattern: &str) -> Option<[&'a str; N]> {
-        // The test of all rules finds a pattern that does not compile.
-        let captures = Regex::new(pattern).ok()?.captures(self.text)?;
-        let group = |index: usize| captures.get(index + 1).map_or("", |found| found.as_str().trim());
-        Some(std::array::from_fn(group))
-    }
-
-    /// The first group of each match of `pattern`.
-    fn find_all(&self, pattern: &str) -> Vec<String> {
-        let pattern = Regex::new(pattern).ok();
-        let found = pattern.iter().flat_map(|pattern| pattern.captures_iter(self.text));
-        found.map(|found| found[1].to_owned()).collect()
-    }
-
-    /// The last line of a builder's log: as Nix shows it, or as [`super::activity::Tracker::said`] adds it.
-    fn last_line_of_builder(&self) -> Option<&'a str> {
-        let quoted = self
-            .text
-            .lines()
-            .filter_map(|line| line.trim_start().strip_prefix("> "));
-        let collected = self.text.split_once(LAST_LINES).map_or("", |(_, lines)| lines);
-        quoted
-            .chain(collected.lines())
-            .map(str::trim)
-            .rfind(|line| !line.is_empty())
-    }
-
-    /// The first position in the user's tree: file, line, column.
-    fn place(&self) -> Option<(&'a str, Option<u32>, Option<u32>)> {
-        let position = Regex::new(r"at ([^\s:]+\.nix):(\d+):(\d+)").ok()?;
-        let found = position
-            .captures_iter(self.text)
-            .find(|found| !found[1].starts_with('/'))?;
-        Some((found.get(1)?.as_str(), found[2].parse().ok(), found[3].parse().ok()))
-    }
-
-    fn at_place(&self, problem: impl Into<Diagnostic>) -> Diagnostic {
-        let problem = problem.into();
-        match self.place() {
-            Some((file, line, column)) => problem.at(file, line, column),
-            None => problem,
-        }
-    }
-
-    /// As [`Said::at_place`]. Where Nix names no position, `mention` looks for one in the tree.
-    fn at_place_or(
-        &self,
-        problem: impl Into<Diagnostic>,
-        mention: impl Fn(Diagnostic, &Path) -> Diagnostic,
-    ) -> Diagnostic {
-        let problem = self.at_place(problem);
-        match self.context.root {
-            Some(root) if problem.place.is_none() => mention(problem, root),
-            _ => problem,
-        }
-    }
-}
-
-/// A group that took part in a match.
-fn some(group: &str) -> Option<String> {
-    (!group.is_empty()).then(|| group.to_owned())
-}
+pub use said::Context;
+use said::Said;
 
 /// Whose words a rule knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

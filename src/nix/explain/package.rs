@@ -4,7 +4,7 @@ use std::path::Path;
 
 use regex_lite::Regex;
 
-use super::{Said, some};
+use super::said::{Said, some};
 use crate::diagnostic::{Diagnostic, PackageProblem, ProgramProblem};
 use crate::nix::facts::Refusal;
 use crate::tree::locate::{self, package_name};
