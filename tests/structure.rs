@@ -216,6 +216,19 @@ fn a_directory_imports_only_directories_that_lib_rs_declares_before_it() {
     none(&upward(true), "These imports run up the order of src/lib.rs");
 }
 
+/// One order of all files, and so no circle: a file imports only modules that its mod.rs, or one above that, declares before it,
+/// and nothing from its mod.rs itself.
+#[test]
+fn a_file_imports_only_files_that_come_before_it_in_its_directory() {
+    let mut found = upward(false);
+    // Its order is being made.
+    found.retain(|import| !import.starts_with("src/iso/"));
+    none(
+        &found,
+        "These imports run up the order of the modules, or to a mod.rs that comes after them",
+    );
+}
+
 /// All of the project's own files in Rust.
 fn files(under: &[&str]) -> Vec<PathBuf> {
     let all = under
