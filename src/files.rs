@@ -1,7 +1,8 @@
 //! Removing and replacing files so that a power cut leaves either the old or the new.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -31,13 +32,21 @@ pub fn sync(directory: &Path) -> Result<()> {
     nix::unistd::syncfs(&directory).with_context(what)
 }
 
-/// Writes a file so that it is there whole or not at all, and stays there.
+/// Writes a file that only its owner can read, so that it is there whole or not at all, and stays there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with_mode(path, bytes, 0o600)
+}
+
+/// As [`write_whole`], with the permissions `mode`.
+pub fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let what = || format!("Failed to write {}", path.display());
     let directory = path.parent().with_context(what)?;
     fs::create_dir_all(directory).with_context(what)?;
     let mut file = tempfile::NamedTempFile::new_in(directory).with_context(what)?;
     file.write_all(bytes).with_context(what)?;
+    file.as_file()
+        .set_permissions(Permissions::from_mode(mode))
+        .with_context(what)?;
     file.as_file().sync_all().with_context(what)?;
     file.persist(path).with_context(what)?;
     // Its name as well: what is done next may survive a power cut that this would not, on another file system.

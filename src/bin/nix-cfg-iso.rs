@@ -12,11 +12,12 @@ use nix_cfg_install::cli::iso::{Args, CalamaresTargets, Command, Doctor, Init};
 use nix_cfg_install::diagnostic::{Diagnostic, Diagnostics, Severity};
 use nix_cfg_install::interrupt::{Interrupt, Interrupted};
 use nix_cfg_install::iso::calamares_config::{self, InstalledSystems};
+use nix_cfg_install::iso::choices::InitOptions;
 use nix_cfg_install::iso::doctor;
 use nix_cfg_install::iso::generate_config::HardwareFeatures;
 use nix_cfg_install::iso::image_closure::ImageClosure;
 use nix_cfg_install::iso::image_contents::ImageOutput;
-use nix_cfg_install::iso::init::{self, InitOptions};
+use nix_cfg_install::iso::init;
 use nix_cfg_install::iso::update::update;
 use nix_cfg_install::iso::{pin, size, why};
 use nix_cfg_install::nix::environment::{Channels, environment};
@@ -112,8 +113,8 @@ fn doctor(args: &Doctor) -> Result<()> {
             .filter_map(|&name| Some((name.into(), std::env::var_os(name)?))),
     );
     let runner = Runner::new(environment, Interrupt::on_signals()?);
-    // `path:` takes a whole path, or one that begins with a dot.
-    let dir = std::path::absolute(&args.dir).context("Failed to find out where this folder is")?;
+    // `path:` takes an absolute path, or one that begins with a dot.
+    let dir = std::path::absolute(&args.dir).context("Failed to find the working directory")?;
     let problems = doctor::doctor(&runner, &dir, !args.no_eval)?;
     let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) = problems
         .into_iter()
@@ -122,8 +123,7 @@ fn doctor(args: &Doctor) -> Result<()> {
     if !errors.is_empty() {
         return Err(Diagnostics(errors).into());
     }
-    let dir = dir.display();
-    say(&[format!("{dir} can be built: nix build path:{dir}#iso")])
+    say(&[doctor::summary(&dir, !args.no_eval)])
 }
 
 /// Programs get this program's own environment: the network and the settings of the person who makes the image.

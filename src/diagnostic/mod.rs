@@ -103,6 +103,13 @@ areas! {
     lint_problem::LintProblem,
     module_problem::ModuleProblem,
     other_platform::PlatformProblem,
+    iso_channel::IsoChannelProblem,
+    iso_directory::IsoDirectoryProblem,
+    iso_doctor::DoctorProblem,
+    iso_host::IsoHostProblem,
+    iso_image::IsoImageProblem,
+    iso_input::IsoInputProblem,
+    iso_options::IsoOptionProblem,
     plan::PlanProblem,
     program::ProgramProblem,
     refused_package::PackageProblem,
@@ -112,6 +119,9 @@ areas! {
     target_problem::TargetProblem,
     uncovered::CoverageProblem,
 }
+
+pub use iso_channel::{ChannelNameFault, ReferenceFault};
+pub use iso_options::ProgramFault;
 
 /// The English text of a problem, as the areas write it.
 struct Text {

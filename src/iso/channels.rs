@@ -1,22 +1,22 @@
-//! The channels of a channel configuration besides nixpkgs: which ones the tree looks up, and where each comes from.
+//! The channels of a channel configuration besides nixpkgs: which ones it looks up, and where each comes from.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
-
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use super::flake_reference;
+use crate::diagnostic::{ChannelNameFault, Diagnostic, IsoChannelProblem};
 use crate::tree::lint::{self, Lookup};
+use crate::tree::source::FLAKE_NIX;
 use crate::tree::syntax::{Name, NixFile, Shape};
 
-/// Where each channel comes from: flake references by their names.
+/// Flake references, by the names of the channels.
 pub type Channels = BTreeMap<String, String>;
 
-/// What the emitted flake calls something else.
-const TAKEN: [&str; 2] = ["nix-cfg-install", "self"];
+/// Names that the ISO flake uses for something else.
+const RESERVED: [&str; 2] = ["nix-cfg-install", "self"];
 
-/// Where channels come from that many configurations use.
+/// Flake references of channels that many configurations use.
 const WELL_KNOWN: [(&str, &str); 9] = [
     ("agenix", "github:ryantm/agenix"),
     ("disko", "github:nix-community/disko"),
@@ -30,55 +30,47 @@ const WELL_KNOWN: [(&str, &str); 9] = [
 ];
 
 /// The channels of the ISO: those that are `named`. `nixpkgs` is a flake reference; `lists` are files in which nix-channel
-/// keeps what a person subscribed to. Gives a warning for each look-up in a file that may never be read.
-///
-/// # Errors
-/// All names that cannot be used, and all channels that the configuration in `tree` certainly looks up and nobody named.
-pub fn choose(
+/// keeps what a person subscribed to. Adds to `problems` all names and references that cannot be used, and all channels that
+/// the configuration in `tree` looks up and nobody named: errors, or warnings for files that may not be evaluated.
+pub(super) fn choose(
     tree: &Path,
     named: &[(String, String)],
     nixpkgs: &str,
     lists: &[PathBuf],
-) -> Result<(Channels, Vec<Diagnostic>)> {
+    problems: &mut Vec<Diagnostic>,
+) -> Channels {
+    let subscribed = subscriptions(lists);
     let mut channels = Channels::new();
-    let mut problems = Vec::new();
-    for (name, reference) in named {
-        if let Some(reason) = unusable(name) {
-            problems.push(
-                Diagnostic::error("channel-name", format!("--channel {name}=… cannot be used: {reason}"))
-                    .remedy("Write --channel NAME=FLAKEREF with the name that stands in <NAME/…>."),
-            );
-        } else if channels.insert(name.clone(), reference.clone()).is_some() {
-            problems.push(
-                Diagnostic::error("channel-name", format!("--channel {name}=… was given twice"))
-                    .remedy("Keep one of them."),
-            );
+    for (name, given) in named {
+        if let Some(fault) = name_fault(name) {
+            let name = name.clone();
+            problems.push(IsoChannelProblem::Name { name, fault }.into());
+        } else if channels.insert(name.clone(), given.clone()).is_some() {
+            problems.push(IsoChannelProblem::Twice { name: name.clone() }.into());
+        } else if let Some(fault) = flake_reference::fault(given, None) {
+            let example = match reference(name, nixpkgs, &subscribed) {
+                suggested if suggested == PLACEHOLDER => format!("github:OWNER/{name}"),
+                suggested => suggested,
+            };
+            let problem = IsoChannelProblem::Reference {
+                option: format!("--channel {name}"),
+                reference: given.clone(),
+                fault,
+                example,
+            };
+            problems.push(problem.into());
         }
     }
-    let subscribed = subscriptions(lists);
-    let (errors, warnings): (Vec<_>, Vec<_>) = missing(tree, |name| channels.contains_key(name))
-        .into_iter()
-        .partition(|lookup| lookup.imported);
-    let ask = |lookup: &Lookup, problem: Diagnostic| {
-        let name = &lookup.name;
-        let reference = reference(name, nixpkgs, &subscribed);
-        problem
-            .at(&lookup.file, Some(lookup.line), None)
-            .because("The ISO brings its own copy of each channel, so that what was tested is what is installed.")
-            .remedy(format!("Add --channel {name}={reference}"))
-    };
-    problems.extend(errors.iter().map(|lookup| {
-        let what = format!("The configuration looks up the channel `{}`", lookup.name);
-        ask(lookup, Diagnostic::error("channel-unnamed", what))
-    }));
-    if !problems.is_empty() {
-        return Err(Diagnostics(problems).into());
+    for lookup in missing(tree, |name| channels.contains_key(name)) {
+        let problem = IsoChannelProblem::Unnamed {
+            reference: reference(&lookup.name, nixpkgs, &subscribed),
+            name: lookup.name,
+            look_up: lookup.text,
+            imported: lookup.imported,
+        };
+        problems.push(Diagnostic::from(problem).at(lookup.file, Some(lookup.line), None));
     }
-    let warn = |lookup: &Lookup| {
-        let what = format!("{} is looked up in a file that may be in use", lookup.text);
-        ask(lookup, Diagnostic::warning("channel-unnamed", what))
-    };
-    Ok((channels, warnings.iter().map(warn).collect()))
+    channels
 }
 
 /// The first look-up of each channel that is not `known`: one that is certain goes before one that is not.
@@ -97,15 +89,15 @@ pub fn missing(tree: &Path, known: impl Fn(&str) -> bool) -> Vec<Lookup> {
     found
 }
 
-/// The names of the channels that the emitted directory `dir` has.
+/// The names of the channels that the ISO directory `dir` has.
 #[must_use]
 pub fn of(dir: &Path) -> Vec<String> {
-    let flake = fs::read_to_string(dir.join("flake.nix")).unwrap_or_default();
+    let flake = fs::read_to_string(dir.join(FLAKE_NIX)).unwrap_or_default();
     let always = lint::ALWAYS_AVAILABLE.map(str::to_owned);
     in_flake(&flake).into_iter().chain(always).collect()
 }
 
-/// The names in `channels` of an emitted flake.nix, which a person may have edited.
+/// The names in `channels` of an ISO's flake.nix, which a person may have edited.
 fn in_flake(text: &str) -> Vec<String> {
     let channels = NixFile::parse(text).all_bindings();
     let channels = channels.filter(|binding| binding.path.last().and_then(Name::literal) == Some("channels"));
@@ -119,24 +111,25 @@ fn in_flake(text: &str) -> Vec<String> {
 }
 
 /// Why a channel cannot have this name.
-fn unusable(name: &str) -> Option<&'static str> {
+fn name_fault(name: &str) -> Option<ChannelNameFault> {
     let mut letters = name.chars();
     let is_name = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
         && letters.all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter));
     if ["nixpkgs", "nixos"].contains(&name) {
-        Some("it is the nixpkgs of the configuration; use --nixpkgs FLAKEREF")
+        Some(ChannelNameFault::Nixpkgs)
     } else if name == "nixos-config" {
-        Some("<nixos-config> is the configuration.nix of --config")
+        Some(ChannelNameFault::Configuration)
     } else if lint::ALWAYS_AVAILABLE.contains(&name) {
-        Some("Nix itself provides it")
-    } else if TAKEN.contains(&name) {
-        Some("the flake that is written has that name for something else")
-    } else if is_name {
-        None
+        Some(ChannelNameFault::OfNix)
+    } else if RESERVED.contains(&name) {
+        Some(ChannelNameFault::Reserved)
     } else {
-        Some("a name begins with a letter and has letters, digits, `-` and `_`")
+        (!is_name).then_some(ChannelNameFault::Syntax)
     }
 }
+
+/// What is suggested for a channel that is not known.
+const PLACEHOLDER: &str = "FLAKEREF";
 
 /// The flake reference to suggest for a channel.
 fn reference(name: &str, nixpkgs: &str, subscribed: &Channels) -> String {
@@ -158,7 +151,7 @@ fn reference(name: &str, nixpkgs: &str, subscribed: &Channels) -> String {
         return format!("github:NixOS/nixpkgs/{name}");
     }
     let known = WELL_KNOWN.iter().find(|(known, _)| *known == name);
-    known.map_or("FLAKEREF", |(_, reference)| reference).to_owned()
+    known.map_or(PLACEHOLDER, |(_, reference)| reference).to_owned()
 }
 
 /// What nix-channel keeps, `URL NAME` a line, as flake references. The first list that has a name counts.
@@ -201,6 +194,7 @@ fn flake_reference(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::{Diagnostics, Severity};
 
     fn tree(configuration: &str) -> tempfile::TempDir {
         let tree = tempfile::tempdir().unwrap();
@@ -219,9 +213,23 @@ mod tests {
         let list = tree.path().join("list");
         fs::write(&list, "https://example.org/mine.tar.gz mine\n").unwrap();
         let nixpkgs = "github:NixOS/nixpkgs/nixos-24.05";
-        let choose =
-            |channels: &[(String, String)]| choose(tree.path(), channels, nixpkgs, std::slice::from_ref(&list));
-        let error = choose(&[]).unwrap_err().to_string();
+        let choose = |channels: &[(String, String)]| {
+            let mut problems = Vec::new();
+            let channels = choose(
+                tree.path(),
+                channels,
+                nixpkgs,
+                std::slice::from_ref(&list),
+                &mut problems,
+            );
+            (channels, problems)
+        };
+        let (warnings, errors): (Vec<_>, Vec<_>) = choose(&[])
+            .1
+            .into_iter()
+            .partition(|problem| problem.severity == Severity::Warning);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        let error = Diagnostics(errors).to_string();
         for text in [
             "--channel home-manager=github:nix-community/home-manager/release-24.05",
             "where: configuration.nix:2",
@@ -230,7 +238,7 @@ mod tests {
             assert!(error.contains(text), "{text} is not in\n{error}");
         }
         assert!(!error.contains("unstable"), "{error}");
-        let (channels, warnings) = choose(&[named("home-manager"), named("mine")]).unwrap();
+        let (channels, warnings) = choose(&[named("home-manager"), named("mine")]);
         assert_eq!(channels.keys().collect::<Vec<_>>(), ["home-manager", "mine"]);
         let [warning] = warnings.as_slice() else {
             panic!("{warnings:?}");
@@ -247,15 +255,58 @@ mod tests {
     fn names_that_no_channel_can_have_are_all_refused() {
         let tree = tree("{ }");
         let all = ["nixpkgs", "nixos-config", "nix", "self", "a/b", "", "ok", "ok"].map(named);
-        let error = choose(tree.path(), &all, "", &[]).unwrap_err();
-        let Diagnostics(problems) = error.downcast_ref().unwrap();
-        assert_eq!(problems.len(), 7, "{error:#}");
-        for (problem, reason) in problems
-            .iter()
-            .zip(["use --nixpkgs", "configuration.nix of --config", "Nix itself"])
-        {
+        let mut problems = Vec::new();
+        choose(tree.path(), &all, "", &[], &mut problems);
+        assert_eq!(problems.len(), 7, "{problems:#?}");
+        let reasons = ["use --nixpkgs", "configuration.nix of --config", "Nix itself"];
+        for (problem, reason) in problems.iter().zip(reasons) {
             assert!(problem.to_string().contains(reason), "{problem}");
         }
+    }
+
+    #[test]
+    fn references_that_nix_cannot_fetch_are_all_refused_with_one_that_it_can() {
+        let tree = tree("{ }");
+        let all = [
+            ("home-manager", ""),
+            ("sops-nix", "./sops-nix"),
+            ("mine", "<mine>"),
+            ("file", "/etc/passwd"),
+            ("agenix", "githup:ryantm/agenix"),
+            ("good", "https://example.org/good.tar.gz"),
+        ]
+        .map(|(name, reference)| (name.to_owned(), reference.to_owned()));
+        let mut problems = Vec::new();
+        choose(
+            tree.path(),
+            &all,
+            "github:NixOS/nixpkgs/nixos-26.05",
+            &[],
+            &mut problems,
+        );
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        for (text, words) in texts.iter().zip([
+            [
+                "--channel home-manager cannot be \"\": it is empty",
+                "github:nix-community/home-manager/release-26.05",
+            ],
+            [
+                "--channel sops-nix cannot be \"./sops-nix\": a relative path",
+                "github:Mic92/sops-nix",
+            ],
+            ["--channel mine cannot be \"<mine>\"", "github:OWNER/mine"],
+            [
+                "--channel file cannot be \"/etc/passwd\": it is not a directory",
+                "file:///PATH",
+            ],
+            ["`githup:`", "Did you mean `github:`?"],
+        ]) {
+            assert!(
+                words.iter().all(|word| text.contains(word)),
+                "{words:?} is not in\n{text}"
+            );
+        }
+        assert_eq!(texts.len(), 5, "{texts:#?}");
     }
 
     #[test]
@@ -281,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn the_channels_of_an_edited_flake_are_seen() {
+    fn the_channels_of_an_edited_flake_are_found() {
         let text = "{ iso = f { channels = { inherit (inputs) a b; c = inputs.x; }; other = { d = 1; }; }; }";
         assert_eq!(in_flake(text), ["a", "b", "c"]);
         assert!(in_flake("{ iso = f { }; }").is_empty());

@@ -3,10 +3,12 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use super::channels::Channels;
-use crate::nix::literal::string;
+use crate::files::write_with_mode;
+use crate::nix::literal::{path_reference, string};
 use crate::tree::source::ConfigKind;
 
 /// The folder of the emitted flake that belongs to this program.
@@ -67,6 +69,12 @@ pub struct File {
 }
 
 impl File {
+    /// Writes it into `dir`, so that it is there whole or as it was before.
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        let mode = if self.executable { 0o755 } else { 0o644 };
+        write_with_mode(&dir.join(&self.path), &self.contents, mode)
+    }
+
     /// A text file.
     pub fn text(path: impl AsRef<Path>, text: impl Into<String>) -> Self {
         Self {
@@ -79,32 +87,37 @@ impl File {
 
 /// All files but the configuration itself. `bundled` are the programs to ship, by name.
 #[must_use]
-pub fn files(request: &IsoSpec, bundled: &[(&str, Vec<u8>)]) -> Vec<File> {
+pub fn files(spec: &IsoSpec, bundled: &[(&str, Vec<u8>)]) -> Vec<File> {
     let tool = Path::new(INSTALLER_DIR);
     let mut files = vec![
-        File::text("flake.nix", flake(request)),
-        File::text(SETTINGS_FILE, settings(request)),
+        File::text("flake.nix", flake(spec)),
+        File::text(SETTINGS_FILE, settings(spec)),
     ];
     // Else the flake takes them from where it takes the programs.
-    if !request.build_helper {
+    if !spec.build_helper {
         files.extend(MODULES.map(|(name, text)| File::text(tool.join(name), text)));
     }
     files.extend(bundled.iter().map(|(name, contents)| File {
-        path: tool.join("bin").join(&request.system).join(name),
+        path: tool.join("bin").join(&spec.system).join(name),
         contents: contents.clone(),
         executable: true,
     }));
     files
 }
 
+/// The command that builds the ISO of the absolute path `dir`. A shell does not change any character of it.
+pub(super) fn build_command(dir: &Path) -> String {
+    format!("nix build {}#iso", path_reference(dir))
+}
+
 /// The inputs that bring the configuration or its nixpkgs.
-fn inputs(request: &IsoSpec) -> String {
-    match request.kind {
+fn inputs(spec: &IsoSpec) -> String {
+    match spec.kind {
         ConfigKind::Channel => format!(
             "  # The nixpkgs of the installed system, and of the live system that installs it.\n  \
                inputs.nixpkgs.url = {};\n{}",
-            string(&request.nixpkgs),
-            channel_inputs(&request.channels)
+            string(&spec.nixpkgs),
+            channel_inputs(&spec.channels)
         ),
         ConfigKind::Flake => format!(
             "  # The flake that is installed: its inputs, by its own lock. After a change there: nix flake update config\n  \
@@ -114,15 +127,15 @@ fn inputs(request: &IsoSpec) -> String {
 }
 
 /// The arguments of mkOfflineIso that say what is installed.
-fn source(request: &IsoSpec) -> String {
-    match request.kind {
+fn source(spec: &IsoSpec) -> String {
+    match spec.kind {
         ConfigKind::Channel => format!(
             "inherit (inputs) nixpkgs;\n        {}system = {};",
-            channel_names(&request.channels),
-            string(&request.system)
+            channel_names(&spec.channels),
+            string(&spec.system)
         ),
         ConfigKind::Flake => {
-            let hosts: Vec<String> = request.hosts.iter().map(|host| string(host)).collect();
+            let hosts: Vec<String> = spec.hosts.iter().map(|host| string(host)).collect();
             format!(
                 "flake = inputs.config;\n        hosts = [ {} ]; # The first one's nixpkgs makes the live system.",
                 hosts.join(" ")
@@ -132,8 +145,8 @@ fn source(request: &IsoSpec) -> String {
 }
 
 /// The flake: what a person reads first and may edit.
-fn flake(request: &IsoSpec) -> String {
-    let (helper, installer) = if request.build_helper {
+fn flake(spec: &IsoSpec) -> String {
+    let (helper, installer) = if spec.build_helper {
         let repository = env!("CARGO_PKG_REPOSITORY").trim_start_matches("https://github.com/");
         (
             format!(
@@ -145,8 +158,8 @@ fn flake(request: &IsoSpec) -> String {
     } else {
         (String::new(), format!("import ./{INSTALLER_DIR} {{ }}"))
     };
-    let (inputs, source) = (inputs(request), source(request));
-    let desktop = string(&request.desktop);
+    let (inputs, source) = (inputs(spec), source(spec));
+    let desktop = string(&spec.desktop);
     format!(
         "\
 {{
@@ -203,11 +216,11 @@ fn channel_names(channels: &Channels) -> String {
 }
 
 /// The settings with what is known, and where to read about the rest.
-fn settings(request: &IsoSpec) -> String {
+fn settings(spec: &IsoSpec) -> String {
     let mut lines = vec![
         "# Settings of nix-cfg-install on the live system; docs/settings.md of the project has all keys.".to_owned(),
     ];
-    match request.hosts.as_slice() {
+    match spec.hosts.as_slice() {
         [] => {}
         [host] => lines.push(format!("host: {}", json_string(host))),
         several => lines.push(format!(
@@ -215,7 +228,7 @@ fn settings(request: &IsoSpec) -> String {
             several.join(", ")
         )),
     }
-    if let Some(path) = &request.hardware_config {
+    if let Some(path) = &spec.hardware_config {
         lines.push("# The file that the machine's own hardware configuration replaces.".to_owned());
         lines.push(format!("hardware-config: {}", json_string(&path.to_string_lossy())));
     }
@@ -232,7 +245,7 @@ mod tests {
     use super::*;
     use crate::tree::syntax::NixFile;
 
-    fn request(kind: ConfigKind, hosts: &[&str]) -> IsoSpec {
+    fn spec(kind: ConfigKind, hosts: &[&str]) -> IsoSpec {
         IsoSpec {
             kind,
             hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
@@ -245,8 +258,8 @@ mod tests {
         }
     }
 
-    fn text(request: &IsoSpec, path: &str) -> String {
-        let files = files(request, &[]);
+    fn text(spec: &IsoSpec, path: &str) -> String {
+        let files = files(spec, &[]);
         let file = files.iter().find(|file| file.path == Path::new(path)).unwrap();
         String::from_utf8(file.contents.clone()).unwrap()
     }
@@ -255,15 +268,15 @@ mod tests {
     fn every_variant_of_the_flake_is_valid_nix_and_short() {
         for kind in [ConfigKind::Channel, ConfigKind::Flake] {
             for build_helper in [false, true] {
-                let request = IsoSpec {
+                let spec = IsoSpec {
                     build_helper,
-                    ..request(kind, &["a", "b\"${c}"])
+                    ..spec(kind, &["a", "b\"${c}"])
                 };
-                let flake = text(&request, "flake.nix");
+                let flake = text(&spec, "flake.nix");
                 assert_eq!(NixFile::parse(&flake).mistake(), None, "{flake}");
                 assert!(flake.lines().count() <= 45, "{flake}");
                 // A folder that nothing uses would be of another version one day.
-                let modules = files(&request, &[])
+                let modules = files(&spec, &[])
                     .iter()
                     .any(|file| file.path.starts_with(INSTALLER_DIR));
                 assert_eq!(modules, flake.contains("import ./installer"), "{flake}");
@@ -285,14 +298,14 @@ mod tests {
 
     #[test]
     fn the_settings_name_the_only_host_and_are_read_by_the_installer() {
-        let one = text(&request(ConfigKind::Flake, &["no"]), SETTINGS_FILE);
+        let one = text(&spec(ConfigKind::Flake, &["no"]), SETTINGS_FILE);
         let read: crate::settings::Settings = serde_yaml::from_str(&one).unwrap();
         assert_eq!(read.host.as_deref(), Some("no"));
         assert_eq!(
             read.hardware_config.as_deref(),
             Some(Path::new("hosts/a/hardware-configuration.nix"))
         );
-        let two = text(&request(ConfigKind::Flake, &["a", "b"]), SETTINGS_FILE);
+        let two = text(&spec(ConfigKind::Flake, &["a", "b"]), SETTINGS_FILE);
         let read: crate::settings::Settings = serde_yaml::from_str(&two).unwrap();
         assert_eq!(read.host, None);
     }

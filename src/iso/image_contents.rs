@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::image_closure::ImageClosure;
 use crate::nix::explain;
+use crate::nix::literal::path_reference;
 use crate::process::{Invocation, Runner};
 use crate::store::database::{self, Record};
 use crate::tree::feature::{Feature, NotCovered};
@@ -71,9 +72,11 @@ impl ImageOutput {
     /// # Errors
     /// An explained [`crate::diagnostic::Diagnostic`] when Nix cannot evaluate it.
     pub fn eval<T: serde::de::DeserializeOwned>(&self, runner: &Runner, apply: &str) -> Result<T> {
-        let reference = match self.reference.split_once('#') {
-            Some(_) => self.reference.clone(),
-            None => format!("path:{}#iso", self.reference),
+        let reference = if self.reference.contains('#') {
+            self.reference.clone()
+        } else {
+            let dir = std::path::absolute(&self.reference).context("Failed to find the working directory")?;
+            format!("{}#iso", path_reference(&dir))
         };
         let invocation = Invocation::new("nix")
             .args(["eval", "--json", "--extra-experimental-features", "nix-command flakes"])

@@ -1,57 +1,47 @@
-//! The programs that travel with the emitted flake: those that stand beside the running one.
+//! The programs that are copied to the ISO: those beside the running one.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{IsoOptionProblem, ProgramFault};
 
-/// Both programs: one installs, the other helps while the ISO is built.
-pub const NAMES: [&str; 2] = ["nix-cfg-install", "nix-cfg-iso"];
+/// One installs, the other helps while the ISO is built.
+pub(super) const NAMES: [&str; 2] = ["nix-cfg-install", "nix-cfg-iso"];
 
-/// The programs for `system`, by name: from `folder/SYSTEM`, or from `folder` itself where they are for that system.
+/// The programs for `system`, by name: from `directory/SYSTEM`, or from `directory` itself if that does not exist.
 ///
 /// # Errors
-/// A [`Diagnostic`] when they are not there, are for another machine, or are not static (the ISO's store would lack the
-/// libraries of the system that they were made on).
-pub fn load(folder: &Path, system: &str) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    let own = folder.join(system);
-    let folder = if own.is_dir() { own } else { folder.to_owned() };
+/// [`IsoOptionProblem::Program`] when one does not exist, is for another system, or is not static (the ISO's store would not
+/// have the libraries of the system that it was built on).
+pub(super) fn load(directory: &Path, system: &str) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let own = directory.join(system);
+    let directory = if own.is_dir() { &own } else { directory };
     let mut programs = Vec::new();
     for name in NAMES {
-        let path = folder.join(name);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(unusable(&path, "does not exist", system).into());
-            }
+        let path = directory.join(name);
+        let fault = match fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => ProgramFault::Missing,
             Err(error) => return Err(error).with_context(|| format!("Failed to read {}", path.display())),
+            Ok(bytes) => match Program::read(&bytes) {
+                Some(program) if program.machine != machine(system) => ProgramFault::OtherSystem,
+                Some(program) if program.is_static => {
+                    programs.push((name, bytes));
+                    continue;
+                }
+                Some(_) => ProgramFault::NotStatic,
+                None => ProgramFault::NotAnElfFile,
+            },
         };
-        match Program::read(&bytes) {
-            Some(program) if program.machine != machine(system) => {
-                return Err(unusable(&path, &format!("is not for {system}"), system).into());
-            }
-            Some(program) if program.is_static => programs.push((name, bytes)),
-            Some(_) => return Err(unusable(&path, "is not a static program", system).into()),
-            None => return Err(unusable(&path, "is not a program for Linux", system).into()),
-        }
+        let system = system.to_owned();
+        return Err(IsoOptionProblem::Program { path, fault, system }.into());
     }
     Ok(programs)
 }
 
-fn unusable(path: &Path, what: &str, system: &str) -> Diagnostic {
-    Diagnostic::error("helper-missing", format!("{} {what}", path.display()))
-        .because("The ISO carries it, and it must run there without anything else.")
-        .remedy(format!(
-            "Put the released programs for {system} into {}, or add --build-helper: then the flake builds them.",
-            path.parent()
-                .map_or_else(PathBuf::new, |folder| folder.join(system))
-                .display()
-        ))
-}
-
-/// What an ELF header tells (`man 5 elf`).
+/// What an ELF header says (`man 5 elf`).
 struct Program {
     machine: u16,
     is_static: bool,
@@ -95,17 +85,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_static_programs_for_the_right_machine_are_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = |system| load(folder.path(), system).unwrap_err().to_string();
+    fn only_static_programs_for_the_right_machine_are_accepted() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = |system| load(directory.path(), system).unwrap_err().to_string();
         assert!(error("x86_64-linux").contains("nix-cfg-install does not exist"));
         // The shell of this machine: a program, but one that needs libraries.
         for name in NAMES {
-            fs::copy("/bin/sh", folder.path().join(name)).unwrap();
+            fs::copy("/bin/sh", directory.path().join(name)).unwrap();
         }
-        assert!(error("x86_64-linux").contains("is not a static program"));
+        assert!(error("x86_64-linux").contains("is not statically linked"));
         assert!(error("aarch64-linux").contains("is not for aarch64-linux"));
-        fs::write(folder.path().join(NAMES[0]), "#!/bin/sh\n").unwrap();
+        fs::write(directory.path().join(NAMES[0]), "#!/bin/sh\n").unwrap();
         assert!(error("x86_64-linux").contains("is not a program for Linux"));
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::flake_template::{self, File, INSTALLER_DIR};
-use super::manifest::{Manifest, hash, write};
+use super::manifest::{Manifest, hash};
 use super::programs;
 
 /// What became of a file.
@@ -30,12 +30,12 @@ enum Fate {
 /// A [`crate::diagnostic::Diagnostic`] when the folder is none of ours or the programs to ship are missing; when the disk refuses.
 pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
     let manifest = Manifest::load(dir)?;
-    let bundled = if manifest.request.build_helper {
+    let bundled = if manifest.spec.build_helper {
         Vec::new()
     } else {
-        programs::load(program_dir, &manifest.request.system)?
+        programs::load(program_dir, &manifest.spec.system)?
     };
-    let files = flake_template::files(&manifest.request, &bundled);
+    let files = flake_template::files(&manifest.spec, &bundled);
     let mut notes = Vec::new();
     let mut written = 0;
     for file in &files {
@@ -45,7 +45,7 @@ pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
         match fate(file, known, there.as_deref()) {
             Fate::Current => {}
             Fate::Written => {
-                write(dir, file)?;
+                file.write(dir)?;
                 written += 1;
             }
             Fate::Kept => notes.push(format!("Kept {name} as you left it.")),
@@ -54,7 +54,7 @@ pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
                     path: beside(&file.path),
                     ..file.clone()
                 };
-                write(dir, &beside)?;
+                beside.write(dir)?;
                 notes.push(format!(
                     "Kept {name} as you left it. This version writes it otherwise: compare it with {}.",
                     beside.path.display()
@@ -64,7 +64,7 @@ pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
     }
     notes.extend(remove_gone(dir, &manifest, &files)?);
     let before = manifest.version.clone();
-    Manifest::new(manifest.request, &files).save(dir)?;
+    Manifest::new(manifest.spec, &files).save(dir)?;
     notes.push(match written {
         0 => format!("{} is up to date.", dir.display()),
         _ => format!(
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::tree::source::ConfigKind;
 
-    fn request() -> IsoSpec {
+    fn spec() -> IsoSpec {
         IsoSpec {
             kind: ConfigKind::Channel,
             hosts: Vec::new(),
@@ -164,8 +164,8 @@ mod tests {
     /// A folder as an earlier version wrote it: with another text in each of `old`.
     fn emitted(old: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let bundled = programs::load(programs().path(), &request().system).unwrap();
-        let mut files = flake_template::files(&request(), &bundled);
+        let bundled = programs::load(programs().path(), &spec().system).unwrap();
+        let mut files = flake_template::files(&spec(), &bundled);
         for file in &mut files {
             if old.iter().any(|name| file.path == Path::new(name)) {
                 file.contents = b"an earlier text".to_vec();
@@ -173,9 +173,9 @@ mod tests {
         }
         files.push(File::text("installer/gone.nix", "an earlier text"));
         for file in &files {
-            write(dir.path(), file).unwrap();
+            file.write(dir.path()).unwrap();
         }
-        Manifest::new(request(), &files).save(dir.path()).unwrap();
+        Manifest::new(spec(), &files).save(dir.path()).unwrap();
         dir
     }
 

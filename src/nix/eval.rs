@@ -12,7 +12,7 @@ use super::environment::channels_in;
 use super::explain;
 use super::facts::{EXPRESSION, Facts};
 use super::installed;
-use super::literal::string;
+use super::literal::{path_reference, string};
 use crate::diagnostic::{Diagnostic, FlakeProblem};
 use crate::process::{Invocation, Runner, Stream};
 use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, ETC_NIXOS};
@@ -232,7 +232,7 @@ pub fn machine_name() -> String {
 fn nix_eval(root: &Path, attribute: &str) -> Invocation {
     Invocation::new("nix")
         .args(["eval", "--json", "--no-write-lock-file"])
-        .arg(format!("path:{}#{attribute}", root.display()))
+        .arg(format!("{}#{attribute}", path_reference(root)))
 }
 
 /// The tree, as Nix sees it.

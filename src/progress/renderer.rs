@@ -125,11 +125,12 @@ fn bar_width(columns: u16) -> u16 {
 }
 
 impl Bar {
-    /// `None` where a bar cannot be drawn: stderr is no terminal, or TERM is `dumb` or unset. indicatif then writes
+    /// `None` where a bar cannot be drawn: stderr is not a terminal, or TERM is `dumb`, empty or unset. indicatif then writes
     /// nothing at all, not even the lines that are printed above the bar.
     fn new() -> Option<Self> {
         let stderr = ProgressDrawTarget::stderr();
-        if stderr.is_hidden() {
+        // indicatif knows the other two values of TERM.
+        if stderr.is_hidden() || std::env::var_os("TERM").is_some_and(|term| term.is_empty()) {
             return None;
         }
         let bar = ProgressBar::with_draw_target(Some(u64::from(TICKS)), stderr);

@@ -1,4 +1,4 @@
-//! What the files of the tree tell.
+//! What the files of the configuration show without Nix.
 
 use std::path::{Path, PathBuf};
 
@@ -6,60 +6,59 @@ use anyhow::Result;
 use regex_lite::Regex;
 use walkdir::WalkDir;
 
-use super::super::channels;
-use super::IsoDirectory;
-use crate::diagnostic::Diagnostic;
-use crate::nix::explain::LOOKUP;
+use super::checked_directory::IsoDirectory;
+use crate::diagnostic::{Diagnostic, DoctorProblem, IsoChannelProblem};
+use crate::iso::channels;
 use crate::text::bytes;
 use crate::tree::lint::Lookup;
 use crate::tree::nix_files::nix_files;
 use crate::tree::{disk_layout, hardware, hardware_additions};
 
-/// From here on a tree is called large: it is on the ISO, on the target, and hashed by Nix each time.
+/// The size in bytes from which on a configuration is called large: it is on the ISO and on the target, and Nix hashes it each
+/// time.
 const LARGE: u64 = 100 * 1000 * 1000;
 
-/// Warns of a large tree, and names its largest files.
-pub fn size(iso: &IsoDirectory) -> Result<Vec<Diagnostic>> {
-    let total = fs_extra::dir::get_size(&iso.tree)?;
+/// How many of the largest files are named.
+const SHOWN: usize = 3;
+
+/// The warning of a large configuration.
+pub(super) fn size(iso: &IsoDirectory) -> Result<Option<Diagnostic>> {
+    let total = fs_extra::dir::get_size(&iso.configuration)?;
     if total <= LARGE {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let mut files: Vec<(u64, PathBuf)> = entries(&iso.tree)
+    let mut files: Vec<(u64, PathBuf)> = files(&iso.configuration)
         .filter_map(|path| Some((path.symlink_metadata().ok()?.len(), path)))
         .collect();
     files.sort_unstable_by(|a, b| b.cmp(a));
-    let largest: Vec<String> = files
-        .iter()
-        .take(3)
-        .map(|(size, path)| format!("{} ({})", inside(iso, path).display(), bytes(*size)))
-        .collect();
-    Ok(vec![
-        Diagnostic::warning("tree-large", format!("The configuration is {} large", bytes(total)))
-            .because(format!(
-                "All of it is on the ISO and on every target. The largest files: {}.",
-                largest.join(", ")
-            ))
-            .remedy("Take out what the configuration does not use."),
-    ])
+    let largest = files.iter().take(SHOWN).map(|(size, path)| {
+        let inside = path.strip_prefix(&iso.configuration).unwrap_or(path);
+        format!("{} ({})", inside.display(), bytes(*size))
+    });
+    let problem = DoctorProblem::Large {
+        size: bytes(total),
+        largest: largest.collect(),
+    };
+    Ok(Some(problem.into()))
 }
 
-/// Warns when there is no hardware-configuration.nix, or none can be chosen.
-pub fn hardware(iso: &IsoDirectory) -> Vec<Diagnostic> {
+/// The problems of the hardware file of each host: it does not exist, is not certain, or has settings of a person.
+pub(super) fn hardware(iso: &IsoDirectory) -> Vec<Diagnostic> {
     let named = iso.settings.hardware_config.as_deref();
-    let hosts = &iso.request.hosts;
+    let hosts = &iso.spec.hosts;
     let hosts: Vec<Option<&str>> = match hosts.as_slice() {
         [] => vec![None],
         some => some.iter().map(|host| Some(host.as_str())).collect(),
     };
     let mut problems = Vec::new();
     for host in hosts {
-        match hardware::choose(&iso.tree, iso.kind, host, named) {
-            Ok(chosen) if iso.tree.join(&chosen.path).exists() => {
-                let text = std::fs::read_to_string(iso.tree.join(&chosen.path)).unwrap_or_default();
-                problems.extend(hardware_additions::lost(&iso.tree, &chosen.path, &text, None));
+        match hardware::choose(&iso.configuration, iso.kind, host, named) {
+            Ok(chosen) if iso.configuration.join(&chosen.path).exists() => {
+                let text = std::fs::read_to_string(iso.configuration.join(&chosen.path)).unwrap_or_default();
+                problems.extend(hardware_additions::lost(&iso.configuration, &chosen.path, &text, None));
             }
             // It has file systems of its own; whether those will do, the machine shows.
-            Ok(chosen) if !chosen.imported && !disk_layout::disk_layouts(&iso.tree, &[]).is_empty() => {}
+            Ok(chosen) if !chosen.imported && !disk_layout::disk_layouts(&iso.configuration, &[]).is_empty() => {}
             Ok(chosen) => problems.push(absent(iso, &chosen.path, chosen.imported)),
             Err(error) => problems.extend(error.downcast::<Diagnostic>()),
         }
@@ -68,53 +67,41 @@ pub fn hardware(iso: &IsoDirectory) -> Vec<Diagnostic> {
 }
 
 fn absent(iso: &IsoDirectory, path: &Path, imported: bool) -> Diagnostic {
-    let generated = generated(iso);
-    let candidates = match generated.as_slice() {
-        [] => String::new(),
-        some => format!(" These look like one: {}.", some.join(", ")),
+    let problem = DoctorProblem::NoHardwareFile {
+        path: path.to_owned(),
+        imported,
+        candidates: generated(iso),
     };
-    let problem = Diagnostic::error("hardware-absent", "The configuration has no hardware-configuration.nix");
-    let remedy = "Name the file that describes the machine as `hardware-config: PATH` in the settings, or put one there \
-                  (nixos-generate-config --show-hardware-config writes it); the installer replaces it with the target's own.";
+    let problem = Diagnostic::from(problem);
     if imported {
-        problem
-            .at(path, None, None)
-            .because(format!(
-                "It is imported and is not there, so the ISO cannot be evaluated.{candidates}"
-            ))
-            .remedy(remedy)
+        problem.at(path, None, None)
     } else {
         problem
-            .because(format!(
-                "The installer would put the target's into {}, and nothing imports that file; without it the system has no file systems (a report of nixos-facter has none).{candidates}",
-                path.display()
-            ))
-            .remedy(format!("Add ./{} to `imports`. {remedy}", path.display()))
     }
 }
 
-/// Files that nixos-generate-config wrote under another name: they carry its heading.
+/// Files that nixos-generate-config wrote under another name, by the comment at their top.
 fn generated(iso: &IsoDirectory) -> Vec<String> {
-    nix_files(&iso.tree)
+    nix_files(&iso.configuration)
         .filter(|(_, text)| text.contains("generated by ‘nixos-generate-config’"))
         .map(|(path, _)| path.display().to_string())
         .collect()
 }
 
-/// Finds a configuration for another kind of machine than the ISO, by its `hostPlatform`.
-pub fn platform(iso: &IsoDirectory) -> Vec<Diagnostic> {
+/// The `hostPlatform` of another system than that of the ISO.
+pub(super) fn platform(iso: &IsoDirectory) -> Vec<Diagnostic> {
     let Ok(pattern) = Regex::new(r#"hostPlatform\s*=\s*(?:lib\.)?(?:mkDefault\s+)?"([a-z0-9_]+-linux)""#) else {
         return Vec::new();
     };
-    let system = &iso.request.system;
+    let system = &iso.spec.system;
     let mut found = Vec::new();
-    for (path, text) in nix_files(&iso.tree) {
+    for (path, text) in nix_files(&iso.configuration) {
         for (line, number) in text.lines().zip(1..) {
             let other = pattern.captures(line).and_then(|captures| captures.get(1));
-            // With several hosts each may be for another machine: the evaluation tells.
+            // Of several hosts each may be for another machine: the evaluation shows it.
             if let Some(other) = other
                 && other.as_str() != system
-                && iso.request.hosts.len() < 2
+                && iso.spec.hosts.len() < 2
                 && is_used(iso, &path)
             {
                 found.push(other_platform(other.as_str(), system).at(&path, Some(number), None));
@@ -124,16 +111,10 @@ pub fn platform(iso: &IsoDirectory) -> Vec<Diagnostic> {
     found
 }
 
-/// The problem of a system for another machine than the ISO.
-pub fn other_platform(wanted: &str, system: &str) -> Diagnostic {
-    Diagnostic::error(
-        "platform",
-        format!("The configuration is for {wanted}, and the ISO is for {system}"),
-    )
-    .because("The live system could not run the programs of the installed one.")
-    .remedy(format!(
-        "Make the folder with `nix-cfg-iso init … --system {wanted}`, or correct nixpkgs.hostPlatform."
-    ))
+/// The problem of a configuration for another system than that of the ISO.
+pub(super) fn other_platform(wanted: &str, system: &str) -> Diagnostic {
+    let (wanted, system) = (wanted.to_owned(), system.to_owned());
+    DoctorProblem::Platform { wanted, system }.into()
 }
 
 /// Whether the file is the hardware file, or the only one there could be.
@@ -144,41 +125,28 @@ fn is_used(iso: &IsoDirectory, path: &Path) -> bool {
     }
 }
 
-/// Finds look-ups of channels that the emitted flake does not have. One in a file that may never be read is left to Nix,
-/// where Nix is asked.
-pub fn lookups(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
+/// The look-ups of channels that the ISO flake does not have. One in a file that may not be evaluated is left to Nix, where Nix
+/// is asked.
+pub(super) fn lookups(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
     let known = channels::of(&iso.dir);
-    let missing = channels::missing(&iso.tree, |name| known.iter().any(|known| known == name));
-    let told = missing.iter().filter(|lookup| lookup.imported || !evaluate);
-    told.map(lookup).collect()
-}
-
-fn lookup(lookup: &Lookup) -> Diagnostic {
-    let Lookup { name, text, .. } = lookup;
-    let what = format!("{text} is looked up, and the ISO has no channel `{name}`");
-    let problem = if lookup.imported {
-        Diagnostic::error(LOOKUP, what)
-    } else {
-        Diagnostic::warning(LOOKUP, what)
+    let missing = channels::missing(&iso.configuration, |name| known.iter().any(|known| known == name));
+    let reported = missing.into_iter().filter(|lookup| lookup.imported || !evaluate);
+    let problem = |lookup: Lookup| {
+        let problem = IsoChannelProblem::NotInFlake {
+            name: lookup.name,
+            look_up: lookup.text,
+            imported: lookup.imported,
+        };
+        Diagnostic::from(problem).at(lookup.file, Some(lookup.line), None)
     };
-    problem
-        .at(&lookup.file, Some(lookup.line), None)
-        .because("An ISO is evaluated without the channels of a machine, so that what was tested is what is installed.")
-        .remedy(format!(
-            "In flake.nix of the folder add inputs.{name} = {{ url = \"FLAKEREF\"; flake = false; }}; and, beside \
-             `nixpkgs`, channels = {{ inherit (inputs) {name}; }};"
-        ))
+    reported.map(problem).collect()
 }
 
-fn entries(root: &Path) -> impl Iterator<Item = PathBuf> {
+fn files(root: &Path) -> impl Iterator<Item = PathBuf> {
     WalkDir::new(root)
         .sort_by_file_name()
         .into_iter()
         .flatten()
         .filter(|entry| entry.file_type().is_file())
         .map(walkdir::DirEntry::into_path)
-}
-
-fn inside(iso: &IsoDirectory, path: &Path) -> PathBuf {
-    path.strip_prefix(&iso.tree).unwrap_or(path).to_owned()
 }

@@ -1,30 +1,33 @@
-//! What Nix says of the systems that the ISO installs.
+//! What an evaluation of the ISO and of the systems that it installs shows.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::super::channels;
+use super::checked_directory::IsoDirectory;
 use super::configuration_tree::other_platform;
-use super::{CONFIG_DIR, IsoDirectory, inputs};
-use crate::diagnostic::Diagnostic;
+use super::inputs;
+use crate::diagnostic::{
+    Diagnostic, DoctorProblem, ExpressionProblem, FlakeProblem, IsoInputProblem, Problem, ProgramProblem, SupplyProblem,
+};
+use crate::iso::channels;
+use crate::iso::flake_template::CONFIG_DIR;
 use crate::nix::eval;
-use crate::nix::explain::UNKNOWN;
 use crate::nix::facts::{Facts, Users};
-use crate::nix::literal::string;
+use crate::nix::literal::{path_reference, string};
 use crate::process::Runner;
 use crate::tree::flake_lock::{FlakeLock, Input};
 use crate::tree::{disk_layout, hardware};
 
-/// Evaluates each system to its toplevel, and the image where these can be; tells why that fails, who cannot log in, and what
-/// machine it is for.
-pub fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagnostic>> {
+/// Evaluates each system to its toplevel, and the image if all of them can be evaluated: why that fails, and what the facts of
+/// each system show.
+pub(super) fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagnostic>> {
     let mut problems = Vec::new();
-    let targets = iso.request.hosts.len().max(1);
+    let targets = iso.spec.hosts.len().max(1);
     let mut all_evaluate = true;
     let channels = channels::of(&iso.dir);
     for index in 0..targets {
-        // The image is made of all of them: where one fails, it fails for the same reason.
+        // The image needs all of them: if one fails, the image fails for the same reason.
         let image = all_evaluate && index + 1 == targets;
         let evaluation = eval::evaluate_target(runner, &iso.dir, &channels, index, image)?;
         all_evaluate &= evaluation.toplevel.is_ok();
@@ -36,87 +39,87 @@ pub fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagnostic>> 
         let mut found = facts(iso, &evaluation.facts);
         found.extend(own_disks(iso, index, &evaluation.facts));
         if let Some(nix) = &evaluation.facts.nix {
-            found.extend(inputs::unreadable_there(&iso.tree, nix)?);
+            found.extend(inputs::unreadable_on_target(&iso.configuration, nix)?);
         }
-        if failed.as_ref().is_none_or(|problem| problem.code != "assertion") {
+        let is_assertion = |problem: &Diagnostic| {
+            matches!(
+                problem.problem,
+                Problem::ExpressionProblem(ExpressionProblem::Assertion { .. })
+            )
+        };
+        if !failed.as_ref().is_some_and(is_assertion) {
             found.extend(assertions(&evaluation.facts));
         }
         found.extend(failed);
-        // What two hosts share is told once.
+        // What two hosts share is reported once.
         found.retain(|problem| !problems.contains(problem));
         problems.extend(found);
     }
     Ok(problems)
 }
 
-/// The broken rules, where Nix stopped at something else before it came to tell them.
+/// The assertions that failed, where Nix stopped at something else before it reported them.
 fn assertions(facts: &Facts) -> impl Iterator<Item = Diagnostic> + '_ {
     let failed = facts.assertions.iter().flatten();
     failed.map(|failed| {
-        Diagnostic::error("assertion", "The configuration contradicts itself").because(failed.message.trim())
+        let message = failed.message.trim().to_owned();
+        ExpressionProblem::Assertion { message }.into()
     })
 }
 
-/// The same for the machine that makes the ISO: there is a network, and no log.
+/// The problem as it is on the machine that builds the ISO: with a network, and without a log.
 fn here(problem: Diagnostic, iso: &IsoDirectory) -> Result<Diagnostic> {
-    let dir = iso.dir.display();
-    Ok(match problem.code {
-        UNKNOWN => problem.remedy(format!(
-            "`nix eval path:{dir}#iso.drvPath --show-trace` shows what led to it."
-        )),
-        "flake-input-missing" | "not-on-medium" => {
-            let what = problem.what.replace("is not on this medium", "cannot be fetched");
-            Diagnostic::error("fetch", what)
-                .because("The ISO is made with a network: either there is none, or it is not at that address any more.")
-                .remedy(format!(
-                    "Try again; `nix flake update NAME` in the configuration takes a newer one. {}",
-                    left_out(&iso.tree, &problem.raw)?
-                ))
-                .raw(problem.raw)
+    let name = match &problem.problem {
+        Problem::ProgramProblem(ProgramProblem::Unknown { .. }) => {
+            let reference = path_reference(&iso.dir);
+            return Ok(problem.remedy(format!(
+                "`nix eval {reference}#iso.drvPath --show-trace` shows what led to it."
+            )));
         }
-        _ => problem,
-    })
+        Problem::FlakeProblem(FlakeProblem::InputNotFetched { input }) => Some(
+            input
+                .as_ref()
+                .map_or("A flake input".to_owned(), |input| format!("The flake input {input}")),
+        ),
+        Problem::SupplyProblem(SupplyProblem::Download { name, .. }) => name.clone(),
+        _ => return Ok(problem),
+    };
+    let unused = asked_inputs(&iso.configuration, &problem.raw)?;
+    Ok(Diagnostic::from(IsoInputProblem::Fetch { name, unused }).raw(problem.raw))
 }
 
-/// How to go on without the inputs that `said` names, where nothing uses them.
-fn left_out(tree: &Path, said: &str) -> Result<String> {
-    let inputs = FlakeLock::load(tree)?.unwrap_or_default().inputs();
+/// The inputs whose addresses are in `said`, the output of Nix, as Nix strings; `"NAME"` if there are none.
+fn asked_inputs(configuration: &Path, said: &str) -> Result<String> {
+    let inputs = FlakeLock::load(configuration)?.unwrap_or_default().inputs();
     // Git is asked for an address without the kind and the revision.
     let address = |input: &Input| {
-        input
-            .url
-            .trim_start_matches("git+")
-            .split('?')
-            .next()
-            .unwrap_or_default()
-            .to_owned()
+        let url = input.url.trim_start_matches("git+");
+        url.split('?').next().unwrap_or_default().to_owned()
     };
     let asked = inputs.iter().filter(|input| said.contains(&address(input)));
-    let mut unused: Vec<String> = asked.map(|input| string(&input.name)).collect();
-    if unused.is_empty() {
-        unused.push(string("NAME"));
-    }
-    let unused = unused.join(" ");
-    Ok(format!(
-        "If the hosts do not use it, it need not be there: unusedInputs = [ {unused} ]; in flake.nix, beside `hosts`."
-    ))
+    let asked: Vec<String> = asked.map(|input| string(&input.name)).collect();
+    Ok(if asked.is_empty() {
+        string("NAME")
+    } else {
+        asked.join(" ")
+    })
 }
 
 fn facts(iso: &IsoDirectory, facts: &Facts) -> Vec<Diagnostic> {
     let mut problems: Vec<Diagnostic> = facts.users.as_ref().and_then(nobody).into_iter().collect();
     if let Some(platform) = &facts.platform
-        && *platform != iso.request.system
+        && *platform != iso.spec.system
     {
-        problems.push(other_platform(platform, &iso.request.system));
+        problems.push(other_platform(platform, &iso.spec.system));
     }
     problems
 }
 
-/// The file systems that the configuration sets itself, and not in the file that the installer replaces.
+/// The warning of a root file system that is not set in the file that the installer replaces.
 fn own_disks(iso: &IsoDirectory, index: usize, facts: &Facts) -> Option<Diagnostic> {
-    let host = iso.request.hosts.get(index).map(String::as_str);
+    let host = iso.spec.hosts.get(index).map(String::as_str);
     let named = iso.settings.hardware_config.as_deref();
-    let hardware = hardware::choose(&iso.tree, iso.kind, host, named).ok()?.path;
+    let hardware = hardware::choose(&iso.configuration, iso.kind, host, named).ok()?.path;
     let root = facts
         .disks
         .as_ref()?
@@ -126,34 +129,26 @@ fn own_disks(iso: &IsoDirectory, index: usize, facts: &Facts) -> Option<Diagnost
     if root.set.iter().any(|one| Path::new(&one.file).ends_with(&hardware)) {
         return None;
     }
-    let problem = Diagnostic::warning(
-        "file-systems-fixed",
-        "The configuration says itself which file systems the machine has",
-    )
-    .because(format!(
-        "Its root is {}. The graphical installer makes partitions of its own and refuses such a configuration; in a terminal, nix-cfg-install takes it where just these file systems are mounted.",
-        if root.device.is_empty() { "without a device" } else { &root.device }
-    ))
-    .remedy(format!(
-        "For the graphical installer, remove them for this host (with disko: `disko.enableConfig = false;`) and import ./{}.",
-        hardware.display()
-    ));
+    let problem = DoctorProblem::OwnFileSystems {
+        device: root.device.clone(),
+        hardware: hardware.clone(),
+    };
     let file = root.set.first().map_or("", |one| &one.file);
     Some(disk_layout::at_file_system(
-        problem,
-        &iso.tree,
+        problem.into(),
+        &iso.configuration,
         &[hardware],
-        &in_emitted(file),
+        &without_config_dir(file),
         "/",
     ))
 }
 
-/// The file as it would be named in the tree alone, without the emitted folder around it.
-fn in_emitted(file: &str) -> String {
+/// The path of `file` without the directory of the configuration in the ISO directory.
+fn without_config_dir(file: &str) -> String {
     file.replacen(&format!("/{CONFIG_DIR}/"), "/", 1)
 }
 
-/// Nobody has a password: in the live system Calamares asks for one, the command line does not.
+/// The warning that nobody can log in: Calamares asks for a password, the command line does not.
 fn nobody(users: &Users) -> Option<Diagnostic> {
     let gets_in = users.elsewhere
         || users.no_password_login
@@ -162,21 +157,10 @@ fn nobody(users: &Users) -> Option<Diagnostic> {
             .accounts
             .iter()
             .any(|account| account.password || !account.password_file.is_empty() || users.sshd && account.key);
-    let name = users
-        .accounts
-        .iter()
-        .find(|account| account.normal)
-        .map_or("NAME", |account| &account.name);
-    (!gets_in).then(|| {
-        let problem = Diagnostic::warning("no-password", "No user of the configuration has a password").remedy(
-            format!("Give one a password: users.users.{name}.initialHashedPassword = \"…\"; (`mkpasswd` makes it)."),
-        );
-        if users.mutable {
-            problem.because("Calamares asks for one; after `nix-cfg-install` alone nobody could log in.")
-        } else {
-            problem.because(
-                "users.mutableUsers is false: what is typed in the installer would not last, and nobody could log in.",
-            )
-        }
-    })
+    let user = users.accounts.iter().find(|account| account.normal);
+    let problem = DoctorProblem::NoPassword {
+        user: user.map_or("NAME", |account| &account.name).to_owned(),
+        mutable: users.mutable,
+    };
+    (!gets_in).then(|| problem.into())
 }

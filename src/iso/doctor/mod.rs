@@ -1,71 +1,73 @@
-//! `nix-cfg-iso doctor`: what would go wrong, before the ISO is built for an hour, and what to do about it.
+//! `nix-cfg-iso doctor`: what would go wrong, found before the ISO is built for an hour.
 
+mod checked_directory;
 mod configuration_tree;
+mod inputs;
+mod evaluated;
+mod untracked;
 #[cfg(test)]
 mod doctor_tests;
-mod evaluated;
-mod inputs;
-mod untracked;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
-use super::flake_template::{CONFIG_DIR, IsoSpec};
-use super::manifest::Manifest;
-use crate::diagnostic::Diagnostic;
-use crate::nix::explain::LOOKUP;
+use super::flake_template::build_command;
+use crate::diagnostic::{Diagnostic, IsoChannelProblem, Problem, SupplyProblem};
 use crate::process::Runner;
-use crate::settings::Settings;
+use crate::text::shell_word;
 use crate::tree::lint;
-use crate::tree::source::{self, ConfigKind};
+use crate::tree::source::ConfigKind;
+use checked_directory::IsoDirectory;
 
-/// What is looked at.
-struct IsoDirectory {
-    /// The emitted folder.
-    dir: PathBuf,
-    /// The configuration in it.
-    tree: PathBuf,
-    kind: ConfigKind,
-    request: IsoSpec,
-    settings: Settings,
-}
-
-/// Looks at the emitted folder `dir`; with `evaluate` Nix is asked as well. Gives all problems, errors and warnings.
+/// Checks the ISO directory `dir`, an absolute path; with `evaluate` Nix evaluates it as well. Returns all problems, errors and
+/// warnings.
 ///
 /// # Errors
-/// When the folder is none of ours, has no configuration, or cannot be read.
+/// When it is not an ISO directory, has no configuration, or cannot be read.
 pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Diagnostic>> {
-    let request = Manifest::load(dir)?.request;
-    let tree = dir.join(CONFIG_DIR);
-    let kind = source::choose(Some((&tree, "the folder")), &[])?.kind;
-    let settings = match dir.join(super::flake_template::SETTINGS_FILE) {
-        path if path.exists() => Settings::load(Some(&path))?,
-        _ => Settings::default(),
-    };
-    let iso = IsoDirectory {
-        dir: dir.to_owned(),
-        tree,
-        kind,
-        request,
-        settings,
-    };
-    let mut problems = configuration_tree::size(&iso)?;
-    problems.extend(lint::links(&iso.tree));
-    problems.extend(lint::absent_content(&iso.tree));
-    problems.extend(lint::secrets(&iso.tree, kind));
+    let iso = IsoDirectory::open(dir)?;
+    let mut problems: Vec<Diagnostic> = configuration_tree::size(&iso)?.into_iter().collect();
+    problems.extend(lint::links(&iso.configuration));
+    problems.extend(lint::absent_content(&iso.configuration));
+    problems.extend(lint::secrets(&iso.configuration, iso.kind));
     problems.extend(configuration_tree::hardware(&iso));
     problems.extend(configuration_tree::platform(&iso));
-    match kind {
+    match iso.kind {
         ConfigKind::Flake => problems.extend(inputs::inputs(&iso, runner)?),
         ConfigKind::Channel => problems.extend(configuration_tree::lookups(&iso, evaluate)),
     }
-    problems.extend(untracked::dirty(&iso, runner)?);
+    problems.extend(untracked::uncommitted(&iso, runner)?);
     if evaluate {
-        let lookups = problems.iter().any(|problem| problem.code == LOOKUP);
+        let known = problems.iter().any(is_lookup);
         let found = evaluated::problems(&iso, runner)?;
         // Nix stops at one of those that are known already.
-        problems.extend(found.into_iter().filter(|problem| !lookups || problem.code != LOOKUP));
+        problems.extend(found.into_iter().filter(|problem| !known || !is_lookup(problem)));
     }
     Ok(problems)
+}
+
+/// Whether it is a channel that the ISO does not have.
+fn is_lookup(problem: &Diagnostic) -> bool {
+    matches!(
+        problem.problem,
+        Problem::IsoChannelProblem(IsoChannelProblem::NotInFlake { .. })
+            | Problem::SupplyProblem(SupplyProblem::ChannelMissing { .. })
+    )
+}
+
+/// What is reported where [`doctor`] found no error in the absolute path `dir`.
+#[must_use]
+pub fn summary(dir: &Path, evaluated: bool) -> String {
+    let build = build_command(dir);
+    if evaluated {
+        return format!("{} can be built: {build}", dir.display());
+    }
+    format!(
+        "No error was found in the files of {}: links, secrets, submodules, the hardware file, the system, channels, flake \
+         inputs and their locks, Git. Nothing was evaluated, so it is not known whether it can be built; to find out:\n    \
+         nix-cfg-iso doctor {}",
+        dir.display(),
+        shell_word(dir.as_os_str())
+    )
 }

@@ -1,15 +1,20 @@
-//! What git thinks of the emitted folder: Nix reads a folder in a repository through git, unless told `path:`.
+//! What Git knows of the ISO directory: Nix reads a directory in a repository through Git, unless its reference is `path:`.
 
 use anyhow::Result;
 
-use super::IsoDirectory;
-use crate::diagnostic::Diagnostic;
+use super::checked_directory::IsoDirectory;
+use crate::diagnostic::{Diagnostic, DoctorProblem};
+use crate::iso::flake_template::build_command;
 use crate::process::{Invocation, Runner};
+use crate::text::shell_word;
 
-/// Warns of files that git does not know, or knows otherwise.
-pub fn dirty(iso: &IsoDirectory, runner: &Runner) -> Result<Option<Diagnostic>> {
+/// How many files are named.
+const SHOWN: usize = 3;
+
+/// The warning that files are new or changed.
+pub(super) fn uncommitted(iso: &IsoDirectory, runner: &Runner) -> Result<Option<Diagnostic>> {
     let git = Invocation::new("git").arg("-C").arg(&iso.dir);
-    // No git program, no repository: nothing to say.
+    // Without git, or outside of a repository, there is nothing to say.
     let Ok(status) = runner.run(
         &git.args(["status", "--porcelain", "--untracked-files=all", "--", "."]),
         &mut |_, _| {},
@@ -21,22 +26,12 @@ pub fn dirty(iso: &IsoDirectory, runner: &Runner) -> Result<Option<Diagnostic>> 
         return Ok(None);
     }
     let files: Vec<&str> = text.lines().filter_map(|line| line.get(3..)).collect();
-    let first = files.iter().take(3).copied().collect::<Vec<_>>().join(", ");
-    Ok(Some(
-        Diagnostic::warning(
-            "git-dirty",
-            format!(
-                "Git has not all of the folder: {} files are new or changed",
-                files.len()
-            ),
-        )
-        .because(format!(
-            "`nix build {dir}#iso` sees only what git knows, and calls the result dirty. The first: {first}.",
-            dir = iso.dir.display()
-        ))
-        .remedy(format!(
-            "git add and commit them, or build `path:{}#iso`, which reads all files.",
-            iso.dir.display()
-        )),
-    ))
+    let reference = format!("{}#iso", iso.dir.display());
+    let problem = DoctorProblem::Uncommitted {
+        count: files.len(),
+        first: files.iter().take(SHOWN).map(ToString::to_string).collect(),
+        git_build: format!("nix build {}", shell_word(reference.as_ref())),
+        path_build: build_command(&iso.dir),
+    };
+    Ok(Some(problem.into()))
 }

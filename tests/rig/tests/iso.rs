@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use nix_cfg_install::live::installer_facts::InstallerFacts;
-use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, calamares, nix, nix_cfg_iso};
+use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, calamares, nix};
 use rig::{Live, edit_text, shipped, tree};
 
 /// What every ISO must be.
@@ -48,39 +48,6 @@ fn look_into(live: &Live, tree: &Path) {
         "{welcome}"
     );
     assert!(sh("command -v nix-cfg-install").starts_with("/run/current-system/sw/bin/"));
-}
-
-#[test]
-fn the_same_input_gives_the_same_bytes_and_an_update_leaves_them() {
-    let tree = tree("channel");
-    let args = ["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"];
-    let (one, two) = (Emitted::new(tree.path(), &args), Emitted::new(tree.path(), &args));
-    let said = nix_cfg_iso(&["update", two.dir().to_str().unwrap()]);
-    assert!(
-        String::from_utf8_lossy(&said.stdout).ends_with("is up to date.\n"),
-        "{said:?}"
-    );
-    rig::run(
-        "diff",
-        &["-r", one.dir().to_str().unwrap(), two.dir().to_str().unwrap()],
-    );
-}
-
-#[test]
-fn a_reader_who_went_away_is_no_failure_and_a_full_disk_is_one() {
-    let (tree, folder) = (tree("channel"), rig::temporary());
-    let init = format!(
-        "cd {}; init() {{ sleep 0.2; {} init $1 --config {} --nixpkgs x; echo $? > code; }}",
-        folder.path().display(),
-        shipped("nix-cfg-iso").display(),
-        tree.path().display()
-    );
-    let code = |script: &str| {
-        rig::run("bash", &["-c", &format!("{init}; {script}")]);
-        fs::read_to_string(folder.path().join("code")).unwrap()
-    };
-    assert_eq!(code("init a 2>&1 | true"), "0\n");
-    assert_eq!(code("init b > /dev/full"), "1\n");
 }
 
 #[test]
@@ -246,16 +213,6 @@ fn a_lock_that_is_not_the_one_on_the_iso_is_refused_with_the_command_that_mends_
 }
 
 #[test]
-fn a_wrong_host_or_desktop_is_named_with_what_there_is() {
-    let emitted = Emitted::miniature("flake", &["--host", "gamma", "--hardware-config", "hw.nix"]);
-    let live = builder("2.26", &emitted);
-    nix(&live, "eval --raw path:/work#iso.drvPath").fails(1, &["no nixosConfigurations.gamma", "It has: alpha, beta."]);
-    let emitted = Emitted::miniature("flake", &["--host", "alpha", "--desktop", "cde"]);
-    let live = builder("2.26", &emitted);
-    nix(&live, "eval --raw path:/work#iso.drvPath").fails(1, &["has no live system `cde`"]);
-}
-
-#[test]
 fn the_doctor_asks_nix_before_the_iso_is_built() {
     let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
     let program = format!("{}:/usr/local/sbin/nix-cfg-iso", shipped("nix-cfg-iso").display());
@@ -318,7 +275,7 @@ fn the_doctor_tells_what_two_hosts_share_once_and_speaks_of_this_machine() {
         ],
     );
     let said = doctor("sed -i '/narHash/s/sha256-..../sha256-AAAA/' flake.lock; rm ../flake.lock");
-    said.fails(1, &["cannot be fetched", "The ISO is made with a network"]);
+    said.fails(1, &["cannot be fetched", "The ISO is built with a network"]);
 }
 
 #[test]

@@ -27,8 +27,9 @@ fn on_terminal(mut command: Command) -> (i32, String) {
 }
 
 /// How a terminal is known, and whether a line on it can be drawn again.
-const TERMINALS: [(&str, bool); 4] = [
+const TERMINALS: [(&str, bool); 5] = [
     ("TERM=dumb", false),
+    ("TERM=", false),
     ("--unset=TERM", false),
     ("TERM=linux", true),
     ("TERM=xterm-256color", true),

@@ -1,0 +1,55 @@
+//! The directory that `nix-cfg-iso init` writes, or that its other commands are given.
+
+use std::path::PathBuf;
+
+use super::{Text, error};
+
+/// Why a directory cannot be written or used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IsoDirectoryProblem {
+    InsideConfiguration { dir: PathBuf },
+    /// It contains something; `entry` is one of its names.
+    NotEmpty { dir: PathBuf, entry: PathBuf },
+    NotADirectory { dir: PathBuf },
+    /// It is a symbolic link to something that does not exist.
+    BrokenLink { dir: PathBuf, target: PathBuf },
+    /// It was not written by this program: it has no `manifest`.
+    NoManifest { dir: PathBuf, manifest: PathBuf },
+    /// `pin` was given a reference that is not a directory of this machine; `file` is what it writes.
+    PinReference { reference: PathBuf, file: &'static str },
+}
+
+impl IsoDirectoryProblem {
+    pub(super) fn text(&self) -> Text {
+        match self {
+            Self::InsideConfiguration { dir } => {
+                error("folder-inside", format!("{} is inside the configuration", dir.display()))
+                    .because("The configuration is copied into that directory, which would be part of the configuration.")
+                    .remedy("Name a directory outside of the configuration.")
+            }
+            Self::NotEmpty { dir, entry } => error("folder-not-empty", format!("{} is not empty", dir.display()))
+                .because(format!("It contains {}. Existing files are not overwritten.", entry.display()))
+                .remedy("Name a new directory."),
+            Self::NotADirectory { dir } => {
+                error("folder-unusable", format!("{} exists and is not a directory", dir.display()))
+                    .because("Existing files are not overwritten.")
+                    .remedy("Name a new directory.")
+            }
+            Self::BrokenLink { dir, target } => error(
+                "folder-unusable",
+                format!("{} is a symbolic link to {}, which does not exist", dir.display(), target.display()),
+            )
+            .remedy("Create the directory that the link points to, or name a new directory."),
+            Self::NoManifest { dir, manifest } => {
+                error("not-emitted", format!("{} was not written by nix-cfg-iso", dir.display()))
+                    .because(format!("It has no {}.", manifest.display()))
+                    .remedy("Name the directory that `nix-cfg-iso init` wrote, or write one with that command.")
+            }
+            Self::PinReference { reference, file } => {
+                error("pin-folder", format!("{} is not a directory", reference.display()))
+                    .because(format!("{file} is written beside the flake.nix that refers to it."))
+                    .remedy("Name the directory of the flake, as a path.")
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What the ISO of `nix-cfg-iso init` is made from: the options of the command line, checked, with every default filled in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::channels::{self, Channels};
+use super::flake_template::IsoSpec;
+use super::{flake_reference, hosts};
+use crate::diagnostic::{Diagnostic, Diagnostics, IsoChannelProblem, IsoOptionProblem, Severity};
+use crate::tree::hardware;
+use crate::tree::source::{ConfigKind, Source};
+
+/// The options of the command line.
+#[derive(Debug)]
+pub struct InitOptions {
+    /// The directory to write.
+    pub dir: PathBuf,
+    /// The directory of the configuration.
+    pub config: PathBuf,
+    /// Hosts of a flake.
+    pub hosts: Vec<String>,
+    /// The desktop of the live system.
+    pub desktop: String,
+    /// The nixpkgs of a channel configuration, as a flake reference.
+    pub nixpkgs: Option<String>,
+    /// The other channels of a channel configuration: names and flake references.
+    pub channels: Vec<(String, String)>,
+    /// Files in which nix-channel keeps the subscriptions of this machine; they need not exist.
+    pub subscriptions: Vec<PathBuf>,
+    /// The system of the ISO (`x86_64-linux`).
+    pub system: Option<String>,
+    /// The hardware file, relative to the configuration.
+    pub hardware_config: Option<PathBuf>,
+    /// Whether the flake builds the programs from source.
+    pub build_helper: bool,
+}
+
+/// What `init` reports besides errors.
+#[derive(Debug, Default)]
+pub struct InitReport {
+    /// One sentence each.
+    pub notes: Vec<String>,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// The systems for which NixOS has installer ISOs.
+const SYSTEMS: [&str; 2] = ["x86_64-linux", "aarch64-linux"];
+
+/// What a flake reference of a nixpkgs looks like.
+const EXAMPLE: &str = "github:NixOS/nixpkgs/nixos-26.05";
+
+/// What the ISO is made from. `os_release` is the file of that name.
+///
+/// # Errors
+/// [`Diagnostics`]: everything that is wrong with the options, at once.
+pub(super) fn spec(
+    options: &InitOptions,
+    source: &Source,
+    os_release: &Path,
+    report: &mut InitReport,
+) -> Result<IsoSpec> {
+    let mut problems = Vec::new();
+    let (hosts, nixpkgs, channels) = match source.kind {
+        ConfigKind::Channel => {
+            if !options.hosts.is_empty() {
+                problems.push(IsoOptionProblem::HostOfChannel.into());
+            }
+            let nixpkgs = nixpkgs(options, os_release, report, &mut problems);
+            let channels = channels::choose(
+                &source.path,
+                &options.channels,
+                &nixpkgs,
+                &options.subscriptions,
+                &mut problems,
+            );
+            (Vec::new(), nixpkgs, channels)
+        }
+        ConfigKind::Flake => {
+            if options.nixpkgs.is_some() {
+                problems.push(IsoOptionProblem::NixpkgsOfFlake.into());
+            }
+            if !options.channels.is_empty() {
+                problems.push(IsoOptionProblem::ChannelOfFlake.into());
+            }
+            let hosts = hosts::choose(&source.path, &options.hosts, &mut problems);
+            (hosts, String::new(), Channels::new())
+        }
+    };
+    let spec = IsoSpec {
+        kind: source.kind,
+        hardware_config: hardware_config(options, source, &hosts, &mut problems)?,
+        hosts,
+        desktop: desktop(&options.desktop, &mut problems),
+        nixpkgs,
+        channels,
+        system: system(options.system.as_deref(), &mut problems),
+        build_helper: options.build_helper,
+    };
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Diagnostics(problems).into());
+    }
+    report.warnings.extend(problems);
+    Ok(spec)
+}
+
+/// The nixpkgs of a channel configuration: the one that was named, or the release of the NixOS that this machine runs.
+fn nixpkgs(
+    options: &InitOptions,
+    os_release: &Path,
+    report: &mut InitReport,
+    problems: &mut Vec<Diagnostic>,
+) -> String {
+    if let Some(reference) = &options.nixpkgs {
+        problems.extend(flake_reference::fault(reference, None).map(|fault| {
+            Diagnostic::from(IsoChannelProblem::Reference {
+                option: "--nixpkgs".to_owned(),
+                reference: reference.clone(),
+                fault,
+                example: EXAMPLE.to_owned(),
+            })
+        }));
+        return reference.clone();
+    }
+    let text = fs::read_to_string(os_release).unwrap_or_default();
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.map(|value| value.trim_matches('"').to_owned())
+    };
+    if let (Some("nixos"), Some(release)) = (value("ID").as_deref(), value("VERSION_ID")) {
+        let reference = format!("github:NixOS/nixpkgs/nixos-{release}");
+        report.notes.push(format!(
+            "Using {reference}, the release of this machine (--nixpkgs selects another)."
+        ));
+        return reference;
+    }
+    problems.push(IsoOptionProblem::NoNixpkgs { example: EXAMPLE }.into());
+    String::new()
+}
+
+fn desktop(name: &str, problems: &mut Vec<Diagnostic>) -> String {
+    if name.is_empty() || !name.chars().all(|char| char.is_ascii_alphanumeric() || char == '-') {
+        problems.push(IsoOptionProblem::Desktop { name: name.to_owned() }.into());
+    }
+    name.to_owned()
+}
+
+fn system(named: Option<&str>, problems: &mut Vec<Diagnostic>) -> String {
+    let own = format!("{}-linux", std::env::consts::ARCH);
+    let name = named.unwrap_or(&own).to_owned();
+    if !SYSTEMS.contains(&name.as_str()) {
+        let (name, known) = (name.clone(), &SYSTEMS);
+        problems.push(IsoOptionProblem::System { name, known }.into());
+    }
+    name
+}
+
+/// The hardware file for the settings. `None` with several hosts: each has its own, and the installer finds it.
+fn hardware_config(
+    options: &InitOptions,
+    source: &Source,
+    hosts: &[String],
+    problems: &mut Vec<Diagnostic>,
+) -> Result<Option<PathBuf>> {
+    let named = options.hardware_config.as_deref();
+    // Without a host there is an error already.
+    if named.is_none() && (hosts.len() > 1 || source.kind == ConfigKind::Flake && hosts.is_empty()) {
+        return Ok(None);
+    }
+    match hardware::choose(&source.path, source.kind, hosts.first().map(String::as_str), named) {
+        Ok(chosen) => Ok(Some(chosen.path)),
+        Err(error) => {
+            problems.push(error.downcast::<Diagnostic>()?);
+            Ok(None)
+        }
+    }
+}

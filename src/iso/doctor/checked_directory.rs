@@ -1,0 +1,40 @@
+//! The ISO directory that is checked.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::iso::flake_template::{CONFIG_DIR, IsoSpec, SETTINGS_FILE};
+use crate::iso::manifest::Manifest;
+use crate::settings::Settings;
+use crate::tree::source::{self, ConfigKind};
+
+/// An ISO directory with what its files say of it.
+pub(super) struct IsoDirectory {
+    /// An absolute path.
+    pub dir: PathBuf,
+    /// The configuration in it.
+    pub configuration: PathBuf,
+    pub kind: ConfigKind,
+    pub spec: IsoSpec,
+    pub settings: Settings,
+}
+
+impl IsoDirectory {
+    pub fn open(dir: &Path) -> Result<Self> {
+        let spec = Manifest::load(dir)?.spec;
+        let configuration = dir.join(CONFIG_DIR);
+        let settings = dir.join(SETTINGS_FILE);
+        Ok(Self {
+            dir: dir.to_owned(),
+            kind: source::choose(Some((&configuration, "the directory of the ISO")), &[])?.kind,
+            configuration,
+            spec,
+            settings: if settings.exists() {
+                Settings::load(Some(&settings))?
+            } else {
+                Settings::default()
+            },
+        })
+    }
+}
