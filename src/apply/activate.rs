@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use super::installation::Installation;
 use super::leftovers;
-use crate::diagnostic::{ApplyProblem, Diagnostic};
+use crate::diagnostic::{ApplyProblem, Diagnostic, Problem, ProgramProblem};
 use crate::live::target::Target;
-use crate::nix::explain::{UNKNOWN, explain};
+use crate::nix::explain::explain;
 use crate::plan::Plan;
 use crate::process::{Invocation, Stream};
 use crate::progress::Unit;
@@ -54,7 +54,10 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     }
     let said = finished.tail.join("\n");
     let explained = explain(&said, None);
-    let problem = if explained.code == UNKNOWN {
+    let problem = if matches!(
+        explained.problem,
+        Problem::ProgramProblem(ProgramProblem::Unknown { .. })
+    ) {
         Diagnostic::from(ApplyProblem::ActivationFailed).raw(said)
     } else {
         explained

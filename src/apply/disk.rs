@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
-use crate::diagnostic::{ApplyProblem, Diagnostic, Shortage};
+use crate::diagnostic::{ApplyProblem, Diagnostic, Problem, ProgramProblem, Shortage};
 use crate::live::target::Target;
 use crate::nix::explain;
 use crate::store::room::{Room, free};
@@ -75,8 +75,11 @@ pub(super) fn require_room(place: &Path, needed: Room) -> Result<()> {
 
 /// A disk that filled up although there was room for the files, or that broke.
 pub(super) fn explain(target: &Target, error: anyhow::Error) -> anyhow::Error {
-    let told_by_nix = |problem: &Diagnostic| explain::explain(&problem.raw, None).code == "disk-full";
-    if has_errno(&error, Errno::ENOSPC) || error.downcast_ref().is_some_and(told_by_nix) {
+    let is_full = |problem: &Diagnostic| {
+        let explained = explain::explain(&problem.raw, None).problem;
+        explained == Problem::ProgramProblem(ProgramProblem::DiskFull)
+    };
+    if has_errno(&error, Errno::ENOSPC) || error.downcast_ref().is_some_and(is_full) {
         let free = free(&target.store()).map_or(0, |free| free.bytes);
         let full = Diagnostic::from(ApplyProblem::DiskFull(Shortage::Unexpected { free }));
         return full.raw(format!("{error:#}")).into();

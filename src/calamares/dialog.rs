@@ -164,10 +164,8 @@ mod tests {
 
     #[test]
     fn the_cause_comes_first_then_how_to_go_on_and_the_words_of_programs_last() {
-        let problem = Diagnostic::error("x", "It broke")
+        let problem = Diagnostic::example("It broke", "It was old.", "Mend it.")
             .at("a.nix", Some(3), None)
-            .because("It was old.")
-            .remedy("Mend it.")
             .raw("error: 42");
         let by_hand = ByHand {
             target: Path::new("/tmp/calamares-root-x y"),
@@ -191,9 +189,7 @@ mod tests {
     fn the_command_is_seen_without_scrolling_whatever_the_cause() {
         let sentence = "This sentence tells of one of many causes, and each is long. ";
         for (why, remedy) in [(0, 0), (1, 1), (9, 1), (1, 9), (9, 9), (9, 0)] {
-            let problem = Diagnostic::error("x", "It broke")
-                .because(sentence.repeat(why).trim())
-                .remedy(sentence.repeat(remedy).trim());
+            let problem = Diagnostic::example("It broke", sentence.repeat(why).trim(), sentence.repeat(remedy).trim());
             for problems in [vec![problem.clone()], vec![problem; 12]] {
                 let details = dialog((&PHASE, true), &problems, Some(by_hand()), None).details;
                 let (seen, _) = details.split_once("'passwd alice'").unwrap();

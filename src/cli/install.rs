@@ -9,7 +9,7 @@ use crate::apply::{Failure, Installation, apply, prepare};
 use crate::calamares::caller;
 use crate::calamares::dialog::dialog;
 use crate::calamares::globals::Globals;
-use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem};
+use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, Problem, ProgramProblem};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::live::decisions::Decisions;
 use crate::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
@@ -18,7 +18,7 @@ use crate::live::target::Target;
 use crate::live::target_lock::{LOCKS, TargetLock};
 use crate::log_file::{LogFile, init_logging};
 use crate::nix::environment::{Channels, environment};
-use crate::nix::explain::{UNKNOWN, explain};
+use crate::nix::explain::explain;
 use crate::plan::request::{LiveSystem, Request};
 use crate::plan::{self, REFUSED, phases};
 use crate::process::Runner;
@@ -284,10 +284,13 @@ fn diagnostics(error: &anyhow::Error) -> Vec<Diagnostic> {
     }
     // A full or read-only disk has an explanation, whichever program or call met it.
     let explained = explain(&format!("error: {error:#}"), None);
-    vec![if explained.code == UNKNOWN {
-        // This is no program's output.
-        Diagnostic::error(UNKNOWN, format!("{error:#}"))
-    } else {
-        explained
-    }]
+    if !matches!(
+        explained.problem,
+        Problem::ProgramProblem(ProgramProblem::Unknown { .. })
+    ) {
+        return vec![explained];
+    }
+    // This is no program's output.
+    let error = format!("{error:#}");
+    vec![ProgramProblem::Unknown { error }.into()]
 }

@@ -22,6 +22,8 @@ pub enum DoctorProblem {
     NoPassword { user: String, mutable: bool },
     /// A file reads `path`, as it is written there, which is outside of the configuration. `certain`: the file is evaluated.
     PathOutside { path: String, certain: bool },
+    /// Evaluating the ISO of the flake `reference` failed with an error that no rule knows.
+    Evaluation { error: String, reference: String },
 }
 
 impl DoctorProblem {
@@ -43,6 +45,9 @@ impl DoctorProblem {
                 "Write the directory with `nix-cfg-iso init … --system {wanted}`, or correct nixpkgs.hostPlatform."
             )),
             Self::Uncommitted { count, first, git_build, path_build } => uncommitted(*count, first, git_build, path_build),
+            Self::Evaluation { error: message, reference } => error("unknown", message).remedy(format!(
+                "`nix eval {reference}#iso.drvPath --show-trace` shows what led to it."
+            )),
             Self::OwnFileSystems { device, hardware } => own_file_systems(device, hardware),
             Self::NoPassword { user, mutable } => {
                 let why = if *mutable {

@@ -7,6 +7,8 @@ use super::{Text, error};
 /// Why `nix-cfg-iso` has no answer about an ISO, or cannot derive what belongs on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IsoImageProblem {
+    /// `directory` is not one: `written` goes next to a flake.nix.
+    NoDirectory { directory: PathBuf, written: &'static str },
     NotAStorePath { path: String },
     NotOnImage { path: String },
     /// A configuration file of Calamares is not YAML; `reason` is the parser's message.
@@ -18,6 +20,11 @@ pub enum IsoImageProblem {
 impl IsoImageProblem {
     pub(super) fn text(&self) -> Text {
         match self {
+            Self::NoDirectory { directory, written } => {
+                error("pin-folder", format!("{} is not a directory", directory.display()))
+                    .because(format!("{written} is written next to the flake.nix that names it."))
+                    .remedy("Name the directory of the flake, as a path.")
+            }
             Self::NotAStorePath { path } => {
                 error("why-path", format!("{path} is not a store path")).remedy("Name one: /nix/store/…")
             }

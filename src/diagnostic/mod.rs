@@ -52,8 +52,6 @@ macro_rules! areas {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Problem {
             $($area($area),)+
-            /// Not a type yet.
-            Untyped,
         }
 
         $(impl From<$area> for Diagnostic {
@@ -189,28 +187,6 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A blocking problem with `code`, stating `what`; the methods below add the rest.
-    pub fn error(code: &'static str, what: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            code,
-            what: what.into(),
-            place: None,
-            why: String::new(),
-            remedy: String::new(),
-            raw: String::new(),
-            problem: Problem::Untyped,
-        }
-    }
-
-    /// A finding that does not block.
-    pub fn warning(code: &'static str, what: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(code, what)
-        }
-    }
-
     /// Says where it stands.
     #[must_use]
     pub fn at(mut self, file: impl Into<PathBuf>, line: Option<u32>, column: Option<u32>) -> Self {
@@ -222,21 +198,7 @@ impl Diagnostic {
         self
     }
 
-    /// Says why.
-    #[must_use]
-    pub fn because(mut self, why: impl Into<String>) -> Self {
-        self.why = why.into();
-        self
-    }
-
-    /// Says what to do.
-    #[must_use]
-    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = remedy.into();
-        self
-    }
-
-    /// Attaches the raw text.
+    /// Attaches the output of a program.
     #[must_use]
     pub fn raw(mut self, raw: impl Into<String>) -> Self {
         self.raw = raw.into();
@@ -267,6 +229,21 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
+#[cfg(test)]
+impl Diagnostic {
+    /// A diagnostic with these texts, for tests of how it is shown.
+    pub fn example(what: &str, why: &str, remedy: &str) -> Self {
+        let error = String::new();
+        Self {
+            code: "example",
+            what: what.to_owned(),
+            why: why.to_owned(),
+            remedy: remedy.to_owned(),
+            ..ProgramProblem::Unknown { error }.into()
+        }
+    }
+}
+
 /// Several problems found in one look; the error of a phase that reports all at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
@@ -291,10 +268,8 @@ mod tests {
 
     #[test]
     fn a_problem_reads_as_what_where_why_and_what_to_do() {
-        let problem = Diagnostic::error("syntax", "configuration.nix is not valid Nix")
+        let problem = Diagnostic::example("configuration.nix is not valid Nix", "a `;` is missing", "add it")
             .at("configuration.nix", Some(3), Some(7))
-            .because("a `;` is missing")
-            .remedy("add it")
             .raw("error: syntax error\nat 3:7");
         assert_eq!(
             problem.to_string(),

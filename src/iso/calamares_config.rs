@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde_yaml::{Mapping, Value};
 
 use super::calamares_files as files;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, IsoImageProblem};
 
 /// What is known of the systems that the ISO installs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -139,11 +139,10 @@ fn configuration_of(package: &Path) -> PathBuf {
 fn edited(path: &Path, change: impl FnOnce(&mut Mapping) -> Result<()>) -> Result<Mapping> {
     let text = fs::read_to_string(path).with_context(|| format!("Failed to read {}", path.display()))?;
     let mut mapping: Mapping = serde_yaml::from_str(&text).map_err(|error| {
-        Diagnostic::error(
-            "calamares-yaml",
-            format!("{} is not the YAML that was expected", path.display()),
-        )
-        .because(error.to_string())
+        Diagnostic::from(IsoImageProblem::CalamaresYaml {
+            file: path.to_owned(),
+            reason: error.to_string(),
+        })
     })?;
     change(&mut mapping).with_context(|| format!("In {}", path.display()))?;
     Ok(mapping)
@@ -189,13 +188,7 @@ fn settings(settings: &mut Mapping, known: &InstalledSystems, notes: &mut Vec<St
         }
     }
     if !found {
-        return Err(Diagnostic::error(
-            "calamares-sequence",
-            "No exec phase of Calamares has the job `nixos`",
-        )
-        .because("The installation takes the place of that job. All versions of calamares-nixos-extensions from 0.2.2 to 0.3.23 have it.")
-        .remedy("Tell the authors which version this is.")
-        .into());
+        return Err(IsoImageProblem::CalamaresSequence.into());
     }
     settings.insert("sequence".into(), phases.into());
     if !dropped.is_empty() {

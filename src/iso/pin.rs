@@ -9,28 +9,27 @@ use serde::{Deserialize, Serialize};
 use super::generate_config::HardwareFeatures;
 use super::image_closure::ImageClosure;
 use super::image_contents::ImageOutput;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::IsoImageProblem;
 use crate::nix::literal::string;
 use crate::process::Runner;
 
 /// The name of the file.
 pub const FILE: &str = "closure.json";
 
-/// Where the file goes, for the folder `reference` (which may name an attribute after `#`).
+/// Where the file goes, for the directory `reference` (which may name an attribute after `#`).
 ///
 /// # Errors
-/// A [`Diagnostic`] when that is no folder here: to find out what to write takes as long as evaluating the image.
+/// [`IsoImageProblem::NoDirectory`] when that is not a directory here: to find out what to write takes as long as evaluating the image.
 pub fn file(reference: &str) -> Result<PathBuf> {
-    let folder = Path::new(reference.split('#').next().unwrap_or_default());
-    if folder.is_dir() {
-        return Ok(folder.join(FILE));
+    let directory = Path::new(reference.split('#').next().unwrap_or_default());
+    if directory.is_dir() {
+        return Ok(directory.join(FILE));
     }
-    Err(
-        Diagnostic::error("pin-folder", format!("{} is not a folder", folder.display()))
-            .because(format!("{FILE} is written beside the flake.nix that names it."))
-            .remedy("Name the folder of the flake, as a path.")
-            .into(),
-    )
+    Err(IsoImageProblem::NoDirectory {
+        directory: directory.to_owned(),
+        written: FILE,
+    }
+    .into())
 }
 
 /// Where nix/closure.nix found what one system's nixos-generate-config can write.
@@ -91,12 +90,12 @@ mod tests {
 
     #[test]
     fn a_flake_that_is_elsewhere_is_refused_before_it_is_evaluated() {
-        let folder = tempfile::tempdir().unwrap();
-        let name = folder.path().to_str().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let name = directory.path().to_str().unwrap();
         for reference in [name.to_owned(), format!("{name}#iso")] {
-            assert_eq!(file(&reference).unwrap(), folder.path().join(FILE));
+            assert_eq!(file(&reference).unwrap(), directory.path().join(FILE));
         }
         let error = file("github:example/machines#iso").unwrap_err().to_string();
-        assert!(error.contains("github:example/machines is not a folder"), "{error}");
+        assert!(error.contains("github:example/machines is not a directory"), "{error}");
     }
 }

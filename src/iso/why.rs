@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use anyhow::Result;
 
 use super::image_contents::{ImageOutput, valid_records};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, IsoImageProblem};
 use crate::process::Runner;
 use crate::store::database::Record;
 use crate::store::frontier::Leaf;
@@ -18,9 +18,7 @@ use crate::store_path::store_name;
 /// A [`Diagnostic`] when the image has no such path, or `path` is none; others when the image cannot be evaluated or the store
 /// not be read.
 pub fn why(runner: &Runner, flake: &ImageOutput, path: &str) -> Result<Vec<String>> {
-    let path = whole(path).ok_or_else(|| {
-        Diagnostic::error("why-path", format!("{path} is not a store path")).remedy("Name one: /nix/store/….")
-    })?;
+    let path = whole(path).ok_or_else(|| Diagnostic::from(IsoImageProblem::NotAStorePath { path: path.to_owned() }))?;
     let image = flake.image(runner)?;
     let mut reasons = Vec::new();
     for closure in &image.closures {
@@ -72,9 +70,7 @@ pub fn why(runner: &Runner, flake: &ImageOutput, path: &str) -> Result<Vec<Strin
         }
     }
     if reasons.is_empty() {
-        return Err(Diagnostic::error("why-not", format!("{path} is not on this image"))
-            .because("Neither the installed system nor the live one needs it, as far as they are built here.")
-            .into());
+        return Err(IsoImageProblem::NotOnImage { path: path.to_owned() }.into());
     }
     Ok(reasons)
 }

@@ -290,7 +290,7 @@ mod tests {
         let mut renderer = Json { out: Vec::new() };
         renderer.show(&progress(0.5, 1_000_000));
         renderer.show(&Event::Problem {
-            problem: &Diagnostic::error("syntax", "two\nlines").at("a.nix", Some(1), None),
+            problem: &Diagnostic::example("two\nlines", "", "").at("a.nix", Some(1), None),
         });
         let text = String::from_utf8(renderer.out).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -298,7 +298,7 @@ mod tests {
             lines,
             [
                 r#"{"version":1,"event":"progress","phase":"copy","fraction":0.5,"done":1000000,"total":2000000,"unit":"bytes","item":"hello-2.10","per_second":500000,"eta_seconds":61,"text":"1.0 MB of 2.0 MB, 500 kB/s, about 1m 1s left"}"#,
-                r#"{"version":1,"event":"problem","severity":"error","code":"syntax","what":"two\nlines","place":{"file":"a.nix","line":1},"why":"","remedy":"","raw":"","text":"two\nlines\n  where: a.nix:1"}"#,
+                r#"{"version":1,"event":"problem","severity":"error","code":"example","what":"two\nlines","place":{"file":"a.nix","line":1},"why":"","remedy":"","raw":"","text":"two\nlines\n  where: a.nix:1"}"#,
             ]
         );
     }
@@ -314,7 +314,7 @@ mod tests {
             out: Vec::new(),
             last_percent: None,
         };
-        let problem = Diagnostic::error("x", "\x1b[31mred\x1b[0m, \x1b]0;title\x07 and \r").at("a\nb", None, None);
+        let problem = Diagnostic::example("\x1b[31mred\x1b[0m, \x1b]0;title\x07 and \r", "", "").at("a\nb", None, None);
         renderer.show(&Event::Problem { problem: &problem });
         let text = String::from_utf8(renderer.out).unwrap();
         assert_eq!(text, "error: red,  and \u{fffd}\n  where: a\u{fffd}b\n");

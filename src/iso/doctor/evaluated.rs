@@ -70,11 +70,13 @@ fn assertions(facts: &Facts) -> impl Iterator<Item = Diagnostic> + '_ {
 /// The problem as it is on the machine that builds the ISO: with a network, and without a log.
 fn here(problem: Diagnostic, iso: &IsoDirectory) -> Result<Diagnostic> {
     let name = match &problem.problem {
-        Problem::ProgramProblem(ProgramProblem::Unknown { .. }) => {
-            let reference = path_reference(&iso.dir);
-            return Ok(problem.remedy(format!(
-                "`nix eval {reference}#iso.drvPath --show-trace` shows what led to it."
-            )));
+        Problem::ProgramProblem(ProgramProblem::Unknown { error }) => {
+            let (error, reference) = (error.clone(), path_reference(&iso.dir));
+            return Ok(Diagnostic {
+                place: problem.place,
+                raw: problem.raw,
+                ..DoctorProblem::Evaluation { error, reference }.into()
+            });
         }
         Problem::FlakeProblem(FlakeProblem::InputNotFetched { input }) => Some(
             input

@@ -75,12 +75,6 @@ pub const RULES: [Rule; 28] = [
     nix("tree-special-file", configuration::special_file),
 ];
 
-/// The code of [`crate::diagnostic::SupplyProblem::ChannelMissing`].
-pub const LOOKUP: &str = "lookup-path";
-
-/// The code of [`ProgramProblem::Unknown`].
-pub const UNKNOWN: &str = "unknown";
-
 /// Explains `raw`, the output of a Nix program that failed. `root`: see [`Context::root`].
 #[must_use]
 pub fn explain(raw: &str, root: Option<&Path>) -> Diagnostic {
