@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use nix_cfg_install::apply::copy::copy;
-use nix_cfg_install::interrupt::Interrupt;
-use nix_cfg_install::live::target::Target;
-use nix_cfg_install::nix::environment::{Channels, environment};
-use nix_cfg_install::plan::phases;
-use nix_cfg_install::process::Runner;
-use nix_cfg_install::progress::{Format, Reporter};
-use nix_cfg_install::store::live_image::StoreImage;
+use nix_cfg_install::for_tests::Interrupt;
+use nix_cfg_install::for_tests::Runner;
+use nix_cfg_install::for_tests::StoreImage;
+use nix_cfg_install::for_tests::Target;
+use nix_cfg_install::for_tests::copy;
+use nix_cfg_install::for_tests::phases;
+use nix_cfg_install::for_tests::{Channels, environment};
+use nix_cfg_install::for_tests::{Format, Reporter};
 
 fn main() -> ExitCode {
     match run() {

@@ -8,38 +8,63 @@
 //!
 //! A module imports only what stands above it in this list.
 
-pub mod interrupt;
+mod interrupt;
 
-pub mod files;
+mod files;
 
-pub mod text;
+mod text;
 
-pub mod store_path;
+mod store_path;
 
-pub mod diagnostic;
+mod diagnostic;
 
-pub mod progress;
+mod progress;
 
-pub mod log_file;
+mod log_file;
 
-pub mod process;
+mod process;
 
-pub mod tree;
+mod tree;
 
-pub mod settings;
+mod settings;
 
-pub mod nix;
+mod nix;
 
-pub mod live;
+mod live;
 
-pub mod store;
+mod store;
 
-pub mod plan;
+mod plan;
 
-pub mod apply;
+mod apply;
 
-pub mod calamares;
+mod calamares;
 
-pub mod iso;
+mod iso;
 
 pub mod cli;
+
+/// What the tests of tests/rig and the examples use of it. It is no interface: this library is an implementation detail.
+#[doc(hidden)]
+pub mod for_tests {
+    pub use crate::apply::copy::copy;
+    pub use crate::calamares::globals::Globals;
+    pub use crate::interrupt::Interrupt;
+    pub use crate::iso::calamares_config::{InstalledSystems, OF_TARGETS, derive, derive_targets};
+    pub use crate::iso::image_closure::ImageClosure;
+    pub use crate::live::installer_facts::InstallerFacts;
+    pub use crate::live::target::Target;
+    pub use crate::nix::environment::{Channels, environment};
+    pub use crate::nix::explain::{Context, RULES, Words, recognize};
+    pub use crate::plan::phases;
+    pub use crate::process::Runner;
+    pub use crate::progress::{Format, Reporter};
+    pub use crate::store::closure::{Work, nearest_option};
+    pub use crate::store::contents::Mounted;
+    pub use crate::store::frontier::{Leaves, frontier};
+    pub use crate::store::graph::{Graph, Id};
+    pub use crate::store::live_image::StoreImage;
+    pub use crate::store::nar::Archive;
+    pub use crate::store_path::store_name;
+    pub use crate::tree::feature::{Feature, FeatureKind, NotCovered};
+}

@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use nix_cfg_install::iso::calamares_config::{InstalledSystems, derive_targets};
+use nix_cfg_install::for_tests::{InstalledSystems, derive_targets};
 use rig::upstream::{STRUCTURES, conf, derive_all, fixture, holds, known, words, yaml};
 use serde_yaml::Value;
 

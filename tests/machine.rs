@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use nix_cfg_install::calamares::globals::Globals;
+use nix_cfg_install::for_tests::Globals;
 use rig::golden;
 use serde_json::{Value, json};
 

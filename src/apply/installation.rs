@@ -19,5 +19,6 @@ pub struct Installation<'a> {
     /// The time at which it began, as it is used in names: `2026-11-23T16-04-05Z`.
     pub stamp: String,
     /// No other run is at work on the target.
+    #[expect(dead_code, reason = "it is held, not read")]
     pub lock: TargetLock,
 }

@@ -1,4 +1,4 @@
-//! Parses the command line, sets up the log, plans, applies, and gives the exit code.
+//! `nix-cfg-install`: parses the command line, sets up the log, plans, applies, and gives the exit code.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

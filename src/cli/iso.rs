@@ -1,189 +1,202 @@
-//! The command line of `nix-cfg-iso`.
+//! `nix-cfg-iso`: parses the command line, runs the command, and gives the exit code.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use super::iso_args::{Args, CalamaresTargets, Command, Doctor, Init};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::iso::calamares_config::{self, InstalledSystems};
+use crate::iso::choices::InitOptions;
+use crate::iso::doctor;
+use crate::iso::generate_config::HardwareFeatures;
+use crate::iso::image_closure::ImageClosure;
+use crate::iso::image_contents::ImageOutput;
+use crate::iso::init;
+use crate::iso::update::update;
+use crate::iso::{pin, size, why};
+use crate::nix::environment::{Channels, environment};
+use crate::process::Runner;
+use crate::text::printable;
+use anyhow::{Context, Result};
+use clap::Parser;
 
-/// Make an installer ISO of your own NixOS configuration, for machines that have no network.
-///
-/// `nix-cfg-iso init DIR --config TREE` writes a folder with a flake; `nix build path:DIR#iso` makes the image.
-#[derive(Debug, Parser)]
-#[command(name = "nix-cfg-iso", version)]
-pub struct Args {
-    /// What to do
-    #[command(subcommand)]
-    pub command: Command,
+/// Runs `nix-cfg-iso`, and gives its exit code.
+pub fn main() -> ExitCode {
+    match run(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            fail(&error);
+            if error.is::<Interrupted>() {
+                ExitCode::from(INTERRUPTED)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
 }
 
-/// What `nix-cfg-iso` can do.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Write a new folder with a flake that builds the ISO
-    Init(Init),
-    /// Say what would go wrong, before the ISO is built
-    Doctor(Doctor),
-    /// Bring a folder that init wrote up to date with this version of the program; what you edited is kept
-    Update(Update),
-    /// Find what an ISO must hold so that a system and its variants can be rebuilt on another machine (run by nix/closure.nix)
-    Frontier(Frontier),
-    /// Find what a nixos-generate-config can write (run by nix/closure.nix)
-    HardwareFeatures(HardwareFeatures),
-    /// Say why a store path is on the ISO
-    Why(Why),
-    /// Say how large the parts of the ISO are
-    Size(Look),
-    /// Write DIR/closure.json, for where import from derivation is forbidden; needed again after every change
-    Pin(Look),
-    /// Turn the configuration of Calamares into that of an offline installer (run by nix/calamares.nix)
-    CalamaresConfig(CalamaresConfig),
-    /// Write the files of that configuration that depend on the installed systems (run by nix/calamares.nix)
-    CalamaresTargets(CalamaresTargets),
+/// The exit code of a run that was interrupted.
+const INTERRUPTED: u8 = 130;
+
+fn run(args: Args) -> Result<()> {
+    match args.command {
+        Command::Init(args) => init(args),
+        Command::Doctor(args) => doctor(&args),
+        Command::Update(args) => say(&update(&args.dir, &programs()?)?),
+        Command::Frontier(args) => write_json(&args.out, &ImageClosure::of(&args.roots)?),
+        Command::HardwareFeatures(args) => {
+            let written = HardwareFeatures::read(args.generate_config.as_deref(), &args.filesystems)?;
+            write_json(&args.out, &written)
+        }
+        Command::Why(args) => {
+            let runner = runner()?;
+            say(&why::why(&runner, &flake(args.dir, args.nix_args), &args.path)?)
+        }
+        Command::Size(args) => {
+            let runner = runner()?;
+            let image = flake(args.dir, args.nix_args).image(&runner)?;
+            print(&size::table(&runner, &image)?)
+        }
+        Command::Pin(args) => {
+            let path = pin::file(&args.dir)?;
+            let text = pin::pin(&runner()?, &flake(args.dir, args.nix_args))?;
+            fs::write(&path, text).with_context(|| format!("Failed to write {}", path.display()))?;
+            say(&[format!(
+                "Wrote {}. Name it in flake.nix, beside `settings`: closureList = ./{};",
+                path.display(),
+                pin::FILE,
+            )])
+        }
+        Command::CalamaresConfig(args) => say(&calamares_config::derive(&args.package, &args.helper, &args.targets)?),
+        Command::CalamaresTargets(args) => calamares_targets(args),
+    }
 }
 
-/// `nix-cfg-iso init`.
-#[derive(Debug, ClapArgs)]
-pub struct Init {
-    /// The folder to write; it must be empty or not exist
-    pub dir: PathBuf,
-    /// The configuration that is to be installed: a folder with configuration.nix or flake.nix
-    #[arg(long, value_name = "TREE")]
-    pub config: PathBuf,
-    /// Which of a flake's nixosConfigurations to install; may be given more than once [default: the only one]
-    #[arg(long = "host", value_name = "NAME")]
-    pub hosts: Vec<String>,
-    /// The live system: gnome, plasma6 or another that nixpkgs has with Calamares; `combined` has several in its boot menu
-    /// (nixpkgs 26.11), `none` is one without a desktop
-    #[arg(long, value_name = "NAME", default_value = "gnome")]
-    pub desktop: String,
-    /// The nixpkgs of a channel configuration [default: the release of the NixOS that this runs on]
-    #[arg(long, value_name = "FLAKEREF")]
-    pub nixpkgs: Option<String>,
-    /// Another channel that a channel configuration looks up as <NAME/…>; may be given more than once
-    #[arg(long = "channel", value_name = "NAME=FLAKEREF", value_parser = channel)]
-    pub channels: Vec<(String, String)>,
-    /// What the ISO is for: x86_64-linux or aarch64-linux [default: the machine that this runs on]
-    #[arg(long, value_name = "SYSTEM")]
-    pub system: Option<String>,
-    /// This machine's hardware-configuration.nix, relative to the top of the configuration
-    #[arg(long, value_name = "PATH-IN-TREE")]
-    pub hardware_config: Option<PathBuf>,
-    /// Let the flake take the installer from its repository and build it from source, instead of copying the one that this
-    /// program came with
-    #[arg(long)]
-    pub build_helper: bool,
+fn init(args: Init) -> Result<()> {
+    let order = InitOptions {
+        dir: args.dir,
+        config: args.config,
+        hosts: args.hosts,
+        desktop: args.desktop,
+        nixpkgs: args.nixpkgs,
+        channels: args.channels,
+        subscriptions: subscriptions(),
+        system: args.system,
+        hardware_config: args.hardware_config,
+        build_helper: args.build_helper,
+    };
+    let done = init::init(&order, &programs()?, Path::new("/etc/os-release"))?;
+    done.warnings.iter().for_each(tell);
+    say(&done.notes)
 }
 
-/// `nix-cfg-iso doctor`.
-#[derive(Debug, ClapArgs)]
-pub struct Doctor {
-    /// The folder that init wrote
-    pub dir: PathBuf,
-    /// Look at the files alone; without this Nix evaluates the systems, which may fetch their inputs
-    #[arg(long)]
-    pub no_eval: bool,
+/// Where nix-channel keeps the channels of this user, and of root, who builds the system.
+fn subscriptions() -> Vec<PathBuf> {
+    let homes = [std::env::var_os("HOME").map(PathBuf::from), Some("/root".into())];
+    homes
+        .into_iter()
+        .flatten()
+        .map(|home| home.join(".nix-channels"))
+        .collect()
 }
 
-/// `nix-cfg-iso update`.
-#[derive(Debug, ClapArgs)]
-pub struct Update {
-    /// The folder that init wrote
-    pub dir: PathBuf,
+fn doctor(args: &Doctor) -> Result<()> {
+    // Flakes need not be on in a person's own Nix.
+    let mut environment = environment(&Channels::default(), true);
+    environment.retain(|(name, _)| name != "HOME" && name != "USER");
+    environment.extend(
+        ["HOME", "USER"]
+            .iter()
+            .filter_map(|&name| Some((name.into(), std::env::var_os(name)?))),
+    );
+    let runner = Runner::new(environment, Interrupt::on_signals()?);
+    // `path:` takes an absolute path, or one that begins with a dot.
+    let dir = std::path::absolute(&args.dir).context("Failed to find the working directory")?;
+    let problems = doctor::doctor(&runner, &dir, !args.no_eval)?;
+    let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) = problems
+        .into_iter()
+        .partition(|problem| problem.severity == Severity::Error);
+    warnings.iter().for_each(tell);
+    if !errors.is_empty() {
+        return Err(Diagnostics(errors).into());
+    }
+    say(&[doctor::summary(&dir, !args.no_eval)])
 }
 
-/// `nix-cfg-iso why`.
-#[derive(Debug, ClapArgs)]
-pub struct Why {
-    /// The folder that `init` wrote, or a flake reference with `#` to what mkOfflineIso gives
-    pub dir: String,
-    /// The store path
-    pub path: String,
-    /// More arguments for `nix eval`
-    #[arg(last = true, value_name = "NIX-ARG")]
-    pub nix_args: Vec<OsString>,
+/// Programs get this program's own environment: the network and the settings of the person who makes the image.
+fn runner() -> Result<Runner> {
+    Ok(Runner::new(std::env::vars_os().collect(), Interrupt::on_signals()?))
 }
 
-/// `nix-cfg-iso size` and `nix-cfg-iso pin`.
-#[derive(Debug, ClapArgs)]
-pub struct Look {
-    /// The folder that `init` wrote, or a flake reference with `#` to what mkOfflineIso gives
-    pub dir: String,
-    /// More arguments for `nix eval`
-    #[arg(last = true, value_name = "NIX-ARG")]
-    pub nix_args: Vec<OsString>,
+fn flake(reference: String, nix_args: Vec<OsString>) -> ImageOutput {
+    ImageOutput { reference, nix_args }
 }
 
-/// `nix-cfg-iso frontier`.
-#[derive(Debug, ClapArgs)]
-pub struct Frontier {
-    /// The system (as `target`) and its variants, each as NAME=/nix/store/….drv; `relocated` is the system from a copy of its tree at another store path
-    #[arg(required = true, value_name = "NAME=DRV", value_parser = root)]
-    pub roots: Vec<(String, PathBuf)>,
-    /// Where to write the JSON
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    fs::write(path, text).with_context(|| format!("Failed to write {}", path.display()))
 }
 
-/// `nix-cfg-iso hardware-features`.
-#[derive(Debug, ClapArgs)]
-pub struct HardwareFeatures {
-    /// The source of nixos-generate-config, where it was found
-    #[arg(long, value_name = "FILE")]
-    pub generate_config: Option<PathBuf>,
-    /// nixpkgs' modules for file systems
-    #[arg(long, value_name = "FOLDER")]
-    pub filesystems: PathBuf,
-    /// Where to write the JSON
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+fn calamares_targets(args: CalamaresTargets) -> Result<()> {
+    let known = InstalledSystems {
+        closure_bytes: args.closure_bytes,
+        users: (args.no_users || !args.users.is_empty()).then_some(args.users),
+        hosts: args.hosts,
+        without: args.without,
+    };
+    say(&calamares_config::derive_targets(
+        &args.upstream,
+        &args.package,
+        &args.out,
+        &known,
+    )?)
 }
 
-fn channel(text: &str) -> Result<(String, String), String> {
-    let (name, reference) = text.split_once('=').ok_or("it has no `=`")?;
-    Ok((name.to_owned(), reference.to_owned()))
+/// The folder of this program: what it ships stands beside it.
+fn programs() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("Failed to find this program's own file")?;
+    Ok(program.parent().unwrap_or(Path::new("/")).to_owned())
 }
 
-fn root(text: &str) -> Result<(String, PathBuf), String> {
-    let (name, drv) = text.split_once('=').ok_or("it has no `=`")?;
-    Ok((name.to_owned(), drv.into()))
+/// One line each.
+fn say(lines: &[String]) -> Result<()> {
+    print(&lines.iter().flat_map(|line| [line, "\n"]).collect::<String>())
 }
 
-/// `nix-cfg-iso calamares-config`.
-#[derive(Debug, ClapArgs)]
-pub struct CalamaresConfig {
-    /// A copy of calamares-nixos-extensions, with its share, lib and perhaps etc; it is changed
-    pub package: PathBuf,
-    /// Where nix-cfg-install is
-    #[arg(long, value_name = "FILE", default_value = "nix-cfg-install")]
-    pub helper: PathBuf,
-    /// Where the live system will have what calamares-targets writes
-    #[arg(long, value_name = "DIR")]
-    pub targets: PathBuf,
+/// Writes to stdout. A reader who went away (`| head`) has seen enough.
+fn print(text: &str) -> Result<()> {
+    match io::stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| io::stdout().flush())
+    {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("Failed to write to stdout"),
+        _ => Ok(()),
+    }
 }
 
-/// `nix-cfg-iso calamares-targets`.
-#[derive(Debug, ClapArgs)]
-pub struct CalamaresTargets {
-    /// The unchanged calamares-nixos-extensions
-    pub upstream: PathBuf,
-    /// The directory to write
-    pub out: PathBuf,
-    /// The package that calamares-config changed
-    #[arg(long, value_name = "DIR")]
-    pub package: PathBuf,
-    /// How many bytes the largest system takes
-    #[arg(long, value_name = "BYTES")]
-    pub closure_bytes: u64,
-    /// A normal user of the configuration; may be given more than once
-    #[arg(long = "user", value_name = "NAME")]
-    pub users: Vec<String>,
-    /// The configuration has no normal user at all
-    #[arg(long, conflicts_with = "users")]
-    pub no_users: bool,
-    /// A host that the person chooses from; given more than once, there is a page for it
-    #[arg(long = "host", value_name = "NAME")]
-    pub hosts: Vec<String>,
-    /// A file system that the page of partitions does not offer, as Calamares names it; may be given more than once
-    #[arg(long = "without-file-system", value_name = "NAME")]
-    pub without: Vec<String>,
+/// Writes to stderr; where that cannot be written, there is nobody to be told.
+fn complain(text: &str) {
+    drop(writeln!(io::stderr(), "{}", printable(text)));
+}
+
+fn tell(problem: &Diagnostic) {
+    let heading = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    complain(&format!("{heading}: {problem}\n"));
+}
+
+fn fail(error: &anyhow::Error) {
+    if let Some(Diagnostics(problems)) = error.downcast_ref() {
+        problems.iter().for_each(tell);
+    } else if let Some(problem) = error.downcast_ref::<Diagnostic>() {
+        tell(problem);
+    } else {
+        complain(&format!("error: {error:#}"));
+    }
 }

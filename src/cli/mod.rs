@@ -2,4 +2,6 @@
 
 pub mod install_args;
 pub mod install;
+pub mod iso_args;
+
 pub mod iso;

@@ -50,6 +50,7 @@ macro_rules! areas {
 
         /// What is wrong. Code decides by this type, never by a text.
         #[derive(Debug, Clone, PartialEq, Eq)]
+        #[allow(clippy::enum_variant_names)] // Each variant has the name of its area.
         pub enum Problem {
             $($area($area),)+
         }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use nix_cfg_install::iso::calamares_config::InstalledSystems;
+use nix_cfg_install::for_tests::InstalledSystems;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix_cfg_install::iso::calamares_config::{InstalledSystems, OF_TARGETS, derive, derive_targets};
+use nix_cfg_install::for_tests::{InstalledSystems, OF_TARGETS, derive, derive_targets};
 use serde_yaml::Value;
 use tempfile::TempDir;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
-use nix_cfg_install::iso::calamares_config::InstalledSystems;
+use nix_cfg_install::for_tests::InstalledSystems;
 use rig::gui::{SHOW_PAGES, pages};
 use rig::real::{self, Tree, plain, with};
 use rig::upstream::{at_version, derive_all, fixture, in_nixpkgs, on_each_tree_with_sources};

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use nix_cfg_install::iso::image_closure::ImageClosure;
-use nix_cfg_install::store::closure::{Work, nearest_option};
-use nix_cfg_install::store::frontier::{Leaves, frontier};
-use nix_cfg_install::store::graph::{Graph, Id};
-use nix_cfg_install::store_path::store_name;
-use nix_cfg_install::tree::feature::{Feature, FeatureKind, NotCovered};
+use nix_cfg_install::for_tests::ImageClosure;
+use nix_cfg_install::for_tests::store_name;
+use nix_cfg_install::for_tests::{Feature, FeatureKind, NotCovered};
+use nix_cfg_install::for_tests::{Graph, Id};
+use nix_cfg_install::for_tests::{Leaves, frontier};
+use nix_cfg_install::for_tests::{Work, nearest_option};
 use rig::real::{self, Tree, for_each_tree, on_each_tree};
 use rig::{Live, project, rows, shipped};
 use serde::Deserialize;

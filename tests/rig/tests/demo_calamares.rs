@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix_cfg_install::iso::calamares_config::InstalledSystems;
+use nix_cfg_install::for_tests::InstalledSystems;
 use rig::gui::{Gui, SHOW_PAGES, pages, trace};
 use rig::project;
 use rig::upstream::{at_version, conf, derive_all, fixture};

@@ -3,9 +3,9 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use nix_cfg_install::store::contents::Mounted;
-use nix_cfg_install::store::live_image::StoreImage;
-use nix_cfg_install::store::nar::Archive;
+use nix_cfg_install::for_tests::Archive;
+use nix_cfg_install::for_tests::Mounted;
+use nix_cfg_install::for_tests::StoreImage;
 use rig::{project, run, temporary};
 
 /// Every path of an image, read by us and unpacked by unsquashfs, must have the same NAR hash.

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
-use nix_cfg_install::live::installer_facts::InstallerFacts;
+use nix_cfg_install::for_tests::InstallerFacts;
 use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, calamares, nix};
 use rig::{Live, edit_text, shipped, tree};
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use nix_cfg_install::nix::environment::{Channels, environment};
-use nix_cfg_install::nix::explain::{Context, RULES, Words, recognize};
+use nix_cfg_install::for_tests::{Channels, environment};
+use nix_cfg_install::for_tests::{Context, RULES, Words, recognize};
 use rig::real::{self, Tree, on_each_tree, plain, server};
 use rig::{Live, VERSIONS, project, temporary, write};
 
