@@ -15,8 +15,6 @@ pub enum IsoDirectoryProblem {
     BrokenLink { dir: PathBuf, target: PathBuf },
     /// It was not written by this program: it has no `manifest`.
     NoManifest { dir: PathBuf, manifest: PathBuf },
-    /// `pin` was given a reference that is not a directory of this machine; `file` is what it writes.
-    PinReference { reference: PathBuf, file: &'static str },
 }
 
 impl IsoDirectoryProblem {
@@ -44,11 +42,6 @@ impl IsoDirectoryProblem {
                 error("not-emitted", format!("{} was not written by nix-cfg-iso", dir.display()))
                     .because(format!("It has no {}.", manifest.display()))
                     .remedy("Name the directory that `nix-cfg-iso init` wrote, or write one with that command.")
-            }
-            Self::PinReference { reference, file } => {
-                error("pin-folder", format!("{} is not a directory", reference.display()))
-                    .because(format!("{file} is written beside the flake.nix that refers to it."))
-                    .remedy("Name the directory of the flake, as a path.")
             }
         }
     }

@@ -20,8 +20,6 @@ pub enum DoctorProblem {
     OwnFileSystems { device: String, hardware: PathBuf },
     /// Nobody can log in. `mutable`: a password that is set in the installer lasts.
     NoPassword { user: String, mutable: bool },
-    /// A file reads `path`, as it is written there, which is outside of the configuration. `certain`: the file is evaluated.
-    PathOutside { path: String, certain: bool },
     /// Evaluating the ISO of the flake `reference` failed with an error that no rule knows.
     Evaluation { error: String, reference: String },
 }
@@ -61,7 +59,6 @@ impl DoctorProblem {
                         "Set one: users.users.{user}.initialHashedPassword = \"…\"; (`mkpasswd` prints the hash)."
                     ))
             }
-            Self::PathOutside { path, certain } => path_outside(path, *certain),
         }
     }
 }
@@ -111,21 +108,4 @@ fn own_file_systems(device: &str, hardware: &Path) -> Text {
             "For the graphical installer, remove them for this host (with disko: `disko.enableConfig = false;`) and import ./{}.",
             hardware.display()
         ))
-}
-
-fn path_outside(path: &str, certain: bool) -> Text {
-    let what = format!("{path} is outside of the configuration");
-    let text = if certain {
-        error("path-outside", what).because(
-            "Only the directory that --config names is copied to the ISO and to the target, where this path does not exist.",
-        )
-    } else {
-        warning("path-outside", what).because(
-            "Only the directory that --config names is copied to the ISO and to the target. If this file is evaluated, it fails.",
-        )
-    };
-    text.remedy(
-        "Move what it reads into the configuration, and change the path. Or name the directory that has both with --config: a \
-         flake.nix there, with its flake.lock, refers to the files below it (./SUBDIRECTORY/configuration.nix).",
-    )
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Text, error};
+use super::{Text, error, warning};
 
 /// Why a module cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub enum ModuleProblem {
     /// Its place is the import.
     ImportMissing { wanted: PathBuf },
     Syntax { file: PathBuf, mistake: SyntaxMistake },
+    /// A path, as it is written there, leads out of the configuration.
+    PathOutside { path: String },
 }
 
 /// What a parser of Nix expects and does not find. Tokens are as a message shows them: `` `;` ``, `a name`.
@@ -32,6 +34,18 @@ impl ModuleProblem {
             )
             .because("The file was not copied with the configuration, or its name is misspelt.")
             .remedy("Add the file to the configuration, or remove it from `imports`."),
+            Self::PathOutside { path } => {
+                warning("path-outside", format!("{path} is outside of the configuration"))
+                    .because(
+                        "Only the directory that --config names is copied to the ISO and to the target. If this file is evaluated, \
+                         it fails.",
+                    )
+                    .remedy(
+                        "Move what it reads into the configuration, and change the path. Or name the directory that has both with \
+                         --config: a flake.nix there, with its flake.lock, refers to the files below it \
+                         (./SUBDIRECTORY/configuration.nix).",
+                    )
+            }
             Self::Syntax { file, mistake } => error("syntax", format!("{} is not valid Nix", file.display()))
                 .because(mistake.text())
                 .remedy("Correct it at the place above, or just before it."),

@@ -90,6 +90,7 @@ fn copy_configuration(source: &Source, to: &Path, interrupt: &Interrupt, report:
     let mut problems = copier.copy(&source.dir, to)?.problems;
     problems.extend(lint::links(to));
     problems.extend(lint::absent_content(to));
+    problems.extend(lint::paths_outside(to));
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Diagnostics(problems).into());
     }

@@ -30,6 +30,7 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Diagnos
     let mut problems: Vec<Diagnostic> = configuration_tree::size(&iso)?.into_iter().collect();
     problems.extend(lint::links(&iso.configuration));
     problems.extend(lint::absent_content(&iso.configuration));
+    problems.extend(lint::paths_outside(&iso.configuration));
     problems.extend(lint::secrets(&iso.configuration, iso.kind));
     problems.extend(configuration_tree::hardware(&iso));
     problems.extend(configuration_tree::platform(&iso));

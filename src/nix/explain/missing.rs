@@ -123,8 +123,16 @@ pub(super) fn lookup_failed(said: &Said<'_>) -> Option<Diagnostic> {
         "" => name.to_owned(),
         file => format!("{name}/{file}"),
     };
-    // Nix 2.26 and 2.34 do not name the place.
-    Some(said.at_place_or(problem, |problem, root| locate::at_lookup(problem, root, &path)))
+    // Nix 2.26 names no place, and 2.34 can name one of the ISO's own modules.
+    let problem = match said.context.root {
+        Some(root) => locate::at_lookup(problem.into(), root, &path),
+        None => problem.into(),
+    };
+    Some(if problem.place.is_none() {
+        said.at_place(problem)
+    } else {
+        problem
+    })
 }
 
 pub(super) fn builder_failed(said: &Said<'_>) -> Option<Diagnostic> {

@@ -159,7 +159,7 @@ fn a_target_that_cannot_be_installed_to_is_named_before() {
             "mkdir -m 700 /closed && mkdir /closed/mnt && mount --bind /mnt /closed/mnt
              nix-cfg-install --target /closed/mnt --progress plain",
         )
-        .fails(3, &["The folder /closed has mode 700", "chmod o+rx /closed"]);
+        .fails(3, &["The directory /closed has mode 700", "chmod o+rx /closed"]);
     live()
         .install("--target /")
         .fails(3, &["The target is the system that is running"]);

@@ -188,7 +188,7 @@ fn when_calamares_is_gone_the_helper_ends_too() {
          cat /var/log/nix-cfg-install/*.log >&2",
     );
     assert_eq!(said.code, 137, "{}\n{}", said.out, said.err);
-    assert!(said.err.contains("the job of Calamares is gone"), "{}", said.err);
+    assert!(said.err.contains("the job of Calamares has ended"), "{}", said.err);
     assert!(said.err.contains("done (130)"), "{}", said.err);
 }
 
