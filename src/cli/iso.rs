@@ -156,7 +156,7 @@ fn calamares_targets(args: CalamaresTargets) -> Result<()> {
     )?)
 }
 
-/// The folder of this program: what it ships stands beside it.
+/// The directory of this program: what it ships stands beside it.
 fn programs() -> Result<PathBuf> {
     let program = std::env::current_exe().context("Failed to find this program's own file")?;
     Ok(program.parent().unwrap_or(Path::new("/")).to_owned())

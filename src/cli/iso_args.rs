@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 /// Make an installer ISO of your own NixOS configuration, for machines that have no network.
 ///
-/// `nix-cfg-iso init DIR --config TREE` writes a folder with a flake; `nix build path:DIR#iso` makes the image.
+/// `nix-cfg-iso init DIR --config TREE` writes a directory with a flake; `nix build path:DIR#iso` makes the image.
 #[derive(Debug, Parser)]
 #[command(name = "nix-cfg-iso", version)]
 pub struct Args {
@@ -19,19 +19,19 @@ pub struct Args {
 /// What `nix-cfg-iso` can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a new folder with a flake that builds the ISO
+    /// Write a new directory with a flake that builds the ISO
     Init(Init),
-    /// Say what would go wrong, before the ISO is built
+    /// Report what would go wrong, before the ISO is built
     Doctor(Doctor),
-    /// Bring a folder that init wrote up to date with this version of the program; what you edited is kept
+    /// Bring a directory that init wrote up to date with this version of the program, and keep your edits
     Update(Update),
     /// Find what an ISO must hold so that a system and its variants can be rebuilt on another machine (run by nix/closure.nix)
     Frontier(Frontier),
     /// Find what a nixos-generate-config can write (run by nix/closure.nix)
     HardwareFeatures(HardwareFeatures),
-    /// Say why a store path is on the ISO
+    /// Show why a store path is on the ISO
     Why(Why),
-    /// Say how large the parts of the ISO are
+    /// Show how large the parts of the ISO are
     Size(Look),
     /// Write DIR/closure.json, for where import from derivation is forbidden; needed again after every change
     Pin(Look),
@@ -44,25 +44,25 @@ pub enum Command {
 /// `nix-cfg-iso init`.
 #[derive(Debug, ClapArgs)]
 pub struct Init {
-    /// The folder to write; it must be empty or not exist
+    /// The directory to write; it must be empty or not exist
     pub dir: PathBuf,
-    /// The configuration that is to be installed: a folder with configuration.nix or flake.nix
+    /// The configuration to install: a directory with configuration.nix or flake.nix
     #[arg(long, value_name = "TREE")]
     pub config: PathBuf,
     /// Which of a flake's nixosConfigurations to install; may be given more than once [default: the only one]
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
-    /// The live system: gnome, plasma6 or another that nixpkgs has with Calamares; `combined` has several in its boot menu
-    /// (nixpkgs 26.11), `none` is one without a desktop
+    /// The live system: gnome, plasma6 or another that nixpkgs has with Calamares; `combined` offers several in its boot menu
+    /// (nixpkgs 26.11); `none` has no desktop
     #[arg(long, value_name = "NAME", default_value = "gnome")]
     pub desktop: String,
-    /// The nixpkgs of a channel configuration [default: the release of the NixOS that this runs on]
+    /// The nixpkgs of a channel configuration [default: the release of the running NixOS]
     #[arg(long, value_name = "FLAKEREF")]
     pub nixpkgs: Option<String>,
     /// Another channel that a channel configuration looks up as <NAME/…>; may be given more than once
     #[arg(long = "channel", value_name = "NAME=FLAKEREF", value_parser = channel)]
     pub channels: Vec<(String, String)>,
-    /// What the ISO is for: x86_64-linux or aarch64-linux [default: the machine that this runs on]
+    /// The system of the ISO: x86_64-linux or aarch64-linux [default: that of this machine]
     #[arg(long, value_name = "SYSTEM")]
     pub system: Option<String>,
     /// This machine's hardware-configuration.nix, relative to the top of the configuration
@@ -77,9 +77,9 @@ pub struct Init {
 /// `nix-cfg-iso doctor`.
 #[derive(Debug, ClapArgs)]
 pub struct Doctor {
-    /// The folder that init wrote
+    /// The directory that init wrote
     pub dir: PathBuf,
-    /// Look at the files alone; without this Nix evaluates the systems, which may fetch their inputs
+    /// Check only the files. Otherwise Nix evaluates the systems, which may fetch their inputs
     #[arg(long)]
     pub no_eval: bool,
 }
@@ -87,14 +87,14 @@ pub struct Doctor {
 /// `nix-cfg-iso update`.
 #[derive(Debug, ClapArgs)]
 pub struct Update {
-    /// The folder that init wrote
+    /// The directory that init wrote
     pub dir: PathBuf,
 }
 
 /// `nix-cfg-iso why`.
 #[derive(Debug, ClapArgs)]
 pub struct Why {
-    /// The folder that `init` wrote, or a flake reference with `#` to what mkOfflineIso gives
+    /// The directory that `init` wrote, or a flake reference with `#` to what mkOfflineIso gives
     pub dir: String,
     /// The store path
     pub path: String,
@@ -106,7 +106,7 @@ pub struct Why {
 /// `nix-cfg-iso size` and `nix-cfg-iso pin`.
 #[derive(Debug, ClapArgs)]
 pub struct Look {
-    /// The folder that `init` wrote, or a flake reference with `#` to what mkOfflineIso gives
+    /// The directory that `init` wrote, or a flake reference with `#` to what mkOfflineIso gives
     pub dir: String,
     /// More arguments for `nix eval`
     #[arg(last = true, value_name = "NIX-ARG")]
@@ -116,7 +116,8 @@ pub struct Look {
 /// `nix-cfg-iso frontier`.
 #[derive(Debug, ClapArgs)]
 pub struct Frontier {
-    /// The system (as `target`) and its variants, each as NAME=/nix/store/….drv; `relocated` is the system from a copy of its tree at another store path
+    /// The system (as `target`) and its variants, each as NAME=/nix/store/….drv; `relocated` is the system from a copy of its
+    /// tree at another store path
     #[arg(required = true, value_name = "NAME=DRV", value_parser = root)]
     pub roots: Vec<(String, PathBuf)>,
     /// Where to write the JSON
@@ -131,7 +132,7 @@ pub struct HardwareFeatures {
     #[arg(long, value_name = "FILE")]
     pub generate_config: Option<PathBuf>,
     /// nixpkgs' modules for file systems
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "DIR")]
     pub filesystems: PathBuf,
     /// Where to write the JSON
     #[arg(long, value_name = "FILE")]

@@ -66,7 +66,7 @@ const MODULES: &str = "lib/calamares/modules";
 /// starts `helper`. Returns what else is to be reported.
 ///
 /// # Errors
-/// A [`Diagnostic`] when the folder is not what is known of upstream; reading and writing.
+/// A [`Diagnostic`] when the directory is not what is known of upstream; reading and writing.
 pub fn derive(package: &Path, helper: &Path, targets: &Path) -> Result<Vec<String>> {
     let configuration = configuration_of(package);
     let modules = configuration.join("modules");
@@ -206,14 +206,14 @@ fn settings(settings: &mut Mapping, known: &InstalledSystems, notes: &mut Vec<St
 /// Our modules come first, because Calamares takes the first of a name (3.3, modulesystem/ModuleManager.cpp). Newer nixpkgs
 /// name those of the unchanged package by its store path.
 fn search(settings: &mut Mapping, upstream: &Path, package: &Path) {
-    let mut folders = list(settings, "modules-search");
-    folders.retain(|folder| {
-        !folder
+    let mut directories = list(settings, "modules-search");
+    directories.retain(|directory| {
+        !directory
             .as_str()
-            .is_some_and(|folder| Path::new(folder).starts_with(upstream))
+            .is_some_and(|directory| Path::new(directory).starts_with(upstream))
     });
-    folders.insert(0, package.join(MODULES).display().to_string().into());
-    settings.insert("modules-search".into(), folders.into());
+    directories.insert(0, package.join(MODULES).display().to_string().into());
+    settings.insert("modules-search".into(), directories.into());
 }
 
 /// The instances of the pages and jobs: ours, and those of upstream that are still used.

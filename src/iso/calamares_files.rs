@@ -1,4 +1,4 @@
-//! Our files in Calamares' folders: the module, the live status in the slideshow, and the style sheet.
+//! Our files in Calamares' directories: the module, the live status in the slideshow, and the style sheet.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -36,23 +36,23 @@ pub(super) fn put_link(at: &Path, to: &Path) -> Result<()> {
     symlink(to, at).with_context(what)
 }
 
-/// Replaces the module in `folder`.
-pub(super) fn put_module(folder: &Path) -> Result<()> {
-    let what = || format!("Failed to write the module to {}", folder.display());
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(what)?;
+/// Replaces the module in `directory`.
+pub(super) fn put_module(directory: &Path) -> Result<()> {
+    let what = || format!("Failed to write the module to {}", directory.display());
+    if directory.exists() {
+        fs::remove_dir_all(directory).with_context(what)?;
     }
-    fs::create_dir_all(folder).with_context(what)?;
+    fs::create_dir_all(directory).with_context(what)?;
     for (name, text) in MODULE {
-        fs::write(folder.join(name), text).with_context(what)?;
+        fs::write(directory.join(name), text).with_context(what)?;
     }
     Ok(())
 }
 
-/// Puts the live status into the slideshow of the branding in `folder`, and tells it where that cannot be done: an
+/// Puts the live status into the slideshow of the branding in `directory`, and tells it where that cannot be done: an
 /// installation works without it.
-pub(super) fn put_status(folder: &Path) -> Result<Option<String>> {
-    let show = folder.join("show.qml");
+pub(super) fn put_status(directory: &Path) -> Result<Option<String>> {
+    let show = directory.join("show.qml");
     let text = fs::read_to_string(&show).unwrap_or_default();
     let Some(brace) = text
         .find("Presentation")
@@ -64,15 +64,15 @@ pub(super) fn put_status(folder: &Path) -> Result<Option<String>> {
         )));
     };
     let (before, after) = text.split_at(brace + 1);
-    let what = || format!("Failed to write to {}", folder.display());
+    let what = || format!("Failed to write to {}", directory.display());
     fs::write(&show, format!("{before}{USE_OF_STATUS}{after}")).with_context(what)?;
-    fs::write(folder.join(STATUS.0), STATUS.1).with_context(what)?;
+    fs::write(directory.join(STATUS.0), STATUS.1).with_context(what)?;
     Ok(None)
 }
 
-/// Puts our style sheet into the branding in `folder`, after upstream's own if there is one.
-pub(super) fn put_style(folder: &Path) -> Result<()> {
-    let file = folder.join(STYLE.0);
+/// Puts our style sheet into the branding in `directory`, after upstream's own if there is one.
+pub(super) fn put_style(directory: &Path) -> Result<()> {
+    let file = directory.join(STYLE.0);
     let opened = OpenOptions::new().append(true).create(true).open(&file);
     opened
         .and_then(|mut file| file.write_all(STYLE.1.as_bytes()))

@@ -11,11 +11,11 @@ use crate::files::write_with_mode;
 use crate::nix::literal::{path_reference, string};
 use crate::tree::source::ConfigKind;
 
-/// The folder of the emitted flake that belongs to this program.
+/// The directory of the emitted flake that belongs to this program.
 pub const INSTALLER_DIR: &str = "installer";
-/// The configuration that is installed, in the emitted folder and on the ISO.
+/// The configuration that is installed, in the emitted directory and on the ISO.
 pub const CONFIG_DIR: &str = "nix-cfg";
-/// The settings file of `nix-cfg-install`, in the emitted folder and in the live system's /etc.
+/// The settings file of `nix-cfg-install`, in the emitted directory and in the live system's /etc.
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
@@ -57,7 +57,7 @@ pub struct IsoSpec {
     pub build_helper: bool,
 }
 
-/// One file to write, relative to the emitted folder.
+/// One file to write, relative to the emitted directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// Where.
@@ -275,7 +275,7 @@ mod tests {
                 let flake = text(&spec, "flake.nix");
                 assert_eq!(NixFile::parse(&flake).mistake(), None, "{flake}");
                 assert!(flake.lines().count() <= 45, "{flake}");
-                // A folder that nothing uses would be of another version one day.
+                // A directory that nothing uses would be of another version one day.
                 let modules = files(&spec, &[])
                     .iter()
                     .any(|file| file.path.starts_with(INSTALLER_DIR));
@@ -286,8 +286,8 @@ mod tests {
 
     #[test]
     fn all_modules_of_the_repository_are_emitted() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("nix");
-        for entry in std::fs::read_dir(folder).unwrap() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("nix");
+        for entry in std::fs::read_dir(directory).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             assert!(
                 name == "package.nix" || MODULES.iter().any(|(known, _)| *known == name),

@@ -49,7 +49,7 @@ pub struct HardwareFeatures {
 }
 
 impl HardwareFeatures {
-    /// Of the script, where there is one, and of the folder with nixpkgs' modules for file systems.
+    /// Of the script, where there is one, and of the directory with nixpkgs' modules for file systems.
     ///
     /// # Errors
     /// When a file cannot be read. A script of an unknown shape is no error: an image can be made all the same.
@@ -73,10 +73,10 @@ impl HardwareFeatures {
     }
 }
 
-/// The types of file systems that the modules in `folder` are for.
-fn types(folder: &Path) -> Result<BTreeSet<String>> {
+/// The types of file systems that the modules in `directory` are for.
+fn types(directory: &Path) -> Result<BTreeSet<String>> {
     let mut types = BTreeSet::new();
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         if let (Some(name), Some("nix")) = (
             path.file_stem().and_then(|name| name.to_str()),
@@ -268,10 +268,10 @@ EOF
 
     #[test]
     fn a_script_that_cannot_be_read_hides_no_file_system_and_says_why() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        let script = folder.path().join("nixos-generate-config.pl");
-        let read = |script: Option<&Path>| HardwareFeatures::read(script, folder.path()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+        let script = directory.path().join("nixos-generate-config.pl");
+        let read = |script: Option<&Path>| HardwareFeatures::read(script, directory.path()).unwrap();
         write("zfs.nix", "supportedFilesystems.zfs");
         write("nixos-generate-config.pl", SCRIPT);
         let known = read(Some(&script));

@@ -163,9 +163,9 @@ fn refuse_relocated(graph: &Graph, found: &[(&str, Frontier)]) -> Result<()> {
         return Ok(());
     }
     bail!(
-        "These packages are made from files of the configuration by way of its own store path (`self`):\n{}\nThat path is \
-         another on every machine, so they would have to be compiled there. Refer to the files by themselves (`./folder` \
-         instead of \"${{self}}/folder\").",
+        "These packages are built from files of the configuration through its own store path (`self`):\n{}\nThat path is \
+         different on every machine, so they would have to be compiled there. Refer to the files directly (`./directory` \
+         instead of \"${{self}}/directory\").",
         moved.join("\n")
     )
 }

@@ -14,10 +14,10 @@ use crate::process::{Invocation, Runner};
 use crate::store::database::{self, Record};
 use crate::tree::feature::{Feature, NotCovered};
 
-/// An emitted folder, or any flake reference to what `mkOfflineIso` gives.
+/// An emitted directory, or any flake reference to what `mkOfflineIso` gives.
 #[derive(Debug, Clone)]
 pub struct ImageOutput {
-    /// The folder; with `#ATTRIBUTE` where that is not `iso`.
+    /// The directory; with `#ATTRIBUTE` where that is not `iso`.
     pub reference: String,
     /// More arguments for Nix (`--override-input …`).
     pub nix_args: Vec<OsString>,

@@ -23,11 +23,11 @@ enum Fate {
     Beside,
 }
 
-/// Updates the emitted folder `dir`; `program_dir` is the directory of the running program. Gives one sentence for each file that
+/// Updates the emitted directory `dir`; `program_dir` is the directory of the running program. Gives one sentence for each file that
 /// the user should know of.
 ///
 /// # Errors
-/// A [`crate::diagnostic::Diagnostic`] when the folder is none of ours or the programs to ship are missing; when the disk refuses.
+/// A [`crate::diagnostic::Diagnostic`] when the directory is none of ours or the programs to ship are missing; when the disk refuses.
 pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
     let manifest = Manifest::load(dir)?;
     let bundled = if manifest.spec.build_helper {
@@ -83,7 +83,7 @@ fn fate(file: &File, known: Option<&str>, there: Option<&[u8]>) -> Fate {
     match (there.as_deref(), known) {
         (Some(there), _) if there == new => Fate::Current,
         (None, None) => Fate::Written,
-        // In the folder of this program something that is missing is an accident.
+        // In the directory of this program something that is missing is an accident.
         (None, Some(_)) if file.path.starts_with(INSTALLER_DIR) => Fate::Written,
         (Some(there), Some(known)) if there == known => Fate::Written,
         (_, Some(known)) if known == new => Fate::Kept,
@@ -161,7 +161,7 @@ mod tests {
         dir
     }
 
-    /// A folder as an earlier version wrote it: with another text in each of `old`.
+    /// A directory as an earlier version wrote it: with another text in each of `old`.
     fn emitted(old: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let bundled = programs::load(programs().path(), &spec().system).unwrap();

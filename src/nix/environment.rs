@@ -54,9 +54,9 @@ const ALWAYS: &str = "extra-experimental-features = nix-command flakes\n";
 /// Where a channel configuration is evaluated from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Channels {
-    /// The folder whose `nixos/default.nix` evaluates a configuration.
+    /// The directory whose `nixos/default.nix` evaluates a configuration.
     pub nixpkgs: Option<PathBuf>,
-    /// A folder that has more channels by their names, as a profile of channels has them.
+    /// A directory that has more channels by their names, as a profile of channels has them.
     pub folder: Option<PathBuf>,
 }
 
@@ -95,7 +95,7 @@ pub fn environment(channels: &Channels, online: bool) -> Vec<(OsString, OsString
     vars
 }
 
-/// The search path: `nixpkgs`, the channels in `folder` by the paths that their links lead to (a module that is imported by
+/// The search path: `nixpkgs`, the channels in `directory` by the paths that their links lead to (a module that is imported by
 /// two paths would be two modules), and those of the live system.
 fn nix_path(nixpkgs: &Path, folder: Option<&Path>) -> OsString {
     let mut entries = match nixpkgs.join("nixpkgs").canonicalize() {
@@ -123,7 +123,7 @@ fn entry(name: &str, path: &Path) -> OsString {
     entry
 }
 
-/// The channels in a folder other than nixpkgs itself, by their names.
+/// The channels in a directory other than nixpkgs itself, by their names.
 fn more(folder: &Path) -> Vec<(String, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let named = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())));
@@ -171,7 +171,7 @@ impl Channels {
         })
     }
 
-    /// The store path that becomes the target's channels: the folder, else all channels of the live system, where it has
+    /// The store path that becomes the target's channels: the directory, else all channels of the live system, where it has
     /// more than `nixos`, else that one.
     #[must_use]
     pub fn for_target(&self) -> Option<PathBuf> {

@@ -227,7 +227,7 @@ pub fn machine_name() -> String {
     }
 }
 
-/// `path:` and never the bare folder: a folder with `.git` would be read through git, which hides untracked files. The
+/// `path:` and never the bare directory: a directory with `.git` would be read through git, which hides untracked files. The
 /// lock is used as it is.
 fn nix_eval(root: &Path, attribute: &str) -> Invocation {
     Invocation::new("nix")

@@ -71,20 +71,21 @@ impl<'a> Archive<'a> {
                 self.text(b"name");
                 self.text(name.as_bytes());
                 self.text(b"node");
-                let folders = stack.len();
+                let directories = stack.len();
                 self.node(tree, &node, dest, &mut stack)?;
-                if stack.len() == folders {
+                if stack.len() == directories {
                     self.text(b")");
                 }
             } else {
-                let folder = stack.pop().and_then(|frame| frame.dest);
+                let directory = stack.pop().and_then(|frame| frame.dest);
                 self.text(b")");
                 if !stack.is_empty() {
                     self.text(b")");
                 }
-                if let Some(folder) = folder {
-                    let file = File::open(&folder).with_context(|| format!("Failed to open {}", folder.display()))?;
-                    finish(&file, &folder, 0o555)?;
+                if let Some(directory) = directory {
+                    let file =
+                        File::open(&directory).with_context(|| format!("Failed to open {}", directory.display()))?;
+                    finish(&file, &directory, 0o555)?;
                 }
             }
         }
@@ -228,8 +229,8 @@ mod tests {
 
     /// A tree with everything that a store path can hold.
     fn tree() -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("path");
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("path");
         fs::create_dir_all(root.join("empty")).unwrap();
         fs::create_dir_all(root.join("B/b")).unwrap();
         fs::write(root.join("B/b/file"), "x".repeat(300_000)).unwrap();
@@ -248,13 +249,13 @@ mod tests {
             fs::create_dir(&deep).unwrap();
             deep.push("d");
         }
-        folder
+        directory
     }
 
     #[test]
     fn the_hash_is_the_one_of_the_documented_format() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("file");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
         fs::write(&file, "hello\n").unwrap();
         // nix-hash --type sha256 file (Nix 2.8.0)
         assert_eq!(
@@ -265,8 +266,8 @@ mod tests {
 
     #[test]
     fn a_copy_has_the_hash_of_its_source_and_the_form_of_a_store() {
-        let folder = tree();
-        let (source, dest) = (folder.path().join("path"), folder.path().join("copy"));
+        let directory = tree();
+        let (source, dest) = (directory.path().join("path"), directory.path().join("copy"));
         let first = hash(&source, Some(&dest));
         assert_eq!(first, hash(&dest, None));
         for entry in walkdir::WalkDir::new(&dest) {
@@ -279,8 +280,8 @@ mod tests {
 
     #[test]
     fn every_change_of_a_tree_changes_its_hash() {
-        let folder = tree();
-        let root = folder.path().join("path");
+        let directory = tree();
+        let root = directory.path().join("path");
         let mut seen = vec![hash(&root, None)];
         let changes: [&dyn Fn(); 5] = [
             &|| fs::write(root.join("seven"), "1234568").unwrap(),
@@ -302,9 +303,9 @@ mod tests {
 
     #[test]
     fn the_one_who_counts_can_stop_it() {
-        let folder = tree();
+        let directory = tree();
         let stop = |_| bail!("stopped");
-        let path = folder.path().join("path");
+        let path = directory.path().join("path");
         let error = Archive::new(&stop)
             .hash(&mut Mounted::default(), &path, u64::MAX, None)
             .unwrap_err();

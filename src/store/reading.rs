@@ -143,7 +143,7 @@ impl<'a> PathReader<'a> {
             staged.map_or(Ok(()), remove)?;
             match archive.hash(&mut self.mounted, &PathBuf::from(&record.path), size, staged) {
                 Ok(hash) if hash == record.nar_hash => return Ok(()),
-                // The kernel gives EIO when a block of the squashfs cannot be decompressed, and other errors for its folders.
+                // The kernel gives EIO when a block of the squashfs cannot be decompressed, and other errors for its directories.
                 Err(error) if !error.is::<Unreadable>() => return Err(error),
                 other => log::debug!("{}, which should be {}: {other:?}", record.path, record.nar_hash),
             }

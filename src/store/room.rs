@@ -39,7 +39,7 @@ enum Allocation {
     /// In whole blocks; a link of fewer than 60 bytes is in its inode (ext4: Documentation/filesystems/ext4/inodes.rst of Linux
     /// 6.12). The inodes have their room already.
     Ext4,
-    /// In whole blocks; a small folder and a link are in their inode, which takes 512 bytes (mkfs.xfs(8)).
+    /// In whole blocks; a small directory and a link are in their inode, which takes 512 bytes (mkfs.xfs(8)).
     Xfs,
     /// Others put small files together or compress them (btrfs, zfs, bcachefs): nothing is known beyond the bytes.
     Other,
@@ -57,10 +57,10 @@ const XFS_INODE: u64 = 512;
 /// The longest link that is in an inode of ext4.
 const EXT4_LINK: u64 = 59;
 
-/// What a folder's listing may be for XFS to have it in an inode of 512 bytes, without the inode's own 176.
+/// What a directory's listing may be for XFS to have it in an inode of 512 bytes, without the inode's own 176.
 const XFS_LISTING: u64 = 336;
 
-/// A folder's entry has its name and eight bytes, at a multiple of four, in ext4; at least as much in XFS.
+/// A directory's entry has its name and eight bytes, at a multiple of four, in ext4; at least as much in XFS.
 const ENTRY: u64 = 8;
 
 impl Grain {
@@ -76,7 +76,7 @@ impl Grain {
     /// When the kernel does not tell.
     pub fn of(place: &Path) -> Result<Self> {
         let block = file_system(place)?.fragment_size();
-        let there = place.ancestors().find(|folder| folder.exists()).unwrap_or(place);
+        let there = place.ancestors().find(|directory| directory.exists()).unwrap_or(place);
         let kind: FsType = statfs(there)
             .with_context(|| format!("Failed to look at the file system of {}", there.display()))?
             .filesystem_type();
@@ -93,7 +93,7 @@ impl Grain {
     }
 
     /// Never less than what `entries` with so many bytes take, without looking at them. `bytes`: of their NARs, which have the
-    /// names in the folders as well.
+    /// names in the directories as well.
     #[must_use]
     pub fn most(self, bytes: u64, entries: u64) -> Room {
         let each = match self.kind {
@@ -107,13 +107,13 @@ impl Grain {
         }
     }
 
-    /// What the file or folder at `path` takes with all that is in it. Looking at every entry of a medium takes seconds.
+    /// What the file or directory at `path` takes with all that is in it. Looking at every entry of a medium takes seconds.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn room(self, path: &Path) -> Result<Room> {
         let mut room = Room::default();
-        // Of each folder on the way to the current entry, the bytes of its listing.
+        // Of each directory on the way to the current entry, the bytes of its listing.
         let mut listings: Vec<u64> = Vec::new();
         // A store path can be a link, also to nowhere.
         let mut entries = WalkDir::new(path).follow_root_links(false).into_iter();
@@ -140,17 +140,17 @@ impl Grain {
         Ok(room)
     }
 
-    /// The folders that are left when the next entry is at `depth`.
+    /// The directories that are left when the next entry is at `depth`.
     fn leave(self, listings: &mut Vec<u64>, depth: usize) -> u64 {
         let left = listings.split_off(depth.min(listings.len()));
-        left.into_iter().map(|listing| self.folder(listing)).sum()
+        left.into_iter().map(|listing| self.directory(listing)).sum()
     }
 
-    fn folder(self, listing: u64) -> u64 {
+    fn directory(self, listing: u64) -> u64 {
         match self.kind {
             Allocation::Xfs if listing <= XFS_LISTING => XFS_INODE,
             Allocation::Xfs => XFS_INODE + self.blocks(listing),
-            // With itself and the folder above it.
+            // With itself and the directory above it.
             Allocation::Ext4 => self.blocks(listing + 24),
             Allocation::Other => 0,
         }
@@ -206,7 +206,7 @@ pub fn free(place: &Path) -> Result<Room> {
 }
 
 fn file_system(place: &Path) -> Result<Statvfs> {
-    let there = place.ancestors().find(|folder| folder.exists()).unwrap_or(place);
+    let there = place.ancestors().find(|directory| directory.exists()).unwrap_or(place);
     statvfs(there).with_context(|| format!("Failed to look at the file system of {}", there.display()))
 }
 
@@ -223,8 +223,8 @@ mod tests {
 
     #[test]
     fn every_entry_takes_whole_blocks_and_a_link_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("path");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("path");
         fs::create_dir_all(path.join("sub")).unwrap();
         fs::write(path.join("empty"), "").unwrap();
         fs::write(path.join("one"), "x").unwrap();
@@ -235,15 +235,15 @@ mod tests {
             let room = Grain { kind, block: 4096 }.room(path).unwrap();
             (room.bytes, room.entries)
         };
-        // Two folders, one block, two blocks, and the long link.
+        // Two directories, one block, two blocks, and the long link.
         assert_eq!(room(Allocation::Ext4, &path), (6 * 4096, 7));
         // Three blocks, and an inode for each.
         assert_eq!(room(Allocation::Xfs, &path), (3 * 4096 + 7 * 512, 7));
-        let nowhere = folder.path().join("nowhere");
+        let nowhere = directory.path().join("nowhere");
         symlink("/nowhere", &nowhere).unwrap();
         assert_eq!(room(Allocation::Ext4, &nowhere), (0, 1));
-        symlink(&path, folder.path().join("there")).unwrap();
-        assert_eq!(room(Allocation::Xfs, &folder.path().join("there")), (512, 1));
+        symlink(&path, directory.path().join("there")).unwrap();
+        assert_eq!(room(Allocation::Xfs, &directory.path().join("there")), (512, 1));
         // Never more than the bound that is taken without looking.
         let most = Grain::EXPECTED.most(5001, 7);
         assert!(most.bytes >= 6 * 4096, "{most:?}");
@@ -251,12 +251,12 @@ mod tests {
 
     #[test]
     fn a_folder_of_many_names_takes_more_than_one_block() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for number in 0..400 {
-            fs::write(folder.path().join(format!("a-file-{number:03}")), "").unwrap();
+            fs::write(directory.path().join(format!("a-file-{number:03}")), "").unwrap();
         }
         // 400 entries of 20 bytes.
-        let room = Grain::EXPECTED.room(folder.path()).unwrap();
+        let room = Grain::EXPECTED.room(directory.path()).unwrap();
         assert_eq!((room.bytes, room.entries), (2 * 4096, 401));
     }
 }

@@ -140,7 +140,7 @@ fn all_that_is_wrong_is_in_one_problem() {
     }
 }
 
-/// A tree with a hardware configuration, in a folder.
+/// A tree with a hardware configuration, in a directory.
 fn with_hardware() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     for name in ["hardware-configuration.nix", "disk.nix"] {
@@ -158,8 +158,8 @@ fn definition(root: &Path, file: &str, value: &str) -> Definition {
 
 #[test]
 fn what_nixos_generate_config_wrote_just_now_is_believed_and_an_older_file_is_compared() {
-    let root_folder = with_hardware();
-    let root_path = root_folder.path();
+    let root_directory = with_hardware();
+    let root_path = root_directory.path();
     let hardware = Path::new("hardware-configuration.nix");
     let mut system = system("/", "/dev/disk/by-uuid/before", "ext4", &[]);
     system.set = vec![definition(
@@ -182,8 +182,8 @@ fn what_nixos_generate_config_wrote_just_now_is_believed_and_an_older_file_is_co
 
 #[test]
 fn what_both_files_set_to_different_values_is_found_at_once() {
-    let root_folder = with_hardware();
-    let root = root_folder.path();
+    let root_directory = with_hardware();
+    let root = root_directory.path();
     let tree = Tree::new(root, Path::new("hardware-configuration.nix"), true);
     let both = |name: &str, own: &str| FileSystem {
         set: vec![
@@ -223,8 +223,8 @@ fn what_both_files_set_to_different_values_is_found_at_once() {
 
 #[test]
 fn before_there_are_partitions_the_graphical_installer_cannot_make_those_of_the_configuration() {
-    let root_folder = with_hardware();
-    let root = root_folder.path();
+    let root_directory = with_hardware();
+    let root = root_directory.path();
     let tree = Tree::new(root, Path::new("hardware-configuration.nix"), true);
     let mut stand_in = system("/", "/dev/disk/by-label/not-yet", "ext4", &[]);
     stand_in.set = vec![definition(

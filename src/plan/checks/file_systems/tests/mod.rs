@@ -25,7 +25,7 @@ fn device(number: &str, names: &[(&'static str, &str)]) -> Device {
         number: number.to_owned(),
         names: names
             .iter()
-            .map(|(folder, name)| (*folder, (*name).to_owned()))
+            .map(|(directory, name)| (*directory, (*name).to_owned()))
             .collect(),
         containers: Vec::new(),
     }
