@@ -42,18 +42,8 @@ impl ExpressionProblem {
             Self::OptionMissing { option } => error("option-missing", format!("There is no option `{option}`"))
                 .because("It is misspelt, or it belongs to another release of NixOS or to a module that is not imported.")
                 .remedy("Correct or remove it."),
-            Self::OptionConflict { option, definitions } => error(
-                "option-conflict",
-                format!("The option `{option}` is set to two different values"),
-            )
-            .because(definitions)
-            .remedy("Remove one of the definitions, or give one of them precedence with `lib.mkForce VALUE`."),
-            Self::FileSystemConflict { option, definitions } => error(
-                "file-system-conflict",
-                format!("`{option}` is set by the configuration and by this machine's hardware-configuration.nix"),
-            )
-            .because(definitions)
-            .remedy("Remove it from the configuration: hardware-configuration.nix has what is mounted. With disko, set `disko.enableConfig = false;`."),
+            Self::OptionConflict { option, definitions } => conflict(option, definitions),
+            Self::FileSystemConflict { option, definitions } => file_system_conflict(option, definitions),
             Self::OptionType { option, wanted } => error(
                 "option-type",
                 format!("The option `{option}` takes another type of value: {wanted}"),
@@ -97,6 +87,21 @@ impl ExpressionProblem {
             .remedy("Remove it from the configuration."),
         }
     }
+}
+
+fn conflict(option: &str, definitions: &str) -> Text {
+    let what = format!("The option `{option}` is set to two different values");
+    error("option-conflict", what)
+        .because(definitions)
+        .remedy("Remove one of the definitions, or give one of them precedence with `lib.mkForce VALUE`.")
+}
+
+fn file_system_conflict(option: &str, definitions: &str) -> Text {
+    let what = format!("`{option}` is set by the configuration and by this machine's hardware-configuration.nix");
+    error("file-system-conflict", what).because(definitions).remedy(
+        "Remove it from the configuration: hardware-configuration.nix has what is mounted. With disko, set \
+         `disko.enableConfig = false;`.",
+    )
 }
 
 fn unset_remedy(option: &str) -> &'static str {

@@ -1,6 +1,6 @@
 //! The target cannot be installed to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Text, error};
 
@@ -52,15 +52,7 @@ impl TargetProblem {
             )
             .because("The new system's own programs run there, to activate it and to install its boot loader.")
             .remedy(format!("mount -o remount,exec {}", root.display())),
-            Self::FileSystem { root, kind } => error(
-                "target-file-system",
-                format!("No system can be installed on {kind}, which is mounted at {}", root.display()),
-            )
-            .because("It has no symbolic links and no owners. Perhaps the boot partition was mounted in place of the root.")
-            .remedy(format!(
-                "Mount the new root file system at {0}, and the boot partition below it, at {0}/boot.",
-                root.display()
-            )),
+            Self::FileSystem { root, kind } => file_system(root, kind),
             Self::Owner { root } => error(
                 "target-owner",
                 format!("The target {} does not belong to root", root.display()),
@@ -90,4 +82,16 @@ impl TargetProblem {
                 .remedy("Wait until it has ended."),
         }
     }
+}
+
+fn file_system(root: &Path, kind: &str) -> Text {
+    let root = root.display();
+    error(
+        "target-file-system",
+        format!("No system can be installed on {kind}, which is mounted at {root}"),
+    )
+    .because("It has no symbolic links and no owners. Perhaps the boot partition was mounted in place of the root.")
+    .remedy(format!(
+        "Mount the new root file system at {root}, and the boot partition below it, at {root}/boot."
+    ))
 }

@@ -324,7 +324,7 @@ fn too_small(smaller: &str, larger: &str) -> String {
         "{smaller}
          copy-closure /mnt {root} > /progress 2> /said; code=$?
          cat /said >&2
-         [ $code = 6 ] || exit 90
+         [ $code = 1 ] || exit 90
          grep -q 'The target is too small' /said || exit 91
          ls /mnt/nix/store/*-package-* > /dev/null 2>&1 && echo midway
          {larger} && copy-closure /mnt {root} > /dev/null || exit 92
