@@ -24,6 +24,11 @@ pub(super) fn choose_hardware(
     root: &Path,
 ) -> Result<(Option<String>, Hardware)> {
     let named = request.hardware_config.as_deref();
+    if let (ConfigKind::Channel, Some(host)) = (kind, &request.host) {
+        live.report.note(&format!(
+            "The host {host} is ignored: a channel configuration has no hosts."
+        ));
+    }
     let host = request.host.clone().filter(|_| kind == ConfigKind::Flake);
     let chosen = hardware::choose(root, kind, host.as_deref(), named);
     if kind == ConfigKind::Channel || chosen.is_ok() {

@@ -28,6 +28,13 @@ fn trees_at(live: Live) -> Live {
 }
 
 #[test]
+fn that_a_channel_configuration_has_no_hosts_is_reported() {
+    let live = trees_at(Live::with_disk("2.26")).iso_tree(&project().join("target/rig/trees/channel"));
+    let said = live.install("--check --host alpha").ok();
+    assert!(said.err.contains("The host alpha is ignored"), "{}", said.err);
+}
+
+#[test]
 fn a_channel_configuration_from_the_iso_is_installed_by_every_nix() {
     for nix in VERSIONS {
         let live = trees_at(Live::with_disk(nix)).iso_tree(&project().join("target/rig/trees/channel"));
