@@ -13,7 +13,7 @@ let
   pkgs = import /nixpkgs { config = { }; overlays = [ ]; system = "x86_64-linux"; };
   grub = { enable = true; efiSupport = false; devices = [ "/dev/sda" ]; };
   names = changed: loader:
-    import /nix-cfg-install/unreadable.nix {
+    import /nix-cfg-install/grub-file-systems.nix {
       pkgs.xfsprogs.name = changed.xfsprogs or pkgs.xfsprogs.name;
       targets = [
         {
