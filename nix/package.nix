@@ -1,5 +1,5 @@
 # Both programs, built from source and linked statically, with their man pages and shell completions:
-# `pkgsStatic.callPackage ./nix/package.nix { }`. Needs Rust 1.88.
+# `pkgsStatic.callPackage ./nix/package.nix { }`. Needs Rust 1.90.
 {
   lib,
   rustPlatform,

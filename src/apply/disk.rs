@@ -77,7 +77,7 @@ pub(super) fn require_room(place: &Path, needed: Room) -> Result<()> {
 pub(super) fn explain(target: &Target, error: anyhow::Error) -> anyhow::Error {
     let is_full = |problem: &Diagnostic| {
         let explained = explain::explain(&problem.raw, None).problem;
-        explained == Problem::ProgramProblem(ProgramProblem::DiskFull)
+        matches!(explained, Problem::ProgramProblem(ProgramProblem::DiskFull))
     };
     if has_errno(&error, Errno::ENOSPC) || error.downcast_ref().is_some_and(is_full) {
         let free = free(&target.store()).map_or(0, |free| free.bytes);

@@ -164,14 +164,16 @@ mod tests {
 
     #[test]
     fn the_cause_comes_first_then_how_to_go_on_and_the_words_of_programs_last() {
-        let problem = Diagnostic::example("It broke", "It was old.", "Mend it.")
-            .at("a.nix", Some(3), None)
-            .raw("error: 42");
+        let problem = || {
+            Diagnostic::example("It broke", "It was old.", "Mend it.")
+                .at("a.nix", Some(3), None)
+                .raw("error: 42")
+        };
         let by_hand = ByHand {
             target: Path::new("/tmp/calamares-root-x y"),
             login: "alice",
         };
-        let one = std::slice::from_ref(&problem);
+        let one = &[problem()];
         let shown = dialog((&PHASE, true), one, Some(by_hand), Some(Path::new("/l")));
         assert_eq!(shown.title, "It broke");
         assert_eq!(
@@ -179,7 +181,7 @@ mod tests {
             "a.nix:3\nIt was old.\nWhat to do: Mend it.\n\nWhat is done is kept. To go on, in a terminal:\nsudo nix-cfg-install \
              --target '/tmp/calamares-root-x y'\nsudo nixos-enter --root '/tmp/calamares-root-x y' -c 'passwd alice'\n\nerror: 42\n\nLog: /l"
         );
-        let two = dialog((&PHASE, false), &[problem.clone(), problem], None, None);
+        let two = dialog((&PHASE, false), &[problem(), problem()], None, None);
         assert_eq!(two.title, "2 problems: It broke");
         assert_eq!(two.details.matches("It broke\na.nix:3").count(), 2);
         assert!(two.details.contains("Nothing was written to a disk."));
@@ -189,8 +191,10 @@ mod tests {
     fn the_command_is_seen_without_scrolling_whatever_the_cause() {
         let sentence = "This sentence tells of one of many causes, and each is long. ";
         for (why, remedy) in [(0, 0), (1, 1), (9, 1), (1, 9), (9, 9), (9, 0)] {
-            let problem = Diagnostic::example("It broke", sentence.repeat(why).trim(), sentence.repeat(remedy).trim());
-            for problems in [vec![problem.clone()], vec![problem; 12]] {
+            let problem =
+                || Diagnostic::example("It broke", sentence.repeat(why).trim(), sentence.repeat(remedy).trim());
+            for count in [1, 12] {
+                let problems: Vec<Diagnostic> = (0..count).map(|_| problem()).collect();
                 let details = dialog((&PHASE, true), &problems, Some(by_hand()), None).details;
                 let (seen, _) = details.split_once("'passwd alice'").unwrap();
                 assert!(height(seen) <= LINES, "{why} {remedy}\n{details}");

@@ -60,7 +60,7 @@ pub fn main() -> ExitCode {
     };
     let (code, text) = match outcome {
         Ok(text) => (0, text),
-        Err(failure) => explain_failure(&failure, &args, globals.as_ref(), &log, &report),
+        Err(failure) => explain_failure(failure, &args, globals.as_ref(), &log, &report),
     };
     report.done(code, &text);
     ExitCode::from(code)
@@ -241,7 +241,7 @@ fn log_place(log: &LogFile) -> String {
 
 /// Reports what went wrong, and gives the exit code and the last line.
 fn explain_failure(
-    failure: &Failure,
+    failure: Failure,
     args: &Args,
     globals: Option<&Globals>,
     log: &LogFile,
@@ -263,25 +263,27 @@ fn explain_failure(
     }
     if args.calamares.is_some() {
         let next = globals.and_then(Globals::next);
-        let dialog = dialog((phase, *is_written), &problems, next, log.live_path().as_deref());
+        let dialog = dialog((phase, is_written), &problems, next, log.live_path().as_deref());
         report.failure(&dialog.title, &dialog.details);
     }
-    let next = if *is_written {
+    let next = if is_written {
         "Fix it and run the same command again: it continues from here."
     } else {
         "Nothing was written to the target."
     };
     let text = format!("{} failed. {next} Log: {}", phase.title, log_place(log));
-    (*exit_code, text)
+    (exit_code, text)
 }
 
-fn diagnostics(error: &anyhow::Error) -> Vec<Diagnostic> {
-    if let Some(Diagnostics(problems)) = error.downcast_ref() {
-        return problems.clone();
-    }
-    if let Some(problem) = error.downcast_ref::<Diagnostic>() {
-        return vec![problem.clone()];
-    }
+fn diagnostics(error: anyhow::Error) -> Vec<Diagnostic> {
+    let error = match error.downcast::<Diagnostics>() {
+        Ok(Diagnostics(problems)) => return problems,
+        Err(error) => error,
+    };
+    let error = match error.downcast::<Diagnostic>() {
+        Ok(problem) => return vec![problem],
+        Err(error) => error,
+    };
     // A full or read-only disk has an explanation, whichever program or call met it.
     let explained = explain(&format!("error: {error:#}"), None);
     if !matches!(

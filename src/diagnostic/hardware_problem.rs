@@ -51,16 +51,18 @@ impl HardwareProblem {
             } => error(
                 "hardware-other-host",
                 format!(
-                    "The only hardware-configuration.nix belongs to `{owner}`, and the host `{host}` is installed"
+                    "The only hardware-configuration.nix seems to belong to `{owner}`, and the host `{host}` is installed"
                 ),
             )
             .because(format!(
-                "The installer would replace {}, which `{host}` does not import; `{host}` would have no hardware configuration.{}",
+                "No file that `{host}` certainly imports names {}, which the installer would replace.{}",
                 path.display(),
                 look_alike(similar)
             ))
             .remedy(format!(
-                "{NAME_THE_FILE}; it need not exist yet, but `{host}` has to import it."
+                "If `{host}` uses it: --hardware-config {0}, or `hardware-config: {0}` in the settings. If not, name the file that \
+                 `{host}` imports; it need not exist yet.",
+                path.display()
             )),
             Self::AdditionsLost {
                 file,

@@ -49,7 +49,8 @@ macro_rules! areas {
         $(mod $file; pub use $file::$area;)+
 
         /// What is wrong. Code decides by this type, never by a text.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+
+        #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
         #[allow(clippy::enum_variant_names)] // Each variant has the name of its area.
         pub enum Problem {
             $($area($area),)+
@@ -165,7 +166,8 @@ impl Text {
 }
 
 /// A problem with its place and its text. It is an error as well, so that a function can return it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Serialize)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct Diagnostic {
     /// Whether it blocks.
     pub severity: Severity,
@@ -199,6 +201,11 @@ impl Diagnostic {
         self
     }
 
+    /// Whether a person would read the same, at whatever place.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (self.code, &self.what, &self.why) == (other.code, &other.what, &other.why)
+    }
+
     /// Attaches the output of a program.
     #[must_use]
     pub fn raw(mut self, raw: impl Into<String>) -> Self {
@@ -228,6 +235,13 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// Its texts: the variants of all areas, written out, would be a tenth of the installer.
+impl fmt::Debug for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}: {self}", self.severity, self.code)
+    }
+}
+
 impl std::error::Error for Diagnostic {}
 
 #[cfg(test)]
@@ -246,7 +260,7 @@ impl Diagnostic {
 }
 
 /// Several problems found in one look; the error of a phase that reports all at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
 impl fmt::Display for Diagnostics {

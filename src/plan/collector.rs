@@ -24,7 +24,11 @@ impl<'a> Found<'a> {
     pub fn add(&mut self, problem: Diagnostic) {
         if problem.severity == Severity::Warning {
             self.report.problem(&problem);
-        } else if !self.errors.iter().any(|known| is_same(known, &problem)) {
+        } else if !self
+            .errors
+            .iter()
+            .any(|known| known.says_the_same(&problem) && known.place == problem.place)
+        {
             self.errors.push(problem);
         }
     }
@@ -63,11 +67,6 @@ impl<'a> Found<'a> {
     pub fn into_error(self) -> anyhow::Error {
         Diagnostics(self.errors).into()
     }
-}
-
-/// Whether a person would read the same.
-fn is_same(a: &Diagnostic, b: &Diagnostic) -> bool {
-    (a.code, &a.what, &a.place, &a.why) == (b.code, &b.what, &b.place, &b.why)
 }
 
 /// A probe that failed itself.

@@ -2,7 +2,7 @@
 //! find what else is wrong.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -16,7 +16,6 @@ use crate::nix::explain;
 use crate::nix::facts::{Facts, Refusal};
 use crate::process::Runner;
 use crate::progress::{Reporter, Unit};
-use crate::tree::lint::BadModule;
 use crate::tree::source::ConfigKind;
 
 /// How many evaluations there are at most.
@@ -64,8 +63,7 @@ impl Outcome {
     /// Adds the packages that nixpkgs refused, without the one at which Nix stopped before.
     fn add_refused(&mut self, refused: &[Refusal], root: &Path) {
         for problem in refused.iter().map(|refusal| explain::refused(refusal, root)) {
-            let is_same = |known: &Diagnostic| known.problem == problem.problem;
-            if !self.problems.iter().any(is_same) {
+            if !self.problems.iter().any(|known| known.says_the_same(&problem)) {
                 self.problems.push(problem);
             }
         }
@@ -130,15 +128,15 @@ pub fn evaluate(
     (runner, report): (&Runner, &Reporter),
     configuration: &Configuration,
     tree: &Tree<'_>,
-    bad_modules: &[BadModule],
+    bad_modules: &[PathBuf],
 ) -> Result<Outcome> {
     let root = &configuration.root;
     let mut outcome = Outcome::default();
     for module in bad_modules {
-        if is_essential(&module.file) {
+        if is_essential(module) {
             return Ok(outcome);
         }
-        outcome.omissions.omit(root, &module.file)?;
+        outcome.omissions.omit(root, module)?;
     }
     let usual = usual_parts(Path::new(STORE));
     for _ in 0..ROUNDS {

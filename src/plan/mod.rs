@@ -134,7 +134,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     let snapshot = stage::copy(live, source, found)?;
     let root = snapshot.path();
     let broken = stage::look(live, root, source.kind, found)?;
-    if broken.iter().any(|broken| broken.file == Path::new(FLAKE_NIX)) {
+    if broken.iter().any(|file| file == Path::new(FLAKE_NIX)) {
         return Ok(None);
     }
     let Some((host, hardware)) = found.keep(resolve::choose_hardware(request, live, source.kind, root))? else {

@@ -1,6 +1,6 @@
 //! The private copy of the configuration, and what its files show before Nix is started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -8,7 +8,7 @@ use super::collector::Found;
 use super::request::LiveSystem;
 use crate::process::Invocation;
 use crate::tree::accounts::Accounts;
-use crate::tree::lint::{self, BadModule};
+use crate::tree::lint;
 use crate::tree::private_copy::PrivateCopy;
 use crate::tree::snapshot::Copier;
 use crate::tree::source::{ConfigKind, Source};
@@ -32,7 +32,7 @@ pub(super) fn look(
     root: &Path,
     kind: ConfigKind,
     found: &mut Found<'_>,
-) -> Result<Vec<BadModule>> {
+) -> Result<Vec<PathBuf>> {
     found.extend(lint::links(root));
     found.extend(lint::secrets(root, kind));
     found.extend(lint::system_nix(root, kind));
@@ -47,8 +47,8 @@ pub(super) fn look(
             log::debug!("Nix can read {}: {}", suspect.file.display(), suspect.problem);
             continue;
         }
-        found.add(suspect.problem.clone());
-        broken.push(suspect);
+        found.add(suspect.problem);
+        broken.push(suspect.file);
     }
     Ok(broken)
 }

@@ -306,14 +306,17 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("belongs to `a`, and the host `b` is installed"),
+            error.contains("seems to belong to `a`, and the host `b` is installed"),
             "{error}"
         );
         assert!(
             error.contains("disk.nix\n      hosts/b/hardware.nix\n      hosts/c/facter.json"),
             "{error}"
         );
-        assert!(error.contains("--hardware-config PATH"), "{error}");
+        assert!(
+            error.contains("--hardware-config hosts/a/hardware-configuration.nix"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::tree::{disk_layout, hardware};
 /// Evaluates each system to its toplevel, and the image if all of them can be evaluated: why that fails, and what the facts of
 /// each system show.
 pub(super) fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagnostic>> {
-    let mut problems = Vec::new();
+    let mut problems: Vec<Diagnostic> = Vec::new();
     let targets = iso.spec.hosts.len().max(1);
     let mut all_evaluate = true;
     let channels = channels::of(&iso.dir);
@@ -52,7 +52,11 @@ pub(super) fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagno
         }
         found.extend(failed);
         // What two hosts share is reported once.
-        found.retain(|problem| !problems.contains(problem));
+        let is_known = |problem: &Diagnostic| {
+            let mut same = problems.iter().filter(|known| known.says_the_same(problem));
+            same.any(|known| known.place == problem.place)
+        };
+        found.retain(|problem| !is_known(problem));
         problems.extend(found);
     }
     Ok(problems)

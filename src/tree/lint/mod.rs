@@ -9,7 +9,7 @@ mod secrets;
 mod system_nix;
 
 pub use absent_content::absent_content;
-pub use bad_modules::{BadModule, bad_modules};
+pub use bad_modules::bad_modules;
 pub use links::links;
 pub use lookups::{ALWAYS_AVAILABLE, Lookup, lookups};
 pub use paths_outside::paths_outside;

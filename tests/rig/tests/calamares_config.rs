@@ -7,7 +7,7 @@ use rig::real::{self, Tree, on_each_tree, with};
 use rig::upstream::{at_version, derive_all, git, holds, in_nixpkgs, known, on_each_tree_with_sources};
 use rig::{Live, project};
 
-/// What nix/unreadable.nix says for the packages of a real nixpkgs, and for others with one difference.
+/// What nix/grub-file-systems.nix says for the packages of a real nixpkgs, and for others with one difference.
 const UNREADABLE: &str = r#"
 let
   pkgs = import /nixpkgs { config = { }; overlays = [ ]; system = "x86_64-linux"; };

@@ -50,7 +50,7 @@ fn an_input_that_cannot_be_fetched_and_that_nothing_uses_is_left_out_as_the_doct
         ))
         .ok();
         let said = live.sh("nix-cfg-iso doctor /tmp/iso");
-        let advice = said.err.lines().find_map(|line| line.split_once("need not be there: "));
+        let advice = said.err.lines().find_map(|line| line.split_once("exclude it: "));
         let (advice, _) = advice.unwrap_or_else(|| panic!("{said:?}")).1.split_once(';').unwrap();
         assert_eq!(advice, "unusedInputs = [ \"secrets\" ]");
         let script = format!("sed -i 's/hosts = .*/&\\n {advice};/' /tmp/iso/flake.nix && nix-cfg-iso doctor /tmp/iso");

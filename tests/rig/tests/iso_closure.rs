@@ -161,7 +161,7 @@ fn what_is_taken_away_is_named(image: &Path) {
         3,
         &[
             "made without what this machine needs: zfs",
-            "it is not there: no room for it.",
+            "the ISO does not have it: no room for it.",
             missing,
         ],
     );
