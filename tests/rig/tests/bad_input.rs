@@ -162,10 +162,10 @@ fn a_target_that_cannot_be_installed_to_is_named_before() {
         .fails(3, &["The directory /closed has mode 700", "chmod o+rx /closed"]);
     live()
         .install("--target /")
-        .fails(3, &["The target is the system that is running"]);
+        .fails(3, &["The target is the running system"]);
     live()
         .sh("mkdir /mnt/elsewhere && ln -s elsewhere /mnt/nix; nix-cfg-install --progress plain")
-        .fails(3, &["/mnt/nix is a link", "mount --bind"]);
+        .fails(3, &["/mnt/nix is a symbolic link", "mount --bind"]);
     let mounted = live();
     mounted
         .sh("mkdir -p /mnt/etc/nixos /mnt/persist && mount --bind /mnt/persist /mnt/etc/nixos; nix-cfg-install --progress plain")
