@@ -189,7 +189,7 @@ fn look_at_parts(builder: &Live, frontier: &[&str], toplevel: &str) {
         "{said}"
     );
     let other = format!("/nix/store/{}-htop-3.3.0", "0".repeat(32));
-    ask(&format!("why /work {other}")).fails(1, &["is not on this image"]);
+    ask(&format!("why /work {other}")).fails(1, &["is not on this ISO"]);
     ask("why /work htop").fails(1, &["htop is not a store path"]);
 
     let table = ask("size /work").ok().out;
