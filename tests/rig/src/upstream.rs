@@ -11,6 +11,17 @@ use tempfile::TempDir;
 use crate::real::{self, Tree};
 use crate::{copy, edit, project, run, scratch, temporary};
 
+/// The pages that every installer has; the last is shown after the installation.
+pub const PAGES: [&str; 7] = [
+    "welcome",
+    "locale",
+    "keyboard",
+    "users",
+    "partition",
+    "summary",
+    "finished",
+];
+
 /// Where a live system has the calamares-nixos-extensions of a test.
 pub const EXTENSIONS: &str = "/extensions";
 
@@ -182,10 +193,11 @@ fn settings_hold(before: &Path, after: &Path, version: &str) {
         .filter(|page| !page.starts_with("packagechooser") && !page.starts_with("notesqml"))
         .collect();
     assert_eq!(phase(&new, 0, "show"), kept, "{version}");
-    for page in ["welcome", "locale", "keyboard", "users", "partition", "summary"] {
+    let [choices @ .., last] = PAGES;
+    for page in choices {
         assert!(kept.iter().any(|kept| kept == page), "{version}: no {page}");
     }
-    assert_eq!(phase(&new, 2, "show"), ["finished"], "{version}");
+    assert_eq!(phase(&new, 2, "show"), [last], "{version}");
     let instances = new["instances"].as_sequence().unwrap();
     let instances: Vec<(&str, &str, u64)> = instances
         .iter()

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use nix_cfg_install::for_tests::InstalledSystems;
 use rig::gui::{SHOW_PAGES, pages};
 use rig::real::{self, Tree, plain, with};
-use rig::upstream::{at_version, derive_all, fixture, in_nixpkgs, on_each_tree_with_sources};
+use rig::upstream::{PAGES, at_version, derive_all, fixture, in_nixpkgs, on_each_tree_with_sources};
 use tempfile::TempDir;
 
 /// What Calamares says until it has looked at all requirements.
@@ -55,17 +55,7 @@ fn loads(calamares: &str, before: &TempDir, version: &str, hosts: &[&str]) -> BT
     let after = derive_all(before.path(), &known).unwrap();
     let what = format!("{version} in Calamares {calamares}");
     let log = load(calamares, after.path());
-    let mut pages = [
-        "welcome",
-        "locale",
-        "keyboard",
-        "users",
-        "partition",
-        "summary",
-        "finished",
-    ]
-    .map(|page| format!("{page}@{page}"))
-    .to_vec();
+    let mut pages = PAGES.map(|page| format!("{page}@{page}")).to_vec();
     pages.extend((hosts.len() > 1).then(|| "packagechooser@host".to_owned()));
     for page in &pages {
         assert!(

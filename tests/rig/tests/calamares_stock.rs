@@ -6,10 +6,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use rig::evaluator::{CHANNEL, IsoEvaluator};
-
 use rig::iso::{Emitted, boot, build, builder, calamares, nix};
 use rig::real::{self, Tree, for_each_tree, long, plain};
-use rig::upstream::{IN_NIXPKGS, in_nixpkgs};
+use rig::upstream::{IN_NIXPKGS, PAGES, in_nixpkgs};
 use rig::{Live, edit_text, project, shipped, temporary, write};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -249,15 +248,7 @@ fn what_the_iso_builds_of_calamares_starts_with_all_pages(on: &IsoEvaluator, tre
          sleep 0.5; kill $calamares; cat /log"
     ));
     let log = log.ok().out;
-    for page in [
-        "welcome",
-        "locale",
-        "keyboard",
-        "users",
-        "partition",
-        "summary",
-        "finished",
-    ] {
+    for page in PAGES {
         let loaded = format!("ViewModule \"{page}@{page}\" loading complete");
         assert!(log.contains(&loaded), "no page {page}\n{log}");
     }
