@@ -88,9 +88,7 @@ fn copy_configuration(source: &Source, to: &Path, interrupt: &Interrupt, report:
         exclude: Some(is_excluded),
     };
     let mut problems = copier.copy(&source.dir, to)?.problems;
-    problems.extend(lint::links(to));
-    problems.extend(lint::absent_content(to));
-    problems.extend(lint::paths_outside(to));
+    problems.extend(lint::lacking(to));
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Diagnostics(problems).into());
     }

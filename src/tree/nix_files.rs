@@ -40,8 +40,13 @@ pub(crate) fn literal_paths(file: &Path, text: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The path without `.` and `..`; `None` when it is absolute or leaves the tree.
+/// The path without `.` and `..`; `None` when it is absolute, leaves the tree, or is the tree itself.
 pub(crate) fn normal(path: &Path) -> Option<PathBuf> {
+    inside(path).filter(|path| !path.as_os_str().is_empty())
+}
+
+/// As [`normal`]; the tree itself is the empty path.
+pub(crate) fn inside(path: &Path) -> Option<PathBuf> {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {
@@ -55,5 +60,5 @@ pub(crate) fn normal(path: &Path) -> Option<PathBuf> {
             Component::RootDir | Component::Prefix(_) => return None,
         }
     }
-    (!out.as_os_str().is_empty()).then_some(out)
+    Some(out)
 }

@@ -28,9 +28,7 @@ use checked_directory::IsoDirectory;
 pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Diagnostic>> {
     let iso = IsoDirectory::open(dir)?;
     let mut problems: Vec<Diagnostic> = configuration_tree::size(&iso)?.into_iter().collect();
-    problems.extend(lint::links(&iso.configuration));
-    problems.extend(lint::absent_content(&iso.configuration));
-    problems.extend(lint::paths_outside(&iso.configuration));
+    problems.extend(lint::lacking(&iso.configuration));
     problems.extend(lint::secrets(&iso.configuration, iso.kind));
     problems.extend(configuration_tree::hardware(&iso));
     problems.extend(configuration_tree::platform(&iso));

@@ -8,10 +8,21 @@ mod paths_outside;
 mod secrets;
 mod system_nix;
 
-pub use absent_content::absent_content;
 pub use bad_modules::bad_modules;
 pub use links::links;
 pub use lookups::{ALWAYS_AVAILABLE, Lookup, lookups};
-pub use paths_outside::paths_outside;
 pub use secrets::secrets;
 pub use system_nix::system_nix;
+
+use std::path::Path;
+
+use crate::diagnostic::Diagnostic;
+
+/// What a copy of the tree at `root` lacks on another machine: what links lead to, content that Git keeps elsewhere, files
+/// outside of the tree.
+pub fn lacking(root: &Path) -> Vec<Diagnostic> {
+    let mut problems = links(root);
+    problems.extend(absent_content::absent_content(root));
+    problems.extend(paths_outside::paths_outside(root));
+    problems
+}
