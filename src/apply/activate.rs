@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use super::installation::Installation;
 use super::leftovers;
-use crate::diagnostic::{ApplyProblem, Diagnostic, Problem, ProgramProblem};
+use crate::diagnostic::{ApplyProblem, Diagnostic};
 use crate::live::target::Target;
-use crate::nix::explain::explain;
+use crate::nix::explain;
 use crate::plan::Plan;
 use crate::process::{Invocation, Stream};
 use crate::progress::Unit;
@@ -53,14 +53,6 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
         return cleaned;
     }
     let said = finished.tail.join("\n");
-    let explained = explain(&said, None);
-    let problem = if matches!(
-        explained.problem,
-        Problem::ProgramProblem(ProgramProblem::Unknown { .. })
-    ) {
-        Diagnostic::from(ApplyProblem::ActivationFailed).raw(said)
-    } else {
-        explained
-    };
+    let problem = explain::known(&said).unwrap_or_else(|| Diagnostic::from(ApplyProblem::ActivationFailed).raw(said));
     Err(problem.into())
 }

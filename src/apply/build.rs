@@ -4,10 +4,9 @@ use anyhow::Result;
 
 use super::installation::Installation;
 use crate::live::target::Target;
-use crate::plan::Plan;
-
 use crate::nix::activity::{LOG_FORMAT, Tracker};
 use crate::nix::explain::explain;
+use crate::plan::Plan;
 use crate::process::{Invocation, Runner, Stream};
 use crate::progress::Unit;
 

@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn the_cause_comes_first_then_how_to_go_on_and_the_words_of_programs_last() {
         let problem = || {
-            Diagnostic::example("It broke", "It was old.", "Mend it.")
+            Diagnostic::example("It broke", "It was old.", "Fix it.")
                 .at("a.nix", Some(3), None)
                 .raw("error: 42")
         };
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(shown.title, "It broke");
         assert_eq!(
             shown.details,
-            "a.nix:3\nIt was old.\nWhat to do: Mend it.\n\nWhat is done is kept. To go on, in a terminal:\nsudo nix-cfg-install \
+            "a.nix:3\nIt was old.\nWhat to do: Fix it.\n\nWhat is done is kept. To go on, in a terminal:\nsudo nix-cfg-install \
              --target '/tmp/calamares-root-x y'\nsudo nixos-enter --root '/tmp/calamares-root-x y' -c 'passwd alice'\n\nerror: 42\n\nLog: /l"
         );
         let two = dialog((&PHASE, false), &[problem(), problem()], None, None);

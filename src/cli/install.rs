@@ -4,12 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use anyhow::{Context, Result};
+use clap::Parser;
+use nix::sys::stat::{Mode, umask};
+
 use super::install_args::{Args, Step};
 use crate::apply::{Failure, Installation, apply, prepare};
 use crate::calamares::caller;
 use crate::calamares::dialog::dialog;
 use crate::calamares::globals::Globals;
-use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, Problem, ProgramProblem};
+use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, ProgramProblem};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::live::decisions::Decisions;
 use crate::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
@@ -18,17 +22,15 @@ use crate::live::target::Target;
 use crate::live::target_lock::{LOCKS, TargetLock};
 use crate::log_file::{LogFile, init_logging};
 use crate::nix::environment::{Channels, environment};
-use crate::nix::explain::explain;
+use crate::nix::explain;
+use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, KEEP, PLACE};
 use crate::plan::request::{LiveSystem, Request};
-use crate::plan::{self, REFUSED, phases};
+use crate::plan::{self, REFUSED};
 use crate::process::Runner;
 use crate::progress::{Format, Reporter};
 use crate::settings::Settings;
 use crate::store::live_image::StoreImage;
 use crate::tree::source::{self, STANDARD_PLACES};
-use anyhow::{Context, Result};
-use clap::Parser;
-use nix::sys::stat::{Mode, umask};
 
 const DEFAULT_TARGET: &str = "/mnt";
 const LIVE_LOGS: &str = "/var/log/nix-cfg-install";
@@ -113,14 +115,14 @@ fn run(
     report.phase(phases::CHECK);
     if !args.installs() {
         // Nothing follows, or only the reading of what would be copied.
-        for phase in &phases::ALL[3..] {
+        for phase in [PLACE, BUILD, COPY, ACTIVATE, KEEP] {
             report.expect(phase, 0.0);
         }
     }
     let plan = plan::plan(&request, &live, &source).map_err(refused(phases::CHECK))?;
     if args.verify_store {
-        report.phase(phases::COPY);
-        plan::verify(&plan, &live).map_err(Failure::before(phases::COPY, DAMAGED))?;
+        report.phase(COPY);
+        plan::verify(&plan, &live).map_err(Failure::before(COPY, DAMAGED))?;
         return Ok("The ISO has what the installation needs, and it is undamaged.".to_owned());
     }
     if !args.installs() {
@@ -284,15 +286,8 @@ fn diagnostics(error: anyhow::Error) -> Vec<Diagnostic> {
         Ok(problem) => return vec![problem],
         Err(error) => error,
     };
-    // A full or read-only disk has an explanation, whichever program or call met it.
-    let explained = explain(&format!("error: {error:#}"), None);
-    if !matches!(
-        explained.problem,
-        Problem::ProgramProblem(ProgramProblem::Unknown { .. })
-    ) {
-        return vec![explained];
-    }
-    // This is no program's output.
     let error = format!("{error:#}");
-    vec![ProgramProblem::Unknown { error }.into()]
+    // A full or read-only disk has an explanation, whichever program or call met it. Anything else is no program's output.
+    let known = explain::known(&format!("error: {error}"));
+    vec![known.unwrap_or_else(|| ProgramProblem::Unknown { error }.into())]
 }

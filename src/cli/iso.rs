@@ -6,6 +6,9 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
+use clap::Parser;
+
 use super::iso_args::{Args, CalamaresTargets, Command, Doctor, Init};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::interrupt::{Interrupt, Interrupted};
@@ -21,8 +24,6 @@ use crate::iso::{pin, size, why};
 use crate::nix::environment::{Channels, environment};
 use crate::process::Runner;
 use crate::text::printable;
-use anyhow::{Context, Result};
-use clap::Parser;
 
 /// Runs `nix-cfg-iso`, and gives its exit code.
 pub fn main() -> ExitCode {

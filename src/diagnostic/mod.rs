@@ -201,7 +201,12 @@ impl Diagnostic {
         self
     }
 
-    /// Whether a person would read the same, at whatever place.
+    /// Whether a person would read the same.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.says_the_same(other) && self.place == other.place
+    }
+
+    /// As [`Self::is_same`], at whatever place.
     pub fn says_the_same(&self, other: &Self) -> bool {
         (self.code, &self.what, &self.why) == (other.code, &other.what, &other.why)
     }

@@ -24,11 +24,7 @@ impl<'a> Found<'a> {
     pub fn add(&mut self, problem: Diagnostic) {
         if problem.severity == Severity::Warning {
             self.report.problem(&problem);
-        } else if !self
-            .errors
-            .iter()
-            .any(|known| known.says_the_same(&problem) && known.place == problem.place)
-        {
+        } else if !self.errors.iter().any(|known| known.is_same(&problem)) {
             self.errors.push(problem);
         }
     }

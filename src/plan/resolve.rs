@@ -38,12 +38,8 @@ pub(super) fn choose_hardware(
     let hosts = match eval::hosts(live.runner, root) {
         Ok(hosts) => hosts,
         Err(error) => {
-            return Err(Diagnostics(flake_inputs::explain(
-                live.runner,
-                root,
-                error.downcast::<Diagnostic>()?,
-            )?)
-            .into());
+            let problem = error.downcast::<Diagnostic>()?;
+            return Err(Diagnostics(flake_inputs::explain(live.runner, root, problem)?).into());
         }
     };
     let (host, _) = choose_host(request, &hosts)?;

@@ -52,11 +52,7 @@ pub(super) fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagno
         }
         found.extend(failed);
         // What two hosts share is reported once.
-        let is_known = |problem: &Diagnostic| {
-            let mut same = problems.iter().filter(|known| known.says_the_same(problem));
-            same.any(|known| known.place == problem.place)
-        };
-        found.retain(|problem| !is_known(problem));
+        found.retain(|problem| !problems.iter().any(|known| known.is_same(problem)));
         problems.extend(found);
     }
     Ok(problems)

@@ -82,6 +82,13 @@ pub fn explain(raw: &str, root: Option<&Path>) -> Diagnostic {
     recognize(raw, Context { root, channels }).1
 }
 
+/// As [`explain`]; `None` where no rule knows the text.
+pub fn known(raw: &str) -> Option<Diagnostic> {
+    let (root, channels): (_, &[_]) = (None, &[]);
+    let (rule, problem) = recognize(raw, Context { root, channels });
+    rule.map(|_| problem)
+}
+
 /// As [`explain`], with the name of the rule that knew the text.
 #[must_use]
 pub fn recognize(raw: &str, context: Context<'_>) -> (Option<&'static str>, Diagnostic) {
