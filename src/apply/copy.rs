@@ -136,7 +136,7 @@ fn content_addressed(runner: &Runner, records: &[&Record]) -> Result<BTreeSet<St
     Ok(special.map(str::to_owned).collect())
 }
 
-/// Tells the bytes that are done, and what is being copied.
+/// Reports the bytes that are done, and what is being copied.
 fn copy_with_nix(
     runner: &Runner,
     target: &Target,
@@ -153,7 +153,10 @@ fn copy_with_nix(
             .args(records.iter().map(|record| record.path.as_str()))
             .long();
         track(runner, &invocation, &mut |tracker| {
-            on_bytes(done + tracker.bytes(), tracker.item());
+            // An event without a path would delay the one that names it: see the interval of the reporter.
+            if tracker.bytes() > 0 || !tracker.item().is_empty() {
+                on_bytes(done + tracker.bytes(), tracker.item());
+            }
         })?;
         done += records.iter().map(|record| record.nar_size).sum::<u64>();
     }
