@@ -202,7 +202,7 @@ fn what_the_image_covers_is_installed_and_the_rest_refused(image: &Path) {
         3,
         &[
             "made without what this machine needs: hardware.level",
-            "it is not there: it is not a boolean option.",
+            "the ISO does not have it: it is not a boolean option.",
             "gauge-1.0 (from environment.systemPackages) is not on this medium",
         ],
     );
