@@ -50,7 +50,7 @@ lint: tools
 
 # lld, the linker of this target since Rust 1.90, folds identical functions.
 static:
-	RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all' cargo build --release --target $(TARGET) --bins --example copy-closure
+	RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,$(CURDIR)/.ci/no-unwind-tables.ld' cargo build --release --target $(TARGET) --bins --example copy-closure
 
 # Real Nix in offline live systems; see tests/rig/README.md.
 rig:
