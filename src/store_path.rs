@@ -17,7 +17,7 @@ pub fn store_name(path: &str) -> String {
     name.strip_suffix(".drv").unwrap_or(name).to_owned()
 }
 
-/// The store path that `path` is or lies in.
+/// The store path that `path` is, or is in.
 #[must_use]
 pub fn containing(path: &str) -> Option<&str> {
     let inside = path.strip_prefix(STORE)?.strip_prefix('/')?;

@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_command_is_seen_without_scrolling_whatever_the_cause() {
-        let sentence = "This sentence tells of one of many causes, and each is long. ";
+        let sentence = "This sentence names one of many causes, and each is long. ";
         for (why, remedy) in [(0, 0), (1, 1), (9, 1), (1, 9), (9, 9), (9, 0)] {
             let problem =
                 || Diagnostic::example("It broke", sentence.repeat(why).trim(), sentence.repeat(remedy).trim());

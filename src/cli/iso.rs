@@ -91,7 +91,7 @@ fn init(args: Init) -> Result<()> {
         build_helper: args.build_helper,
     };
     let done = init::init(&order, &programs()?, Path::new("/etc/os-release"))?;
-    done.warnings.iter().for_each(tell);
+    done.warnings.iter().for_each(show);
     say(&done.notes)
 }
 
@@ -121,7 +121,7 @@ fn doctor(args: &Doctor) -> Result<()> {
     let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) = problems
         .into_iter()
         .partition(|problem| problem.severity == Severity::Error);
-    warnings.iter().for_each(tell);
+    warnings.iter().for_each(show);
     if !errors.is_empty() {
         return Err(Diagnostics(errors).into());
     }
@@ -179,12 +179,12 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Writes to stderr; where that cannot be written, there is nobody to be told.
+/// Writes to stderr; an error in writing is ignored, because nobody could read it.
 fn complain(text: &str) {
     drop(writeln!(io::stderr(), "{}", printable(text)));
 }
 
-fn tell(problem: &Diagnostic) {
+fn show(problem: &Diagnostic) {
     let heading = match problem.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -194,9 +194,9 @@ fn tell(problem: &Diagnostic) {
 
 fn fail(error: &anyhow::Error) {
     if let Some(Diagnostics(problems)) = error.downcast_ref() {
-        problems.iter().for_each(tell);
+        problems.iter().for_each(show);
     } else if let Some(problem) = error.downcast_ref::<Diagnostic>() {
-        tell(problem);
+        show(problem);
     } else {
         complain(&format!("error: {error:#}"));
     }

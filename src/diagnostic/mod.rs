@@ -18,7 +18,7 @@ pub enum Severity {
 /// Where in the user's configuration a problem stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// The file, relative to the configuration tree where it lies in it.
+    /// The file, relative to the configuration tree where it is in the tree.
     pub file: PathBuf,
     /// Line, counted from 1; absent where only the file is known.
     #[serde(skip_serializing_if = "Option::is_none")]

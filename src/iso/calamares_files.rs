@@ -49,7 +49,7 @@ pub(super) fn put_module(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts the live status into the slideshow of the branding in `directory`, and tells it where that cannot be done: an
+/// Puts the live status into the slideshow of the branding in `directory`, and says so where that cannot be done: an
 /// installation works without it.
 pub(super) fn put_status(directory: &Path) -> Result<Option<String>> {
     let show = directory.join("show.qml");

@@ -274,19 +274,19 @@ mod tests {
         put("hosts/default.nix", "{ }");
         put("hosts/README.md", "");
         put("hosts/nixos/c/default.nix", "{ }");
-        let told = || chosen(tree.path(), &[]).1;
+        let reported = || chosen(tree.path(), &[]).1;
         assert!(
-            told().contains("suggest: a, b, c.") && told().contains("--host NAME"),
+            reported().contains("suggest: a, b, c.") && reported().contains("--host NAME"),
             "{}",
-            told()
+            reported()
         );
         put("flake.nix", "{ outputs = i: { templates = { }; }; }");
         put("small/flake.nix", "{ outputs = i: { nixosConfigurations.x = 1; }; }");
         put("other/flake.nix", "{ outputs = i: { packages = 1; }; }");
         assert!(
-            told().contains("that have them: small.") && told().contains("--config"),
+            reported().contains("that have them: small.") && reported().contains("--config"),
             "{}",
-            told()
+            reported()
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What an image holds, as evaluating its flake tells.
+//! What an image holds, from an evaluation of its flake.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -23,7 +23,7 @@ pub struct ImageOutput {
     pub nix_args: Vec<OsString>,
 }
 
-/// What the evaluation tells. Store paths need not be there yet.
+/// The result of the evaluation. Store paths need not be there yet.
 #[derive(Debug, Deserialize)]
 pub struct ImageContents {
     /// The outputs of the installed systems.
@@ -104,7 +104,7 @@ impl ImageOutput {
 /// Of `paths` those that are in this machine's store, with everything that they refer to; and how many are not.
 ///
 /// # Errors
-/// When Nix does not tell.
+/// When Nix cannot evaluate it.
 pub fn valid_records(runner: &Runner, paths: &BTreeSet<&str>) -> Result<(Vec<Record>, usize)> {
     let paths: Vec<&str> = paths.iter().copied().collect();
     let invalid = database::invalid(runner, None, &paths)?;

@@ -23,7 +23,7 @@ struct Part {
 /// The table, of uncompressed sizes: exact for what is in this machine's store, with the number of what is not.
 ///
 /// # Errors
-/// When Nix does not tell.
+/// When Nix cannot evaluate it.
 pub fn table(runner: &Runner, image: &ImageContents) -> Result<String> {
     let mut seen = BTreeSet::new();
     let mut parts = Vec::new();

@@ -75,7 +75,7 @@ pub fn why(runner: &Runner, flake: &ImageOutput, path: &str) -> Result<Vec<Strin
     Ok(reasons)
 }
 
-/// The store path that `path` is or lies in.
+/// The store path that `path` is, or is in.
 fn whole(path: &str) -> Option<&str> {
     let rest = path.strip_prefix("/nix/store/")?;
     let name = rest.split('/').next().filter(|name| name.len() > 33)?;

@@ -71,7 +71,7 @@ impl Decisions {
     }
 }
 
-/// Whether the block device (a directory of sysfs), or one that it lies on, is a mapping of dm-crypt.
+/// Whether the block device (a directory of sysfs), or one below it, is a mapping of dm-crypt.
 fn is_encrypted(block: &Path) -> bool {
     let uuid = fs::read_to_string(block.join("dm/uuid")).unwrap_or_default();
     let mut below = fs::read_dir(block.join("slaves")).into_iter().flatten().flatten();

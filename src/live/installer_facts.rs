@@ -14,7 +14,7 @@ pub const MACHINE_NIX: &str = "machine.nix";
 /// Its name where the user has a machine.nix there.
 pub const MACHINE_NIX_BESIDE_OTHER: &str = "machine-from-installer.nix";
 
-/// Where the key of encrypted volumes lies in the installed system, in a directory that is root's alone…
+/// Where the key of encrypted volumes is in the installed system, in a directory that is root's alone…
 pub const KEY_FILE: &str = "/etc/secrets/initrd/luks.key";
 /// … and in its initrd.
 const KEY_FILE_IN_INITRD: &str = "/luks.key";
@@ -143,7 +143,7 @@ impl InstallerFacts {
         }
         if self.encrypted_boot {
             text.push_str(
-                "  # The kernel lies on an encrypted volume: GRUB asks for the passphrase (with the US keymap).\n  \
+                "  # The kernel is on an encrypted volume: GRUB asks for the passphrase (with the US keymap).\n  \
                  boot.loader.grub.enableCryptodisk = true;\n  \
                  # Calamares made the volume with SHA-512, of which grub-install knows nothing: without this, GRUB takes the right\n  \
                  # passphrase for a wrong one.\n  \
@@ -157,7 +157,7 @@ impl InstallerFacts {
         let mut parts = Vec::new();
         if self.encrypted_boot {
             parts.push(format!(
-                "  # The key that opens the volumes after GRUB has, so that nobody is asked twice. It lies in the initrd, on the\n  \
+                "  # The key that opens the volumes after GRUB has, so that nobody is asked twice. It is in the initrd, on the\n  \
                  # encrypted volume.\n  boot.initrd.secrets.{} = {};\n",
                 string(KEY_FILE_IN_INITRD),
                 string(KEY_FILE)
@@ -196,7 +196,7 @@ impl InstallerFacts {
     }
 }
 
-/// The link to `disk` in `by_id` that tells a person most: a number alone (`wwn-`, `nvme-eui.`) comes last.
+/// The link to `disk` in `by_id` that says most to a person: a number alone (`wwn-`, `nvme-eui.`) comes last.
 fn lasting_name(disk: &str, by_id: &Path) -> Option<String> {
     let disk = fs::canonicalize(disk).ok()?;
     let links = fs::read_dir(by_id).ok()?.flatten().map(|link| link.path());

@@ -22,7 +22,7 @@ pub struct Placement {
 /// Written before the swap, so that it can be finished or undone after a power cut.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Exchange {
-    /// The inode of the new directory: where it stands tells how far the swap came.
+    /// The inode of the new directory: where it is shows how far the swap came.
     pub inode: u64,
     /// The name under which the old directory is kept.
     pub before: PathBuf,

@@ -1,5 +1,5 @@
 //! What the live system remembers of an installation that Calamares began, so that a person can go on by hand: only
-//! Calamares knows the machine, and it can be told to unmount the disk after a failure (nixpkgs', to 2026, is not). In
+//! Calamares knows the machine, and it can be set to unmount the disk after a failure (nixpkgs', to 2026, is not). In
 //! memory: gone after a restart.
 
 use std::fs::{self, DirBuilder};

@@ -184,7 +184,7 @@ impl Channels {
     }
 
     /// The store paths that a channel configuration is evaluated from, all channels of the live system among them. One that
-    /// lies elsewhere is not among them.
+    /// is elsewhere is not among them.
     #[must_use]
     pub fn sources(&self) -> BTreeSet<PathBuf> {
         let named = [&self.nixpkgs, &self.folder].into_iter().flatten();
@@ -217,7 +217,7 @@ fn find_nixpkgs(named: Option<&Path>) -> Result<Option<PathBuf>> {
     Ok(places.find(|path| path.join(NIXOS_ENTRY).exists()))
 }
 
-/// The store path that `path` is, leads to or lies in.
+/// The store path that `path` is, leads to, or is in.
 fn in_store(path: &Path) -> Option<PathBuf> {
     let real = path.canonicalize().ok()?;
     containing(real.to_str()?).map(PathBuf::from)

@@ -42,7 +42,7 @@ pub struct Lenience {
 /// Hears of the parts of an evaluation; see [`evaluate`].
 pub type OnPart<'a> = &'a mut dyn FnMut(u64, &str);
 
-/// What one evaluation tells.
+/// What one evaluation found.
 #[derive(Debug)]
 pub struct Evaluation {
     /// The values that the check looks at.
@@ -160,7 +160,7 @@ fn channel(lenience: Lenience) -> Invocation {
     ])
 }
 
-/// From a flake's `nixosConfigurations`: tells their names, takes the host that was asked for or that fits, and evaluates it.
+/// From a flake's `nixosConfigurations`: reports their names, takes the host that was asked for or that fits, and evaluates it.
 fn of_flake(host: Option<&str>, lenience: Lenience) -> String {
     let wanted = match host {
         Some(host) => format!("[ {} ]", string(host)),
@@ -199,8 +199,8 @@ fn lenient_module(lenience: Lenience) -> String {
     format!("({{ options, ... }}: {{ {undeclared} {refused} {assertions} }})")
 }
 
-/// Tells of each package that nixpkgs refuses and takes it (pkgs/stdenv/generic/check-meta.nix, 24.05 and 26.11; the one for
-/// broken packages since 26.05, where the other is not told their names). A nixpkgs that was made outside the modules takes
+/// Reports each package that nixpkgs refuses, and accepts it (pkgs/stdenv/generic/check-meta.nix, 24.05 and 26.11; the one for
+/// broken packages since 26.05, where the other does not get their names). A nixpkgs that was made outside the modules takes
 /// no settings from them.
 const TELL_REFUSED: &str = r#"nixpkgs.config =
       if options.nixpkgs ? pkgs && options.nixpkgs.pkgs.isDefined then { } else {

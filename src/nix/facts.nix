@@ -1,6 +1,6 @@
 # From a NixOS evaluation (what `<nixpkgs/nixos>` and `lib.nixosSystem` give alike) to the derivation of its toplevel.
-# What the check wants to know besides is told on the way, one line each, so that it is known even when the toplevel
-# cannot be evaluated. Password hashes stay here: only whether there is one is told.
+# What the check has to know besides is traced before it, one line for each fact, so that it is known even when the toplevel
+# cannot be evaluated. Password hashes stay here: only whether there is one is traced.
 os:
 let
   inherit (os) config;
@@ -15,15 +15,15 @@ let
     ;
   plain = builtins.unsafeDiscardStringContext;
 
-  # A fact that throws is told as null. What tryEval cannot catch ends the evaluation, as it would without the fact.
-  tell =
+  # A fact that throws becomes null. What tryEval cannot catch ends the evaluation, as it would without the fact.
+  report =
     facts:
     builtins.foldl' (
       rest: name:
       let
-        told = builtins.tryEval (builtins.toJSON facts.${name});
+        result = builtins.tryEval (builtins.toJSON facts.${name});
       in
-      builtins.trace "nix-cfg-install: ${name} ${if told.success then plain told.value else "null"}" rest
+      builtins.trace "nix-cfg-install: ${name} ${if result.success then plain result.value else "null"}" rest
     );
 
   words = values: map toString (filter (value: value != null && value != "") values);
@@ -63,9 +63,9 @@ let
   orElse =
     none: value:
     let
-      told = builtins.tryEval (builtins.deepSeq value value);
+      result = builtins.tryEval (builtins.deepSeq value value);
     in
-    if told.success then told.value else none;
+    if result.success then result.value else none;
 
   # What holds of one definition, with its priority: mkIf, mkMerge and mkOverride are sets with a `_type`, and 100 is the
   # priority of a definition without one (lib/modules.nix of 24.05 and 26.11).
@@ -211,13 +211,13 @@ let
   };
   toplevel = config.system.build.toplevel;
 in
-tell facts
+report facts
   {
     drv = plain toplevel.drvPath;
     out = plain toplevel.outPath;
   }
   [
-    # The last is told first.
+    # The last is reported first.
     "disks"
     "boot"
     "users"

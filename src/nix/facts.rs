@@ -211,7 +211,10 @@ impl Facts {
 
     /// Takes a line of Nix's stderr; `true` when it is a fact.
     pub fn take(&mut self, line: &str) -> bool {
-        let Some((name, json)) = line.strip_prefix(FACT_PREFIX).and_then(|told| told.split_once(' ')) else {
+        let Some((name, json)) = line
+            .strip_prefix(FACT_PREFIX)
+            .and_then(|reported| reported.split_once(' '))
+        else {
             return false;
         };
         match name {

@@ -82,7 +82,7 @@ pub fn sources(runner: &Runner, root: &Path) -> Result<BTreeMap<String, String>>
     Ok(named.collect())
 }
 
-/// The inputs whose source is not in the live system's store. `nix flake metadata` does not tell (Nix 2.8 to 2.34).
+/// The inputs whose source is not in the live system's store. `nix flake metadata` does not report it (Nix 2.8 to 2.34).
 fn absent(runner: &Runner, inputs: &[Input]) -> Result<Vec<Diagnostic>> {
     let (_, absent) = located(runner, inputs)?;
     let missing = |(input, path): (&Input, String)| {

@@ -82,7 +82,7 @@ impl Reporter {
         state.meter.advance(done, total);
         let finished = total > 0 && done >= total;
         let early = state.last_progress.is_some_and(|last| now - last < MIN_INTERVAL);
-        // After a build or a step there may be nothing to tell for minutes: none of them is dropped.
+        // After a build or a step there may be nothing to report for minutes: none of them is dropped.
         let many = matches!(unit, Unit::Bytes | Unit::Evaluated);
         let said = &state.last_said;
         let same = (said.0, said.1, said.2.as_str()) == (done, total, item);
@@ -106,7 +106,7 @@ impl Reporter {
         state.renderer.show(&event);
     }
 
-    /// Tells the user something in one plain line.
+    /// Shows one plain line.
     pub fn note(&self, text: &str) {
         log::info!("{text}");
         self.state().renderer.show(&Event::Log { text });

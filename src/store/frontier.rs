@@ -84,7 +84,7 @@ impl<'a> Leaves<'a> {
         node.unpacks.iter().any(made).then_some(Leaf::Unpacks)
     }
 
-    /// The derivation that makes the store path that `path` is or lies in.
+    /// The derivation that makes the store path that `path` is, or is in.
     fn maker(&self, path: &str) -> Option<Id> {
         self.makers.get(containing(path)?).copied()
     }

@@ -71,7 +71,7 @@ pub fn work(
         let mut medium = PathReader::new(image);
         while let Some(record) = records.get(next.fetch_add(1, Ordering::Relaxed)) {
             let item = shown(&record.path);
-            let told = AtomicU64::new(0);
+            let reported = AtomicU64::new(0);
             let count = |read: u64| {
                 interrupt.check()?;
                 if failure().is_some() {
@@ -79,7 +79,11 @@ pub fn work(
                 }
                 on_bytes(read)?;
                 // Read a second time, its bytes do not count again.
-                let read = read.min(record.nar_size.saturating_sub(told.fetch_add(read, Ordering::Relaxed)));
+                let read = read.min(
+                    record
+                        .nar_size
+                        .saturating_sub(reported.fetch_add(read, Ordering::Relaxed)),
+                );
                 report.progress(
                     done.fetch_add(read, Ordering::Relaxed) + read,
                     total,
@@ -89,7 +93,7 @@ pub fn work(
                 Ok(())
             };
             let outcome = task(record, &mut Archive::new(&count), &mut medium).and_then(|()| interrupt.check());
-            let counted = told.into_inner().min(record.nar_size);
+            let counted = reported.into_inner().min(record.nar_size);
             // Names, links and headers are part of the NAR and not of the files.
             done.fetch_add(record.nar_size - counted, Ordering::Relaxed);
             if let Err(error) = outcome {

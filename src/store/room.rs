@@ -70,10 +70,7 @@ impl Grain {
         block: 4096,
     };
 
-    /// Of the file system at `place`, which need not be there yet.
-    ///
-    /// # Errors
-    /// When the kernel does not tell.
+    /// Of the file system at `place`, which need not exist yet.
     pub fn of(place: &Path) -> Result<Self> {
         let block = file_system(place)?.fragment_size();
         let there = place.ancestors().find(|directory| directory.exists()).unwrap_or(place);

@@ -95,7 +95,7 @@ mod tests {
         root
     }
 
-    fn told(lock: Option<&str>) -> Vec<String> {
+    fn reported(lock: Option<&str>) -> Vec<String> {
         let problems = problems(tree(lock).path()).unwrap();
         problems
             .iter()
@@ -121,20 +121,23 @@ mod tests {
 
     #[test]
     fn a_lock_that_is_absent_incomplete_stale_or_too_new_is_told_by_input() {
-        assert_eq!(told(None), ["flake-lock-absent The flake has inputs and no flake.lock"]);
+        assert_eq!(
+            reported(None),
+            ["flake-lock-absent The flake has inputs and no flake.lock"]
+        );
         let lock = r#"{"version":7,"root":"root","nodes":{
             "root":{"inputs":{"nixpkgs":"nixpkgs","tools":"tools","indirect":["tools","x"]}},
             "nixpkgs":{"locked":{"type":"github","owner":"NixOS","repo":"nixpkgs","rev":"1"},
                        "original":{"type":"github","owner":"nixos","repo":"nixpkgs","ref":"nixos-23.11"}},
             "tools":{"locked":{},"original":{"type":"github","owner":"example","repo":"tools"}}}}"#;
         assert_eq!(
-            told(Some(lock)),
+            reported(Some(lock)),
             [
                 "flake-lock-incomplete flake.lock does not lock the input `extra` (https://e.example/x.tar.gz)",
                 "flake-lock-stale flake.lock locks another `nixpkgs` than flake.nix asks for",
             ]
         );
-        assert!(told(Some(r#"{"version":9,"root":"root","nodes":{}}"#))[0].starts_with("flake-lock-too-new"));
+        assert!(reported(Some(r#"{"version":9,"root":"root","nodes":{}}"#))[0].starts_with("flake-lock-too-new"));
         let error = problems(tree(Some("{\n<<<<<<< HEAD\n")).path()).unwrap_err();
         assert!(error.to_string().contains("flake.lock:2:1"), "{error}");
     }

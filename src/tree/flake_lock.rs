@@ -26,7 +26,7 @@ pub struct Input {
     pub kind: String,
     /// The hash of its source, in SRI form; absent where the lock does not say it.
     pub nar_hash: Option<String>,
-    /// Whether it lies in the tree of the flake that names it.
+    /// Whether it is in the tree of the flake that names it.
     pub relative: bool,
     /// Whether it is written in the form that Nix 2.26 introduced for such inputs.
     pub has_parent: bool,

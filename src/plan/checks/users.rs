@@ -108,44 +108,44 @@ mod tests {
         }
     }
 
-    fn told(config: &Users, login: &str, password_typed: bool) -> Vec<String> {
+    fn reported(config: &Users, login: &str, password_typed: bool) -> Vec<String> {
         let decisions = Decisions {
             login: Some(login.to_owned()),
             password_typed,
             ..Decisions::default()
         };
-        let told = |problem: Diagnostic| format!("{:?} {}", problem.severity, problem.code);
+        let reported = |problem: Diagnostic| format!("{:?} {}", problem.severity, problem.code);
         users(config, &decisions, Path::new("/nonexistent"))
             .into_iter()
-            .map(told)
+            .map(reported)
             .collect()
     }
 
     #[test]
     fn the_login_name_that_was_typed_has_to_be_a_user_of_the_configuration() {
-        assert_eq!(told(&config(true, true), "alice", true), [""; 0]);
-        assert_eq!(told(&config(true, true), "mallory", true), ["Error login-unknown"]);
+        assert_eq!(reported(&config(true, true), "alice", true), [""; 0]);
+        assert_eq!(reported(&config(true, true), "mallory", true), ["Error login-unknown"]);
         let elsewhere = Users {
             elsewhere: true,
             ..config(true, false)
         };
-        assert_eq!(told(&elsewhere, "mallory", false), [""; 0]);
+        assert_eq!(reported(&elsewhere, "mallory", false), [""; 0]);
     }
 
     #[test]
     fn a_password_that_was_typed_lets_its_user_in_where_passwords_can_be_set() {
-        assert_eq!(told(&config(true, false), "alice", true), [""; 0]);
+        assert_eq!(reported(&config(true, false), "alice", true), [""; 0]);
         assert_eq!(
-            told(&config(true, false), "alice", false),
+            reported(&config(true, false), "alice", false),
             ["Warning nobody-can-log-in"]
         );
         assert_eq!(
-            told(&config(false, false), "alice", true),
+            reported(&config(false, false), "alice", true),
             ["Error password-immutable", "Error nobody-can-log-in"]
         );
         // It has a password of its own: another one than was typed.
         assert_eq!(
-            told(&config(false, true), "alice", true),
+            reported(&config(false, true), "alice", true),
             ["Warning password-immutable"]
         );
     }
@@ -154,7 +154,7 @@ mod tests {
     fn a_password_file_that_will_not_be_there_lets_nobody_in() {
         let tree = tempfile::tempdir().unwrap();
         std::fs::write(tree.path().join("pw"), "x").unwrap();
-        let told = |file: &str, kept| {
+        let reported = |file: &str, kept| {
             let mut config = config(false, false);
             config.accounts[0].password_file = file.to_owned();
             config.accounts[0].password_file_kept = kept;
@@ -162,10 +162,10 @@ mod tests {
             problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
         };
         let lost = ["password-file-missing", "nobody-can-log-in"];
-        assert_eq!(told("/etc/nixos/pw", false), [""; 0]);
-        assert_eq!(told("/etc/nixos/other", false), lost);
-        assert_eq!(told("/run/secrets/pw", false), [""; 0]);
-        assert_eq!(told("/nix/store/x-source/pw", false), lost);
-        assert_eq!(told("/nix/store/x-pw", true), [""; 0]);
+        assert_eq!(reported("/etc/nixos/pw", false), [""; 0]);
+        assert_eq!(reported("/etc/nixos/other", false), lost);
+        assert_eq!(reported("/run/secrets/pw", false), [""; 0]);
+        assert_eq!(reported("/nix/store/x-source/pw", false), lost);
+        assert_eq!(reported("/nix/store/x-pw", true), [""; 0]);
     }
 }

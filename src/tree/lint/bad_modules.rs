@@ -84,7 +84,7 @@ fn walk(root: &Path, kind: ConfigKind) -> (Vec<BadModule>, BTreeSet<PathBuf>) {
 }
 
 /// The paths in the lists that are the module's own `imports`, relative to the tree, with their offsets. Not the hardware
-/// configuration, nor what lies outside of the tree.
+/// configuration, nor what is outside the tree.
 fn imports(file: &NixFile<'_>, path: &Path) -> Vec<(PathBuf, usize)> {
     let bindings = file.module().map(|module| module.bindings).unwrap_or_default();
     let imports = bindings.iter().filter(|binding| binding.is("imports"));
@@ -121,8 +121,9 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let told = |broken: &BadModule| format!("{} {}", broken.problem.code, broken.problem.place.as_ref().unwrap());
-        bad_modules(root.path(), kind).iter().map(told).collect()
+        let reported =
+            |broken: &BadModule| format!("{} {}", broken.problem.code, broken.problem.place.as_ref().unwrap());
+        bad_modules(root.path(), kind).iter().map(reported).collect()
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Copier<'_> {
     ///
     /// # Errors
     /// When something cannot be written, or the copy was interrupted. What must be refused (special files, owners, modes,
-    /// what cannot be read) is in the findings instead, so that all of it can be told at once.
+    /// what cannot be read) is in the findings instead, so that all of it can be reported at once.
     pub fn copy(&self, source: &OwnedFd, dest: &Path) -> Result<Findings> {
         let mut findings = Findings::default();
         let source = source.try_clone().context("Failed to open the tree once more")?;

@@ -1,4 +1,4 @@
-//! What is kept, what is told, what is refused.
+//! What is kept, what is reported, what is refused.
 
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -78,13 +78,13 @@ fn special_files_and_setuid_bits_do_not_come_through() {
     fs::write(source.path().join("suid"), "x").unwrap();
     fs::set_permissions(source.path().join("suid"), fs::Permissions::from_mode(0o6755)).unwrap();
     let (dest, findings) = copy(source.path(), None);
-    let told: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told[0].contains("a named pipe\n  where: pipe"), "{told:?}");
-    assert!(told[1].contains("a socket\n  where: socket"), "{told:?}");
+    let reported: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(reported.len(), 3, "{reported:?}");
+    assert!(reported[0].contains("a named pipe\n  where: pipe"), "{reported:?}");
+    assert!(reported[1].contains("a socket\n  where: socket"), "{reported:?}");
     assert!(
-        told[2].contains("setuid or setgid bit in the configuration is not kept\n  where: suid"),
-        "{told:?}"
+        reported[2].contains("setuid or setgid bit in the configuration is not kept\n  where: suid"),
+        "{reported:?}"
     );
     assert_eq!(fs::metadata(dest.path().join("suid")).unwrap().mode() & 0o7777, 0o755);
 }
@@ -100,15 +100,15 @@ fn attributes_and_second_names_are_told_where_they_are_lost() {
     let flags = rustix::fs::XattrFlags::empty();
     rustix::fs::setxattr(root.join("b"), "user.note", b"mine", flags).expect("this test needs extended attributes");
     let (dest, findings) = copy(root, None);
-    let told: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
-    assert_eq!(told.len(), 2, "{told:?}");
+    let reported: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(reported.len(), 2, "{reported:?}");
     assert!(
-        told[0].contains("user.note in the configuration is not kept\n  where: b"),
-        "{told:?}"
+        reported[0].contains("user.note in the configuration is not kept\n  where: b"),
+        "{reported:?}"
     );
     assert!(
-        told[1].contains("becomes two files\n  where: d") && told[1].contains("name is a:"),
-        "{told:?}"
+        reported[1].contains("becomes two files\n  where: d") && reported[1].contains("name is a:"),
+        "{reported:?}"
     );
     // A second name outside of the tree is no loss.
     fs::remove_file(root.join("d")).unwrap();
