@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_keeps_what_was_said_before_it_had_a_file() {
+    fn the_log_keeps_what_was_written_before_it_had_a_file() {
         let directory = tempfile::tempdir().unwrap();
         let log = LogFile::default();
         log.write("early");

@@ -68,8 +68,8 @@ def install(state: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measures all of it, prints a table and merges it into the results."""
-    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as folder:
-        runs = [install(Path(folder) / str(index)) for index in range(INSTALLS)]
+    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as directory:
+        runs = [install(Path(directory) / str(index)) for index in range(INSTALLS)]
     core = {
         "binary_bytes": BINARY.stat().st_size,
         "startup_ms": round(start_ms([str(BINARY), "--version"]), 3),

@@ -89,8 +89,8 @@ def main() -> None:
         return
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name, more in SYSTEMS.items():
-        with tempfile.TemporaryDirectory(dir=PROJECT / "target") as folder:
-            tree = Path(folder)
+        with tempfile.TemporaryDirectory(dir=PROJECT / "target") as directory:
+            tree = Path(directory)
             tree.chmod(0o755)
             (tree / "configuration.nix").write_text(CONFIGURATION.replace("MORE", more))
             runs = [check(tree, nixpkgs) for _ in range(RUNS)]

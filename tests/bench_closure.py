@@ -25,16 +25,16 @@ fsync-metadata = false'
 
 def reader() -> dict[str, float]:
     """Reads a graph of many derivations, and finds its frontier: seconds (median) and peak MiB."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as directory:
         for at in range(DERIVATIONS):
             inputs = range(at + 1, min(at + 1 + INPUTS, DERIVATIONS))
-            needs = ",".join(f'("{folder}/{"h" * 32}-package-{one}.drv",["out"])' for one in inputs)
+            needs = ",".join(f'("{directory}/{"h" * 32}-package-{one}.drv",["out"])' for one in inputs)
             text = (
                 f'Derive([("out","/nix/store/{"h" * 32}-package-{at}","","")],[{needs}],[],"x86_64-linux","/bin/sh",[],'
                 f'[("buildCommand","echo \\"{at}\\"\\n{FILLER}"),("name","package-{at}"),("stdenv","/nix/store/stdenv")])'
             )
-            Path(folder, f"{'h' * 32}-package-{at}.drv").write_text(text)
-        command = [TOOL, "frontier", "--out", "/dev/null", f"target={folder}/{'h' * 32}-package-0.drv"]
+            Path(directory, f"{'h' * 32}-package-{at}.drv").write_text(text)
+        command = [TOOL, "frontier", "--out", "/dev/null", f"target={directory}/{'h' * 32}-package-0.drv"]
         times = []
         for _ in range(RUNS):
             began = time.perf_counter()
@@ -96,8 +96,8 @@ NIX
         f"{PROJECT}/nix:/project-nix",
         f"{TOOL}:/tool/nix-cfg-iso",
     ]
-    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as folder:
-        output, _, _ = live(f"{folder}/state", binds, script)
+    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as directory:
+        output, _, _ = live(f"{directory}/state", binds, script)
     told = json.loads(output.splitlines()[-1])
     names = {"full": "rig_full", "image": "rig_image", "runtime": "rig_runtime"}
     return {
@@ -116,14 +116,14 @@ def real(nixpkgs: str) -> dict[str, float]:
         f"{TOOL}:/tool/nix-cfg-iso",
     ]
     result: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as folder:
+    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as directory:
 
         def evaluate(system: str, what: str) -> tuple[str, float, float]:
             expression = (
                 f'let all = import /project/tests/closure/evaluate.nix {{ nixpkgs = /nixpkgs; system = "{system}"; '
                 f'tool = "${{/tool/nix-cfg-iso}}"; changed.alone = {{ }}; }}; in all.{what}'
             )
-            return live(f"{folder}/state", binds, f"nix eval --impure --json --expr '{expression}'")
+            return live(f"{directory}/state", binds, f"nix eval --impure --json --expr '{expression}'")
 
         _, result["plain_seconds"], result["plain_gb"] = evaluate("server", "changed.alone")
         output, result["family_seconds"], result["family_gb"] = evaluate("server", "facts.counts")

@@ -29,13 +29,13 @@ WAYS = {
 
 def store(kind: str) -> Path:
     """The store to copy from; made once."""
-    folder = PROJECT / f"target/rig/copy-{kind}"
-    if not folder.exists():
+    directory = PROJECT / f"target/rig/copy-{kind}"
+    if not directory.exists():
         print(f"making the store to copy ({kind})", flush=True)
-        new = folder.with_suffix(".new")
+        new = directory.with_suffix(".new")
         subprocess.run([RIG / "copy-store", kind, new], check=True)
-        new.rename(folder)
-    return folder
+        new.rename(directory)
+    return directory
 
 
 def drop_caches() -> None:
@@ -58,8 +58,8 @@ def root(source: Path) -> str:
 
 def measure(way: str, source: Path) -> tuple[float, float]:
     """Wall and CPU seconds of one copy."""
-    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as folder:
-        state = Path(folder, "state")
+    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as directory:
+        state = Path(directory, "state")
         live(source, state, "true")
         drop_caches()
         if way == "unsquashfs":
@@ -94,8 +94,8 @@ def peak_mib(source: Path, command: str) -> float:
         while grep VmHWM /proc/$run/status > /new 2> /dev/null && [ -s /new ]; do mv /new /peak; sleep 0.01; done
         wait $run; cat /peak
     """
-    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as folder:
-        return int(live(source, Path(folder, "state"), script).split()[1]) / 1024
+    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as directory:
+        return int(live(source, Path(directory, "state"), script).split()[1]) / 1024
 
 
 def estimate_error(source: Path) -> float:
@@ -104,8 +104,8 @@ def estimate_error(source: Path) -> float:
         copy-closure /mnt {root(source)} | while read -r line; do printf '%s %s\\n' $EPOCHREALTIME "$line"; done
         echo $EPOCHREALTIME
     """
-    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as folder:
-        state = Path(folder, "state")
+    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as directory:
+        state = Path(directory, "state")
         live(source, state, "true")
         drop_caches()
         *lines, end = live(source, state, script).splitlines()

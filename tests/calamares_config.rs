@@ -11,10 +11,10 @@ use serde_yaml::Value;
 
 #[test]
 fn a_style_sheet_of_upstream_is_kept_and_ours_comes_after_it() {
-    let folder = fixture("late");
-    let file = folder.path().join("share/calamares/branding/nixos/stylesheet.qss");
+    let directory = fixture("late");
+    let file = directory.path().join("share/calamares/branding/nixos/stylesheet.qss");
     fs::write(&file, "QWidget { color: red; }\n").unwrap();
-    let after = derive_all(folder.path(), &known(None)).unwrap();
+    let after = derive_all(directory.path(), &known(None)).unwrap();
     let style = fs::read_to_string(after.path().join("share/calamares/branding/nixos/stylesheet.qss")).unwrap();
     assert!(
         style.starts_with("QWidget { color: red; }\n/*") && style.contains("#checkBoxDoAutoLogin"),
@@ -76,8 +76,8 @@ fn a_file_system_that_grub_cannot_read_is_not_offered() {
     for version in ["late", "nixpkgs"] {
         let offered = |without: &[&str]| {
             let without = without.iter().map(|&name| name.to_owned()).collect();
-            let folder = derive_all(fixture(version).path(), &InstalledSystems { without, ..known(None) }).unwrap();
-            let partition = yaml(folder.path(), "modules/partition.conf");
+            let directory = derive_all(fixture(version).path(), &InstalledSystems { without, ..known(None) }).unwrap();
+            let partition = yaml(directory.path(), "modules/partition.conf");
             assert_eq!(partition["defaultFileSystemType"], "ext4");
             words(&partition["availableFileSystemTypes"])
         };
@@ -90,8 +90,8 @@ fn a_file_system_that_grub_cannot_read_is_not_offered() {
 fn the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open() {
     for version in STRUCTURES {
         let login = |users: Option<&[&str]>| {
-            let folder = derive_all(fixture(version).path(), &known(users)).unwrap();
-            yaml(folder.path(), "modules/users.conf")["presets"]["loginName"].clone()
+            let directory = derive_all(fixture(version).path(), &known(users)).unwrap();
+            yaml(directory.path(), "modules/users.conf")["presets"]["loginName"].clone()
         };
         let before = yaml(fixture(version).path(), "modules/users.conf");
         assert_eq!(
@@ -105,21 +105,21 @@ fn the_only_user_is_preset_and_locked_and_a_choice_among_several_stays_open() {
 
 #[test]
 fn without_any_user_none_is_asked_for_and_no_password_is_set() {
-    let folder = derive_all(fixture("late").path(), &known(Some(&[]))).unwrap();
-    let settings = fs::read_to_string(conf(folder.path(), "settings.conf")).unwrap();
+    let directory = derive_all(fixture("late").path(), &known(Some(&[]))).unwrap();
+    let settings = fs::read_to_string(conf(directory.path(), "settings.conf")).unwrap();
     assert!(!settings.contains("\"users\""), "{settings}");
 }
 
 #[test]
 fn a_configuration_without_the_job_is_refused() {
-    let folder = fixture("late");
-    let file = folder.path().join("share/calamares/settings.conf");
+    let directory = fixture("late");
+    let file = directory.path().join("share/calamares/settings.conf");
     let text = fs::read_to_string(&file)
         .unwrap()
         .replace("mount, nixos, users", "mount, users");
     fs::write(&file, &text).unwrap();
-    let out = folder.path().join("targets");
-    let error = derive_targets(folder.path(), folder.path(), &out, &known(None)).unwrap_err();
+    let out = directory.path().join("targets");
+    let error = derive_targets(directory.path(), directory.path(), &out, &known(None)).unwrap_err();
     let error = format!("{error:#}");
     assert!(
         error.contains("No exec phase of Calamares has the job `nixos`"),

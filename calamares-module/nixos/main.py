@@ -26,7 +26,7 @@ def pretty_name():
 
 
 def run():
-    """Gives None, or the title and the details of the error dialog."""
+    """Returns None, or the title and the details of the error dialog."""
     try:
         failure = run_helper(libcalamares.job.configuration)
     # Anything that leaves run() is shown as "Bad main script file", without a reason.
@@ -45,7 +45,7 @@ def run_helper(configuration):
     if helper is None:
         return (
             f"The program {name} is not on this system",
-            f"It does the installation, and it is neither in PATH nor a program with this path.\n{nothing_done()}",
+            f"It carries out the installation, and is neither in PATH nor a program with this path.\n{nothing_done()}",
         )
     command = [helper, "--calamares", configuration.get("step", "install")]
     if os.geteuid() != 0:
@@ -132,7 +132,7 @@ def unexplained(command, code, last_words):
     # About nine lines are visible; the command that continues is among them.
     lines = [f"`{shlex.join(command)}` {how}.", "", nothing_done()]
     if last_words:
-        lines += ["", "Its last words:", *last_words]
+        lines += ["", "Its last output:", *last_words]
     return "The installation stopped unexpectedly", "\n".join(lines)
 
 
@@ -141,4 +141,4 @@ def nothing_done():
     root = libcalamares.globalstorage.value("rootMountPoint")
     if not root:
         return "Nothing was written to a disk."
-    return f"To go on, in a terminal:\nsudo nix-cfg-install --target {shlex.quote(root)}"
+    return f"To continue, in a terminal:\nsudo nix-cfg-install --target {shlex.quote(root)}"

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_folder_of_the_key_is_closed_to_others() {
+    fn only_the_directory_of_the_key_is_closed_to_others() {
         let target = tempfile::tempdir().unwrap();
         let key = target.path().join("etc/secrets/initrd/luks.key");
         make(&key).unwrap();

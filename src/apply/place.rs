@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn wherever_a_swap_was_cut_off_the_old_folder_is_kept() {
+    fn wherever_a_swap_was_cut_off_the_old_directory_is_kept() {
         let killed = |at: &dyn Fn(&Target)| {
             let (_directory, target) = target();
             make(&target.etc_nixos(), "user's");

@@ -133,7 +133,7 @@ fn next(is_written: bool, by_hand: Option<ByHand<'_>>) -> Vec<String> {
     };
     let target = shell_word(target.as_os_str());
     let mut lines = vec![
-        format!("{kept} To go on, in a terminal:"),
+        format!("{kept} To continue, in a terminal:"),
         format!("sudo nix-cfg-install --target {target}"),
     ];
     if !login.is_empty() {
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(shown.title, "It broke");
         assert_eq!(
             shown.details,
-            "a.nix:3\nIt was old.\nWhat to do: Fix it.\n\nWhat is done is kept. To go on, in a terminal:\nsudo nix-cfg-install \
+            "a.nix:3\nIt was old.\nWhat to do: Fix it.\n\nWhat is done is kept. To continue, in a terminal:\nsudo nix-cfg-install \
              --target '/tmp/calamares-root-x y'\nsudo nixos-enter --root '/tmp/calamares-root-x y' -c 'passwd alice'\n\nerror: 42\n\nLog: /l"
         );
         let two = dialog((&PHASE, false), &[problem(), problem()], None, None);

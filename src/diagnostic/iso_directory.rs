@@ -21,20 +21,20 @@ impl IsoDirectoryProblem {
     pub(super) fn text(&self) -> Text {
         match self {
             Self::InsideConfiguration { dir } => {
-                error("folder-inside", format!("{} is inside the configuration", dir.display()))
+                error("directory-inside", format!("{} is inside the configuration", dir.display()))
                     .because("The configuration is copied into that directory, which would be part of the configuration.")
                     .remedy("Name a directory outside of the configuration.")
             }
-            Self::NotEmpty { dir, entry } => error("folder-not-empty", format!("{} is not empty", dir.display()))
+            Self::NotEmpty { dir, entry } => error("directory-not-empty", format!("{} is not empty", dir.display()))
                 .because(format!("It contains {}. Existing files are not overwritten.", entry.display()))
                 .remedy("Name a new directory."),
             Self::NotADirectory { dir } => {
-                error("folder-unusable", format!("{} exists and is not a directory", dir.display()))
+                error("directory-unusable", format!("{} exists and is not a directory", dir.display()))
                     .because("Existing files are not overwritten.")
                     .remedy("Name a new directory.")
             }
             Self::BrokenLink { dir, target } => error(
-                "folder-unusable",
+                "directory-unusable",
                 format!("{} is a symbolic link to {}, which does not exist", dir.display(), target.display()),
             )
             .remedy("Create the directory that the link points to, or name a new directory."),

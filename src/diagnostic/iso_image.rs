@@ -21,7 +21,7 @@ impl IsoImageProblem {
     pub(super) fn text(&self) -> Text {
         match self {
             Self::NoDirectory { directory, written } => {
-                error("pin-folder", format!("{} is not a directory", directory.display()))
+                error("pin-no-directory", format!("{} is not a directory", directory.display()))
                     .because(format!("{written} is written next to the flake.nix that names it."))
                     .remedy("Name the directory of the flake, as a path.")
             }

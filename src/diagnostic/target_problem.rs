@@ -30,7 +30,7 @@ impl TargetProblem {
             Self::Missing { root } => error("target-missing", format!("The target {} does not exist", root.display()))
                 .remedy("Mount the new root file system first (mount /dev/… /mnt), or name its mount point with --target."),
             Self::NoDirectory { root } => error(
-                "target-no-folder",
+                "target-no-directory",
                 format!("The target {} is not a directory", root.display()),
             )
             .remedy("Name the mount point of the new root file system with --target."),

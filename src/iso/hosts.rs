@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn without_exactly_one_name_it_must_be_said() {
+    fn without_exactly_one_name_it_must_be_named() {
         let tree = tempfile::tempdir().unwrap();
         let flake = |text: &str| fs::write(tree.path().join(FLAKE_NIX), text).unwrap();
         flake("{ outputs = i: { nixosConfigurations.only = 1; }; }");

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_comes_back_only_in_the_folder_of_the_program() {
+    fn what_is_missing_comes_back_only_in_the_directory_of_the_program() {
         let dir = emitted(&[]);
         for name in ["nix-cfg-install.yaml", "installer/default.nix"] {
             fs::remove_file(dir.path().join(name)).unwrap();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_none_of_ours_is_left_alone() {
+    fn a_directory_that_is_none_of_ours_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let error = update(dir.path(), Path::new("/nowhere")).unwrap_err().to_string();
         assert!(error.contains("was not written by nix-cfg-iso"), "{error}");

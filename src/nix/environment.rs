@@ -57,7 +57,7 @@ pub struct Channels {
     /// The directory whose `nixos/default.nix` evaluates a configuration.
     pub nixpkgs: Option<PathBuf>,
     /// A directory that has more channels by their names, as a profile of channels has them.
-    pub folder: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
 }
 
 /// The whole environment of all programs. `online` allows the network.
@@ -81,7 +81,7 @@ pub fn environment(channels: &Channels, online: bool) -> Vec<(OsString, OsString
         ("NIX_CONFIG".into(), config.into()),
     ];
     if let Some(nixpkgs) = &channels.nixpkgs {
-        vars.push(("NIX_PATH".into(), nix_path(nixpkgs, channels.folder.as_deref())));
+        vars.push(("NIX_PATH".into(), nix_path(nixpkgs, channels.directory.as_deref())));
     }
     let mut keep = vec!["TMPDIR", "TERM"];
     if online {
@@ -97,7 +97,7 @@ pub fn environment(channels: &Channels, online: bool) -> Vec<(OsString, OsString
 
 /// The search path: `nixpkgs`, the channels in `directory` by the paths that their links lead to (a module that is imported by
 /// two paths would be two modules), and those of the live system.
-fn nix_path(nixpkgs: &Path, folder: Option<&Path>) -> OsString {
+fn nix_path(nixpkgs: &Path, directory: Option<&Path>) -> OsString {
     let mut entries = match nixpkgs.join("nixpkgs").canonicalize() {
         // Only the evaluation of a whole configuration is another one than in the sources.
         Ok(sources) if nixpkgs.canonicalize().is_ok_and(|itself| itself != sources) => {
@@ -108,10 +108,16 @@ fn nix_path(nixpkgs: &Path, folder: Option<&Path>) -> OsString {
         }
         _ => vec![entry("nixpkgs", nixpkgs)],
     };
-    entries.extend(folder.map(more).unwrap_or_default().iter().filter_map(|(name, path)| {
-        let path = path.canonicalize().ok()?;
-        Some(entry(name, &path))
-    }));
+    entries.extend(
+        directory
+            .map(more)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|(name, path)| {
+                let path = path.canonicalize().ok()?;
+                Some(entry(name, &path))
+            }),
+    );
     entries.push(CHANNELS.into());
     entries.join(OsStr::new(":"))
 }
@@ -124,8 +130,8 @@ fn entry(name: &str, path: &Path) -> OsString {
 }
 
 /// The channels in a directory other than nixpkgs itself, by their names.
-fn more(folder: &Path) -> Vec<(String, PathBuf)> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+fn more(directory: &Path) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let named = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())));
     let mut channels: Vec<(String, PathBuf)> = named
         .filter(|(name, _)| !["nixos", "nixpkgs", "manifest.nix"].contains(&name.as_str()))
@@ -160,14 +166,14 @@ impl Channels {
     ///
     /// # Errors
     /// A [`Diagnostic`] when nothing is where the settings name something: another would make another system.
-    pub fn find(nixpkgs: Option<&Path>, folder: Option<&Path>) -> Result<Self> {
-        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            let directory = folder.to_owned();
+    pub fn find(nixpkgs: Option<&Path>, directory: Option<&Path>) -> Result<Self> {
+        if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+            let directory = directory.to_owned();
             return Err(SupplyProblem::NoChannels { directory }.into());
         }
         Ok(Self {
             nixpkgs: find_nixpkgs(nixpkgs)?,
-            folder: folder.map(Path::to_owned),
+            directory: directory.map(Path::to_owned),
         })
     }
 
@@ -176,8 +182,8 @@ impl Channels {
     #[must_use]
     pub fn for_target(&self) -> Option<PathBuf> {
         let profile = Path::new(CHANNELS);
-        match &self.folder {
-            Some(folder) => in_store(folder),
+        match &self.directory {
+            Some(directory) => in_store(directory),
             None if more(profile).is_empty() => in_store(&profile.join("nixos")),
             None => in_store(profile),
         }
@@ -187,7 +193,7 @@ impl Channels {
     /// is elsewhere is not among them.
     #[must_use]
     pub fn sources(&self) -> BTreeSet<PathBuf> {
-        let named = [&self.nixpkgs, &self.folder].into_iter().flatten();
+        let named = [&self.nixpkgs, &self.directory].into_iter().flatten();
         let all = named.map(PathBuf::as_path).chain([Path::new(CHANNELS)]);
         all.filter_map(in_store).collect()
     }
@@ -233,17 +239,19 @@ mod tests {
     fn every_channel_is_looked_up_where_its_links_lead() {
         let top = tempfile::tempdir().unwrap();
         let top = top.path().canonicalize().unwrap();
-        for folder in ["source/nixos", "door/nixos", "home-source", "channels", "plain/nixos"] {
-            fs::create_dir_all(top.join(folder)).unwrap();
+        for directory in ["source/nixos", "door/nixos", "home-source", "channels", "plain/nixos"] {
+            fs::create_dir_all(top.join(directory)).unwrap();
         }
         symlink(top.join("source"), top.join("door/nixpkgs")).unwrap();
         symlink(".", top.join("plain/nixpkgs")).unwrap();
         symlink(top.join("home-source"), top.join("channels/home-manager")).unwrap();
         symlink(top.join("source"), top.join("channels/nixos")).unwrap();
         fs::write(top.join("channels/manifest.nix"), "[ ]").unwrap();
-        let path = |nixpkgs: &str, folder: Option<&str>| {
-            let folder = folder.map(|folder| top.join(folder));
-            let value = nix_path(&top.join(nixpkgs), folder.as_deref()).into_string().unwrap();
+        let path = |nixpkgs: &str, directory: Option<&str>| {
+            let directory = directory.map(|directory| top.join(directory));
+            let value = nix_path(&top.join(nixpkgs), directory.as_deref())
+                .into_string()
+                .unwrap();
             value.replace(&format!("{}/", top.display()), "")
         };
         assert_eq!(
@@ -264,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_the_settings_must_be_there() {
+    fn a_directory_of_the_settings_must_be_there() {
         let error = Channels::find(None, Some(Path::new("/nowhere")))
             .unwrap_err()
             .to_string();

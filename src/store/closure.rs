@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_source_is_told_with_its_address_and_with_who_wants_it() {
+    fn a_missing_source_is_reported_with_its_address_and_with_who_wants_it() {
         let work = graph().work(&invalid(&["system", "system-path", "htop", "htop.tar", "hello.tar"]));
         assert_eq!(work.build, ["system", "system-path", "htop"]);
         let missing = Missing {

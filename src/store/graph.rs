@@ -264,7 +264,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_derivation_that_is_not_there_is_told_by_its_path() {
+    fn a_derivation_that_is_not_there_is_reported_by_its_path() {
         let error = Graph::load(&["/nowhere/x.drv"]).unwrap_err();
         assert!(error.to_string().contains("/nowhere/x.drv"), "{error:#}");
     }

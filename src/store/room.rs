@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_many_names_takes_more_than_one_block() {
+    fn a_directory_of_many_names_takes_more_than_one_block() {
         let directory = tempfile::tempdir().unwrap();
         for number in 0..400 {
             fs::write(directory.path().join(format!("a-file-{number:03}")), "").unwrap();

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_is_absent_incomplete_stale_or_too_new_is_told_by_input() {
+    fn a_lock_that_is_absent_incomplete_stale_or_too_new_is_reported_by_input() {
         assert_eq!(
             reported(None),
             ["flake-lock-absent The flake has inputs and no flake.lock"]

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_place_that_exists_wins_and_the_reason_is_said() {
+    fn the_first_place_that_exists_wins_and_the_reason_is_given() {
         let (first, second) = (tree(&[CONFIGURATION_NIX]), tree(&[FLAKE_NIX]));
         let chosen = choose(None, &[first.path(), second.path()]).unwrap();
         assert_eq!(

@@ -82,7 +82,7 @@ class Machine:
         # Then SeaBIOS, and so GRUB, speaks and listens on the first serial port.
         command += ["-machine", "graphics=off"] if firmware == "bios" else []
         if firmware == "uefi":
-            variables = run.folder / "efi-variables.fd"
+            variables = run.directory / "efi-variables.fd"
             if not variables.exists():
                 shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
             command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}"]
@@ -99,8 +99,8 @@ class Machine:
             command += ["-drive", f"if=none,id=iso,format=raw,media={media},readonly=on,file={iso}"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[work_out])
         os.close(work_out)
-        self.console = Stream(run.folder / "console.log", run.start, lambda *_: None)
-        self.work = Stream(run.folder / "work.log", run.start, run.heard)
+        self.console = Stream(run.directory / "console.log", run.start, lambda *_: None)
+        self.work = Stream(run.directory / "work.log", run.start, run.heard)
         self.readers = [
             threading.Thread(target=self.console.pump, args=(self.process.stdout.fileno(),), daemon=True),
             threading.Thread(target=self.work.pump, args=(work_in,), daemon=True),
@@ -198,7 +198,7 @@ class Machine:
         self.run.stage(f"{command}: begins")
         self.does(f"{command} --progress json > /dev/ttyS1", 3 * PATIENCE)
         self.run.stage(f"{command}: done")
-        results = self.run.folder / "results"
+        results = self.run.directory / "results"
         results.mkdir()
         (results / "nix-cfg-install.log").write_text(self.does("cat /mnt/var/log/nix-cfg-install/*.log"))
 
@@ -217,12 +217,12 @@ class Machine:
 
 
 class Run:
-    """One scenario's run, and its folder target/vm/NAME."""
+    """One scenario's run, and its directory target/vm/NAME."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.folder = name, PROJECT / "target/vm" / name
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        self.name, self.directory = name, PROJECT / "target/vm" / name
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True)
         self.start = time.monotonic()
         self.stages: list[tuple[float, str]] = []
         self.events: list[tuple[float, dict]] = []
@@ -255,13 +255,13 @@ class Run:
 
     def keep_as(self, name: str) -> Path:
         """Puts what is left of this run aside."""
-        kept = self.folder.with_name(name)
+        kept = self.directory.with_name(name)
         shutil.rmtree(kept, ignore_errors=True)
-        return self.folder.rename(kept)
+        return self.directory.rename(kept)
 
     def disk(self, size: str, name: str = "target") -> Path:
         """A new, empty disk."""
-        file = self.folder / f"{name}.img"
+        file = self.directory / f"{name}.img"
         file.unlink(missing_ok=True)
         subprocess.run(["truncate", "-s", size, file], check=True)
         return file
@@ -273,16 +273,16 @@ class Run:
 
     def tree(self, name: str, edits: dict[str, list[tuple[str, str]]]) -> Path:
         """An example configuration with changes: {file: [(old, new)]}."""
-        folder = self.folder / f"tree-{name}"
-        shutil.copytree(CACHE / "vm-trees" / name, folder, symlinks=True)
+        directory = self.directory / f"tree-{name}"
+        shutil.copytree(CACHE / "vm-trees" / name, directory, symlinks=True)
         for file, changes in edits.items():
-            text = (folder / file).read_text()
+            text = (directory / file).read_text()
             for old, new in changes:
                 if old not in text:
                     raise Failed(f"{file} of {name} has no {old!r}")
                 text = text.replace(old, new)
-            (folder / file).write_text(text)
-        return folder
+            (directory / file).write_text(text)
+        return directory
 
     def medium(self, firmware: str, iso: Path, disk: Path, *more: tuple[Path, str, bool], stick: bool = False) -> Machine:
         """Boots the ISO by its own boot loader into its own system, where root is at the prompt. `disk` is its /dev/vda."""
@@ -303,10 +303,10 @@ class Run:
     def live(self, firmware: str, iso: Path, disk: Path, agenda: str, files: dict[str, Path] | None = None) -> Machine:
         """Boots the ISO, goes from there into Debian's system, and does what `agenda` (bash, see live/lib) says. `files` appear
         under /live."""
-        (self.folder / "agenda").write_text(agenda)
-        archive = self.folder / "live.tar"
+        (self.directory / "agenda").write_text(agenda)
+        archive = self.directory / "live.tar"
         with tarfile.open(archive, "w") as tar:
-            for name, source in {"": PROJECT / "tests/vm/live", "agenda": self.folder / "agenda", **(files or {})}.items():
+            for name, source in {"": PROJECT / "tests/vm/live", "agenda": self.directory / "agenda", **(files or {})}.items():
                 tar.add(source, f"live/{name}")
         debian, results = CACHE / "vm-live.img", self.disk("64M", "results")
         live = self.medium(firmware, iso, disk, (debian, "live", True), (archive, "files", True), (results, "results", False))
@@ -319,9 +319,9 @@ class Run:
 
     def take_results(self) -> None:
         """Unpacks what the live system left."""
-        file = self.folder / "results.img"
+        file = self.directory / "results.img"
         with tarfile.open(file) as tar:
-            tar.extractall(self.folder, filter="data")
+            tar.extractall(self.directory, filter="data")
         file.unlink()
 
     def progress(self) -> list[tuple[float, float]]:
@@ -331,7 +331,7 @@ class Run:
     def check_progress(self) -> None:
         """It never goes back, ends at 1, and is never still for more than 5 s while bytes are copied."""
         trace = self.progress()
-        (self.folder / "trace.tsv").write_text("".join(f"{seconds:.2f}\t{100 * fraction:.1f}\n" for seconds, fraction in trace))
+        (self.directory / "trace.tsv").write_text("".join(f"{seconds:.2f}\t{100 * fraction:.1f}\n" for seconds, fraction in trace))
         fractions = [fraction for _, fraction in trace]
         if fractions != sorted(fractions) or not fractions or fractions[-1] != 1:
             raise Failed(f"the progress went back or did not end at 1: {fractions}")
@@ -348,7 +348,7 @@ class Run:
 
     def check_bar(self) -> None:
         """What Calamares' bar showed: it never goes back, and is never still for more than 5 s while the system is copied."""
-        (self.folder / "trace.tsv").write_text("".join(f"{seconds:.2f}\t{per_cent}\n" for seconds, per_cent in self.bar))
+        (self.directory / "trace.tsv").write_text("".join(f"{seconds:.2f}\t{per_cent}\n" for seconds, per_cent in self.bar))
         shown = [per_cent for _, per_cent in self.bar]
         if shown != sorted(shown) or shown[-1] < 95:
             raise Failed(f"the bar went back or did not come to its end: {shown}")
@@ -362,6 +362,6 @@ class Run:
     def finish(self) -> None:
         """Writes the times, and removes what is large."""
         times = {"scenario": self.name, "load": self.load, "seconds": round(time.monotonic() - self.start, 1)}
-        (self.folder / "times.json").write_text(json.dumps({**times, "stages": self.stages}, indent=1) + "\n")
-        for file in [*self.folder.glob("*.img"), *self.folder.glob("*.iso"), *self.folder.glob("*.tar"), *self.folder.glob("*.fd")]:
+        (self.directory / "times.json").write_text(json.dumps({**times, "stages": self.stages}, indent=1) + "\n")
+        for file in [*self.directory.glob("*.img"), *self.directory.glob("*.iso"), *self.directory.glob("*.tar"), *self.directory.glob("*.fd")]:
             file.unlink()

@@ -16,8 +16,8 @@ use walk::walk;
 const IMAGES: [&str; 5] = ["packed", "large-blocks", "no-fragments", "always-fragments", "stored"];
 
 fn bytes(name: &str) -> Vec<u8> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/images");
-    fs::read(folder.join(name).with_extension("squashfs")).unwrap()
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/images");
+    fs::read(directory.join(name).with_extension("squashfs")).unwrap()
 }
 
 /// A type, the permissions, and the contents of a file or the target of a link.

@@ -277,7 +277,7 @@ fn each_fault_is_found_alone_with_its_remedy() {
 }
 
 #[test]
-fn without_an_evaluation_nothing_is_said_to_be_buildable() {
+fn without_an_evaluation_nothing_is_called_buildable() {
     let dir = Path::new("/home/my iso");
     let evaluated = summary(dir, true);
     assert_eq!(

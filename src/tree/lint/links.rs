@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn many_links_of_a_kind_are_told_in_one_warning_that_names_the_first() {
+    fn many_links_of_a_kind_are_reported_in_one_warning_that_names_the_first() {
         let directory = tempfile::tempdir().unwrap();
         for name in ["a", "b", "c", "d"] {
             symlink("none", directory.path().join(name)).unwrap();

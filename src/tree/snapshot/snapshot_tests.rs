@@ -90,7 +90,7 @@ fn special_files_and_setuid_bits_do_not_come_through() {
 }
 
 #[test]
-fn attributes_and_second_names_are_told_where_they_are_lost() {
+fn attributes_and_second_names_are_reported_where_they_are_lost() {
     let source = tempfile::tempdir().unwrap();
     let root = source.path();
     for name in ["a", "b", "c"] {

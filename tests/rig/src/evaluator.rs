@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::iso::{CONFIG, Emitted};
 use crate::real::Tree;
-use crate::{Live, Said, copy, project, rows, shipped, temporary, write};
+use crate::{Live, Outcome, copy, project, rows, shipped, temporary, write};
 
 /// What a channel configuration's ISO is made of.
 pub const CHANNEL: [&str; 2] = ["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"];
@@ -37,7 +37,7 @@ const FLAKE: &str = r#"{
 }
 "#;
 
-/// A machine with Nix, the nixpkgs and the rig's inputs in its store, and folders of this machine.
+/// A machine with Nix, the nixpkgs and the rig's inputs in its store, and directories of this machine.
 pub struct Evaluator {
     pub live: Live,
     version: &'static str,
@@ -50,7 +50,7 @@ pub struct Stored {
     pub narhash: String,
 }
 
-/// Adds a folder of the machine to its store.
+/// Adds a directory of the machine to its store.
 pub fn store(live: &Live, path: &str) -> Stored {
     let said = live.sh(&format!(
         "{CONFIG}
@@ -66,7 +66,7 @@ pub fn store(live: &Live, path: &str) -> Stored {
 }
 
 impl Evaluator {
-    pub fn new(version: &'static str, nixpkgs: &str, folders: &[(&Path, &str)]) -> Self {
+    pub fn new(version: &'static str, nixpkgs: &str, directories: &[(&Path, &str)]) -> Self {
         let inputs = project().join("tests/rig/inputs");
         let bind = |what: &str, at: &str| format!("{what}:{at}");
         let mut live = Live::bare(version).with(&["--empty-store", "--bind", &bind(nixpkgs, "/inputs/nixpkgs/source")]);
@@ -81,7 +81,7 @@ impl Evaluator {
                 "/usr/local/sbin/nix-cfg-iso",
             ),
         ]);
-        for (path, at) in folders {
+        for (path, at) in directories {
             live = live.with(&["--bind", &bind(&path.display().to_string(), at)]);
         }
         let nixpkgs = store(&live, "/inputs/nixpkgs/source");
@@ -91,9 +91,9 @@ impl Evaluator {
         Self { live, version, nixpkgs }
     }
 
-    /// Locks `folder` (of this machine) as a person's Nix would have, with a network: the nixpkgs that it calls `branch`, and
+    /// Locks `directory` (of this machine) as a person's Nix would have, with a network: the nixpkgs that it calls `branch`, and
     /// the flake at the top of this project where it is an input.
-    pub fn lock(&self, folder: &Path, branch: &str, project: Option<&Stored>) {
+    pub fn lock(&self, directory: &Path, branch: &str, project: Option<&Stored>) {
         let nixpkgs = |branch: &str| {
             json!({
                 "locked": {
@@ -118,7 +118,7 @@ impl Evaluator {
             nodes["nixpkgs_2"] = nixpkgs("nixos-26.05");
         }
         let lock = json!({ "version": 7, "root": "root", "nodes": nodes });
-        fs::write(folder.join("flake.lock"), lock.to_string()).unwrap();
+        fs::write(directory.join("flake.lock"), lock.to_string()).unwrap();
     }
 
     /// Makes a flake of a channel configuration, with the lock of the rig's flake and the NAR hash of the real nixpkgs: as if a
@@ -133,14 +133,14 @@ impl Evaluator {
     }
 
     /// `nix eval`, and what it took.
-    pub fn eval(&self, what: &str) -> Said {
+    pub fn eval(&self, what: &str) -> Outcome {
         let started = Instant::now();
         let stats = "export NIX_SHOW_STATS=1 NIX_SHOW_STATS_PATH=/tmp/stats";
         let said = self
             .live
             .sh(&format!("{CONFIG}\n{stats}\nnix eval {what} --no-write-lock-file"))
             .ok();
-        let (cpu, heap) = rows::took_as_said(&self.live.read("/tmp/stats"));
+        let (cpu, heap) = rows::figures(&self.live.read("/tmp/stats"));
         eprintln!(
             "Nix {}: {} s, {cpu:.0} s of CPU, a heap of {heap} MB: {what}",
             self.version,
@@ -149,9 +149,9 @@ impl Evaluator {
         said
     }
 
-    /// The .drv file of an image of `folder`.
-    pub fn image(&self, folder: &str) -> String {
-        let said = self.eval(&format!("--raw path:{folder}#iso.drvPath"));
+    /// The .drv file of an image of `directory`.
+    pub fn image(&self, directory: &str) -> String {
+        let said = self.eval(&format!("--raw path:{directory}#iso.drvPath"));
         assert!(said.out.ends_with(".iso.drv"), "{}", said.out);
         said.out
     }

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::upstream::{EXTENSIONS, conf, derive_all, fixture};
-use crate::{Live, Said, project, run, temporary, write};
+use crate::{Live, Outcome, project, run, temporary, write};
 
 /// A live system with Calamares, its configuration, and a disk that the fake partition job "made".
 pub struct Gui {
     pub live: Live,
-    /// Calamares' configuration folder.
-    folder: TempDir,
+    /// Calamares' configuration directory.
+    directory: TempDir,
     /// What the pages leave in globalStorage, …
     pub storage: Value,
     /// … and what the partition job does.
@@ -28,25 +28,33 @@ pub struct Gui {
 
 impl Gui {
     pub fn new(calamares: &str, tree: &str) -> Self {
-        let folder = temporary();
+        let directory = temporary();
         let rig = project().join("tests/rig/calamares");
         run(
             "cp",
-            &["-a", &format!("{}/.", rig.display()), folder.path().to_str().unwrap()],
+            &[
+                "-a",
+                &format!("{}/.", rig.display()),
+                directory.path().to_str().unwrap(),
+            ],
         );
-        let derived = folder.path().join("derived");
+        let derived = directory.path().join("derived");
         let late = derive_all(fixture("late").path(), &InstalledSystems::default()).unwrap();
         crate::copy(late.path(), &derived);
         let status = derived.join("share/calamares/branding/nixos/NixCfgStatus.qml");
-        std::fs::copy(status, folder.path().join("branding/rig/NixCfgStatus.qml")).unwrap();
-        // Without such a folder Calamares ends at once.
-        std::os::unix::fs::symlink("/usr/share/calamares/qml", folder.path().join("qml")).unwrap();
+        std::fs::copy(status, directory.path().join("branding/rig/NixCfgStatus.qml")).unwrap();
+        // Without such a directory Calamares ends at once.
+        std::os::unix::fs::symlink("/usr/share/calamares/qml", directory.path().join("qml")).unwrap();
         let bind = |host: &Path, guest: &str| format!("{}:{guest}", host.display());
-        let live =
-            Live::with_disk("2.26").with(&["--calamares", calamares, "--bind", &bind(folder.path(), "/calamares")]);
+        let live = Live::with_disk("2.26").with(&[
+            "--calamares",
+            calamares,
+            "--bind",
+            &bind(directory.path(), "/calamares"),
+        ]);
         let gui = Self {
             live: live.iso_tree(&project().join("target/rig/trees").join(tree)),
-            folder,
+            directory,
             storage: json!({
                 "firmwareType": "efi",
                 "username": "alice",
@@ -73,7 +81,7 @@ impl Gui {
 
     /// What the generator makes of a configuration of NixOS, with jobs that stand in for those that need a screen.
     fn settings(&self) {
-        let path = self.folder.path().join("derived/targets/settings.conf");
+        let path = self.directory.path().join("derived/targets/settings.conf");
         let mut settings: Value = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let mut phases = settings["sequence"].as_array().unwrap().clone();
         // The pages before need a person.
@@ -100,42 +108,42 @@ impl Gui {
         ]);
         settings["branding"] = json!("rig");
         settings["quit-at-end"] = json!(self.screen.is_none());
-        write(&self.folder, "settings.conf", &settings.to_string());
+        write(&self.directory, "settings.conf", &settings.to_string());
         self.instance("check", "{}");
         self.instance("install", "{}");
         write(
-            &self.folder,
+            &self.directory,
             "modules/mount.conf",
             "---\nextraMounts:\n- { device: proc, fs: proc, mountPoint: /proc }\n- { device: tmpfs, fs: tmpfs, mountPoint: /run }\n",
         );
-        write(&self.folder, "modules/umount.conf", "---\nemergency: true\n");
-        write(&self.folder, "modules/finished.conf", "---\nrestartNowMode: never\n");
+        write(&self.directory, "modules/umount.conf", "---\nemergency: true\n");
+        write(&self.directory, "modules/finished.conf", "---\nrestartNowMode: never\n");
     }
 
     /// The configuration of one instance of our module: as the generator writes it, with `more` (a YAML mapping on one line).
     pub fn instance(&self, step: &str, more: &str) {
         let name = format!("modules/nixos-{step}.conf");
-        let text = std::fs::read_to_string(self.folder.path().join("derived/share/calamares").join(&name)).unwrap();
+        let text = std::fs::read_to_string(self.directory.path().join("derived/share/calamares").join(&name)).unwrap();
         let mut configuration: Value = serde_yaml::from_str(&text).unwrap();
         let more: Value = serde_yaml::from_str(more).unwrap();
         configuration
             .as_object_mut()
             .unwrap()
             .extend(more.as_object().unwrap().clone());
-        write(&self.folder, &name, &configuration.to_string());
+        write(&self.directory, &name, &configuration.to_string());
     }
 
     /// Leaves the disk mounted after a failure, as NixOS' configuration does (calamares-nixos-extensions 0.3.15).
     pub fn stays_mounted(self) -> Self {
-        write(&self.folder, "modules/umount.conf", "---\n{}\n");
+        write(&self.directory, "modules/umount.conf", "---\n{}\n");
         self
     }
 
     /// A program or text of the test's own, as /calamares/NAME.
     pub fn file(&self, name: &str, text: &str) {
-        write(&self.folder, name, text);
+        write(&self.directory, name, text);
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(self.folder.path().join(name), mode).unwrap();
+        std::fs::set_permissions(self.directory.path().join(name), mode).unwrap();
     }
 
     /// With a tree of the user's own in /tmp/nix-cfg.
@@ -161,16 +169,16 @@ impl Gui {
     }
 
     /// Runs Calamares to its end and gives its log.
-    pub fn run(&self) -> Said {
+    pub fn run(&self) -> Outcome {
         self.run_between("", "")
     }
 
     /// Between two pieces of shell: one that may start something beside it, and one in the same boot of the live system. The
     /// log is /calamares.log.
-    pub fn run_between(&self, before: &str, after: &str) -> Said {
-        write(&self.folder, "storage.json", &self.storage.to_string());
+    pub fn run_between(&self, before: &str, after: &str) -> Outcome {
+        write(&self.directory, "storage.json", &self.storage.to_string());
         write(
-            &self.folder,
+            &self.directory,
             "modules/partition.conf",
             &json!({ "name": "partition", "storage": self.partitioned }).to_string(),
         );
@@ -201,28 +209,28 @@ impl Gui {
     }
 }
 
-/// A live system with the Calamares that is installed in `folder` (as [`at_version`] gives it), pages and all: started by
+/// A live system with the Calamares that is installed in `directory` (as [`at_version`] gives it), pages and all: started by
 /// [`SHOW_PAGES`].
-pub fn pages(calamares: &str, folder: &Path) -> Live {
-    // Without such a folder Calamares ends at once.
-    std::os::unix::fs::symlink("/usr/share/calamares/qml", folder.join("share/calamares/qml")).unwrap();
-    let branding = folder.join("share/calamares/branding/nixos/branding.desc");
+pub fn pages(calamares: &str, directory: &Path) -> Live {
+    // Without such a directory Calamares ends at once.
+    std::os::unix::fs::symlink("/usr/share/calamares/qml", directory.join("share/calamares/qml")).unwrap();
+    let branding = directory.join("share/calamares/branding/nixos/branding.desc");
     if !branding.exists() {
         let rig = project().join("tests/rig/calamares/branding/rig/branding.desc");
         let text = std::fs::read_to_string(rig).unwrap();
         std::fs::write(branding, text.replace("componentName: rig", "componentName: nixos")).unwrap();
     }
-    let settings = std::fs::read_to_string(conf(folder, "settings.conf")).unwrap();
+    let settings = std::fs::read_to_string(conf(directory, "settings.conf")).unwrap();
     let settings: Value = serde_yaml::from_str(&settings).unwrap();
     let bind = |host: &Path, guest: &str| format!("{}:{guest}", host.display());
-    let live = Live::bare("2.26").with(&["--calamares", calamares, "--bind", &bind(folder, EXTENSIONS)]);
+    let live = Live::bare("2.26").with(&["--calamares", calamares, "--bind", &bind(directory, EXTENSIONS)]);
     let modules = settings["modules-search"].as_array().unwrap().iter();
     let modules = modules.map(|search| search.as_str().unwrap());
     // Where upstream's own configuration looks for its module.
     modules
         .filter(|search| *search != "local" && !search.starts_with(EXTENSIONS))
         .fold(live, |live, search| {
-            live.with(&["--bind", &bind(&folder.join("lib/calamares/modules"), search)])
+            live.with(&["--bind", &bind(&directory.join("lib/calamares/modules"), search)])
         })
 }
 
@@ -233,7 +241,7 @@ pub const SHOW_PAGES: &str = "
     exec timeout 120 calamares -d -X -D8";
 
 /// What the slideshow saw: seconds since its first word, and the per cent of the whole that the bar shows.
-pub fn trace(said: &Said) -> Vec<(f64, f64, String)> {
+pub fn trace(said: &Outcome) -> Vec<(f64, f64, String)> {
     let lines = said.out.lines().filter_map(|line| {
         let at = line.find("trace [")? + "trace ".len();
         let json = line[at..].trim_end().trim_end_matches('"').replace("\\\"", "\"");
@@ -255,7 +263,7 @@ pub fn trace(said: &Said) -> Vec<(f64, f64, String)> {
 }
 
 /// The title and the details of the error dialog, from the log.
-pub fn dialog(said: &Said) -> String {
+pub fn dialog(said: &Outcome) -> String {
     let Some((_, rest)) = said.out.split_once("Installation failed: ") else {
         panic!("nothing failed\n{}", said.out);
     };

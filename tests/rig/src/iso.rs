@@ -6,26 +6,26 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use crate::{Live, Said, project, shipped, temporary, tree};
+use crate::{Live, Outcome, project, shipped, temporary, tree};
 
 /// Runs `nix-cfg-iso`.
 pub fn nix_cfg_iso(args: &[&str]) -> Output {
     Command::new(shipped("nix-cfg-iso")).args(args).output().unwrap()
 }
 
-/// A folder that `nix-cfg-iso init` wrote.
+/// A directory that `nix-cfg-iso init` wrote.
 pub struct Emitted {
-    pub folder: TempDir,
+    pub directory: TempDir,
 }
 
 impl Emitted {
     pub fn new(tree: &Path, args: &[&str]) -> Self {
-        let folder = temporary();
-        fs::remove_dir(folder.path()).unwrap();
-        let dir = folder.path().to_str().unwrap();
+        let directory = temporary();
+        fs::remove_dir(directory.path()).unwrap();
+        let dir = directory.path().to_str().unwrap();
         let output = nix_cfg_iso(&[&["init", dir, "--config", tree.to_str().unwrap()], args].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Self { folder }
+        Self { directory }
     }
 
     /// For the miniature nixpkgs.
@@ -34,7 +34,7 @@ impl Emitted {
     }
 
     pub fn dir(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 }
 
@@ -72,7 +72,7 @@ flake-registry ='";
 /// The channel configuration's nixpkgs, which is locked to nothing in these tests.
 pub const OVERRIDE: &str = "--override-input nixpkgs path:/inputs/nixpkgs/source";
 
-pub fn nix(live: &Live, command: &str) -> Said {
+pub fn nix(live: &Live, command: &str) -> Outcome {
     live.sh(&format!("{CONFIG}\nnix {command} --no-write-lock-file"))
 }
 
@@ -83,13 +83,13 @@ pub fn build(live: &Live, more: &str) -> PathBuf {
         &format!("build --no-link --print-out-paths path:/work#iso {more}"),
     )
     .ok();
-    let folder = live
+    let directory = live
         .state
         .path()
         .join("live/upper")
         .join(said.out.trim().trim_start_matches('/'))
         .join("iso");
-    fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path()
+    fs::read_dir(&directory).unwrap().next().unwrap().unwrap().path()
 }
 
 /// A live system that was booted from `image`, with a disk.
@@ -99,8 +99,8 @@ pub fn boot(nix: &str, image: &Path) -> Live {
 
 /// A file of the configuration with which a booted live system starts Calamares.
 pub fn calamares(live: &Live, name: &str) -> String {
-    let folder = r"sed -n 's/.*XDG_CONFIG_DIRS=\([^$]*\).*/\1/p' /run/current-system/sw/bin/calamares";
-    live.sh(&format!("cat $({folder})/calamares/{name}")).ok().out
+    let directory = r"sed -n 's/.*XDG_CONFIG_DIRS=\([^$]*\).*/\1/p' /run/current-system/sw/bin/calamares";
+    live.sh(&format!("cat $({directory})/calamares/{name}")).ok().out
 }
 
 /// What NixOS gives a machine with channels (nixos/modules/config/nix-channel.nix).
@@ -123,7 +123,7 @@ impl Machine {
         Self { live }
     }
 
-    pub fn sh(&self, script: &str) -> Said {
+    pub fn sh(&self, script: &str) -> Outcome {
         self.live.sh(&format!(
             "{CONFIG}\nexport NIX_PATH={NIX_PATH}
              mkdir -p /nix /etc/nixos && mount --bind /mnt/nix /nix && mount --bind /mnt/etc/nixos /etc/nixos

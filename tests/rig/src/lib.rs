@@ -43,12 +43,12 @@ pub fn shipped(name: &str) -> PathBuf {
 pub fn tree(name: &str) -> TempDir {
     let source = project().join("target/rig/trees").join(name);
     assert!(source.exists(), "{} does not exist: run `make test`", source.display());
-    let folder = temporary();
-    copy(&source, folder.path());
-    folder
+    let directory = temporary();
+    copy(&source, directory.path());
+    directory
 }
 
-/// Copies the contents of a folder as they are.
+/// Copies the contents of a directory as they are.
 pub fn copy(source: &Path, dest: &Path) {
     fs::create_dir_all(dest).unwrap();
     run(
@@ -57,13 +57,13 @@ pub fn copy(source: &Path, dest: &Path) {
     );
 }
 
-/// A folder on a disk (not in memory) that is closed to nobody, as nixos-install wants it.
+/// A directory on a disk (not in memory) that is closed to nobody, as nixos-install wants it.
 pub fn temporary() -> TempDir {
     let base = project().join("target/rig-state");
     fs::create_dir_all(&base).unwrap();
-    let folder = tempfile::tempdir_in(base).unwrap();
-    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    folder
+    let directory = tempfile::tempdir_in(base).unwrap();
+    fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    directory
 }
 
 /// A directory that is closed to nobody, for what need not be on a disk: any user can make it.
@@ -96,15 +96,15 @@ pub fn edit_text(path: &Path, old: &str, new: &str) {
     fs::write(path, text.replace(old, new)).unwrap();
 }
 
-/// What a command in a live system said.
+/// The output of a command in a live system, and how it ended.
 #[derive(Debug)]
-pub struct Said {
+pub struct Outcome {
     pub code: i32,
     pub out: String,
     pub err: String,
 }
 
-impl Said {
+impl Outcome {
     /// It must have succeeded.
     #[track_caller]
     pub fn ok(self) -> Self {
@@ -177,7 +177,7 @@ impl Live {
         self
     }
 
-    /// With this stock nixos-install script, beside which is its nixos-enter.sh, or in the folder of a package of that name.
+    /// With this stock nixos-install script, beside which is its nixos-enter.sh, or in the directory of a package of that name.
     pub fn stock(mut self, nixos_install: &Path) -> Self {
         self.stock = Some(nixos_install.to_owned());
         self
@@ -195,10 +195,10 @@ impl Live {
     pub fn command(&self, script: &str) -> Command {
         let mut command = Command::new(project().join("tests/rig/live"));
         if let Some(script) = &self.stock {
-            let folder = script.parent().unwrap();
+            let directory = script.parent().unwrap();
             let places = [
-                folder.join("nixos-enter.sh"),
-                folder.with_file_name("nixos-enter").join("nixos-enter.sh"),
+                directory.join("nixos-enter.sh"),
+                directory.with_file_name("nixos-enter").join("nixos-enter.sh"),
             ];
             let enter = places.iter().find(|place| place.exists());
             command.env("NIXOS_INSTALL", script).env("NIXOS_ENTER", enter.unwrap());
@@ -214,9 +214,9 @@ impl Live {
         command
     }
 
-    pub fn sh(&self, script: &str) -> Said {
+    pub fn sh(&self, script: &str) -> Outcome {
         let output = self.command(script).output().unwrap();
-        Said {
+        Outcome {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -228,7 +228,7 @@ impl Live {
     }
 
     /// Runs the installer with plain progress.
-    pub fn install(&self, args: &str) -> Said {
+    pub fn install(&self, args: &str) -> Outcome {
         self.sh(&format!("nix-cfg-install --progress plain {args}"))
     }
 

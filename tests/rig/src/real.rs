@@ -202,7 +202,7 @@ pub fn run(file: &str, tests: Vec<Vec<Test>>) -> ExitCode {
     );
     let mut arguments = Arguments::from_args();
     let tests = tests.into_iter().flatten();
-    let trials = if let Some(folder) = set("REAL_ROWS") {
+    let trials = if let Some(directory) = set("REAL_ROWS") {
         let picked = |test: &Test| {
             arguments
                 .filter
@@ -215,7 +215,7 @@ pub fn run(file: &str, tests: Vec<Vec<Test>>) -> ExitCode {
             .collect();
         let stem = Path::new(file).file_stem().unwrap().to_str().unwrap();
         let names = tests.iter().map(|test| test.name.clone()).collect();
-        let rows = Arc::new(Rows::new(&Path::new(&folder).join(format!("{stem}.json")), names));
+        let rows = Arc::new(Rows::new(&Path::new(&directory).join(format!("{stem}.json")), names));
         let recorded = |(index, test): (usize, Test)| {
             let rows = rows.clone();
             Trial::test(test.name, move || rows.record(index, test.run))

@@ -30,7 +30,7 @@ fn took(cpu_s: f64, heap_mb: u64) {
 }
 
 /// The same from what Nix wrote to `NIX_SHOW_STATS_PATH`.
-pub fn took_as_said(stats: &str) -> (f64, u64) {
+pub fn figures(stats: &str) -> (f64, u64) {
     let stats: Value = serde_json::from_str(stats).unwrap();
     let cpu = stats["cpuTime"].as_f64().unwrap();
     let heap = stats["gc"]["heapSize"].as_u64().unwrap() >> 20;

@@ -28,19 +28,24 @@ pub const EXTENSIONS: &str = "/extensions";
 /// What the build of an ISO makes of `upstream`, a calamares-nixos-extensions: the package, and in its `targets` the files that
 /// depend on the installed systems.
 pub fn derive_all(upstream: &Path, known: &InstalledSystems) -> anyhow::Result<TempDir> {
-    let folder = scratch();
-    copy(upstream, folder.path());
+    let directory = scratch();
+    copy(upstream, directory.path());
     let targets = Path::new(EXTENSIONS).join("targets");
-    derive(folder.path(), Path::new("nix-cfg-install"), &targets)?;
-    derive_targets(upstream, Path::new(EXTENSIONS), &folder.path().join("targets"), known)?;
-    Ok(folder)
+    derive(directory.path(), Path::new("nix-cfg-install"), &targets)?;
+    derive_targets(
+        upstream,
+        Path::new(EXTENSIONS),
+        &directory.path().join("targets"),
+        known,
+    )?;
+    Ok(directory)
 }
 
 /// A file of a configuration. A derived one has links to what depends on the installed systems.
-pub fn conf(folder: &Path, name: &str) -> PathBuf {
-    let file = configuration(folder).join(name);
+pub fn conf(directory: &Path, name: &str) -> PathBuf {
+    let file = configuration(directory).join(name);
     match fs::read_link(&file) {
-        Ok(link) => folder.join(link.strip_prefix(EXTENSIONS).unwrap()),
+        Ok(link) => directory.join(link.strip_prefix(EXTENSIONS).unwrap()),
         Err(_) => file,
     }
 }
@@ -51,47 +56,58 @@ pub const STRUCTURES: [&str; 4] = ["early", "middle", "late", "nixpkgs"];
 /// One of the configurations of upstream's structure, copied to be changed. `nixpkgs` is `late` as nixpkgs' own copy is
 /// installed (0.3.23): in etc, with the path of its modules, and with a weight for the job.
 pub fn fixture(name: &str) -> TempDir {
-    let folder = scratch();
+    let directory = scratch();
     let source = if name == "nixpkgs" { "late" } else { name };
-    copy(&project().join("tests/fixtures/calamares").join(source), folder.path());
+    copy(
+        &project().join("tests/fixtures/calamares").join(source),
+        directory.path(),
+    );
     if name == "nixpkgs" {
         let (share, etc) = (
-            folder.path().join("share/calamares"),
-            folder.path().join("etc/calamares"),
+            directory.path().join("share/calamares"),
+            directory.path().join("etc/calamares"),
         );
         fs::create_dir_all(&etc).unwrap();
         for name in ["settings.conf", "modules"] {
             fs::rename(share.join(name), etc.join(name)).unwrap();
         }
         let weight = "instances:\n- { module: nixos, weight: 48 }\n";
-        edit(&folder, "etc/calamares/settings.conf", "instances:\n", weight);
-        let search = format!("[ local, {} ]", folder.path().join("lib/calamares/modules").display());
+        edit(&directory, "etc/calamares/settings.conf", "instances:\n", weight);
+        let search = format!(
+            "[ local, {} ]",
+            directory.path().join("lib/calamares/modules").display()
+        );
         edit(
-            &folder,
+            &directory,
             "etc/calamares/settings.conf",
             "[ local, /run/current-system/sw/lib/calamares/modules ]",
             &search,
         );
     }
-    folder
+    directory
 }
 
 /// The calamares-nixos-extensions in a nixpkgs that has its sources, as its package installs it; at `out`, or here.
 pub fn in_nixpkgs(tree: &str, out: Option<&str>) -> TempDir {
-    let folder = temporary();
+    let directory = temporary();
     let source = Path::new(tree).join(IN_NIXPKGS);
     for (from, to) in [
         ("modules", "lib/calamares/modules"),
         ("config", "etc/calamares"),
         ("branding", "share/calamares/branding"),
     ] {
-        copy(&source.join(from), &folder.path().join(to));
+        copy(&source.join(from), &directory.path().join(to));
     }
-    run("chmod", &["-R", "u+w", folder.path().to_str().unwrap()]);
-    let here = folder.path().display().to_string();
-    edit(&folder, "etc/calamares/settings.conf", "@out@", out.unwrap_or(&here));
-    edit(&folder, "etc/calamares/modules/locale.conf", "@glibcLocales@", "/usr");
-    folder
+    run("chmod", &["-R", "u+w", directory.path().to_str().unwrap()]);
+    let here = directory.path().display().to_string();
+    edit(&directory, "etc/calamares/settings.conf", "@out@", out.unwrap_or(&here));
+    edit(
+        &directory,
+        "etc/calamares/modules/locale.conf",
+        "@glibcLocales@",
+        "/usr",
+    );
+    directory
 }
 
 /// Where it has them.
@@ -108,12 +124,12 @@ pub fn on_each_tree_with_sources(name: &str, test: fn(&Tree)) -> Vec<real::Test>
 }
 
 /// Where the configuration of a package is.
-pub fn configuration(folder: &Path) -> PathBuf {
-    let etc = folder.join("etc/calamares");
+pub fn configuration(directory: &Path) -> PathBuf {
+    let etc = directory.join("etc/calamares");
     if etc.exists() {
         etc
     } else {
-        folder.join("share/calamares")
+        directory.join("share/calamares")
     }
 }
 
@@ -134,19 +150,19 @@ pub fn git(repository: &str, args: &[&str]) -> Vec<u8> {
 
 /// A version of calamares-nixos-extensions, as its package installs it.
 pub fn at_version(repository: &str, version: &str) -> TempDir {
-    let folder = temporary();
+    let directory = temporary();
     fs::write(
-        folder.path().join("archive.tar"),
+        directory.path().join("archive.tar"),
         git(repository, &["archive", version]),
     )
     .unwrap();
     let script = format!(
         "cd {} && mkdir source lib share share/calamares lib/calamares && tar -C source -xf archive.tar \
          && cp -r source/modules lib/calamares/ && cp -r source/config/. share/calamares/ && cp -r source/branding share/calamares/",
-        folder.path().display()
+        directory.path().display()
     );
     run("sh", &["-c", &script]);
-    folder
+    directory
 }
 
 /// 12 GB.
@@ -161,8 +177,8 @@ pub fn known(users: Option<&[&str]>) -> InstalledSystems {
     }
 }
 
-pub fn yaml(folder: &Path, name: &str) -> Value {
-    let text = fs::read_to_string(conf(folder, name)).unwrap();
+pub fn yaml(directory: &Path, name: &str) -> Value {
+    let text = fs::read_to_string(conf(directory, name)).unwrap();
     serde_yaml::from_str(&text).unwrap()
 }
 
@@ -219,7 +235,7 @@ fn settings_hold(before: &Path, after: &Path, version: &str) {
     let search = words(&new["modules-search"]);
     assert_eq!(search[0], "/extensions/lib/calamares/modules", "{version}");
     let mut others = words(&old["modules-search"]);
-    others.retain(|folder| !Path::new(folder).starts_with(before));
+    others.retain(|directory| !Path::new(directory).starts_with(before));
     assert_eq!(search[1..], others, "{version}");
     for key in ["branding", "prompt-install", "dont-chroot", "quit-at-end"] {
         assert_eq!(new[key], old[key], "{version}: {key}");
@@ -253,10 +269,10 @@ fn modules_hold(after: &Path, version: &str) {
 #[track_caller]
 fn the_rest_is_unchanged(before: &Path, after: &Path, version: &str) {
     for file in ["umount", "mount", "keyboard", "finished"] {
-        let read = |folder: &Path| fs::read(conf(folder, &format!("modules/{file}.conf"))).ok();
+        let read = |directory: &Path| fs::read(conf(directory, &format!("modules/{file}.conf"))).ok();
         assert_eq!(read(before), read(after), "{version}: {file}.conf was changed");
     }
-    let partition = |folder: &Path| yaml(folder, "modules/partition.conf");
+    let partition = |directory: &Path| yaml(directory, "modules/partition.conf");
     assert_eq!(partition(before), partition(after), "{version}");
 }
 

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::symlink;
 
-use rig::{Live, Said, VERSIONS, edit, project, tree, write};
+use rig::{Live, Outcome, VERSIONS, edit, project, tree, write};
 use tempfile::TempDir;
 
 fn channel() -> TempDir {
@@ -25,7 +25,7 @@ fn channel_with(text: &str) -> TempDir {
 
 /// The installer's word on a tree, when nothing may have been written to the disk.
 #[track_caller]
-fn refused_by(nix: &str, tree: &TempDir, args: &str, code: i32, texts: &[&str]) -> Said {
+fn refused_by(nix: &str, tree: &TempDir, args: &str, code: i32, texts: &[&str]) -> Outcome {
     let live = Live::with_disk(nix).iso_tree(tree.path());
     let said = live.install(args).fails(code, texts);
     assert_eq!(live.sh("ls -A /mnt").ok().out, "lost+found\n", "the disk was written");
@@ -57,7 +57,7 @@ fn a_package_that_is_not_on_the_iso_is_named_with_what_wants_it() {
 }
 
 #[test]
-fn a_failing_builder_is_told_with_its_last_lines() {
+fn a_failing_builder_is_reported_with_its_last_lines() {
     for nix in VERSIONS {
         let tree = channel_with("{ pkgs, ... }: { environment.systemPackages = [ pkgs.broken ]; }");
         // Its source is not on the medium either unless it is brought along.
@@ -153,7 +153,7 @@ fn a_target_that_cannot_be_installed_to_is_named_before() {
     live()
         .sh("chown 1000 /mnt && nix-cfg-install --progress plain")
         .fails(3, &["does not belong to root", "chown root:root /mnt"]);
-    // As nixos-install, which looks at the folders above as well.
+    // As nixos-install, which looks at the directories above as well.
     live()
         .sh(
             "mkdir -m 700 /closed && mkdir /closed/mnt && mount --bind /mnt /closed/mnt
@@ -185,7 +185,7 @@ fn a_root_in_memory_needs_room_only_for_what_is_not_in_the_store() {
 }
 
 #[test]
-fn a_folder_that_is_no_mount_point_is_installed_to_when_that_is_meant() {
+fn a_directory_that_is_no_mount_point_is_installed_to_when_that_is_meant() {
     let live = Live::new("2.26").iso_tree(&project().join("target/rig/trees/channel"));
     live.sh("mkdir -p /mnt/etc/nixos && 
          sed 's|^  nixpkgs|  fileSystems.\"/boot\" = { device = \"/dev/sda1\"; fsType = \"vfat\"; };\\n&|' \
@@ -234,7 +234,7 @@ fn a_disk_without_room_for_so_many_files_is_explained() {
 #[test]
 fn what_nixos_install_says_reaches_the_user_in_full() {
     let live = Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/channel"));
-    // No folder can be made there.
+    // No directory can be made there.
     live.sh("touch /mnt/boot").ok();
     live.install("").fails(
         7,

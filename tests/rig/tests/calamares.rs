@@ -142,7 +142,7 @@ fn an_installation_that_failed_midway_is_finished_by_the_command_that_the_dialog
     let dialog = dialog(&said);
     assert!(dialog.contains("The last one: this part cannot be built"), "{dialog}");
     assert!(
-        dialog.contains("What is done is kept. To go on, in a terminal:"),
+        dialog.contains("What is done is kept. To continue, in a terminal:"),
         "{dialog}"
     );
     assert!(
@@ -160,7 +160,7 @@ fn an_installation_that_failed_midway_is_finished_by_the_command_that_the_dialog
 }
 
 #[test]
-fn a_helper_that_is_killed_is_told_with_the_command_to_go_on() {
+fn a_helper_that_is_killed_is_reported_with_the_command_to_go_on() {
     let gui = Gui::new(CALAMARES, "channel").stays_mounted();
     let said = gui.run_between(
         "{ until [ -d /tmp/calamares-root-*/nix/store/.nix-cfg-install-tmp ]; do sleep 0.01; done; pkill -KILL -x nix-cfg-install; } &",
@@ -193,7 +193,7 @@ fn when_calamares_is_gone_the_helper_ends_too() {
 }
 
 #[test]
-fn whatever_goes_wrong_in_the_module_itself_is_told_in_words() {
+fn whatever_goes_wrong_in_the_module_itself_is_reported_in_words() {
     for (configuration, title, details) in [
         // No program takes a number as an argument.
         ("{ step: 5 }", "The installation module of NixOS failed", "TypeError: "),
@@ -239,7 +239,7 @@ fn what_looks_like_html_in_a_title_is_shown_as_it_is() {
 }
 
 #[test]
-fn the_log_of_the_window_tells_the_steps_and_has_no_noise() {
+fn the_log_of_the_window_reports_the_steps_and_has_no_noise() {
     let gui = Gui::new(CALAMARES, "channel");
     let said = gui.run().ok();
     let lines: Vec<&str> = said

@@ -117,7 +117,7 @@ fn a_disk_that_is_mounted_again_by_hand_has_the_options_that_it_had() {
         ),
     );
     assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
-    assert!(dialog(&said).contains("To go on, in a terminal:"), "{}", said.out);
+    assert!(dialog(&said).contains("To continue, in a terminal:"), "{}", said.out);
     let mounted = gui.live.read("/mounted");
     let lines: Vec<&str> = mounted.lines().filter(|line| line.contains(" btrfs ")).collect();
     assert_eq!(lines.len(), 3, "{mounted}");

@@ -169,7 +169,7 @@ fn where_calamares_is_not_root_the_helper_is_started_by_pkexec() {
 }
 
 #[test]
-fn a_permission_that_is_not_given_is_told() {
+fn a_permission_that_is_not_given_is_reported() {
     let gui = Gui::new(CALAMARES, "channel").started_by_user();
     // What pkexec ends with when the question for a password is dismissed.
     gui.file("pkexec", "#!/bin/sh\necho 'Request dismissed' >&2; exit 126\n");

@@ -12,8 +12,8 @@ use rig::upstream::{PAGES, at_version, derive_all, fixture, in_nixpkgs, on_each_
 use tempfile::TempDir;
 
 /// What Calamares says until it has looked at all requirements.
-fn load(calamares: &str, folder: &Path) -> String {
-    let live = pages(calamares, folder);
+fn load(calamares: &str, directory: &Path) -> String {
+    let live = pages(calamares, directory);
     let said = live.sh(&format!(
         "(export QT_QPA_PLATFORM=offscreen; {SHOW_PAGES}) > /log 2>&1 & calamares=$!
          for i in $(seq 300); do

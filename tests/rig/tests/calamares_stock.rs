@@ -139,7 +139,7 @@ fn another_target_changes_text_only(on: &IsoEvaluator) {
 /// Where the ISO's derivations of Calamares are, and the commands of the three that are ours.
 struct Recipes {
     paths: Value,
-    folder: TempDir,
+    directory: TempDir,
 }
 
 impl Recipes {
@@ -154,7 +154,7 @@ impl Recipes {
               };
             }";
         let said = iso(on, "gnome", "", what);
-        let folder = temporary();
+        let directory = temporary();
         for (at, drv) in said["drvs"].as_array().unwrap().iter().enumerate() {
             let shown = sh(
                 on,
@@ -164,7 +164,7 @@ impl Recipes {
             let environment = &shown[drv.as_str().unwrap()]["env"];
             let command = environment["buildCommand"].as_str().unwrap();
             write(
-                &folder,
+                &directory,
                 &at.to_string(),
                 &format!("out={}\n{command}", environment["out"]),
             );
@@ -172,13 +172,13 @@ impl Recipes {
         let hook = Path::new(&tree.path).join("pkgs/build-support/setup-hooks/make-wrapper.sh");
         let hook = fs::read_to_string(hook).unwrap().replace("@shell@", "/bin/bash");
         write(
-            &folder,
+            &directory,
             "hook",
             &format!("{hook}\ndie() {{ echo \"$@\" >&2; exit 1; }}\n"),
         );
         Self {
             paths: said["paths"].clone(),
-            folder,
+            directory,
         }
     }
 
@@ -218,7 +218,7 @@ fn what_the_iso_builds_of_calamares_starts_with_all_pages(on: &IsoEvaluator, tre
     let extensions = in_nixpkgs(&tree.path, Some(recipes.path("extensions")));
     let programs = shipped("nix-cfg-iso");
     let live = [
-        (recipes.folder.path(), "/recipes"),
+        (recipes.directory.path(), "/recipes"),
         (extensions.path(), "/extensions"),
         (programs.parent().unwrap(), "/programs"),
     ]
@@ -261,8 +261,8 @@ type OnNixpkgs = Box<dyn FnOnce(&IsoEvaluator, &Tree) + Send>;
 
 /// The live systems with Calamares that a nixpkgs has.
 fn live_systems(tree: &Tree) -> Vec<String> {
-    let folder = Path::new(&tree.path).join("nixos/modules/installer/cd-dvd");
-    let files = fs::read_dir(folder).unwrap();
+    let directory = Path::new(&tree.path).join("nixos/modules/installer/cd-dvd");
+    let files = fs::read_dir(directory).unwrap();
     let name = |file: std::io::Result<fs::DirEntry>| {
         let file = file.unwrap().file_name().into_string().unwrap();
         let name = file.strip_prefix("installation-cd-graphical-")?.strip_suffix(".nix")?;

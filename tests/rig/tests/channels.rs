@@ -65,8 +65,8 @@ fn builder_with(version: &str, emitted: &Emitted, channel: &TempDir) -> Live {
 
 #[test]
 fn init_asks_for_each_channel_by_its_name_and_its_advice_works() {
-    let (tree, folder) = (looking_up(), temporary());
-    let dir = folder.path().join("iso");
+    let (tree, directory) = (looking_up(), temporary());
+    let dir = directory.path().join("iso");
     let init = |more: &[&str]| {
         let args = ["init", dir.to_str().unwrap(), "--config", tree.path().to_str().unwrap()];
         let said = nix_cfg_iso(&[&args, &["--nixpkgs", NIXPKGS][..], more].concat());
@@ -87,7 +87,7 @@ fn init_asks_for_each_channel_by_its_name_and_its_advice_works() {
 
 #[test]
 fn the_channels_of_a_configuration_are_on_the_iso_and_on_the_installed_system() {
-    let (tree, channel, folder) = (looking_up(), home_manager(), temporary());
+    let (tree, channel, directory) = (looking_up(), home_manager(), temporary());
     let emitted = Emitted::new(tree.path(), &["--nixpkgs", NIXPKGS, "--channel", HOME]);
     let overrides = overrides();
     let drv = format!(
@@ -101,8 +101,8 @@ fn the_channels_of_a_configuration_are_on_the_iso_and_on_the_installed_system() 
         drvs.insert(nix(&builder, &drv).ok().out);
         if version == "2.26" {
             image = build(&builder, &overrides);
-            fs::rename(&image, folder.path().join("iso")).unwrap();
-            image = folder.path().join("iso");
+            fs::rename(&image, directory.path().join("iso")).unwrap();
+            image = directory.path().join("iso");
         }
     }
     // What is on the ISO is what each Nix comes to on the target: nothing is missing there.
@@ -140,7 +140,7 @@ fn the_channels_of_a_configuration_are_on_the_iso_and_on_the_installed_system() 
     assert_eq!(place, "\"the channel\"");
     assert!(nixpkgs.contains("-nixos-24.05."), "{nixpkgs}");
     assert!(system.contains("-nixos-system-channel-demo-"), "{found}");
-    // As `nix-channel --update NAME` wants to find the others: it keeps the folder of what this link leads to.
+    // As `nix-channel --update NAME` wants to find the others: it keeps the directory of what this link leads to.
     let link = machine
         .sh(&format!("readlink {profile}/home-manager {profile}/nixos"))
         .ok()
@@ -152,7 +152,7 @@ fn the_channels_of_a_configuration_are_on_the_iso_and_on_the_installed_system() 
 }
 
 #[test]
-fn the_doctor_tells_which_channel_is_not_there_and_how_to_add_it() {
+fn the_doctor_reports_which_channel_is_not_there_and_how_to_add_it() {
     let (tree, channel) = (looking_up(), home_manager());
     let emitted = Emitted::new(tree.path(), &["--nixpkgs", NIXPKGS, "--channel", HOME]);
     let live = builder_with("2.34", &emitted, &channel);

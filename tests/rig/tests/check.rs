@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use check_cases::{Case, broken, good, told_by_nix};
+use check_cases::{Case, broken, good, reported_by_nix};
 use rig::{Live, VERSIONS, golden, project, temporary};
 use serde_json::{Value, json};
 
@@ -56,9 +56,9 @@ fn long(problem: &Value) -> String {
 fn check_all(nix: &str, cases: &[Case]) -> Vec<Vec<Value>> {
     let trees = temporary();
     for case in cases {
-        let folder = trees.path().join(case.name);
-        rig::copy(&project().join("target/rig/trees").join(case.base), &folder);
-        (case.change)(&folder);
+        let directory = trees.path().join(case.name);
+        rig::copy(&project().join("target/rig/trees").join(case.base), &directory);
+        (case.change)(&directory);
         fs::write(trees.path().join(format!("{}.sh", case.name)), script(case)).unwrap();
     }
     rig::copy(
@@ -126,7 +126,7 @@ fn every_broken_configuration_gives_its_problems_and_no_others() {
     let mut texts = BTreeMap::new();
     for nix in versions() {
         // What the values and the files tell is the same for all.
-        let cases = if nix == "2.26" { broken() } else { told_by_nix() };
+        let cases = if nix == "2.26" { broken() } else { reported_by_nix() };
         for (case, problems) in cases.iter().zip(check_all(&nix, &cases)) {
             let found: Vec<String> = problems.iter().map(short).collect();
             if found != case.expected {
@@ -158,10 +158,10 @@ fn nothing_is_found_in_good_configurations() {
     }
 }
 
-/// All that lies in a folder, with its size and time of change.
-fn listing(folder: &Path) -> BTreeSet<String> {
+/// All that lies in a directory, with its size and time of change.
+fn listing(directory: &Path) -> BTreeSet<String> {
     let output = std::process::Command::new("find")
-        .arg(folder)
+        .arg(directory)
         .args(["-mindepth", "1", "-printf", "%P %y %s %T@\n"])
         .output()
         .unwrap();
@@ -188,7 +188,7 @@ fn a_check_needs_no_target_and_writes_nothing_but_what_nix_keeps_for_itself() {
             })
             .ok();
         assert!(said.err.contains("Nothing was written."), "{}", said.err);
-        // The folders above a file change with it; the rig itself puts the program there.
+        // The directories above a file change with it; the rig itself puts the program there.
         let written: Vec<String> = listing(&upper)
             .difference(&before)
             .filter(|line| !line.contains(" d ") && !line.starts_with("usr/local/"))
@@ -250,7 +250,7 @@ fn flake_with_sub(url: &str, node: &Value) -> tempfile::TempDir {
 }
 
 #[test]
-fn a_lock_that_this_version_of_nix_cannot_use_is_told_by_its_input() {
+fn a_lock_that_this_version_of_nix_cannot_use_is_reported_by_its_input() {
     let relative = "path:./sub";
     let path = json!({"path": "./sub", "type": "path"});
     let tarball = "https://example.invalid/sub.tar.gz";

@@ -66,7 +66,7 @@ impl Evaluator {
         if said.code != 0 {
             return Err(said.err);
         }
-        rows::took_as_said(&self.live.read("/stats"));
+        rows::figures(&self.live.read("/stats"));
         Ok(said.out)
     }
 

@@ -52,7 +52,7 @@ fn what_stands_in_the_target_without_a_record_is_kept_if_it_is_right_and_replace
         let calm = live(nix);
         calm.install("").ok();
         let live = live(nix);
-        // As after a power cut: names without contents, half folders, and one that is whole.
+        // As after a power cut: names without contents, half directories, and one that is whole.
         live.sh("mkdir -p /mnt/nix/store/.nix-cfg-install-tmp/half
                  cp -a $(ls -d /nix/store/*-linux-6.6.32 | grep -v initrd) /mnt/nix/store/
                  mkdir -p /mnt$(echo /nix/store/*-linux-firmware-*)/lib

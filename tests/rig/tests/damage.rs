@@ -36,23 +36,23 @@ fn live(store: &Path) -> Live {
 
 /// A copy of a live system's store, in which bits can be wrong.
 struct Medium {
-    folder: TempDir,
+    directory: TempDir,
     image: File,
     size: u64,
 }
 
 impl Medium {
     fn of(store: &Path) -> Self {
-        let folder = temporary();
-        copy(store, folder.path());
-        let image = folder.path().join("nix-store.squashfs");
+        let directory = temporary();
+        copy(store, directory.path());
+        let image = directory.path().join("nix-store.squashfs");
         let image = File::options().read(true).write(true).open(image).unwrap();
         let size = image.metadata().unwrap().len();
-        Self { folder, image, size }
+        Self { directory, image, size }
     }
 
     fn path(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 
     /// Gives what `look` sees while one bit is wrong, and which bit that was.
@@ -69,8 +69,8 @@ impl Medium {
 
 /// The medium as it was made, unpacked by another reader.
 fn pristine() -> TempDir {
-    let folder = temporary();
-    let (to, image) = (folder.path().join("store"), odd().join("nix-store.squashfs"));
+    let directory = temporary();
+    let (to, image) = (directory.path().join("store"), odd().join("nix-store.squashfs"));
     run(
         "unsquashfs",
         &[
@@ -81,10 +81,10 @@ fn pristine() -> TempDir {
             image.to_str().unwrap(),
         ],
     );
-    folder
+    directory
 }
 
-/// Prints type, mode, time, owner, target and content of everything in a folder.
+/// Prints type, mode, time, owner, target and content of everything in a directory.
 const TREE: &str = r"tree() { (cd $1 && { find . -mindepth 1 \( -name .links -o -name .nix-cfg-install-tmp \) -prune -o -printf '%P %y %m %T@ %U:%G %l\0'; find . -path ./.links -prune -o -type f -print0 | xargs -0 sha256sum -z; } | sort -z | sha256sum); }";
 
 /// The target's store must be whole, registered, and the same as the medium was.
@@ -129,7 +129,7 @@ fn the_comparison_of_trees_can_fail() {
         "rm $dir/link; ln -s other $dir/link",
         "printf x >> $dir/file",
         "rm $dir/file",
-        "mkdir $dir/folder",
+        "mkdir $dir/directory",
     ] {
         let script = format!(
             "{TREE}

@@ -75,14 +75,14 @@ impl Drop for Screen {
     }
 }
 
-fn folder() -> PathBuf {
-    let folder = project().join("target/demo-calamares");
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+fn directory() -> PathBuf {
+    let directory = project().join("target/demo-calamares");
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
 }
 
 /// Runs Calamares and takes a picture whenever `named` finds a name for what its log says last.
-fn film(gui: &Gui, last_words: &str, named: &dyn Fn(&str) -> Option<&'static str>) -> rig::Said {
+fn film(gui: &Gui, last_words: &str, named: &dyn Fn(&str) -> Option<&'static str>) -> rig::Outcome {
     let screen = Screen::start();
     let log = gui.live.state.path().join("live/upper/calamares.log");
     let over = AtomicBool::new(false);
@@ -102,7 +102,7 @@ fn film(gui: &Gui, last_words: &str, named: &dyn Fn(&str) -> Option<&'static str
             if let Some(name) = named(&text).filter(|name| !seen.contains(name)) {
                 // What the log says is drawn a moment later; a long build is seen to be long.
                 thread::sleep(Duration::from_millis(if name == "2-build" { 7000 } else { 300 }));
-                Screen::picture(&folder().join(format!("{name}.png")));
+                Screen::picture(&directory().join(format!("{name}.png")));
                 seen.push(name);
             }
             thread::sleep(Duration::from_millis(50));
@@ -151,10 +151,10 @@ fn an_installation_on_a_screen() {
         .iter()
         .map(|(at, overall, text)| format!("{at:.2},{overall:.1},{text}"))
         .collect();
-    std::fs::write(folder().join("trace.csv"), csv.join("\n") + "\n").unwrap();
+    std::fs::write(directory().join("trace.csv"), csv.join("\n") + "\n").unwrap();
     for name in ["1-check", "2-build", "3-half", "4-end"] {
         assert!(
-            folder().join(format!("{name}.png")).exists(),
+            directory().join(format!("{name}.png")).exists(),
             "no picture of {name}\n{}",
             csv.join("\n")
         );
@@ -182,24 +182,24 @@ fn failures_on_a_screen() {
 #[test]
 #[ignore = "a demo: make demo-calamares"]
 fn the_pages_on_a_screen() {
-    let folder_of = |repository: &str| at_version(repository, "0.3.15");
+    let directory_of = |repository: &str| at_version(repository, "0.3.15");
     let upstream = std::env::var("CALAMARES_EXTENSIONS").ok();
-    let before = upstream.as_deref().map_or_else(|| fixture("late"), folder_of);
+    let before = upstream.as_deref().map_or_else(|| fixture("late"), directory_of);
     let known = InstalledSystems {
         closure_bytes: 100_000_000,
         users: Some(vec!["alice".to_owned()]),
         hosts: ["laptop", "server"].map(str::to_owned).to_vec(),
         without: Vec::new(),
     };
-    let folder_of_pages = derive_all(before.path(), &known).unwrap();
-    let file = conf(folder_of_pages.path(), "settings.conf");
+    let pages_directory = derive_all(before.path(), &known).unwrap();
+    let file = conf(pages_directory.path(), "settings.conf");
     let text = std::fs::read_to_string(&file).unwrap();
     let without = text.replace("\"partition\",", "");
     assert!(without.len() < text.len(), "{text}");
     std::fs::write(&file, without).unwrap();
     let screen = Screen::start();
     let live =
-        pages("3.3", folder_of_pages.path()).with(&["--bind", "/tmp/.X11-unix:/tmp/.X11-unix", "--target-size", "3G"]);
+        pages("3.3", pages_directory.path()).with(&["--bind", "/tmp/.X11-unix:/tmp/.X11-unix", "--target-size", "3G"]);
     // The disk of the rig under a name that Calamares looks at, for the room that is asked for.
     let script = format!(
         "disk=$(findmnt -no SOURCE /mnt) && mknod /dev/sda b 7 ${{disk#/dev/loop}}
@@ -213,7 +213,7 @@ fn the_pages_on_a_screen() {
         thread::sleep(Duration::from_millis(200));
     }
     thread::sleep(Duration::from_secs(1));
-    let picture = |name: &str| folder().join(format!("0-{name}.png"));
+    let picture = |name: &str| directory().join(format!("0-{name}.png"));
     Screen::picture(&picture("1-welcome"));
     let next = (656, 503);
     for (name, (x, y)) in [

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder_with, nix};
-use rig::{Live, Said, copy, edit_text, project, temporary, write};
+use rig::{Live, Outcome, copy, edit_text, project, temporary, write};
 use tempfile::TempDir;
 
 /// Options and packages of a newer nixpkgs: each asks for a package that nothing else asks for.
@@ -49,18 +49,18 @@ push @imports, "(modulesPath + \"/hardware/new.nix\")";
 
 /// The miniature nixpkgs, with the machines of the future.
 fn newer_nixpkgs() -> TempDir {
-    let folder = temporary();
-    copy(&project().join("target/rig/nixpkgs"), folder.path());
-    let at = |path: &str| folder.path().join(path);
+    let directory = temporary();
+    copy(&project().join("target/rig/nixpkgs"), directory.path());
+    let at = |path: &str| directory.path().join(path);
     let modules = "nixos/modules";
-    write(&folder, &format!("{modules}/new.nix"), MODULES);
+    write(&directory, &format!("{modules}/new.nix"), MODULES);
     write(
-        &folder,
+        &directory,
         &format!("{modules}/tasks/filesystems/newfs.nix"),
         "# For supportedFilesystems.\"fuse.newfs\".\n{ }\n",
     );
     write(
-        &folder,
+        &directory,
         &format!("{modules}/hardware/new.nix"),
         "{ pkgs, ... }: { environment.systemPackages = [ pkgs.imported ]; }\n",
     );
@@ -84,11 +84,11 @@ fn newer_nixpkgs() -> TempDir {
         "      hyperv-daemons = { };",
         "      hyperv-daemons = { };\n      newdriver = { };\n      secret.unfree = true;",
     );
-    folder
+    directory
 }
 
 /// Installs from `image` on a machine in whose hardware configuration `what` stands after `before`; `first` is run there.
-fn install_with(image: &Path, before: &str, what: &str, first: &str) -> Said {
+fn install_with(image: &Path, before: &str, what: &str, first: &str) -> Outcome {
     let live = boot("2.26", image);
     live.sh(&format!(
         "mkdir -p /mnt/etc/nixos

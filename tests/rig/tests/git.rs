@@ -27,7 +27,7 @@ fn repository() -> TempDir {
 }
 
 /// Installs as Calamares does, on a machine with encrypted swap: that needs a machine.nix.
-fn install(live: &Live) -> rig::Said {
+fn install(live: &Live) -> rig::Outcome {
     let storage = json!({
         "firmwareType": "efi", "rootMountPoint": "/mnt", "username": "ada",
         "partitions": [
@@ -42,8 +42,8 @@ fn install(live: &Live) -> rig::Said {
     ))
 }
 
-/// The derivation of the installed system as `nixos-rebuild` would evaluate it: through git, or from the bare folder.
-fn evaluated(live: &Live, scheme: &str) -> rig::Said {
+/// The derivation of the installed system as `nixos-rebuild` would evaluate it: through git, or from the bare directory.
+fn evaluated(live: &Live, scheme: &str) -> rig::Outcome {
     live.sh(&format!(
         "export NIX_CONFIG=$'extra-experimental-features = nix-command flakes\\nsubstituters =\\nflake-registry ='
          nix eval --raw --no-write-lock-file '{scheme}:///mnt/etc/nixos#nixosConfigurations.alpha.config.system.build.toplevel.drvPath'"
@@ -90,7 +90,7 @@ fn what_the_installer_adds_to_a_flake_in_git_is_seen_by_the_next_rebuild() {
 }
 
 #[test]
-fn without_git_the_command_for_the_installed_system_is_told() {
+fn without_git_the_command_for_the_installed_system_is_reported() {
     let repository = repository();
     let live = live("2.26", &repository);
     let said = install(&live).ok();

@@ -1,7 +1,7 @@
 //! Whether GRUB can read the file system that /boot is on, asked of real GRUBs about file systems of the real mkfs.xfs. Debian
 //! 13 has GRUB 2.12 and xfsprogs 6.13; sid has GRUB 2.14 and an xfsprogs after 6.18, which enables what 2.12 cannot read.
 
-use rig::{Live, Said, attach, detach, temporary};
+use rig::{Live, Outcome, attach, detach, temporary};
 use tempfile::TempDir;
 
 /// The Nix of the live system with that Debian's programs.
@@ -10,9 +10,9 @@ const SID: &str = "2.34";
 
 const GRUB_2_12: &str = "error: GRUB 2.12 cannot read the file system that /boot is on: /dev/loop";
 
-/// An image in a folder of its own, made by the mkfs.xfs of that Debian.
+/// An image in a directory of its own, made by the mkfs.xfs of that Debian.
 fn xfs(debian: &str, options: &str) -> TempDir {
-    let folder = temporary();
+    let directory = temporary();
     let maker = Live::bare(debian);
     let said = maker.sh(&format!(
         "mkfs.xfs -V >&2; truncate -s 400M /xfs.img && mkfs.xfs -q {options} /xfs.img && od -An -tx1 -j 216 -N 4 /xfs.img"
@@ -21,12 +21,12 @@ fn xfs(debian: &str, options: &str) -> TempDir {
     let new = said.ok().out.trim().ends_with("eb");
     assert_eq!(new, debian == SID && options.is_empty(), "another default of mkfs.xfs");
     let image = maker.state.path().join("live/upper/xfs.img");
-    std::fs::rename(image, folder.path().join("xfs.img")).unwrap();
-    folder
+    std::fs::rename(image, directory.path().join("xfs.img")).unwrap();
+    directory
 }
 
 /// Runs `command` where the image is mounted at /mnt, on a BIOS; `$root` is its device.
-fn installed_to(debian: &str, image: &TempDir, loader: &str, between: &str, command: &str) -> Said {
+fn installed_to(debian: &str, image: &TempDir, loader: &str, between: &str, command: &str) -> Outcome {
     let tree = rig::tree("channel");
     let systemd_boot = "boot.loader.systemd-boot.enable = true;";
     rig::edit(&tree, "configuration.nix", systemd_boot, loader);

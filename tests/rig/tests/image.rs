@@ -10,8 +10,8 @@ use rig::{project, run, temporary};
 
 /// Every path of an image, read by us and unpacked by unsquashfs, must have the same NAR hash.
 fn reads_like_unsquashfs(image: &Path) {
-    let folder = temporary();
-    let unpacked = folder.path().join("unpacked");
+    let directory = temporary();
+    let unpacked = directory.path().join("unpacked");
     run(
         "unsquashfs",
         &[
@@ -47,8 +47,8 @@ fn everything_that_a_store_path_can_hold_is_read_as_unsquashfs_reads_it() {
 
 #[test]
 fn every_layout_of_mksquashfs_is_understood() {
-    let folder = temporary();
-    let (image, pristine) = (folder.path().join("image"), folder.path().join("pristine"));
+    let directory = temporary();
+    let (image, pristine) = (directory.path().join("image"), directory.path().join("pristine"));
     let odd = project().join("target/rig/copy-odd/nix-store.squashfs");
     let unpack = [
         "-quiet",
@@ -78,8 +78,8 @@ fn every_layout_of_mksquashfs_is_understood() {
 
 #[test]
 fn what_is_no_image_or_another_kind_of_it_is_refused() {
-    let folder = temporary();
-    let image = folder.path().join("image");
+    let directory = temporary();
+    let image = directory.path().join("image");
     fs::write(&image, "no image").unwrap();
     assert!(StoreImage::open(File::open(&image).unwrap()).is_err());
     fs::remove_file(&image).unwrap();

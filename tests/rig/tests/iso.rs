@@ -141,9 +141,9 @@ fn the_iso_of_a_flake_with_nested_inputs_installs_each_of_its_hosts_on_every_nix
                     ..InstallerFacts::default()
                 };
                 let chosen = serde_json::json!({ "target": "/mnt", "mounts": [], "machine": machine });
-                let folder = "/run/nix-cfg-install";
+                let directory = "/run/nix-cfg-install";
                 live.sh(&format!(
-                    "mkdir -p {folder} && echo '{chosen}' > {folder}/calamares.json"
+                    "mkdir -p {directory} && echo '{chosen}' > {directory}/calamares.json"
                 ))
                 .ok();
                 live.install("").ok();
@@ -186,7 +186,7 @@ fn an_older_nix_makes_the_same_iso_until_it_meets_the_lock_of_a_newer_one() {
 }
 
 #[test]
-fn a_lock_that_is_not_the_one_on_the_iso_is_refused_with_the_command_that_mends_it() {
+fn a_lock_that_is_not_the_one_on_the_iso_is_refused_with_the_command_that_fixes_it() {
     let emitted = Emitted::miniature("flake", &["--host", "alpha"]);
     let live = builder("2.26", &emitted);
     nix(
@@ -242,7 +242,7 @@ fn the_doctor_asks_nix_before_the_iso_is_built() {
 }
 
 #[test]
-fn the_doctor_tells_what_two_hosts_share_once_and_speaks_of_this_machine() {
+fn the_doctor_reports_what_two_hosts_share_once_and_names_this_machine() {
     let emitted = Emitted::miniature("flake", &["--host", "alpha", "--host", "beta"]);
     let live = builder("2.26", &emitted);
     live.sh(&format!(
@@ -279,7 +279,7 @@ fn the_doctor_tells_what_two_hosts_share_once_and_speaks_of_this_machine() {
 }
 
 #[test]
-fn derivations_that_forbid_substitution_are_copied_where_the_live_nix_can_be_told_so() {
+fn derivations_that_forbid_substitution_are_copied_where_the_live_nix_has_the_option() {
     let emitted = Emitted::miniature("flake", &["--host", "alpha"]);
     let live = builder("2.26", &emitted);
     let settings = |version: &str| {

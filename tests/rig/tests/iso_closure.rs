@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, nix};
-use rig::{Live, Said, edit, edit_text, project, tree};
+use rig::{Live, Outcome, edit, edit_text, project, tree};
 
 /// For each variant of nix/variants.nix a machine of tests/machines that asks for what only that one brings.
 const MACHINES: [(&str, &str); 10] = [
@@ -36,7 +36,7 @@ fn with_the_disk_of_the_rig(text: &str) -> String {
 }
 
 /// Installs from `image` on a machine of tests/machines, after `before` has run there.
-fn install_on(image: &Path, name: &str, before: &str) -> (Live, Said) {
+fn install_on(image: &Path, name: &str, before: &str) -> (Live, Outcome) {
     let file = project().join("tests/machines").join(name).with_extension("nix");
     let text = fs::read_to_string(&file).unwrap();
     let firmware = if text.contains("starts from a BIOS") {

@@ -26,16 +26,16 @@ fn the_same_input_gives_the_same_bytes_and_an_update_leaves_them() {
 
 #[test]
 fn a_reader_who_went_away_is_no_failure_and_a_full_disk_is_one() {
-    let (tree, folder) = (tree("channel"), rig::temporary());
+    let (tree, directory) = (tree("channel"), rig::temporary());
     let init = format!(
         "cd {}; init() {{ sleep 0.2; {} init $1 --config {} --nixpkgs x; echo $? > code; }}",
-        folder.path().display(),
+        directory.path().display(),
         shipped("nix-cfg-iso").display(),
         tree.path().display()
     );
     let code = |script: &str| {
         rig::run("bash", &["-c", &format!("{init}; {script}")]);
-        fs::read_to_string(folder.path().join("code")).unwrap()
+        fs::read_to_string(directory.path().join("code")).unwrap()
     };
     assert_eq!(code("init a 2>&1 | true"), "0\n");
     assert_eq!(code("init b > /dev/full"), "1\n");
@@ -43,8 +43,8 @@ fn a_reader_who_went_away_is_no_failure_and_a_full_disk_is_one() {
 
 #[test]
 fn a_wrong_host_or_desktop_is_named_with_what_there_is() {
-    let (tree, folder) = (tree("flake"), rig::temporary());
-    let dir = folder.path().join("iso");
+    let (tree, directory) = (tree("flake"), rig::temporary());
+    let dir = directory.path().join("iso");
     let args = [
         "init",
         dir.to_str().unwrap(),
@@ -74,8 +74,8 @@ fn a_wrong_host_or_desktop_is_named_with_what_there_is() {
 
 #[test]
 fn an_init_that_is_killed_leaves_nothing_in_the_way_of_the_next_one() {
-    let (tree, folder) = (tree("channel"), rig::temporary());
-    let dir = folder.path().join("iso");
+    let (tree, directory) = (tree("channel"), rig::temporary());
+    let dir = directory.path().join("iso");
     let init = || {
         let mut command = Command::new(shipped("nix-cfg-iso"));
         command
@@ -100,7 +100,7 @@ fn an_init_that_is_killed_leaves_nothing_in_the_way_of_the_next_one() {
     }
     assert!(complete, "it was always killed too early");
     assert!(init().output().unwrap().status.success());
-    let names: Vec<_> = fs::read_dir(folder.path())
+    let names: Vec<_> = fs::read_dir(directory.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use rig::real::{self, Tree, on_each_tree, server};
 use rig::{Live, copy, project, same, temporary};
 
-fn a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_told(tree: &Tree) {
+fn a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_reported(tree: &Tree) {
     for nix in tree.versions() {
         let (live, _tree) = server(nix, tree, "environment.systemPackages = [ pkgs.htop ];");
         let said = live.install("").fails(
@@ -38,9 +38,9 @@ fn the_nix_package_has_all_of_its_sources(tree: &Tree) {
       stdenv = { hostPlatform = null; buildPlatform.canExecute = _: true; };
     }'";
     let source = live.sh(script).ok().out;
-    let folder = temporary();
+    let directory = temporary();
     let source = Path::new(&source).file_name().unwrap();
-    copy(&live.state.path().join("live/store").join(source), folder.path());
+    copy(&live.state.path().join("live/store").join(source), directory.path());
     let check = Command::new(env!("CARGO"))
         .args([
             "check",
@@ -52,7 +52,7 @@ fn the_nix_package_has_all_of_its_sources(tree: &Tree) {
             "package-docs",
         ])
         .env("CARGO_TARGET_DIR", project().join("target"))
-        .current_dir(folder.path())
+        .current_dir(directory.path())
         .status();
     assert!(check.unwrap().success());
 }
@@ -182,7 +182,7 @@ fn main() -> ExitCode {
     real::run(
         file!(),
         vec![
-            on_each_tree(a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_told),
+            on_each_tree(a_real_nixpkgs_is_evaluated_and_what_is_not_on_the_medium_is_reported),
             on_each_tree(the_nix_package_has_all_of_its_sources),
             on_each_tree(the_errors_of_a_real_nixpkgs_are_explained),
             on_each_tree(several_faults_of_a_real_configuration_are_found_in_one_run),

@@ -48,7 +48,7 @@ fn without_frontier(emitted: &Emitted) {
     );
 }
 
-/// Emits the folder that makes the ISO of a channel configuration, into `dest`.
+/// Emits the directory that makes the ISO of a channel configuration, into `dest`.
 fn emit_channel(evaluator: &Evaluator, tree: &Path, dest: &Path) {
     let emitted = Emitted::new(tree, &CHANNEL);
     without_frontier(&emitted);
@@ -57,18 +57,18 @@ fn emit_channel(evaluator: &Evaluator, tree: &Path, dest: &Path) {
 }
 
 fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix(tree: &Tree) {
-    let folders = temporary();
-    let folder = |name: &str| folders.path().join(name);
+    let directories = temporary();
+    let directory = |name: &str| directories.path().join(name);
     let mut drvs = Vec::new();
     for version in ["2.26", "2.34"] {
-        let evaluator = Evaluator::new(version, &tree.path, &[(folders.path(), "/folders")]);
+        let evaluator = Evaluator::new(version, &tree.path, &[(directories.path(), "/directories")]);
         if drvs.is_empty() {
-            emit_channel(&evaluator, server("x86_64-linux").path(), &folder("channel"));
+            emit_channel(&evaluator, server("x86_64-linux").path(), &directory("channel"));
             let emitted = Emitted::new(evaluator.flake(server("x86_64-linux")).path(), &[]);
             without_frontier(&emitted);
-            copy(emitted.dir(), &folder("flake"));
+            copy(emitted.dir(), &directory("flake"));
         }
-        let images = ["channel", "flake"].map(|name| evaluator.image(&format!("/folders/{name}")));
+        let images = ["channel", "flake"].map(|name| evaluator.image(&format!("/directories/{name}")));
         assert!(
             images.iter().all(|image| image.ends_with("-x86_64-linux.iso.drv")),
             "{images:?}"
@@ -77,10 +77,10 @@ fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix(
         // The target evaluates the flake by itself, and comes to the system that is on the ISO.
         let toplevel = "config.system.build.toplevel.drvPath";
         let on_iso = evaluator.eval(&format!(
-            "--raw path:/folders/flake#iso.targets --apply 'all: (builtins.head all).{toplevel}'"
+            "--raw path:/directories/flake#iso.targets --apply 'all: (builtins.head all).{toplevel}'"
         ));
         let on_target = evaluator.eval(&format!(
-            "--raw path:/folders/flake/nix-cfg#nixosConfigurations.server.{toplevel}"
+            "--raw path:/directories/flake/nix-cfg#nixosConfigurations.server.{toplevel}"
         ));
         assert_eq!(on_iso.out, on_target.out);
     }
@@ -89,23 +89,23 @@ fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix(
 
 fn the_example_of_nix_offline_iso_becomes_the_same_iso_on_every_nix(tree: &Tree) {
     let example = Path::new(&real::value("NIX_OFFLINE_ISO").unwrap()).join("nix-cfg");
-    let folders = temporary();
+    let directories = temporary();
     let drvs = ["2.26", "2.34"].map(|version| {
-        let evaluator = Evaluator::new(version, &tree.path, &[(folders.path(), "/folders")]);
-        let folder = folders.path().join("example");
-        if !folder.exists() {
-            emit_channel(&evaluator, &example, &folder);
+        let evaluator = Evaluator::new(version, &tree.path, &[(directories.path(), "/directories")]);
+        let directory = directories.path().join("example");
+        if !directory.exists() {
+            emit_channel(&evaluator, &example, &directory);
         }
-        evaluator.image("/folders/example")
+        evaluator.image("/directories/example")
     });
     assert!(drvs[0].ends_with("-x86_64-linux.iso.drv"), "{drvs:?}");
     assert_eq!(drvs[0], drvs[1], "2.26 and 2.34 make different images");
 }
 
 fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_processor(tree: &Tree) {
-    let folders = temporary();
-    let folder = |name: &str| folders.path().join(name);
-    fs::create_dir(folder("top")).unwrap();
+    let directories = temporary();
+    let directory = |name: &str| directories.path().join(name);
+    fs::create_dir(directory("top")).unwrap();
     // Without target/ and what is not committed.
     let tracked = "cd \"$0\" && git ls-files -z | xargs -0 cp --parents -t \"$1\"";
     run(
@@ -114,23 +114,23 @@ fn the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_proce
             "-c",
             tracked,
             project().to_str().unwrap(),
-            folder("top").to_str().unwrap(),
+            directory("top").to_str().unwrap(),
         ],
     );
-    let evaluator = Evaluator::new("2.26", &tree.path, &[(folders.path(), "/folders")]);
-    evaluator.lock(&folder("top"), "nixos-26.05", None);
-    let top = store(&evaluator.live, "/folders/top");
+    let evaluator = Evaluator::new("2.26", &tree.path, &[(directories.path(), "/directories")]);
+    evaluator.lock(&directory("top"), "nixos-26.05", None);
+    let top = store(&evaluator.live, "/directories/top");
 
     outputs_are_there(&evaluator);
-    the_template_makes_an_iso(&evaluator, &top, &folder("own"));
-    the_other_processor_has_an_iso(&evaluator, &top, &folder("arm"));
+    the_template_makes_an_iso(&evaluator, &top, &directory("own"));
+    the_other_processor_has_an_iso(&evaluator, &top, &directory("arm"));
 }
 
 /// The packages, checks, shell and formatter of the project's flake, for both processors.
 fn outputs_are_there(evaluator: &Evaluator) {
     let drvs = "all: builtins.mapAttrs (_: builtins.mapAttrs (_: package: package.drvPath)) all";
     for output in ["packages", "checks"] {
-        let said = evaluator.eval(&format!("--json path:/folders/top#{output} --apply '{drvs}'"));
+        let said = evaluator.eval(&format!("--json path:/directories/top#{output} --apply '{drvs}'"));
         let said: Value = serde_json::from_str(&said.out).unwrap();
         for system in ["x86_64-linux", "aarch64-linux"] {
             for (name, drv) in said[system].as_object().unwrap() {
@@ -143,14 +143,16 @@ fn outputs_are_there(evaluator: &Evaluator) {
     }
     // The tools in the shell, and the formatter, are not in every tree of NIXPKGS.
     for output in ["devShells", "formatter"] {
-        let said = evaluator.eval(&format!("--json path:/folders/top#{output} --apply builtins.attrNames"));
+        let said = evaluator.eval(&format!(
+            "--json path:/directories/top#{output} --apply builtins.attrNames"
+        ));
         assert_eq!(said.out.trim(), r#"["aarch64-linux","x86_64-linux"]"#);
     }
 }
 
 /// As a person with a flake of their own begins.
 fn the_template_makes_an_iso(evaluator: &Evaluator, top: &Stored, own: &Path) {
-    let begin = "mkdir /tmp/own && cd /tmp/own && nix flake init -t path:/folders/top && cp -r /tmp/own /shared/";
+    let begin = "mkdir /tmp/own && cd /tmp/own && nix flake init -t path:/directories/top && cp -r /tmp/own /shared/";
     evaluator.live.sh(&format!("{CONFIG}\nmkdir /shared; {begin}")).ok();
     copy(&evaluator.live.state.path().join("live/upper/shared/own"), own);
     edit_text(
@@ -159,7 +161,7 @@ fn the_template_makes_an_iso(evaluator: &Evaluator, top: &Stored, own: &Path) {
         "flake = self; closure = \"runtime\";",
     );
     evaluator.lock(own, "nixos-26.05", Some(top));
-    let image = evaluator.image("/folders/own");
+    let image = evaluator.image("/directories/own");
     assert!(image.ends_with("-x86_64-linux.iso.drv"), "{image}");
 }
 
@@ -169,7 +171,7 @@ fn the_other_processor_has_an_iso(evaluator: &Evaluator, top: &Stored, arm: &Pat
     let emitted = Emitted::new(server("aarch64-linux").path(), &[&CHANNEL[..], &more].concat());
     evaluator.lock(emitted.dir(), "nixos-24.05", Some(top));
     copy(emitted.dir(), arm);
-    let pinned = "cp -r /folders/arm /shared/ && nix-cfg-iso pin /shared/arm -- --no-write-lock-file";
+    let pinned = "cp -r /directories/arm /shared/ && nix-cfg-iso pin /shared/arm -- --no-write-lock-file";
     evaluator.live.sh(&format!("{CONFIG}\n{pinned}")).ok();
     let list = evaluator.live.state.path().join("live/upper/shared/arm/closure.json");
     fs::copy(list, arm.join("closure.json")).unwrap();
@@ -178,7 +180,7 @@ fn the_other_processor_has_an_iso(evaluator: &Evaluator, top: &Stored, arm: &Pat
         "desktop =",
         "closureList = ./closure.json; offlineRebuild = true;\n        desktop =",
     );
-    let said = evaluator.eval("--raw path:/folders/arm#iso.drvPath");
+    let said = evaluator.eval("--raw path:/directories/arm#iso.drvPath");
     assert!(said.out.ends_with("-aarch64-linux.iso.drv"), "{}", said.out);
     // All that nixos-generate-config can write is known on this processor, too.
     assert!(said.err.contains("parallels (a guest of"), "{}", said.err);

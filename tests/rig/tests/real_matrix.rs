@@ -49,7 +49,7 @@ impl Iso {
         tree
     }
 
-    /// The folder that makes the ISO.
+    /// The directory that makes the ISO.
     fn emitted(self, evaluator: &Evaluator) -> Emitted {
         let desktop = if self.system == "server" { "none" } else { self.system };
         let desktop = ["--desktop", desktop];

@@ -10,10 +10,10 @@ const FILES: u32 = 12_000;
 
 fn live(size: &str) -> (Live, tempfile::TempDir) {
     let tree = tree("channel");
-    let folder = tree.path().join("many");
-    fs::create_dir(&folder).unwrap();
+    let directory = tree.path().join("many");
+    fs::create_dir(&directory).unwrap();
     for number in 0..FILES {
-        fs::write(folder.join(format!("file-{number}")), "0123456789").unwrap();
+        fs::write(directory.join(format!("file-{number}")), "0123456789").unwrap();
     }
     edit(
         &tree,
@@ -31,7 +31,7 @@ fn megabytes(text: &str) -> f64 {
 }
 
 #[test]
-fn many_small_files_take_the_room_that_was_said() {
+fn many_small_files_take_the_room_that_was_announced() {
     let (large, _tree) = live("400M");
     large.install("").ok();
     // Allocated blocks.

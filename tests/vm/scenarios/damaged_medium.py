@@ -27,7 +27,7 @@ def play(run):
     while at >= 0:
         medium[at] ^= 1
         at = medium.find(part, at)
-    damaged = run.folder / "damaged.iso"
+    damaged = run.directory / "damaged.iso"
     damaged.write_bytes(medium)
     disk = run.disk("1500M")
     with run.live("uefi", damaged, disk, AGENDA) as live:

@@ -47,7 +47,7 @@ pub fn trees() -> Vec<Case> {
                 "-----BEGIN AGE ENCRYPTED FILE-----\nYWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBhYWFhYWFhYWFhYWFhYWFhYWFh\n",
             );
         }),
-        good("nested-folders", |tree| {
+        good("nested-directories", |tree| {
             write(
                 tree,
                 "profiles/default.nix",

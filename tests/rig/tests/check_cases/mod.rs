@@ -15,7 +15,7 @@ pub use case::Case;
 
 /// Configurations that would not install, boot, or let anybody in, and some that a person should know something of.
 pub fn broken() -> Vec<Case> {
-    let mut cases = told_by_nix();
+    let mut cases = reported_by_nix();
     for table in [
         boot::boot_loaders,
         boot::boot_partitions,
@@ -32,7 +32,7 @@ pub fn broken() -> Vec<Case> {
 }
 
 /// Those of them that are told by the words of Nix, which differ by version.
-pub fn told_by_nix() -> Vec<Case> {
+pub fn reported_by_nix() -> Vec<Case> {
     let tables = [
         modules::syntax,
         modules::missing_files,
