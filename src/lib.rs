@@ -12,6 +12,8 @@ mod interrupt;
 
 mod files;
 
+mod locked_directory;
+
 mod text;
 
 mod store_path;

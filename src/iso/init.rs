@@ -10,7 +10,7 @@ use super::choices::{self, InitOptions, InitReport};
 use super::flake_template::{self, CONFIG_DIR, IsoSpec, build_command};
 use super::manifest::Manifest;
 use super::programs;
-use super::staging::{Staging, require_usable};
+use super::staging::{Staging, is_temporary, real_path, require_usable};
 use crate::diagnostic::{Diagnostics, IsoDirectoryProblem, Severity};
 use crate::interrupt::Interrupt;
 use crate::text::shell_word;
@@ -62,22 +62,20 @@ fn write_files(dir: &Path, spec: IsoSpec, programs: &[(&str, Vec<u8>)]) -> Resul
 
 /// Inside the configuration, the directory would be copied into itself, and with every later copy of the configuration.
 fn require_outside(dir: &Path, config: &Path) -> Result<()> {
-    let what = || format!("Failed to read {}", dir.display());
-    let absolute = std::path::absolute(dir).with_context(what)?;
-    let existing = absolute.ancestors().find(|above| above.exists()).unwrap_or(&absolute);
-    let real = fs::canonicalize(existing).with_context(what)?;
-    if real.starts_with(fs::canonicalize(config).with_context(what)?) {
+    let config = fs::canonicalize(config).with_context(|| format!("Failed to read {}", config.display()))?;
+    if real_path(dir)?.starts_with(config) {
         return Err(IsoDirectoryProblem::InsideConfiguration { dir: dir.to_owned() }.into());
     }
     Ok(())
 }
 
-/// Git's database (a flake in `path:` needs none, and inside another repository it would be a submodule), and the links that
-/// `nix build` leaves.
+/// Git's database (a flake in `path:` needs none, and inside another repository it would be a submodule), the links that
+/// `nix build` leaves, and what an `init` that was killed left.
 fn is_excluded(path: &Path, kind: SFlag) -> bool {
     let name = path.as_os_str().to_string_lossy();
     let of_build = kind == SFlag::S_IFLNK && (name == "result" || name.starts_with("result-"));
-    of_build || path.file_name().is_some_and(|name| name == ".git")
+    let is_left = |name| kind == SFlag::S_IFDIR && is_temporary(name);
+    of_build || path.file_name().is_some_and(|name| name == ".git" || is_left(name))
 }
 
 fn copy_configuration(source: &Source, to: &Path, interrupt: &Interrupt, report: &mut InitReport) -> Result<()> {
@@ -120,6 +118,7 @@ mod tests {
         fs::write(tree.path().join("configuration.nix"), "{ }").unwrap();
         fs::create_dir(tree.path().join(".git")).unwrap();
         fs::create_dir(tree.path().join("empty")).unwrap();
+        fs::create_dir_all(tree.path().join("empty/.nix-cfg-iso-killed/nix-cfg")).unwrap();
         std::os::unix::fs::symlink("/nix/store/x", tree.path().join("result")).unwrap();
         fs::write(tree.path().join("result-parser.nix"), "{ }").unwrap();
         tree
@@ -135,6 +134,7 @@ mod tests {
         for mine in ["configuration.nix", "empty", "result-parser.nix"] {
             assert!(copy.join(mine).exists(), "{mine} was missing");
         }
+        assert!(!copy.join("empty/.nix-cfg-iso-killed").exists());
         assert!(!copy.join(".git").exists() && copy.join("result").symlink_metadata().is_err());
         let error = init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
         assert!(error.to_string().contains("not overwritten"), "{error}");
@@ -159,7 +159,8 @@ mod tests {
     #[test]
     fn a_directory_in_the_configuration_is_refused_before_it_is_copied_into_itself() {
         let tree = tree();
-        for dir in ["iso", "empty/iso", "empty"] {
+        let again = format!("gone/../../{}/y", tree.path().file_name().unwrap().display());
+        for dir in ["iso", "empty/iso", "empty", "gone/../y", &again] {
             let options = InitOptions {
                 dir: tree.path().join(dir),
                 ..options(tree.path(), tree.path())
@@ -167,7 +168,7 @@ mod tests {
             let error = init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
             assert!(error.to_string().contains("is inside the configuration"), "{error:#}");
         }
-        assert!(!tree.path().join("iso").exists());
+        assert!(!tree.path().join("iso").exists() && !tree.path().join("gone").exists());
     }
 
     #[test]

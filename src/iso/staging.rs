@@ -1,51 +1,70 @@
 //! The directory that `init` fills before anything appears under the final name.
 //!
-//! For a new directory it is a sibling, which is renamed in one step. A directory that exists, and is empty, stays the one that
-//! it is (it may be a mount point, or the working directory of a shell): it gets the entries one by one, flake.nix last.
+//! It is a sibling, which is renamed in one step: also over a directory that exists, if it is empty. One that is a mount point, or
+//! the working directory, stays the one that it is: it gets the entries one by one, flake.nix last.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
-use tempfile::TempDir;
 
 use crate::diagnostic::IsoDirectoryProblem;
+use crate::live::mounts;
+use crate::locked_directory::{self, LockedDirectory, remove_stale};
 use crate::tree::source::FLAKE_NIX;
 
-/// Temporary directories begin with this. One whose lock is free was left behind by a process that was killed.
+/// Temporary directories begin with this.
 const PREFIX: &str = ".nix-cfg-iso-";
+/// Their permissions, less the umask.
+const MODE: u32 = 0o777;
 
 /// A temporary directory; it is removed with this value, unless it was put into place.
 pub(super) struct Staging {
+    /// Without links and `..`.
     dir: PathBuf,
-    is_new: bool,
-    temporary: TempDir,
-    /// Held as long as the directory is in use.
-    _lock: Flock<File>,
+    /// Whether the temporary directory can take its name.
+    is_sibling: bool,
+    temporary: LockedDirectory,
 }
 
 impl Staging {
     /// Makes the temporary directory for `dir`, which must be new or empty, and removes those that were left behind.
     pub fn create(dir: &Path) -> Result<Self> {
         let is_new = require_usable(dir)?;
-        let dir = std::path::absolute(dir).context("Failed to find the working directory")?;
-        let parent = match dir.parent() {
-            Some(parent) if is_new => parent.to_owned(),
-            _ => dir.clone(),
-        };
-        fs::create_dir_all(&parent).with_context(|| format!("Failed to create {}", parent.display()))?;
-        remove_left_behind(&parent);
-        let (temporary, lock) =
-            temporary_in(&parent).with_context(|| format!("Failed to create a directory in {}", parent.display()))?;
+        let dir = real_path(dir)?;
+        let parent = dir.parent().unwrap_or(&dir);
+        if !is_new {
+            remove_stale(&dir, PREFIX, MODE);
+        }
+        if is_new || can_be_replaced(&dir, parent) {
+            fs::create_dir_all(parent).with_context(|| format!("Failed to create {}", parent.display()))?;
+            match LockedDirectory::create(parent, PREFIX, MODE) {
+                Ok(temporary) => {
+                    let is_sibling = true;
+                    return Ok(Self {
+                        dir,
+                        is_sibling,
+                        temporary,
+                    });
+                }
+                Err(error) if is_new => {
+                    return Err(error).with_context(|| format!("Failed to create a directory in {}", parent.display()));
+                }
+                // It is somebody else's directory, with one of this user.
+                Err(_) => {}
+            }
+        }
+        let temporary = LockedDirectory::create(&dir, PREFIX, MODE)
+            .with_context(|| format!("Failed to create a directory in {}", dir.display()))?;
+        let is_sibling = false;
         Ok(Self {
             dir,
-            is_new,
+            is_sibling,
             temporary,
-            _lock: lock,
         })
     }
 
@@ -56,14 +75,18 @@ impl Staging {
 
     /// Gives everything its final name. What appeared there meanwhile is kept, and is an error.
     pub fn publish(self) -> Result<()> {
-        if self.is_new {
-            if let Err(error) = fs::rename(self.path(), &self.dir) {
-                require_usable(&self.dir)?;
-                return Err(error).with_context(|| format!("Failed to create {}", self.dir.display()));
+        if self.is_sibling {
+            match self.take_place() {
+                Ok(()) => {
+                    // It has another name now: nothing is to be removed.
+                    let _ = self.temporary.keep();
+                    return Ok(());
+                }
+                Err(error) if require_usable(&self.dir)? => {
+                    return Err(error).with_context(|| format!("Failed to create {}", self.dir.display()));
+                }
+                Err(error) => log::debug!("{} is not replaced as a whole: {error}", self.dir.display()),
             }
-            // It has another name now: nothing is to be removed.
-            let _ = self.temporary.keep();
-            return Ok(());
         }
         let what = || format!("Failed to write to {}", self.dir.display());
         let lock = File::open(&self.dir).with_context(what)?;
@@ -84,6 +107,41 @@ impl Staging {
         }
         Ok(())
     }
+
+    /// Renames the temporary directory; one that is there already must be empty, and gives its owner and permissions.
+    fn take_place(&self) -> std::io::Result<()> {
+        if let Ok(existing) = fs::metadata(&self.dir) {
+            let own = fs::metadata(self.path())?;
+            if (own.uid(), own.gid()) != (existing.uid(), existing.gid()) {
+                chown(self.path(), Some(existing.uid()), Some(existing.gid()))?;
+            }
+            fs::set_permissions(self.path(), existing.permissions())?;
+        }
+        fs::rename(self.path(), &self.dir)
+    }
+}
+
+/// Whether another directory in `parent` can take the place of `dir` unnoticed: it is not a mount point or a volume of its own,
+/// and this process, which a person started in it, does not stay in the one that is removed.
+fn can_be_replaced(dir: &Path, parent: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
+    let is_inside = std::env::current_dir().is_ok_and(|current| current.starts_with(dir));
+    !is_inside && device(dir) == device(parent) && mounts::at(dir).is_none()
+}
+
+/// The absolute path of `dir`, which need not exist, without links and `..`.
+pub(super) fn real_path(dir: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(dir).context("Failed to find the working directory")?;
+    let mut real = PathBuf::new();
+    for part in absolute.components() {
+        if part == Component::ParentDir {
+            real.pop();
+        } else {
+            real.push(part);
+            real = fs::canonicalize(&real).unwrap_or(real);
+        }
+    }
+    Ok(real)
 }
 
 /// Fails unless `dir` does not exist (`true`) or is empty (`false`).
@@ -116,49 +174,15 @@ fn names(dir: &Path) -> std::io::Result<Vec<OsString>> {
     fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
-fn is_temporary(name: &OsStr) -> bool {
-    name.to_string_lossy().starts_with(PREFIX)
-}
-
-/// A new directory in `parent`, locked. Another process may take it for one that was left behind before it is locked.
-fn temporary_in(parent: &Path) -> std::io::Result<(TempDir, Flock<File>)> {
-    loop {
-        let temporary = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .permissions(Permissions::from_mode(0o777)) // The umask applies.
-            .tempdir_in(parent)?;
-        let file = match File::open(temporary.path()) {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            file => file?,
-        };
-        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
-        if temporary.path().exists() {
-            return Ok((temporary, lock));
-        }
-    }
-}
-
-/// Removes the temporary directories in `parent` that no process uses. One that cannot be removed does no harm.
-fn remove_left_behind(parent: &Path) {
-    for name in names(parent)
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|name| is_temporary(name))
-    {
-        let path = parent.join(name);
-        let free = File::open(&path).map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock));
-        if let Ok(Ok(_lock)) = free
-            && path.is_dir()
-        {
-            log::debug!("removing {}, which an earlier run left behind", path.display());
-            drop(fs::remove_dir_all(&path));
-        }
-    }
+/// Whether it is a name of a temporary directory: one in a configuration was left there by a process that was killed.
+pub(super) fn is_temporary(name: &OsStr) -> bool {
+    locked_directory::is_name(name.as_encoded_bytes(), PREFIX)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -196,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_directory_stays_the_same_one_also_behind_a_link() {
+    fn an_empty_directory_is_replaced_in_one_step_and_keeps_its_permissions_and_a_link_to_it() {
         let parent = tempfile::tempdir().unwrap();
         let (dir, link) = (parent.path().join("real"), parent.path().join("link"));
         fs::create_dir(&dir).unwrap();
@@ -204,10 +228,35 @@ mod tests {
         fs::set_permissions(&dir, Permissions::from_mode(0o700)).unwrap();
         drop(staged(&link));
         assert!(link.is_symlink() && list(&dir).is_empty());
-        staged(&link).publish().unwrap();
+        let staging = staged(&link);
+        let inode = fs::metadata(staging.path()).unwrap().ino();
+        staging.publish().unwrap();
         assert!(link.is_symlink());
+        assert_eq!(fs::metadata(&dir).unwrap().ino(), inode);
         assert_eq!(list(&dir), ["flake.nix", "other"]);
         assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_mount_point_and_the_working_directory_stay_the_ones_that_they_are() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::create_dir(parent.path().join("dir")).unwrap();
+        assert!(can_be_replaced(&parent.path().join("dir"), parent.path()));
+        assert!(!can_be_replaced(Path::new("/proc"), Path::new("/")));
+        let current = std::env::current_dir().unwrap();
+        assert!(!can_be_replaced(&current, current.parent().unwrap()));
+        // As it is where the parent belongs to somebody else.
+        let dir = parent.path().join("dir");
+        let temporary = LockedDirectory::create(&dir, PREFIX, MODE).unwrap();
+        fs::write(temporary.path().join(FLAKE_NIX), "new").unwrap();
+        let is_sibling = false;
+        let inside = Staging {
+            dir: dir.clone(),
+            is_sibling,
+            temporary,
+        };
+        inside.publish().unwrap();
+        assert_eq!(list(&dir), ["flake.nix"]);
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use tempfile::TempDir;
 
 use super::activity::{LOG_FORMAT, Tracker, VERBOSE};
 use super::environment::channels_in;
@@ -14,6 +13,7 @@ use super::facts::{EXPRESSION, Facts};
 use super::installed;
 use super::literal::{path_reference, string};
 use crate::diagnostic::{Diagnostic, FlakeProblem};
+use crate::locked_directory::LockedDirectory;
 use crate::process::{Invocation, Runner, Stream};
 use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, ETC_NIXOS};
 
@@ -87,7 +87,7 @@ pub fn evaluate(
     let mut facts = Facts::default();
     let said = match configuration.kind {
         ConfigKind::Channel => {
-            let empty = TempDir::new().context("Failed to make a temporary directory")?;
+            let empty = LockedDirectory::private().context("Failed to make a temporary directory")?;
             let invocation = installed::at_etc_nixos(channel(lenience), root, empty.path());
             let seen = Seen {
                 at: Path::new(ETC_NIXOS),

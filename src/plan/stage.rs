@@ -15,7 +15,7 @@ use crate::tree::source::{ConfigKind, Source};
 
 /// Copies the tree to a directory that only root can reach, in the live system's memory.
 pub(super) fn copy(live: &LiveSystem<'_>, source: &Source, found: &mut Found<'_>) -> Result<PrivateCopy> {
-    let directory = PrivateCopy::new(&std::env::temp_dir())?;
+    let directory = PrivateCopy::new()?;
     let accounts = Accounts::of_live_system(Path::new("/etc/passwd"), std::env::vars());
     let copier = Copier {
         owners: Some(&accounts),
