@@ -28,3 +28,12 @@ pub fn printable(text: &str) -> String {
     let text = console::strip_ansi_codes(text);
     text.replace(|char: char| char.is_control() && !"\n\t".contains(char), "\u{fffd}")
 }
+
+/// The one of `known` that is spelt like `text`.
+pub fn similar<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distances = known
+        .into_iter()
+        .map(|known| (strsim::damerau_levenshtein(known, text), known));
+    let (distance, nearest) = distances.min()?;
+    (distance <= 2 && distance < text.len()).then_some(nearest)
+}

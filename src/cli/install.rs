@@ -1,5 +1,6 @@
 //! `nix-cfg-install`: parses the command line, sets up the log, plans, applies, and gives the exit code.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -44,7 +45,10 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs `nix-cfg-install`, and gives its exit code.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error),
+    };
     let log = LogFile::default();
     let format = if args.calamares.is_some() {
         Format::Json
@@ -66,6 +70,31 @@ pub fn main() -> ExitCode {
     };
     report.done(code, &text);
     ExitCode::from(code)
+}
+
+/// Says what is wrong with the command line, or shows the help that it asks for. A program that reads events gets its last one.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // What cannot be written is read by nobody.
+    drop(error.print());
+    if error.use_stderr() && wants_events(std::env::args_os()) {
+        let report = Reporter::new(Format::Json.renderer(), phases::ALL);
+        let error = error.to_string();
+        report.problem(&PlanProblem::CommandLine { error }.into());
+        report.done(BAD_SETTINGS, "The command line is wrong.");
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_SETTINGS))
+}
+
+/// Whether a command line that cannot be parsed asks for events.
+fn wants_events(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let is_calamares = |argument: &OsString| argument.as_encoded_bytes().starts_with(b"--calamares");
+    arguments
+        .iter()
+        .any(|argument| argument == "--progress=json" || is_calamares(argument))
+        || arguments
+            .windows(2)
+            .any(|pair| pair[0] == "--progress" && pair[1] == "json")
 }
 
 /// Sets up the log and the signals, and reads what Calamares sends.

@@ -1,6 +1,8 @@
 //! What is wrong with a flake's hosts, its lock and its inputs.
 
+use super::iso_host::no_host;
 use super::{Text, error};
+use crate::text::similar;
 
 /// Why a flake cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +42,7 @@ impl FlakeProblem {
             Self::NoHosts => error("host-none", "The flake has no nixosConfigurations")
                 .because("Without one there is no system to install.")
                 .remedy("Add `nixosConfigurations.NAME = nixpkgs.lib.nixosSystem { … };` to its outputs."),
-            Self::HostUnknown { host, hosts } => error("host-unknown", format!("The flake has no host `{host}`"))
+            Self::HostUnknown { host, hosts } => error("host-unknown", no_host(host, similar(host, hosts.iter().map(String::as_str))))
                 .because(list(hosts))
                 .remedy("Name one of these with --host."),
             Self::HostAmbiguous { hosts } => error(

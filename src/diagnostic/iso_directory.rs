@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Text, error};
+use crate::text::shell_word;
 
 /// Why a directory cannot be written or used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum IsoDirectoryProblem {
     BrokenLink { dir: PathBuf, target: PathBuf },
     /// It was not written by this program: it has no `manifest`.
     NoManifest { dir: PathBuf, manifest: PathBuf },
+    /// `init` wrote these `files`, and the ISO cannot be built without them.
+    FilesMissing { dir: PathBuf, files: Vec<PathBuf> },
 }
 
 impl IsoDirectoryProblem {
@@ -42,6 +45,12 @@ impl IsoDirectoryProblem {
                 error("not-emitted", format!("{} was not written by nix-cfg-iso", dir.display()))
                     .because(format!("It has no {}.", manifest.display()))
                     .remedy("Name the directory that `nix-cfg-iso init` wrote, or write one with that command.")
+            }
+            Self::FilesMissing { dir, files } => {
+                let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+                error("iso-files-missing", format!("Files of the ISO's flake are missing: {}", names.join(", ")))
+                    .because("`nix-cfg-iso init` wrote them, and the ISO cannot be built without them.")
+                    .remedy(format!("`nix-cfg-iso update {}` writes them again.", shell_word(dir.as_os_str())))
             }
         }
     }

@@ -35,7 +35,7 @@ impl IsoHostProblem {
                 ))
                 .remedy("Name the directory of the right one with --config."),
             Self::Unknown { name, hosts, similar } => {
-                error("host-unknown", format!("The flake has no host `{name}`{}", suggestion(similar.as_deref())))
+                error("host-unknown", no_host(name, similar.as_deref()))
                     .because(format!("It has: {}.", hosts.join(", ")))
                     .remedy("Name one of these with --host.")
             }
@@ -58,6 +58,11 @@ fn unclear(what: String) -> Text {
     error("host-unclear", what)
         .because("The ISO has to know which of the flake's nixosConfigurations it installs.")
         .remedy(SELECT)
+}
+
+/// That the flake has no host `name`; `similar` is one that it has.
+pub(super) fn no_host(name: &str, similar: Option<&str>) -> String {
+    format!("The flake has no host `{name}`{}", suggestion(similar))
 }
 
 fn suggestion(similar: Option<&str>) -> String {

@@ -7,6 +7,8 @@ use super::{Text, error, warning};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanProblem {
     NotRoot,
+    /// The command line is wrong: `error` in the words of its parser.
+    CommandLine { error: String },
     /// What the settings want kept for rebuilding offline is not on the ISO.
     OfflineRebuildMissing { path: PathBuf },
     /// Something could not be looked at.
@@ -22,6 +24,11 @@ impl PlanProblem {
         match self {
             Self::NotRoot => {
                 error("not-root", "Only root can install a system").remedy("Run the same command with sudo.")
+            }
+            Self::CommandLine { error: said } => {
+                let said = said.trim_start_matches("error: ");
+                let (what, rest) = said.split_once('\n').unwrap_or((said, ""));
+                error("command-line", what).because(rest.trim())
             }
             Self::OfflineRebuildMissing { path } => error(
                 "offline-rebuild-missing",

@@ -333,8 +333,8 @@ mod tests {
 
     #[test]
     fn the_channels_of_an_edited_flake_are_found() {
-        let text = "{ iso = f { channels = { inherit (inputs) a b; c = inputs.x; }; other = { d = 1; }; }; }";
-        assert_eq!(in_flake(text), ["a", "b", "c"]);
+        let text = "{ iso = f { channels = { inherit (inputs) a \"in\" b; c = inputs.x; }; other = { d = 1; }; }; }";
+        assert_eq!(in_flake(text), ["a", "in", "b", "c"]);
         assert!(in_flake("{ iso = f { }; }").is_empty());
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::diagnostic::ReferenceFault;
+use crate::text::similar;
 
 /// The schemes of Nix 2.34 (src/libfetchers, `nix flake --help`), and `nix-channel`'s plain URLs.
 const SCHEMES: [&str; 23] = [
@@ -67,15 +68,6 @@ pub(super) fn fault(reference: &str, base: Option<&Path>) -> Option<ReferenceFau
             .is_empty()
             .then_some(ReferenceFault::Syntax),
     }
-}
-
-/// The one of `known` that is spelt like `text`.
-pub(super) fn similar<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let distances = known
-        .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(known, text), known));
-    let (distance, nearest) = distances.min()?;
-    (distance <= 2 && distance < text.len()).then_some(nearest)
 }
 
 /// Of the path in a reference, which may have a query (`?rev=…`).

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::channels::Channels;
 use crate::files::write_with_mode;
-use crate::nix::literal::{path_reference, string};
+use crate::nix::literal::{attribute, path_reference, string};
 use crate::tree::source::ConfigKind;
 
 /// The directory of the emitted flake that belongs to this program.
@@ -199,7 +199,7 @@ fn channel_inputs(channels: &Channels) -> String {
         if index == 0 {
             text.push_str("  # The other channels that the configuration looks up, as <NAME/…>.\n");
         }
-        let reference = string(reference);
+        let (name, reference) = (attribute(name), string(reference));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  inputs.{name} = {{ url = {reference}; flake = false; }};");
     }
@@ -211,7 +211,7 @@ fn channel_names(channels: &Channels) -> String {
     if channels.is_empty() {
         return String::new();
     }
-    let names: Vec<&str> = channels.keys().map(String::as_str).collect();
+    let names: Vec<String> = channels.keys().map(|name| attribute(name)).collect();
     format!("channels = {{ inherit (inputs) {}; }};\n        ", names.join(" "))
 }
 
@@ -251,7 +251,9 @@ mod tests {
             hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
             desktop: "gnome".to_owned(),
             nixpkgs: "github:NixOS/nixpkgs/nixos-24.05".to_owned(),
-            channels: Channels::from([("home-manager".to_owned(), "github:x/${y}".to_owned())]),
+            channels: ["home-manager", "in", "or"]
+                .map(|name| (name.to_owned(), "github:x/${y}".to_owned()))
+                .into(),
             system: "x86_64-linux".to_owned(),
             hardware_config: Some("hosts/a/hardware-configuration.nix".into()),
             build_helper: false,

@@ -1,10 +1,11 @@
 //! The hosts of a flake, as far as its text shows them: Nix would have to fetch all inputs to list them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use super::flake_reference::similar;
 use crate::diagnostic::{Diagnostic, IsoHostProblem};
+use crate::text::similar;
 use crate::tree::flake_hosts::{HOST_DIRECTORIES, NIXOS_CONFIGURATIONS, named_hosts};
 use crate::tree::nix_files::nix_files;
 use crate::tree::source::FLAKE_NIX;
@@ -16,13 +17,16 @@ pub(super) fn choose(tree: &Path, wanted: &[String], problems: &mut Vec<Diagnost
     let text = fs::read_to_string(tree.join(FLAKE_NIX)).unwrap_or_default();
     let flake = named(&text);
     if !wanted.is_empty() {
+        // A name that is given twice means the same as once.
+        let mut known = BTreeSet::new();
+        let hosts: Vec<String> = wanted.iter().filter(|host| known.insert(*host)).cloned().collect();
         problems.extend(
-            wanted
+            hosts
                 .iter()
                 .filter_map(|host| doubt(tree, &text, &flake, host))
                 .map(Diagnostic::from),
         );
-        return wanted.to_vec();
+        return hosts;
     }
     if let [_] = flake.as_slice() {
         return flake;
@@ -205,7 +209,9 @@ mod tests {
             "{problems}"
         );
         assert!(problems.contains("--host"), "{problems}");
-        assert_eq!(chosen(tree.path(), &["b"]), (vec!["b".to_owned()], String::new()));
+        for wanted in [["b"].as_slice(), &["b", "b"]] {
+            assert_eq!(chosen(tree.path(), wanted), (vec!["b".to_owned()], String::new()));
+        }
     }
 
     #[test]

@@ -10,8 +10,9 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::flake_template::{File, INSTALLER_DIR, IsoSpec};
+use super::flake_template::{File, INSTALLER_DIR, IsoSpec, SETTINGS_FILE};
 use crate::diagnostic::IsoDirectoryProblem;
+use crate::tree::source::FLAKE_NIX;
 
 /// Its file name, in [`INSTALLER_DIR`].
 const NAME: &str = "manifest.json";
@@ -65,6 +66,15 @@ impl Manifest {
         let text = serde_json::to_string_pretty(self).context("Failed to write the manifest as JSON")? + "\n";
         File::text(Path::new(INSTALLER_DIR).join(NAME), text).write(dir)
     }
+}
+
+/// Whether the flake in `dir` cannot be evaluated without `file`, one that `init` writes: the flake itself, what belongs to this
+/// program, and the settings unless a person took them out of the flake.
+pub(super) fn is_needed(dir: &Path, file: &Path) -> bool {
+    let flake = || fs::read_to_string(dir.join(FLAKE_NIX));
+    file == Path::new(FLAKE_NIX)
+        || file.starts_with(INSTALLER_DIR)
+        || file == Path::new(SETTINGS_FILE) && flake().map_or(true, |flake| flake.contains(SETTINGS_FILE))
 }
 
 /// The SHA-256 of `bytes`, in hexadecimal.

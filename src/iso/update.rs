@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::flake_template::{self, File, INSTALLER_DIR};
-use super::manifest::{Manifest, hash};
+use super::flake_template::{self, File};
+use super::manifest::{Manifest, hash, is_needed};
 use super::programs;
 
 /// What became of a file.
@@ -42,7 +42,7 @@ pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
         let known = manifest.files.get(&file.path).map(String::as_str);
         let there = read(&dir.join(&file.path))?;
         let name = file.path.display();
-        match fate(file, known, there.as_deref()) {
+        match fate(file, known, there.as_deref(), is_needed(dir, &file.path)) {
             Fate::Current => {}
             Fate::Written => {
                 file.write(dir)?;
@@ -68,7 +68,8 @@ pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
     notes.push(match written {
         0 => format!("{} is up to date.", dir.display()),
         _ => format!(
-            "Updated {written} files in {} from {before} to {}.",
+            "Updated {written} file{} in {} from {before} to {}.",
+            if written == 1 { "" } else { "s" },
             dir.display(),
             env!("CARGO_PKG_VERSION")
         ),
@@ -76,15 +77,14 @@ pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
     Ok(notes)
 }
 
-/// Decides by the hash that was `known` and by what is `there`.
-fn fate(file: &File, known: Option<&str>, there: Option<&[u8]>) -> Fate {
+/// Decides by the hash that was `known` and by what is `there`. `is_needed`: nothing can be built without it.
+fn fate(file: &File, known: Option<&str>, there: Option<&[u8]>, is_needed: bool) -> Fate {
     let new = hash(&file.contents);
     let there = there.map(hash);
     match (there.as_deref(), known) {
         (Some(there), _) if there == new => Fate::Current,
         (None, None) => Fate::Written,
-        // In the directory of this program something that is missing is an accident.
-        (None, Some(_)) if file.path.starts_with(INSTALLER_DIR) => Fate::Written,
+        (None, Some(_)) if is_needed => Fate::Written,
         (Some(there), Some(known)) if there == known => Fate::Written,
         (_, Some(known)) if known == new => Fate::Kept,
         (None, Some(_)) => Fate::Kept,
@@ -221,19 +221,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_comes_back_only_in_the_directory_of_the_program() {
+    fn what_is_missing_comes_back_if_the_flake_needs_it() {
         let dir = emitted(&[]);
-        for name in ["nix-cfg-install.yaml", "installer/default.nix"] {
+        let needed = ["flake.nix", "nix-cfg-install.yaml", "installer/default.nix"];
+        for name in needed {
             fs::remove_file(dir.path().join(name)).unwrap();
         }
         fs::write(dir.path().join("installer/gone.nix"), "mine").unwrap();
         let said = run(&dir);
-        assert!(dir.path().join("installer/default.nix").exists());
-        assert!(!dir.path().join("nix-cfg-install.yaml").exists());
+        for name in needed {
+            assert!(dir.path().join(name).exists(), "{name}");
+        }
+        assert!(said.contains("Updated 3 files"), "{said}");
         assert!(
             said.contains("Kept installer/gone.nix, which is not used any more"),
             "{said}"
         );
+        // The flake of a person who does without the settings.
+        fs::write(dir.path().join("flake.nix"), "mine").unwrap();
+        fs::remove_file(dir.path().join("nix-cfg-install.yaml")).unwrap();
+        run(&dir);
+        assert!(!dir.path().join("nix-cfg-install.yaml").exists());
     }
 
     #[test]

@@ -332,5 +332,7 @@ mod tests {
             assert!(error.to_string().contains("alpha, beta"), "{error}");
         }
         choose_host(&[], None, None).unwrap_err();
+        let typo = choose_host(&both, Some("aplha"), None).unwrap_err().to_string();
+        assert!(typo.contains("no host `aplha`; did you mean `alpha`?"), "{typo}");
     }
 }

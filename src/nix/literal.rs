@@ -11,6 +11,20 @@ pub fn string(text: &str) -> String {
     format!("\"{escaped}\"")
 }
 
+/// The keywords of Nix (src/libexpr/lexer.l, the same in 2.8 and 2.34).
+const KEYWORDS: [&str; 10] = [
+    "assert", "else", "if", "in", "inherit", "let", "or", "rec", "then", "with",
+];
+
+/// The name of an attribute that consists of letters, digits, `-` and `_`: as a string where it is a keyword.
+pub fn attribute(name: &str) -> String {
+    if KEYWORDS.contains(&name) {
+        string(name)
+    } else {
+        name.to_owned()
+    }
+}
+
 /// An absolute path as a flake reference, without what a URL gives a meaning of its own.
 pub fn path_reference(path: &Path) -> String {
     let mut reference = String::from("path:");

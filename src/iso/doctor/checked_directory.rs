@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::iso::flake_template::{CONFIG_DIR, IsoSpec, SETTINGS_FILE};
-use crate::iso::manifest::Manifest;
+use crate::iso::manifest::{self, Manifest};
 use crate::settings::Settings;
 use crate::tree::source::{self, ConfigKind};
 
@@ -18,17 +18,21 @@ pub(super) struct IsoDirectory {
     pub kind: ConfigKind,
     pub spec: IsoSpec,
     pub settings: Settings,
+    /// What the flake needs and a person removed.
+    pub missing: Vec<PathBuf>,
 }
 
 impl IsoDirectory {
     pub fn open(dir: &Path) -> Result<Self> {
-        let spec = Manifest::load(dir)?.spec;
+        let Manifest { spec, files, .. } = Manifest::load(dir)?;
+        let is_missing = |file: &PathBuf| !dir.join(file).exists() && manifest::is_needed(dir, file);
         let configuration = dir.join(CONFIG_DIR);
         let settings = dir.join(SETTINGS_FILE);
         Ok(Self {
             dir: dir.to_owned(),
             kind: source::choose(Some((&configuration, "the directory of the ISO")), &[])?.kind,
             configuration,
+            missing: files.into_keys().filter(is_missing).collect(),
             spec,
             settings: if settings.exists() {
                 Settings::load(Some(&settings))?

@@ -9,6 +9,7 @@ use walkdir::WalkDir;
 use super::checked_directory::IsoDirectory;
 use crate::diagnostic::{Diagnostic, DoctorProblem, IsoChannelProblem};
 use crate::iso::channels;
+use crate::nix::literal::attribute;
 use crate::text::bytes;
 use crate::tree::lint::Lookup;
 use crate::tree::nix_files::nix_files;
@@ -133,7 +134,7 @@ pub(super) fn lookups(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
     let reported = missing.into_iter().filter(|lookup| lookup.imported || !evaluate);
     let problem = |lookup: Lookup| {
         let problem = IsoChannelProblem::NotInFlake {
-            name: lookup.name,
+            name: attribute(&lookup.name),
             look_up: lookup.text,
             imported: lookup.imported,
         };

@@ -122,6 +122,25 @@ type Case = (ConfigKind, fn(&Path), &'static str, &'static [&'static str]);
 const CASES: &[Case] = &[
     (
         ConfigKind::Channel,
+        |dir| {
+            put(
+                dir,
+                "configuration.nix",
+                "{ imports = [ ./hardware-configuration.nix <a/b> ]; }",
+            );
+            fs::remove_file(dir.join("flake.nix")).unwrap();
+        },
+        "iso-files-missing",
+        &["missing: flake.nix", "nix-cfg-iso update /"],
+    ),
+    (
+        ConfigKind::Flake,
+        |dir| fs::remove_file(dir.join("nix-cfg-install.yaml")).unwrap(),
+        "iso-files-missing",
+        &["missing: nix-cfg-install.yaml"],
+    ),
+    (
+        ConfigKind::Channel,
         |dir| gone(dir, "hardware-configuration.nix"),
         "hardware-absent",
         &["is imported and does not exist", "hardware-config: PATH"],

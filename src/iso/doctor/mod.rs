@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::flake_template::build_command;
-use crate::diagnostic::{Diagnostic, IsoChannelProblem, Problem, SupplyProblem};
+use crate::diagnostic::{Diagnostic, IsoChannelProblem, IsoDirectoryProblem, Problem, SupplyProblem};
 use crate::process::Runner;
 use crate::text::shell_word;
 use crate::tree::lint;
@@ -34,9 +34,16 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Diagnos
     problems.extend(configuration_tree::platform(&iso));
     match iso.kind {
         ConfigKind::Flake => problems.extend(inputs::inputs(&iso, runner)?),
-        ConfigKind::Channel => problems.extend(configuration_tree::lookups(&iso, evaluate)),
+        ConfigKind::Channel if iso.missing.is_empty() => problems.extend(configuration_tree::lookups(&iso, evaluate)),
+        // The channels are in a file that is missing.
+        ConfigKind::Channel => {}
     }
     problems.extend(untracked::uncommitted(&iso, runner)?);
+    if !iso.missing.is_empty() {
+        let (dir, files) = (iso.dir, iso.missing);
+        problems.push(IsoDirectoryProblem::FilesMissing { dir, files }.into());
+        return Ok(problems);
+    }
     if evaluate {
         let known = problems.iter().any(is_lookup);
         let found = evaluated::problems(&iso, runner)?;

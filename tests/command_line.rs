@@ -1,0 +1,38 @@
+//! What a program that reads events gets of a command line that is wrong.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_types, missing_docs)]
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The exit code and the events on stdout.
+fn run(arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
+    let program = env!("CARGO_BIN_EXE_nix-cfg-install");
+    let said = Command::new(program).args(arguments).output().unwrap();
+    let text = String::from_utf8(said.stdout).unwrap();
+    let events = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    (said.status.code(), events.collect())
+}
+
+#[test]
+fn the_last_event_is_done_although_the_command_line_is_wrong() {
+    for arguments in [
+        ["--progress", "json", "--nope"].as_slice(),
+        &["--progress=json", "--host"],
+        &["--calamares", "nothing"],
+    ] {
+        let (code, events) = run(arguments);
+        let [problem, done] = events.as_slice() else {
+            panic!("{events:?}");
+        };
+        assert_eq!(
+            (code, &problem["code"]),
+            (Some(2), &"command-line".into()),
+            "{arguments:?}"
+        );
+        assert_eq!((&done["event"], &done["exit_code"]), (&"done".into(), &2.into()));
+    }
+    let (code, events) = run(&["--nope"]);
+    assert_eq!((code, events.len()), (Some(2), 0));
+}
