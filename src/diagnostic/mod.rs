@@ -83,6 +83,7 @@ macro_rules! areas {
 pub use apply::Shortage;
 pub use copy_problem::SpecialFile;
 pub use file_system::{Alternative, Difference, Doubt};
+pub use firmware_problem::{PartitionRole, Refusal};
 pub use flake::LockFeature;
 pub use lint_problem::{LinkDefect, PrivateKey};
 pub use module_problem::SyntaxMistake;
@@ -97,6 +98,7 @@ areas! {
     copy_problem::CopyProblem,
     expression::ExpressionProblem,
     file_system::FileSystemProblem,
+    firmware_problem::FirmwareProblem,
     flake::FlakeProblem,
     flake_lock_problem::FlakeLockProblem,
     hardware_problem::HardwareProblem,

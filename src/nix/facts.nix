@@ -171,6 +171,7 @@ let
       grub_removable = grub.efiInstallAsRemovable;
       touch_efi_variables = loader.efi.canTouchEfiVariables;
       esp = toString loader.efi.efiSysMountPoint;
+      xbootldr = toString (loader.systemd-boot.xbootldrMountPoint or null);
       container = config.boot.isContainer or false;
     };
     disks = {

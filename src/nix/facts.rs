@@ -116,6 +116,8 @@ pub struct Boot {
     pub touch_efi_variables: bool,
     /// `boot.loader.efi.efiSysMountPoint`.
     pub esp: String,
+    /// `boot.loader.systemd-boot.xbootldrMountPoint`, where systemd-boot's entries are; empty if they are in the ESP.
+    pub xbootldr: String,
     /// Whether it is a container, which has no boot loader.
     pub container: bool,
 }

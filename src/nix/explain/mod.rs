@@ -1,8 +1,9 @@
 //! Explains the errors of Nix. Each rule knows one failure by the words that Nix 2.8, 2.26 and 2.34 or nixpkgs 24.05 and
-//! 26.11 use for it. Only this module reads those words; everything else decides by the type of the problem.
+//! 26.11, or a boot loader's installer, use for it. Only this module reads those words; everything else decides by the type of the problem.
 
 mod said;
 
+mod bootctl;
 mod configuration;
 mod missing;
 mod package;
@@ -23,6 +24,8 @@ pub enum Words {
     Nix,
     /// Those of nixpkgs.
     Nixpkgs,
+    /// Those of the programs that install boot loaders.
+    BootLoader,
 }
 
 /// One failure, known by its words.
@@ -43,8 +46,15 @@ const fn nixpkgs(name: &'static str, explain: fn(&Said<'_>) -> Option<Diagnostic
     Rule { name, words, explain }
 }
 
+const fn boot_loader(name: &'static str, explain: fn(&Said<'_>) -> Option<Diagnostic>) -> Rule {
+    let words = Words::BootLoader;
+    Rule { name, words, explain }
+}
+
 /// The first rule that knows the text explains it.
-pub const RULES: [Rule; 28] = [
+pub const RULES: [Rule; 30] = [
+    boot_loader("efi-variables-full", bootctl::variables_full),
+    boot_loader("esp-refused", bootctl::partition_refused),
     nix("disk-full", missing::disk_full),
     nix("read-only", missing::read_only),
     nix("medium-unreadable", missing::unreadable),

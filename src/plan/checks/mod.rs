@@ -3,6 +3,7 @@
 
 mod boot;
 pub mod coverage;
+mod esp_type;
 pub mod file_systems;
 pub mod platform;
 mod rules;
@@ -96,9 +97,12 @@ fn disk_problems(
             .collect();
     };
     let no_esp = esp.and_then(|esp| boot::esp(esp, disks, observed, context.older_hardware));
+    let types = boot.zip(esp);
+    let types = types.map(|(boot, esp)| esp_type::partition_types(boot, esp, observed));
     let others = file_systems::at_target(disks, esp, tree, (target, observed), omitted);
     let missing_swap = file_systems::missing_swap(disks, observed);
-    no_esp.into_iter().chain(others).chain(missing_swap).collect()
+    let no_esp = no_esp.into_iter().chain(types.into_iter().flatten());
+    no_esp.chain(others).chain(missing_swap).collect()
 }
 
 /// Says which values could not be checked, because the configuration throws an error for them.

@@ -12,7 +12,7 @@ use crate::live::target::Target;
 use crate::nix::facts::{Boot, Disks};
 use crate::process::{Invocation, Runner};
 pub(super) use free::{DiskSpace, free_memory};
-pub(super) use mounted::{Device, Mounted};
+pub(super) use mounted::{Device, Mounted, Partition};
 
 /// What the live system has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{major, minor};
 
@@ -32,8 +32,23 @@ pub struct Device {
     pub number: String,
     /// The names that udev makes from its contents and its partition: by the directory in /dev/disk, in udev's encoding.
     pub names: BTreeMap<&'static str, String>,
+    /// Its entry in a partition table, if it is a partition.
+    pub partition: Option<Partition>,
     /// The devices that contain the encrypted volumes below it.
     pub containers: Vec<Device>,
+}
+
+/// The entry of a partition table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Partition {
+    /// `gpt`, `dos`, … as blkid calls them.
+    pub table: String,
+    /// The type: a GUID in small letters (`gpt`), or a hexadecimal number as `0xef` (`dos`).
+    pub kind: String,
+    /// Its number in the table, from 1.
+    pub number: String,
+    /// The disk: `/dev/sda`.
+    pub disk: PathBuf,
 }
 
 /// The directories of /dev/disk whose names are made from what is on a disk, and the variable of `blkid -o udev` with that
@@ -110,14 +125,39 @@ fn btrfs(sys: &Path, numbers: &[String]) -> Vec<String> {
 }
 
 fn device(runner: &Runner, sys: &Path, number: String) -> Device {
+    let probed = probe(runner, sys, &number).unwrap_or_default();
+    let value = |key: &str| {
+        let value = |line: &str| Some(line.split_once('=').filter(|(name, _)| *name == key)?.1.to_owned());
+        probed.lines().find_map(value)
+    };
+    let named = NAMES
+        .iter()
+        .filter_map(|(directory, key)| Some((*directory, value(key)?)));
     Device {
-        names: names(runner, sys, &number).unwrap_or_default(),
+        names: named.collect(),
+        partition: partition(sys, &value),
         containers: containers(sys, &number)
             .into_iter()
             .map(|below| device(runner, sys, below))
             .collect(),
         number,
     }
+}
+
+fn partition(sys: &Path, value: &impl Fn(&str) -> Option<String>) -> Option<Partition> {
+    Some(Partition {
+        table: value("ID_PART_ENTRY_SCHEME")?,
+        kind: value("ID_PART_ENTRY_TYPE")?,
+        number: value("ID_PART_ENTRY_NUMBER")?,
+        disk: node(sys, &value("ID_PART_ENTRY_DISK")?)?,
+    })
+}
+
+/// The path that the kernel gives the device.
+fn node(sys: &Path, number: &str) -> Option<PathBuf> {
+    let event = fs::read_to_string(sys.join("dev/block").join(number).join("uevent")).ok()?;
+    let name = event.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
+    Some(Path::new("/dev").join(name))
 }
 
 /// The devices that contain the encrypted volumes below the device: for a logical volume on a mapping of dm-crypt, the device
@@ -136,25 +176,12 @@ fn read(file: &Path) -> Option<String> {
     fs::read_to_string(file).ok().map(|text| text.trim().to_owned())
 }
 
-fn names(runner: &Runner, sys: &Path, number: &str) -> Option<BTreeMap<&'static str, String>> {
-    let event = fs::read_to_string(sys.join("dev/block").join(number).join("uevent")).ok()?;
-    let name = event.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
-    let ask = Invocation::new("blkid")
-        .args(["-p", "-o", "udev"])
-        .arg(format!("/dev/{name}"))
-        .quiet();
+/// What `blkid` reads from the device and its partition table: `KEY=VALUE` lines.
+fn probe(runner: &Runner, sys: &Path, number: &str) -> Option<String> {
+    let ask = Invocation::new("blkid").args(["-p", "-o", "udev"]);
+    let ask = ask.arg(node(sys, number)?).quiet();
     let finished = runner.run(&ask, &mut |_, _| {}).ok()?;
-    let text = finished.text().ok()?;
-    let value = |key: &str| {
-        text.lines()
-            .find_map(|line| Some(line.split_once('=').filter(|(name, _)| *name == key)?.1.to_owned()))
-    };
-    Some(
-        NAMES
-            .iter()
-            .filter_map(|(directory, key)| Some((*directory, value(key)?)))
-            .collect(),
-    )
+    finished.text().ok().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Each rule that explains an error is run against the words that it is about: what real Nix says, and what each real nixpkgs
-//! of `NIXPKGS` says. A rule that has no case here fails the test.
+//! of `NIXPKGS` says. A rule that has no case here fails the test. The words of boot loaders' installers, which need a firmware
+//! and partitions, are in a unit test (`nix/explain/bootctl.rs`).
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;

@@ -28,6 +28,7 @@ fn device(number: &str, names: &[(&'static str, &str)]) -> Device {
             .map(|(directory, name)| (*directory, (*name).to_owned()))
             .collect(),
         containers: Vec::new(),
+        partition: None,
     }
 }
 
