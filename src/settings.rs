@@ -71,8 +71,15 @@ impl Settings {
         let parsed: Result<Option<Self>, _> =
             serde_ignored::deserialize(serde_yaml::Deserializer::from_str(text), &mut unknown);
         match parsed {
-            Ok(settings) if problems.is_empty() => Ok(settings.unwrap_or_default()),
-            Ok(_) => Err(Diagnostics(problems).into()),
+            Ok(settings) => {
+                let settings = settings.unwrap_or_default();
+                problems.extend(settings.relative_paths(text, path));
+                if problems.is_empty() {
+                    Ok(settings)
+                } else {
+                    Err(Diagnostics(problems).into())
+                }
+            }
             Err(error) => {
                 let number = |value: usize| u32::try_from(value).ok();
                 let at = error.location();
@@ -87,6 +94,22 @@ impl Settings {
         }
     }
 
+    /// The problems of paths that mean something else wherever the installer is started. `text` is that of the file at `path`.
+    fn relative_paths(&self, text: &str, path: &Path) -> Vec<Diagnostic> {
+        let named = [
+            ("source", &self.source),
+            ("nixpkgs", &self.nixpkgs),
+            ("channels", &self.channels),
+            ("target", &self.target),
+            ("offline-rebuild", &self.offline_rebuild),
+        ];
+        let relative = named.into_iter().filter_map(|(key, named)| {
+            let value = named.clone().filter(|named| !named.is_absolute())?;
+            Some(Diagnostic::from(SettingsProblem::Relative { key, value }).at(path, line_of(text, key), None))
+        });
+        relative.collect()
+    }
+
     /// Every key, as it is written in the file.
     fn keys() -> Vec<String> {
         let default = serde_yaml::to_value(Self::default()).ok();
@@ -96,11 +119,15 @@ impl Settings {
     }
 }
 
+/// The line of `text` that begins with `key`, counted from 1.
+fn line_of(text: &str, key: &str) -> Option<u32> {
+    let mut lines = text.lines();
+    let index = lines.position(|line| line.trim_start_matches(['"', '\'', ' ']).starts_with(key))?;
+    u32::try_from(index + 1).ok()
+}
+
 fn unknown_key(text: &str, path: &Path, key: &str) -> Diagnostic {
-    let line = text
-        .lines()
-        .position(|line| line.trim_start_matches(['"', '\'', ' ']).starts_with(key))
-        .and_then(|index| u32::try_from(index + 1).ok());
+    let line = line_of(text, key);
     let known = Settings::keys();
     let nearest = known
         .iter()
@@ -172,6 +199,17 @@ mod tests {
         assert!(error.contains("Did you mean `hardware-config`?"), "{error}");
         assert!(error.contains("`zebra` is not a setting\n  where: s.yaml:4"), "{error}");
         assert!(error.contains("Known keys: source, host"), "{error}");
+    }
+
+    #[test]
+    fn a_path_is_absolute() {
+        for (text, path) in [("target: \"\"", "\"\""), ("host: a\nsource: ../nixos", "\"../nixos\"")] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(&format!("cannot be {path}")), "{error}");
+            let line = text.lines().count();
+            assert!(error.contains(&format!("where: s.yaml:{line}\n")), "{error}");
+        }
+        assert_eq!(parse("target: null").unwrap(), Settings::default());
     }
 
     #[test]

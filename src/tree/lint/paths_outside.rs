@@ -4,23 +4,38 @@ use std::path::Path;
 
 use crate::diagnostic::{Diagnostic, ModuleProblem};
 use crate::tree::nix_files::{inside, nix_files};
-use crate::tree::syntax::{NixFile, TokenKind, position};
+use crate::tree::syntax::{NixFile, Token, TokenKind, position};
 
-/// A warning for each relative path literal that leads out of the tree at `root`: only the tree is copied.
+/// A warning for each path literal that leads out of the tree at `root`, to a directory above or to a home directory: only the
+/// tree is copied. A file that asks with `pathExists` whether the path is there can do without it.
 pub fn paths_outside(root: &Path) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
     // Parsing is slow, and most files have no such path.
-    for (file, text) in nix_files(root).filter(|(_, text)| text.contains("..")) {
-        let tokens = NixFile::parse(&text).tokens();
-        for token in tokens.filter(|token| token.kind == TokenKind::Path && token.text.starts_with("..")) {
-            if inside(&file.with_file_name(&token.text)).is_none() {
+    for (file, text) in nix_files(root).filter(|(_, text)| text.contains("..") || text.contains("~/")) {
+        let tokens: Vec<Token> = NixFile::parse(&text).tokens().collect();
+        let leads_out =
+            |path: &str| path.starts_with('~') || path.starts_with('.') && inside(&file.with_file_name(path)).is_none();
+        let optional = asked_for(&tokens);
+        for token in &tokens {
+            if token.kind == TokenKind::Path && leads_out(&token.text) && !optional.contains(&token.text.as_str()) {
                 let (line, column) = position(&text, token.offset);
-                let problem = Diagnostic::from(ModuleProblem::PathOutside { path: token.text });
+                let path = token.text.clone();
+                let problem = Diagnostic::from(ModuleProblem::PathOutside { path });
                 problems.push(problem.at(&file, Some(line), Some(column)));
             }
         }
     }
     problems
+}
+
+/// The paths that are arguments of `pathExists`.
+fn asked_for(tokens: &[Token]) -> Vec<&str> {
+    let words = tokens
+        .iter()
+        .filter(|token| token.kind != TokenKind::Blank && token.text != "(");
+    let words: Vec<&Token> = words.collect();
+    let asked = words.windows(2).filter(|pair| pair[0].text == "pathExists");
+    asked.map(|pair| pair[1].text.as_str()).collect()
 }
 
 #[cfg(test)]
@@ -43,6 +58,19 @@ mod tests {
             .map(|problem| format!("{} {}", problem.code, problem.place.as_ref().unwrap()))
             .collect();
         assert_eq!(places, ["path-outside flake.nix:2:23"]);
+        put(
+            "hosts/a.nix",
+            "[ ~/x ./b/../../../y ../b/../c.nix (if builtins.pathExists ../../maybe then ../../maybe else 0) \
+             (pathExists (../../asked)) ]",
+        );
+        let texts: Vec<String> = paths_outside(tree.path())[1..]
+            .iter()
+            .map(|one| one.what.clone())
+            .collect();
+        assert_eq!(
+            texts,
+            ["~/x", "./b/../../../y"].map(|path| format!("{path} is outside of the configuration"))
+        );
         put("hosts/a.nix", "../../z");
         assert_eq!(paths_outside(tree.path()).len(), 2);
     }
