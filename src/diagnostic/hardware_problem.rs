@@ -48,21 +48,20 @@ impl HardwareProblem {
                 owner,
                 host,
                 similar,
-            } => error(
+            } => warning(
                 "hardware-other-host",
                 format!(
                     "The only hardware-configuration.nix seems to belong to `{owner}`, and the host `{host}` is installed"
                 ),
             )
             .because(format!(
-                "No file that `{host}` certainly imports names {}, which the installer would replace.{}",
+                "No file that `{host}` certainly imports names {}, which the installer replaces with that of the machine.{}",
                 path.display(),
                 look_alike(similar)
             ))
             .remedy(format!(
-                "If `{host}` uses it: --hardware-config {0}, or `hardware-config: {0}` in the settings. If not, name the file that \
-                 `{host}` imports; it need not exist yet.",
-                path.display()
+                "If `{host}` uses it, there is nothing to do. If not, name the file that `{host}` imports with --hardware-config PATH, \
+                 or `hardware-config: PATH` in the settings; it need not exist yet.",
             )),
             Self::AdditionsLost {
                 file,

@@ -25,7 +25,7 @@ impl SettingsProblem {
                 .remedy("Name another with --settings, or omit it: then the one of the live system is used, if there is one."),
             Self::Invalid { error: why } => error("settings", format!("The settings file is not valid: {why}"))
                 .remedy("Correct the value; docs/settings.md says what each key takes."),
-            Self::Relative { key, value } => error("settings", format!("`{key}` cannot be {value:?}"))
+            Self::Relative { key, value } => error("settings", format!("`{key}` cannot be \"{}\"", value.display()))
                 .because("It is not an absolute path.")
                 .remedy("Give the whole path, beginning with /."),
             Self::UnknownKey { key, nearest, known } => {

@@ -169,7 +169,13 @@ fn hardware_config(
         return Ok(None);
     }
     match hardware::choose(&source.path, source.kind, hosts.first().map(String::as_str), named) {
-        Ok(chosen) => Ok(Some(chosen.path)),
+        Ok(chosen) => {
+            let doubt = chosen.doubt.map(Diagnostic::from);
+            // Where it is not certain, the machine shows it.
+            let certain = doubt.is_none().then_some(chosen.path);
+            problems.extend(doubt);
+            Ok(certain)
+        }
         Err(error) => {
             problems.push(error.downcast::<Diagnostic>()?);
             Ok(None)

@@ -146,20 +146,30 @@ impl<'a> HostFiles<'a> {
         let of_directory = self.named_in.keys().filter(|file| {
             self.directory_owner(file) == Some(host) || file.file_stem().is_some_and(|name| name == host)
         });
-        let mut queue: Vec<PathBuf> = paths.chain(of_directory.cloned()).collect();
-        let mut reached = BTreeSet::new();
-        while let Some(path) = queue.pop() {
-            let file = if self.root.join(&path).is_dir() {
-                path.join("default.nix")
-            } else {
-                path
-            };
-            if reached.insert(file.clone()) {
-                queue.extend(self.named_in.get(&file).into_iter().flatten().cloned());
-            }
-        }
-        reached
+        let named_in = |file: &Path| self.named_in.get(file).cloned().unwrap_or_default();
+        reached_from(self.root, paths.chain(of_directory.cloned()).collect(), named_in)
     }
+}
+
+/// The `first` files, and those that they name, directly or through other files. `named_in` gives the paths that a file names.
+pub(super) fn reached_from(
+    root: &Path,
+    first: Vec<PathBuf>,
+    named_in: impl Fn(&Path) -> Vec<PathBuf>,
+) -> BTreeSet<PathBuf> {
+    let mut queue = first;
+    let mut reached = BTreeSet::new();
+    while let Some(path) = queue.pop() {
+        let file = if root.join(&path).is_dir() {
+            path.join("default.nix")
+        } else {
+            path
+        };
+        if reached.insert(file.clone()) {
+            queue.extend(named_in(&file));
+        }
+    }
+    reached
 }
 
 fn is_host_directory(directory: &Path) -> bool {

@@ -44,7 +44,7 @@ pub(super) fn size(iso: &IsoDirectory) -> Result<Option<Diagnostic>> {
 }
 
 /// The problems of the hardware file of each host: it does not exist, is not certain, or has settings of a person.
-pub(super) fn hardware(iso: &IsoDirectory) -> Vec<Diagnostic> {
+pub(super) fn hardware(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
     let named = iso.settings.hardware_config.as_deref();
     let hosts = &iso.spec.hosts;
     let hosts: Vec<Option<&str>> = match hosts.as_slice() {
@@ -55,6 +55,8 @@ pub(super) fn hardware(iso: &IsoDirectory) -> Vec<Diagnostic> {
     for host in hosts {
         match hardware::choose(&iso.configuration, iso.kind, host, named) {
             Ok(chosen) if iso.configuration.join(&chosen.path).exists() => {
+                // Where it is evaluated, Nix decides.
+                problems.extend(chosen.doubt.filter(|_| !evaluate).map(Diagnostic::from));
                 let text = std::fs::read_to_string(iso.configuration.join(&chosen.path)).unwrap_or_default();
                 problems.extend(hardware_additions::lost(&iso.configuration, &chosen.path, &text, None));
             }

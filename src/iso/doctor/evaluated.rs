@@ -1,6 +1,6 @@
 //! What an evaluation of the ISO and of the systems that it installs shows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -13,11 +13,12 @@ use crate::diagnostic::{
 use crate::iso::channels;
 use crate::iso::flake_template::CONFIG_DIR;
 use crate::nix::eval;
-use crate::nix::facts::{Facts, Users};
+use crate::nix::facts::{Definition, Facts, Users};
 use crate::nix::literal::{path_reference, string};
 use crate::process::Runner;
+use crate::tree::disk_layout;
 use crate::tree::flake_lock::{FlakeLock, Input};
-use crate::tree::{disk_layout, hardware};
+use crate::tree::hardware::{self, Hardware};
 
 /// Evaluates each system to its toplevel, and the image if all of them can be evaluated: why that fails, and what the facts of
 /// each system show.
@@ -37,7 +38,7 @@ pub(super) fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagno
             .map(|problem| here(problem, iso))
             .transpose()?;
         let mut found = facts(iso, &evaluation.facts);
-        found.extend(own_disks(iso, index, &evaluation.facts));
+        found.extend(hardware(iso, index, &evaluation.facts));
         if let Some(nix) = &evaluation.facts.nix {
             found.extend(inputs::unreadable_on_target(&iso.configuration, nix)?);
         }
@@ -117,11 +118,23 @@ fn facts(iso: &IsoDirectory, facts: &Facts) -> Vec<Diagnostic> {
     problems
 }
 
-/// The warning of a root file system that is not set in the file that the installer replaces.
-fn own_disks(iso: &IsoDirectory, index: usize, facts: &Facts) -> Option<Diagnostic> {
+/// The warnings of a file that the installer replaces and that does not set the root file system: whose it may be, and what
+/// does.
+fn hardware(iso: &IsoDirectory, index: usize, facts: &Facts) -> Vec<Diagnostic> {
     let host = iso.spec.hosts.get(index).map(String::as_str);
     let named = iso.settings.hardware_config.as_deref();
-    let hardware = hardware::choose(&iso.configuration, iso.kind, host, named).ok()?.path;
+    let Ok(Hardware { path, doubt, .. }) = hardware::choose(&iso.configuration, iso.kind, host, named) else {
+        return Vec::new();
+    };
+    let is_its = |one: &Definition| Path::new(&one.file).ends_with(&path);
+    let mut systems = facts.disks.iter().flat_map(|disks| &disks.file_systems);
+    let is_used = systems.any(|system| system.set.iter().any(is_its));
+    let doubt = doubt.filter(|_| !is_used).map(Diagnostic::from);
+    doubt.into_iter().chain(own_disks(iso, path, facts)).collect()
+}
+
+/// The warning of a root file system that is not set in `hardware`.
+fn own_disks(iso: &IsoDirectory, hardware: PathBuf, facts: &Facts) -> Option<Diagnostic> {
     let root = facts
         .disks
         .as_ref()?

@@ -30,7 +30,7 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Diagnos
     let mut problems: Vec<Diagnostic> = configuration_tree::size(&iso)?.into_iter().collect();
     problems.extend(lint::lacking(&iso.configuration));
     problems.extend(lint::secrets(&iso.configuration, iso.kind));
-    problems.extend(configuration_tree::hardware(&iso));
+    problems.extend(configuration_tree::hardware(&iso, evaluate));
     problems.extend(configuration_tree::platform(&iso));
     match iso.kind {
         ConfigKind::Flake => problems.extend(inputs::inputs(&iso, runner)?),

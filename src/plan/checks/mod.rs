@@ -54,13 +54,11 @@ pub fn check(facts: &Facts, context: &Context<'_>, omitted: &[Vec<String>]) -> V
         problems.extend(boot::boot_loader(boot, decisions, observed));
         problems.extend(boot::grub_unreadable(boot, observed));
     }
-    if !hardware.imported {
-        problems.extend(file_systems::hardware_not_imported(
-            facts.disks.as_ref(),
-            tree,
-            &hardware.path,
-        ));
-    }
+    problems.extend(file_systems::hardware_not_imported(
+        facts.disks.as_ref(),
+        tree,
+        hardware,
+    ));
     if let Some(disks) = &facts.disks {
         problems.extend(boot::keymap(disks, decisions));
         problems.extend(disk_problems(disks, boot, context, omitted));

@@ -12,6 +12,7 @@ use std::path::Path;
 use crate::diagnostic::{Diagnostic, Doubt, FileSystemProblem};
 use crate::nix::facts::{Definition, Disks, Facts, FileSystem, contradict};
 use crate::plan::observed::{Observed, device_path};
+use crate::tree::hardware::Hardware;
 use compare::{Match, compare, is_opened, on_a_disk};
 use finding::Finding;
 pub use finding::Tree;
@@ -22,14 +23,26 @@ pub(super) fn no_root(disks: &Disks, hardware: &Path) -> Option<Diagnostic> {
     (!has_root(disks)).then(|| FileSystemProblem::NoRoot { hardware }.into())
 }
 
-/// The problem of a hardware configuration that no file of the tree names: unless the configuration uses it all the same, or
-/// has the hardware from a report of nixos-facter, and file systems of its own.
-pub(super) fn hardware_not_imported(disks: Option<&Disks>, tree: &Tree<'_>, hardware: &Path) -> Option<Diagnostic> {
+/// The problem of a hardware configuration that no file of the tree names, or that seems to be another host's: unless the
+/// configuration uses it all the same, or has the hardware from a report of nixos-facter, and file systems of its own.
+pub(super) fn hardware_not_imported(disks: Option<&Disks>, tree: &Tree<'_>, hardware: &Hardware) -> Option<Diagnostic> {
     let of_hardware = |system: &FileSystem| system.set.iter().any(|one| tree.is_hardware(one));
     let has_root = disks.is_some_and(has_root);
     let is_used = |disks: &Disks| disks.file_systems.iter().any(of_hardware) || disks.facter && has_root;
-    let hardware = hardware.to_owned();
-    (!disks.is_some_and(is_used)).then(|| FileSystemProblem::HardwareNotImported { hardware, has_root }.into())
+    if disks.is_some_and(is_used) {
+        return None;
+    }
+    if let Some(doubt) = &hardware.doubt {
+        return Some(doubt.clone().into());
+    }
+    let path = hardware.path.clone();
+    (!hardware.imported).then(|| {
+        FileSystemProblem::HardwareNotImported {
+            hardware: path,
+            has_root,
+        }
+        .into()
+    })
 }
 
 fn has_root(disks: &Disks) -> bool {

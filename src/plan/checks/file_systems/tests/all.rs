@@ -286,3 +286,38 @@ fn swap_on_a_device_that_this_machine_does_not_have_is_named() {
         assert_eq!(missing(device, &["defaults"], &[]), None);
     }
 }
+
+#[test]
+fn whose_a_hardware_file_is_shows_the_evaluation() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = Path::new("hosts/a.nix");
+    std::fs::create_dir(directory.path().join("hosts")).unwrap();
+    std::fs::write(directory.path().join(file), "{ }").unwrap();
+    let tree = Tree {
+        root: directory.path(),
+        hardware: vec![file.into()],
+        generated: true,
+    };
+    let doubted = Hardware {
+        path: file.into(),
+        reason: String::new(),
+        imported: true,
+        doubt: Some(HardwareProblem::OtherHost {
+            path: file.into(),
+            owner: "a".into(),
+            host: "b".into(),
+            similar: Vec::new(),
+        }),
+    };
+    let warned = |systems: Option<&[FileSystem]>| {
+        let disks = systems.map(disks);
+        let problem = hardware_not_imported(disks.as_ref(), &tree, &doubted);
+        problem.map(|problem| format!("{:?} {}", problem.severity, problem.code))
+    };
+    let mut of_file = system("/", "/dev/sda2", "ext4", &[]);
+    of_file.set[0].file = "/nix/store/h-source/hosts/a.nix".into();
+    assert_eq!(warned(Some(&[of_file])), None);
+    let other = Some("Warning hardware-other-host".to_owned());
+    assert_eq!(warned(Some(&[system("/", "/dev/sda2", "ext4", &[])])), other);
+    assert_eq!(warned(None), other);
+}

@@ -2,6 +2,7 @@ mod all;
 mod one;
 
 use super::*;
+use crate::diagnostic::HardwareProblem;
 use crate::live::decisions::{Decisions, Firmware};
 use crate::nix::facts::{Boot, Swap, Volume};
 use crate::plan::checks::boot::needed_esp;
