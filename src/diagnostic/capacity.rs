@@ -11,6 +11,10 @@ pub enum CapacityProblem {
     /// `severity`: whether it is certain that the system does not fit. `target`: the mount point; absent while the largest
     /// disk is not partitioned yet. Sizes in bytes; `entries` are files and directories.
     Disk { severity: Severity, target: Option<PathBuf>, free: u64, needed: u64, entries: u64 },
+    /// `severity`: as for `Disk`. The boot loader's partition, whose mount point in the installed system is `at`, has `free`
+    /// bytes, and the kernels and initrds of the system and its `specialisations` take `needed`: exactly, or at least.
+    /// `others`: the bytes of kernels there that stay.
+    BootPartition { severity: Severity, at: String, free: u64, needed: u64, exact: bool, specialisations: usize, others: u64 },
     /// Building that many derivations takes `needed` bytes of the live system's memory.
     Memory { derivations: usize, free: u64, needed: u64 },
 }
@@ -32,6 +36,9 @@ impl CapacityProblem {
                     .because(format!("{place} has {free} for it, and it needs about {needed}, in {entries} files and directories."))
                     .remedy("Choose a larger disk or partition, or remove packages from the configuration.")
             }
+            Self::BootPartition { severity, at, free, needed, exact, specialisations, others } => {
+                boot_partition(*severity, at, (*free, *needed, *others), *exact, *specialisations)
+            }
             Self::Memory { derivations, free, needed } => {
                 let (free, needed) = (bytes(*free), bytes(*needed));
                 warning("memory-low", "Building the system may need more memory than is free")
@@ -40,4 +47,41 @@ impl CapacityProblem {
             }
         }
     }
+}
+
+fn boot_partition(
+    severity: Severity,
+    at: &str,
+    (free, needed, others): (u64, u64, u64),
+    exact: bool,
+    specialisations: usize,
+) -> Text {
+    let (problem, measure) = match severity {
+        Severity::Error => (
+            error("boot-partition-full", format!("The kernel and initrd do not fit on the partition at {at}")),
+            if exact { "" } else { "at least " },
+        ),
+        Severity::Warning => (
+            warning("boot-partition-small", format!("The kernel and initrd may not fit on the partition at {at}")),
+            "about ",
+        ),
+    };
+    let of_specialisations = match specialisations {
+        0 => String::new(),
+        1 => ", and those of its specialisation,".to_owned(),
+        many => format!(", and those of its {many} specialisations,"),
+    };
+    let others = if others > 0 {
+        format!(" Kernels and initrds of other systems there take {}.", bytes(others))
+    } else {
+        String::new()
+    };
+    let (free, needed) = (bytes(free), bytes(needed));
+    problem
+        .because(format!(
+            "The boot loader reads them from there: those of the system{of_specialisations} take {measure}{needed}, and {free} are free.{others}"
+        ))
+        .remedy(format!(
+            "Mount a larger partition at {at} of the target (512 MB are enough for most systems), or remove from this one what no system needs."
+        ))
 }

@@ -6,6 +6,7 @@ let
   inherit (os) config;
   inherit (builtins)
     attrNames
+    attrValues
     concatMap
     elem
     filter
@@ -124,6 +125,24 @@ let
     "refind"
   ];
 
+  # The kernel and initrd of a system, as its boot entry names them (system/activation/bootspec.nix, 24.05 and 26.11).
+  bootable = system: {
+    kernel =
+      if system.boot.kernel.enable or true then
+        "${system.boot.kernelPackages.kernel}/${system.system.boot.loader.kernelFile}"
+      else
+        "";
+    initrd =
+      if system.boot.initrd.enable or true then
+        "${system.system.build.initialRamdisk}/${system.system.boot.loader.initrdFile}"
+      else
+        "";
+  };
+  # What the boot loader's partition gets besides, memtest86 and netboot.xyz among them.
+  bootExtras =
+    (if elem "systemd-boot" enabled then loader.systemd-boot.extraFiles or { } else { })
+    // (if elem "grub" enabled then grub.extraFiles or { } else { });
+
   facts = {
     assertions = map (
       failed:
@@ -173,6 +192,16 @@ let
       esp = toString loader.efi.efiSysMountPoint;
       xbootldr = toString (loader.systemd-boot.xbootldrMountPoint or null);
       container = config.boot.isContainer or false;
+    };
+    boot_files = {
+      xbootldr = toString (loader.systemd-boot.xbootldrMountPoint or null);
+      systems = map bootable (
+        [ config ] ++ map (special: special.configuration) (attrValues (config.specialisation or { }))
+      );
+      extra = map (name: {
+        inherit name;
+        source = toString bootExtras.${name};
+      }) (attrNames bootExtras);
     };
     disks = {
       file_systems = map (

@@ -26,6 +26,8 @@ pub struct Facts {
     pub users: Option<Users>,
     /// How it boots.
     pub boot: Option<Boot>,
+    /// What its boot loader copies.
+    pub boot_files: Option<BootFiles>,
     /// What it is installed on.
     pub disks: Option<Disks>,
     /// The version of the live system's Nix; only while an ISO is made.
@@ -122,6 +124,35 @@ pub struct Boot {
     pub container: bool,
 }
 
+/// What the installer of the boot loader copies to its partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct BootFiles {
+    /// `boot.loader.systemd-boot.xbootldrMountPoint`; empty when there is none.
+    pub xbootldr: String,
+    /// The system and its specialisations.
+    pub systems: Vec<Bootable>,
+    /// Other files.
+    pub extra: Vec<ExtraFile>,
+}
+
+/// What a boot entry names: absolute paths, empty where the system has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Bootable {
+    pub kernel: String,
+    pub initrd: String,
+}
+
+/// A file that the configuration adds to the boot loader's partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ExtraFile {
+    /// Its path on the partition.
+    pub name: String,
+    pub source: String,
+}
+
 /// File systems and encryption.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -205,6 +236,7 @@ impl Facts {
             platform: later.platform.or(self.platform.take()),
             users: later.users.or(self.users.take()),
             boot: later.boot.or(self.boot.take()),
+            boot_files: later.boot_files.or(self.boot_files.take()),
             disks: later.disks.or(self.disks.take()),
             nix: later.nix.or(self.nix.take()),
             refused: later.refused,
@@ -226,6 +258,7 @@ impl Facts {
             "platform" => self.platform = read(name, json),
             "users" => self.users = read(name, json),
             "boot" => self.boot = read(name, json),
+            "boot_files" => self.boot_files = read(name, json),
             "disks" => self.disks = read(name, json),
             "nix" => self.nix = read(name, json),
             "refused" => self.refused.extend(read(name, json)),

@@ -189,7 +189,7 @@ fn check_values(
     let (facts, decisions) = (&outcome.facts, &request.decisions);
     let target = (!machine.before_partitioning).then_some(&request.target);
     let boot = facts.boot.as_ref().filter(|_| !request.no_bootloader);
-    let named = (boot, facts.disks.as_ref());
+    let named = (boot, facts.disks.as_ref(), facts.boot_files.as_ref());
     let observed = Observed::look(live.runner, target, named, decisions.boot_disk.as_deref());
     let older = hardware_files::existing(&request.target, machine).ok().flatten();
     outcome.check(&checks::Context {

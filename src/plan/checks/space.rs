@@ -1,7 +1,7 @@
 //! Whether the system fits on the disk, and can be built in the live system's memory.
 
 use crate::diagnostic::{CapacityProblem, Diagnostic, Severity};
-use crate::plan::observed::DiskSpace;
+use crate::plan::observed::{BootPartition, DiskSpace};
 use crate::store::closure::Work;
 
 /// The part of what may have to be copied that certainly is: the rest is only used to build.
@@ -30,6 +30,31 @@ pub fn disk(space: &DiskSpace, exact: bool) -> Option<Diagnostic> {
     }
 }
 
+/// The problem of a partition of the boot loader that is too small for the kernels and initrds of the system and its
+/// `specialisations`.
+pub(super) fn boot_partition(partition: &BootPartition, specialisations: usize) -> Option<Diagnostic> {
+    let BootPartition {
+        free, removed, needed, ..
+    } = partition;
+    // Nothing is removed that a generation of the target needs.
+    let most = free + removed;
+    let likely = if partition.has_generations { *free } else { most };
+    let problem = |severity, free, needed| CapacityProblem::BootPartition {
+        severity,
+        at: partition.at.clone(),
+        free,
+        needed,
+        exact: partition.needed.least == partition.needed.likely,
+        specialisations,
+        others: partition.others,
+    };
+    if most < needed.least {
+        Some(problem(Severity::Error, most, needed.least).into())
+    } else {
+        (likely < needed.likely).then(|| problem(Severity::Warning, likely, needed.likely).into())
+    }
+}
+
 /// The bytes that building a derivation of text and configuration takes, and an initrd, at most (a server's of nixpkgs 26.11
 /// has 22 MB).
 const BYTES_PER_DERIVATION: u64 = 1 << 20;
@@ -50,6 +75,41 @@ pub fn memory(work: &Work, free: u64) -> Option<Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::observed::Size;
+
+    #[test]
+    fn kernels_that_certainly_do_not_fit_on_the_partition_of_the_boot_loader_are_refused() {
+        let found = |free, removed, has_generations, (least, likely)| {
+            let partition = BootPartition {
+                at: "/boot".into(),
+                free,
+                removed,
+                has_generations,
+                needed: Size { least, likely },
+                others: 0,
+            };
+            boot_partition(&partition, 2).map(|problem| (problem.code, problem.why))
+        };
+        let code = |free, removed, has_generations, needed| {
+            found(free, removed, has_generations, needed).map_or("", |(code, _)| code)
+        };
+        let exact = (60, 60);
+        assert_eq!(code(60, 0, false, exact), "");
+        assert_eq!(code(59, 0, false, exact), "boot-partition-full");
+        // The installer of the boot loader removes old kernels, unless a generation needs them.
+        assert_eq!(code(50, 10, false, exact), "");
+        assert_eq!(code(50, 10, true, exact), "boot-partition-small");
+        assert_eq!(code(50, 9, true, exact), "boot-partition-full");
+        // An initrd that has to be built.
+        assert_eq!(code(60, 0, false, (40, 60)), "");
+        assert_eq!(code(59, 0, false, (40, 60)), "boot-partition-small");
+        assert_eq!(code(39, 0, false, (40, 60)), "boot-partition-full");
+        let (_, why) = found(60_000_000, 0, false, (85_000_000, 90_000_000)).unwrap();
+        assert!(
+            why.ends_with("of its 2 specialisations, take at least 85.0 MB, and 60.0 MB are free."),
+            "{why}"
+        );
+    }
 
     #[test]
     fn a_system_that_certainly_does_not_fit_is_refused() {

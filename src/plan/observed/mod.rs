@@ -1,5 +1,6 @@
 //! What the live system has of the things that a configuration names. The checks compare it with the configuration.
 
+mod boot_partition;
 mod free;
 mod mounted;
 
@@ -9,8 +10,11 @@ use std::path::{Path, PathBuf};
 
 use crate::live::mounts::{self, Mount};
 use crate::live::target::Target;
-use crate::nix::facts::{Boot, Disks};
+use crate::nix::facts::{Boot, BootFiles, Disks};
 use crate::process::{Invocation, Runner};
+pub(super) use boot_partition::BootPartition;
+#[cfg(test)]
+pub(super) use boot_partition::Size;
 pub(super) use free::{DiskSpace, free_memory};
 pub(super) use mounted::{Device, Mounted, Partition};
 
@@ -26,6 +30,8 @@ pub(super) struct Observed {
     pub real_paths: BTreeMap<PathBuf, PathBuf>,
     /// The file systems from which the configuration's GRUB has to read kernels, and cannot.
     pub grub_unreadable: Vec<Mount>,
+    /// The partitions that kernels are copied to.
+    pub boot_partitions: Vec<BootPartition>,
 }
 
 impl Observed {
@@ -34,7 +40,7 @@ impl Observed {
     pub fn look(
         runner: &Runner,
         target: Option<&Target>,
-        (boot, disks): (Option<&Boot>, Option<&Disks>),
+        (boot, disks, boot_files): (Option<&Boot>, Option<&Disks>, Option<&BootFiles>),
         boot_disk: Option<&Path>,
     ) -> Self {
         let names = disks.map(device_names).unwrap_or_default();
@@ -57,6 +63,9 @@ impl Observed {
             observed.grub_unreadable = boot
                 .map(|boot| grub_unreadable(runner, target, boot))
                 .unwrap_or_default();
+            if let (Some(boot), Some(files)) = (boot, boot_files) {
+                observed.boot_partitions = boot_partition::look(target, boot, files);
+            }
         }
         observed
     }

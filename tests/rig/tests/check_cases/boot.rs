@@ -7,6 +7,10 @@ const DISK_WITH_LATER_ESP: &str = "umount /mnt; mount -t tmpfs -o mode=755 none 
     rm /mnt/etc/nixos/configuration.nix; sed -i \"/fileSystems.*boot/,/};/d\" /mnt/etc/nixos/hardware-configuration.nix; \
     mkdir -p /mnt/boot; mount -t tmpfs ESP /mnt/boot";
 
+/// A BIOS, and a partition for /boot that has one page.
+const SMALL_BOOT: &str = "mount -t tmpfs none /sys/firmware; touch /dev/disk-0; umount /mnt; mount -t tmpfs -o mode=755 none /mnt; \
+    mkdir /mnt/boot; mount -t tmpfs -o size=4k none /mnt/boot";
+
 /// The target lies on a mapping of dm-crypt, and the keymap here is another.
 const ENCRYPTED: &str = "mount -t tmpfs none /etc/default; echo KEYMAP=us > /etc/default/vconsole; \
     touch /etc/vconsole.conf; mount --bind /etc/default/vconsole /etc/vconsole.conf; \
@@ -53,6 +57,12 @@ pub fn boot_partitions() -> Vec<Case> {
             "{ boot.loader.efi.efiSysMountPoint = \"/efi\"; }",
             &["error esp-none"],
         ),
+        module(
+            "boot-partition-too-small",
+            "{ lib, ... }: { boot.loader = { systemd-boot.enable = lib.mkForce false; grub.device = \"/dev/disk-0\"; }; }",
+            &["error boot-partition-full"],
+        )
+        .on(SMALL_BOOT),
         module(
             "encrypted-with-another-keymap",
             "{ console.keyMap = \"de\"; }",

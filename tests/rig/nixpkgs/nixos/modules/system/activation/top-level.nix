@@ -57,6 +57,16 @@ in
       default = lib.version;
     };
     copySystemConfiguration = lib.mkEnableOption "a copy of configuration.nix in the system";
+    boot.loader = {
+      kernelFile = mkOption {
+        type = types.str;
+        default = "bzImage";
+      };
+      initrdFile = mkOption {
+        type = types.str;
+        default = "initrd";
+      };
+    };
     includeBuildDependencies = lib.mkEnableOption "the whole build closure";
     extraDependencies = mkOption {
       type = types.listOf types.package;
