@@ -15,6 +15,9 @@ pub enum HardwareProblem {
     HostNeeded { path: PathBuf, owner: String },
     /// The only candidate belongs to `owner` (a host, or a directory beside the one of `host`).
     OtherHost { path: PathBuf, owner: String, host: String, similar: Vec<PathBuf> },
+    /// The report of nixos-facter was made on the machine `there`, and `here` is another. `hardware`: this machine's hardware
+    /// configuration.
+    ReportOfOtherMachine { there: String, here: String, hardware: PathBuf },
     /// `settings` (line and name) are in `file` and not in the one that replaces it. `importer`: a file that imports it.
     AdditionsLost { file: PathBuf, settings: Vec<(u32, String)>, importer: Option<PathBuf> },
 }
@@ -62,6 +65,17 @@ impl HardwareProblem {
             .remedy(format!(
                 "If `{host}` uses it, there is nothing to do. If not, name the file that `{host}` imports with --hardware-config PATH, \
                  or `hardware-config: PATH` in the settings; it need not exist yet.",
+            )),
+            Self::ReportOfOtherMachine { there, here, hardware } => warning(
+                "facter-other-machine",
+                format!("The report of nixos-facter was made on another machine: {there}"),
+            )
+            .because(format!(
+                "This machine is {here}. Drivers that it needs, some of them to start, may be missing in the installed system."
+            ))
+            .remedy(format!(
+                "Run `nixos-facter -o facter.json` on this machine and put the report into the configuration. Or import ./{}, where the installer records the hardware of this machine.",
+                hardware.display()
             )),
             Self::AdditionsLost {
                 file,

@@ -120,6 +120,7 @@ areas! {
     supply::SupplyProblem,
     target_problem::TargetProblem,
     uncovered::CoverageProblem,
+    zfs_problem::ZfsProblem,
 }
 
 pub use iso_channel::{ChannelNameFault, ReferenceFault};

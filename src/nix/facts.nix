@@ -143,6 +143,50 @@ let
     (if elem "systemd-boot" enabled then loader.systemd-boot.extraFiles or { } else { })
     // (if elem "grub" enabled then grub.extraFiles or { } else { });
 
+  # The pools that are imported although another system used them last and did not export them (tasks/filesystems/zfs.nix,
+  # 24.05 and 26.11: `rootPools` and `dataPools`; the parameter of the kernel holds for all).
+  zfsSystems = filter (system: system.fsType == "zfs") (attrValues config.fileSystems);
+  pool = system: builtins.head (builtins.split "/" system.device);
+  rootPools = map pool (
+    filter (
+      system:
+      system.neededForBoot or false
+      || elem system.mountPoint [
+        "/"
+        "/nix"
+        "/nix/store"
+        "/var"
+        "/var/log"
+        "/var/lib"
+        "/var/lib/nixos"
+        "/etc"
+        "/usr"
+      ]
+    ) zfsSystems
+  );
+  isForced =
+    name:
+    builtins.any (parameter: elem parameter config.boot.kernelParams) [
+      "zfs_force"
+      "zfs_force=1"
+      "zfs_force=y"
+    ]
+    || (
+      if elem name rootPools then
+        config.boot.zfs.forceImportRoot or true
+      else
+        config.boot.zfs.forceImportAll or true
+    );
+
+  # Of nixpkgs, and of the modules that were there before.
+  facter = config.hardware.facter.report or (config.facter.report or { });
+  named =
+    part:
+    toString (words [
+      (facter.smbios.${part}.manufacturer or null)
+      (facter.smbios.${part}.product or null)
+    ]);
+
   facts = {
     assertions = map (
       failed:
@@ -203,6 +247,17 @@ let
         source = toString bootExtras.${name};
       }) (attrNames bootExtras);
     };
+    zfs = {
+      host_id = toString (config.networking.hostId or null);
+      not_forced = filter (name: !isForced name) (map pool zfsSystems);
+    };
+    facter = {
+      file = toString (config.hardware.facter.reportPath or (config.facter.reportPath or null));
+      machine = {
+        system = named "system";
+        board = named "board";
+      };
+    };
     disks = {
       file_systems = map (
         name:
@@ -248,6 +303,9 @@ report facts
   }
   [
     # The last is reported first.
+    "boot_files"
+    "zfs"
+    "facter"
     "disks"
     "boot"
     "users"

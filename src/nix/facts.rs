@@ -28,6 +28,10 @@ pub struct Facts {
     pub boot: Option<Boot>,
     /// What its boot loader copies.
     pub boot_files: Option<BootFiles>,
+    /// How it imports its pools of ZFS.
+    pub zfs: Option<Zfs>,
+    /// The report of nixos-facter that it has its hardware from.
+    pub facter: Option<Facter>,
     /// What it is installed on.
     pub disks: Option<Disks>,
     /// The version of the live system's Nix; only while an ISO is made.
@@ -153,6 +157,34 @@ pub struct ExtraFile {
     pub source: String,
 }
 
+/// ZFS.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Zfs {
+    /// `networking.hostId`: eight hexadecimal digits; empty when there is none.
+    pub host_id: String,
+    /// The pools of its file systems that it does not import by force, with duplicates.
+    pub not_forced: Vec<String>,
+}
+
+/// A report of nixos-facter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Facter {
+    /// Its path; empty without a report.
+    pub file: String,
+    /// The machine that it was made on.
+    pub machine: Machine,
+}
+
+/// A machine by what SMBIOS has of it, each the maker and the product; empty where that is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Machine {
+    pub system: String,
+    pub board: String,
+}
+
 /// File systems and encryption.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -237,6 +269,8 @@ impl Facts {
             users: later.users.or(self.users.take()),
             boot: later.boot.or(self.boot.take()),
             boot_files: later.boot_files.or(self.boot_files.take()),
+            zfs: later.zfs.or(self.zfs.take()),
+            facter: later.facter.or(self.facter.take()),
             disks: later.disks.or(self.disks.take()),
             nix: later.nix.or(self.nix.take()),
             refused: later.refused,
@@ -259,6 +293,8 @@ impl Facts {
             "users" => self.users = read(name, json),
             "boot" => self.boot = read(name, json),
             "boot_files" => self.boot_files = read(name, json),
+            "zfs" => self.zfs = read(name, json),
+            "facter" => self.facter = read(name, json),
             "disks" => self.disks = read(name, json),
             "nix" => self.nix = read(name, json),
             "refused" => self.refused.extend(read(name, json)),

@@ -4,11 +4,13 @@
 mod boot;
 pub mod coverage;
 mod esp_type;
+mod facter;
 pub mod file_systems;
 pub mod platform;
 mod rules;
 pub mod space;
 mod users;
+mod zfs;
 
 use std::path::Path;
 
@@ -67,6 +69,20 @@ pub fn check(facts: &Facts, context: &Context<'_>, omitted: &[Vec<String>]) -> V
     if let Some(disks) = &facts.disks {
         problems.extend(boot::keymap(disks, decisions));
         problems.extend(disk_problems(disks, boot, context, omitted));
+    }
+    if let Some(report) = &facts.facter {
+        problems.extend(facter::other_machine(
+            report,
+            &observed.machine,
+            tree.root,
+            &hardware.path,
+        ));
+    }
+    // Calamares exports the pools that it made (3.3, src/modules/umount).
+    if let (Some(zfs), Some(target)) = (&facts.zfs, context.target)
+        && !decisions.partitions_graphically
+    {
+        problems.extend(zfs::not_exported(zfs, target, observed));
     }
     if let Some(wanted) = &facts.platform {
         problems.extend(platform::platform(wanted, &platform::own()));

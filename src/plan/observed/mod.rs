@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::live::mounts::{self, Mount};
 use crate::live::target::Target;
-use crate::nix::facts::{Boot, BootFiles, Disks};
+use crate::nix::facts::{Boot, BootFiles, Disks, Machine};
 use crate::process::{Invocation, Runner};
 pub(super) use boot_partition::BootPartition;
 #[cfg(test)]
@@ -30,6 +30,10 @@ pub(super) struct Observed {
     pub real_paths: BTreeMap<PathBuf, PathBuf>,
     /// The file systems from which the configuration's GRUB has to read kernels, and cannot.
     pub grub_unreadable: Vec<Mount>,
+    /// The host ID of this machine, by which it marks the pools of ZFS that it imports; 0 without one.
+    pub host_id: u32,
+    /// What this machine is.
+    pub machine: Machine,
     /// The partitions that kernels are copied to.
     pub boot_partitions: Vec<BootPartition>,
 }
@@ -56,9 +60,11 @@ impl Observed {
                 .filter_map(|disk| Some((fs::canonicalize(&disk).ok()?, disk)))
                 .map(|(real, disk)| (disk, real))
                 .collect(),
+            machine: machine(Path::new("/")),
             ..Self::default()
         };
         if let Some(target) = target {
+            observed.host_id = host_id(Path::new("/"));
             observed.mounted = mounted::at_target(runner, target.root());
             observed.grub_unreadable = boot
                 .map(|boot| grub_unreadable(runner, target, boot))
@@ -68,6 +74,26 @@ impl Observed {
             }
         }
         observed
+    }
+}
+
+/// The host ID of the live system at `live`: that of the kernel module, or the one in /etc/hostid (`OpenZFS` 2,
+/// lib/libspl/os/linux/gethostid.c).
+fn host_id(live: &Path) -> u32 {
+    let of_module = fs::read_to_string(live.join("sys/module/spl/parameters/spl_hostid"));
+    let of_module = of_module.ok().and_then(|text| text.trim().parse().ok());
+    let of_file = || fs::read(live.join("etc/hostid")).ok()?.first_chunk().copied();
+    let is_set = |id: &u32| *id != 0;
+    let id = of_module.filter(is_set).or_else(|| of_file().map(u32::from_ne_bytes));
+    id.unwrap_or_default()
+}
+
+/// What the kernel of the live system at `live` read from SMBIOS.
+fn machine(live: &Path) -> Machine {
+    let read = |name: &str| fs::read_to_string(live.join("sys/class/dmi/id").join(name)).unwrap_or_default();
+    Machine {
+        system: [read("sys_vendor"), read("product_name")].join(" "),
+        board: [read("board_vendor"), read("board_name")].join(" "),
     }
 }
 
@@ -127,4 +153,47 @@ fn grub_unreadable(runner: &Runner, target: &Target, boot: &Boot) -> Vec<Mount> 
         probed.is_ok_and(|probed| !probed.status.success() && probed.tail.iter().any(|line| line.contains(UNKNOWN)))
     });
     holders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_is_named_as_by_a_report_of_nixos_facter() {
+        let live = tempfile::tempdir().unwrap();
+        assert_eq!(machine(live.path()).system.trim(), "");
+        let id = live.path().join("sys/class/dmi/id");
+        fs::create_dir_all(&id).unwrap();
+        for (name, text) in [
+            ("sys_vendor", "LENOVO\n"),
+            ("product_name", "21CB \n"),
+            ("board_name", "B\n"),
+        ] {
+            fs::write(id.join(name), text).unwrap();
+        }
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let read = machine(live.path());
+        assert_eq!(
+            (words(&read.system), words(&read.board)),
+            ("LENOVO 21CB".into(), "B".into())
+        );
+    }
+
+    #[test]
+    fn the_host_id_is_the_one_that_zfs_writes_into_its_pools() {
+        let live = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = live.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        assert_eq!(host_id(live.path()), 0);
+        // As `networking.hostId = "8425e349"` of the installation medium.
+        write("etc/hostid", &0x8425_e349_u32.to_ne_bytes());
+        write("sys/module/spl/parameters/spl_hostid", b"0\n");
+        assert_eq!(host_id(live.path()), 0x8425_e349);
+        write("sys/module/spl/parameters/spl_hostid", b"3735928559\n");
+        assert_eq!(host_id(live.path()), 0xdead_beef);
+    }
 }

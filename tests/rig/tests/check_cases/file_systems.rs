@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::case::{BIOS_WITH_DISK, Case, add_module, case, edit, module};
+use super::case::{BIOS_WITH_DISK, Case, add_module, case, edit, module, write};
 
 /// The file systems of a layout in which everything has a name by disko.
 const DISKO: &str = r#"{ pkgs, ... }: {
@@ -13,6 +13,10 @@ const DISKO: &str = r#"{ pkgs, ... }: {
   fileSystems."/boot" = { device = "/dev/disk/by-partlabel/disk-main-ESP"; fsType = "vfat"; };
   boot.initrd.luks.devices.crypted.device = "/dev/disk/by-partlabel/disk-main-luks";
 }"#;
+
+/// As [`BIOS_WITH_DISK`], on a machine with a name.
+const BIOS_OF_FRAMEWORK: &str = "mount -t tmpfs none /sys/firmware; touch /dev/disk-0; mount -t tmpfs none /sys/class; \
+    mkdir -p /sys/class/dmi/id; cd /sys/class/dmi/id; echo Framework > sys_vendor; echo Laptop 13 > product_name; cd /";
 
 /// The channel example with a root of its own instead of a hardware configuration, for a BIOS.
 pub fn without_hardware(tree: &Path, root: &str) {
@@ -75,6 +79,22 @@ pub fn other_file_systems() -> Vec<Case> {
             ],
         )
         .on(BIOS_WITH_DISK),
+        // As nixos-facter has it: file systems of the configuration, and hardware that SMBIOS names.
+        case(
+            "facter-of-another-machine",
+            "channel",
+            |tree| {
+                without_hardware(tree, "LABEL=nixos");
+                let report = r#"{ "version": 1, "smbios": { "system": { "manufacturer": "LENOVO", "product": "21CBCTO1WW" } } }"#;
+                write(tree, "facter.json", report);
+                add_module(tree, "{ hardware.facter.reportPath = ../facter.json; }");
+            },
+            &[
+                "error file-system-other configuration.nix:4",
+                "warning facter-other-machine facter.json",
+            ],
+        )
+        .on(BIOS_OF_FRAMEWORK),
         // Nothing is mounted: it may be, as the configuration has it.
         module(
             "own-root-before-partitioning",

@@ -34,6 +34,14 @@ in
       type = types.nullOr types.path;
       default = null;
     };
+    hardware.facter.report = mkOption {
+      type = types.raw;
+      default =
+        if cfg.hardware.facter.reportPath == null then
+          { }
+        else
+          builtins.fromJSON (builtins.readFile cfg.hardware.facter.reportPath);
+    };
     networking = {
       enableIntel2200BGFirmware = mkEnableOption "firmware";
       enableIntel3945ABGFirmware = mkEnableOption "firmware";
