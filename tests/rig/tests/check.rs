@@ -46,7 +46,7 @@ fn long(problem: &Value) -> String {
             writeln!(text, "  {label}: {}", words.replace('\n', "\n    ")).unwrap();
         }
     }
-    let size = regex_lite::Regex::new(r"[0-9.]+ (MB|files)").unwrap();
+    let size = regex_lite::Regex::new(r"[0-9.]+ (kB|MB|files)").unwrap();
     let disk = regex_lite::Regex::new(r"/dev/loop[0-9]+").unwrap();
     disk.replace_all(&size.replace_all(&text, "… $1"), "/dev/loop…")
         .into_owned()
