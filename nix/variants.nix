@@ -51,7 +51,27 @@ let
         fsType = "vfat";
       };
     };
+    imports = [ completed ];
   };
+
+  # What the configuration only completes (`fileSystems."/home".options`), and its own hardware configuration defines, has to be
+  # whole on these machines as well. Any definition of the configuration's own is stronger.
+  completed =
+    let
+      weak = lib.mapAttrs (_: lib.mkOverride 1400);
+      fileSystem =
+        { fsType, ... }:
+        weak {
+          device = uuid;
+          fsType = if fsType == "vfat" then "vfat" else "ext4";
+        };
+    in
+    {
+      fileSystems = lib.mapAttrs (_: fileSystem) target.config.fileSystems;
+      boot.initrd.luks.devices = lib.mapAttrs (_: _: weak { device = uuid; }) (
+        target.config.boot.initrd.luks.devices
+      );
+    };
 
   # Another boot loader of the configuration is kept, as the installer does.
   stock = target.config.boot.loader.systemd-boot.enable || target.config.boot.loader.grub.enable;

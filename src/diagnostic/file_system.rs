@@ -25,6 +25,10 @@ pub enum FileSystemProblem {
     SetTwice { differences: Vec<Difference>, target: PathBuf, hardware: PathBuf },
     /// Whether the configuration has what is mounted is unknown.
     Unsure { differences: Vec<Difference>, doubts: Vec<Doubt>, target: PathBuf },
+    /// The configuration sets only options of the file systems `names`, which nothing else defines.
+    OnlyOptions { names: Vec<String>, partitioned: bool },
+    /// As `OnlyOptions`, for encrypted volumes.
+    VolumeOnlyOptions { names: Vec<String> },
     /// Swap devices that this machine does not have.
     SwapMissing { devices: Vec<String> },
     /// The encrypted volume of the file system at `at` is not opened.
@@ -122,6 +126,13 @@ impl FileSystemProblem {
                 .because(why)
                 .remedy("Check that both are the same; a name by UUID leaves no doubt.")
             }
+            Self::OnlyOptions { names, partitioned } => only_options(&names.join(", "), *partitioned),
+            Self::VolumeOnlyOptions { names } => error(
+                "encrypted-absent",
+                format!("The configuration sets options of an encrypted volume that this machine does not have: {}", names.join(", ")),
+            )
+            .because("The device comes from the hardware configuration, which has no volume of that name. The graphical installer names a volume `luks-` and its UUID.")
+            .remedy("Remove these `boot.initrd.luks.devices` from the configuration, or open the volume with that name before the installation: cryptsetup open DEVICE NAME."),
             Self::SwapMissing { devices } => warning(
                 "swap-missing",
                 format!("The configuration has swap on a device that this machine does not have: {}", devices.join(", ")),
@@ -136,6 +147,19 @@ impl FileSystemProblem {
             .remedy("Import the hardware configuration, which has the entry, or add one: boot.initrd.luks.devices.NAME.device = \"/dev/disk/by-uuid/…\";"),
         }
     }
+}
+
+fn only_options(names: &str, partitioned: bool) -> Text {
+    let code = "file-system-absent";
+    let why = "The configuration sets only some of their options; the device comes from the hardware configuration, which has what is mounted.";
+    if partitioned {
+        return error(code, format!("The configuration needs file systems that are not mounted: {names}"))
+            .because(why)
+            .remedy("Mount a file system at each of these places below the target, remove an older hardware configuration from it, and run the command again. Or remove these `fileSystems` from the configuration.");
+    }
+    warning(code, format!("The configuration needs file systems of their own: {names}"))
+        .because(why)
+        .remedy("Make a partition or a subvolume for each of them. Or remove these `fileSystems` from the configuration.")
 }
 
 fn not_imported(hardware: &Path, has_root: bool) -> Text {

@@ -272,6 +272,11 @@ let
           options = orElse [ ] system.options;
           set = set os.options.fileSystems name "device" ++ set os.options.fileSystems name "label";
           kind_set = set os.options.fileSystems name "fsType";
+          files = orElse [ ] (
+            map (definition: plain (toString definition.file)) (
+              inside name (os.options.fileSystems.definitionsWithLocations or [ ])
+            )
+          );
         }
       ) (attrNames config.fileSystems);
       # Which there are depends on the file systems (tasks/encrypted-devices.nix, 24.05 and 26.11).

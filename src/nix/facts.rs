@@ -219,6 +219,8 @@ pub struct FileSystem {
     pub set: Vec<Definition>,
     /// The definitions of its kind that count.
     pub kind_set: Vec<Definition>,
+    /// The files that define anything of it.
+    pub files: Vec<String>,
 }
 
 /// An encrypted volume.

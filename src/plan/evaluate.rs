@@ -36,6 +36,8 @@ pub struct Outcome {
     /// What the configuration and its hardware configuration set to different values, by attribute path: it was removed from
     /// the latter.
     contradictions: Vec<Vec<String>>,
+    /// What [`file_systems::incomplete`] found. It has values that were made up.
+    completed: Vec<Vec<String>>,
 }
 
 impl Outcome {
@@ -83,6 +85,13 @@ impl Outcome {
             self.contradictions.extend(contradictions);
             return Ok(true);
         }
+        let incomplete = file_systems::incomplete(&self.facts);
+        if is_unset(&problem) && self.completed.is_empty() && !incomplete.is_empty() {
+            hardware_files::complete(root, &tree.hardware, &incomplete)?;
+            self.problems.extend(file_systems::completed(&self.facts, tree));
+            self.completed = incomplete;
+            return Ok(true);
+        }
         let next = self.omissions.next(&problem, root);
         let known_assertions = self.facts.assertions.as_ref().is_some_and(|failed| !failed.is_empty());
         let is_assertion = matches!(
@@ -108,6 +117,13 @@ impl Outcome {
         }
         Ok(true)
     }
+}
+
+fn is_unset(problem: &Diagnostic) -> bool {
+    matches!(
+        problem.problem,
+        Problem::ExpressionProblem(ExpressionProblem::OptionUnset { .. })
+    )
 }
 
 fn is_conflict(problem: &Diagnostic) -> bool {
@@ -151,6 +167,11 @@ pub fn evaluate(
         }
         outcome.add_refused(&facts.refused, root);
         outcome.facts.update(facts);
+        if let Some(disks) = &mut outcome.facts.disks {
+            let is_real = |name: &String| !outcome.completed.iter().any(|path| path.last() == Some(name));
+            disks.file_systems.retain(|system| is_real(&system.name));
+            disks.luks.retain(|volume| is_real(&volume.name));
+        }
         let problem = match evaluation.toplevel {
             Ok(toplevel) => {
                 outcome.toplevel = toplevel;

@@ -1,5 +1,6 @@
 //! This machine's hardware-configuration.nix, and what is beside it, in the snapshot.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use crate::live::installer_facts::{self, InstallerFacts};
 use crate::live::mounts;
 use crate::live::placement::Placement;
 use crate::live::target::Target;
+use crate::nix::literal;
 use crate::process::Invocation;
 use crate::tree::attributes::without;
 use crate::tree::{import_line, subvolumes};
@@ -62,6 +64,28 @@ pub(super) fn leave_out(snapshot: &Path, files: &[PathBuf], attributes: &[Vec<St
         }
     }
     Ok(())
+}
+
+/// Gives the file systems and encrypted volumes with these attribute paths a device in what [`put`] put into the snapshot, as if
+/// this machine had them.
+pub(super) fn complete(snapshot: &Path, files: &[PathBuf], attributes: &[Vec<String>]) -> Result<()> {
+    let Some(file) = files.first().map(|file| snapshot.join(file)) else {
+        return Ok(());
+    };
+    let what = || format!("Failed to change {}", file.display());
+    let text = fs::read_to_string(&file).with_context(what)?;
+    let Some(end) = text.rfind('}') else { return Ok(()) };
+    let mut lines = String::new();
+    for path in attributes {
+        let path: Vec<String> = path.iter().map(|part| literal::string(part)).collect();
+        let kind = if path.len() == 2 { "fsType = \"ext4\"; " } else { "" };
+        let _ = writeln!(
+            lines,
+            "  {} = {{ device = \"/dev/disk/by-label/not-yet\"; {kind}}};",
+            path.join(".")
+        );
+    }
+    fs::write(&file, [&text[..end], &lines, &text[end..]].concat()).with_context(what)
 }
 
 /// This machine's file where an earlier run of this program, or nixos-generate-config, put it.

@@ -78,5 +78,8 @@ pub(super) fn put_hardware<'a>(
             text().as_deref(),
         ));
     }
-    Ok(Some(Tree::new(root, &hardware.path, generated)))
+    Ok(Some(Tree {
+        partitioned: !machine.before_partitioning,
+        ..Tree::new(root, &hardware.path, generated)
+    }))
 }

@@ -65,9 +65,12 @@ pub(super) fn option_type(said: &Said<'_>) -> Option<Diagnostic> {
 }
 
 pub(super) fn option_unset(said: &Said<'_>) -> Option<Diagnostic> {
-    let [option] =
-        said.find(r"The option [`‘']([^'’]+)['’] (?:is used but not defined|was accessed but has no value defined)")?;
-    let option = option.to_owned();
+    let option = said
+        .find(r"The option [`‘']([^'’]+)['’] (?:is used but not defined|was accessed but has no value defined)")
+        .map(|[option]| option.to_owned());
+    // tasks/filesystems.nix (24.05 and 26.11).
+    let device = said.find(r"No device specified for mount point [‘']([^'’]+)['’]");
+    let option = option.or(device.map(|[at]| format!("fileSystems.\"{at}\".device")))?;
     Some(ExpressionProblem::OptionUnset { option }.into())
 }
 

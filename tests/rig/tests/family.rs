@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder_with, nix};
-use rig::{Live, Outcome, copy, edit_text, project, temporary, write};
+use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, builder_with, nix};
+use rig::{Live, Outcome, copy, edit_text, project, temporary, tree, write};
 use tempfile::TempDir;
 
 /// Options and packages of a newer nixpkgs: each asks for a package that nothing else asks for.
@@ -210,6 +210,28 @@ fn what_the_image_covers_is_installed_and_the_rest_refused(image: &Path) {
     install_with(image, attributes, "hardware.gizmo.enable = true;", take).fails(3, &["gizmo-1.0 (from"]);
     // The same attribute, on a machine that needs nothing for it.
     install_with(image, attributes, "hardware.level = \"low\";", "").ok();
+}
+
+#[test]
+fn what_the_configuration_only_completes_is_whole_on_every_machine_of_the_family() {
+    let tree = tree("channel");
+    edit_text(
+        &tree.path().join("hardware-configuration.nix"),
+        "  nixpkgs.hostPlatform",
+        "  fileSystems.\"/home\" = { device = \"/dev/mapper/cryptroot\"; fsType = \"ext4\"; };
+  boot.initrd.luks.devices.cryptroot.device = \"/dev/sda2\";
+  nixpkgs.hostPlatform",
+    );
+    edit_text(
+        &tree.path().join("configuration.nix"),
+        "  imports = [",
+        "  fileSystems.\"/home\".options = [ \"noatime\" ];
+  boot.initrd.luks.devices.cryptroot.keyFile = \"/key\";
+  imports = [",
+    );
+    let emitted = Emitted::new(tree.path(), &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    let builder = builder("2.26", &emitted);
+    nix(&builder, &format!("eval --raw path:/work#iso.drvPath {OVERRIDE}")).ok();
 }
 
 #[test]

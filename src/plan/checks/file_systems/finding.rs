@@ -15,15 +15,18 @@ pub struct Tree<'a> {
     pub hardware: Vec<PathBuf>,
     /// Whether nixos-generate-config wrote it for this run: then it has what is mounted.
     pub generated: bool,
+    /// Whether the disk is partitioned already.
+    pub partitioned: bool,
 }
 
 impl<'a> Tree<'a> {
-    /// The snapshot at `root`, whose hardware configuration is `hardware`.
+    /// The snapshot at `root`, whose hardware configuration is `hardware`, of a disk that is partitioned.
     pub fn new(root: &'a Path, hardware: &Path, generated: bool) -> Self {
         Self {
             root,
             hardware: hardware_files::files(root, hardware).unwrap_or_else(|_| vec![hardware.to_owned()]),
             generated,
+            partitioned: true,
         }
     }
 

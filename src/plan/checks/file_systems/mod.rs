@@ -13,6 +13,7 @@ use crate::diagnostic::{Diagnostic, Doubt, FileSystemProblem};
 use crate::nix::facts::{Definition, Disks, Facts, FileSystem, contradict};
 use crate::plan::observed::{Observed, device_path};
 use crate::tree::hardware::Hardware;
+use crate::tree::locate::in_tree;
 use compare::{Match, compare, is_opened, on_a_disk};
 use finding::Finding;
 pub use finding::Tree;
@@ -66,6 +67,48 @@ pub fn contradictions(facts: &Facts, tree: &Tree<'_>) -> Vec<Vec<String>> {
         .filter(|volume| twice(&volume.set) && contradict(&volume.set))
         .map(|volume| path(&["boot", "initrd", "luks", "devices", &volume.name, "device"]));
     systems.chain(volumes).collect()
+}
+
+/// The file systems and encrypted volumes of which the configuration sets only options, and the hardware configuration nothing:
+/// the attribute paths.
+pub fn incomplete(facts: &Facts) -> Vec<Vec<String>> {
+    let Some(disks) = &facts.disks else { return Vec::new() };
+    let path = |parts: &[&str]| parts.iter().map(|&part| part.to_owned()).collect();
+    let systems = disks.file_systems.iter();
+    let systems =
+        systems.filter(|system| system.set.is_empty() && (system.device.is_empty() || system.kind.is_empty()));
+    let volumes = disks.luks.iter();
+    let volumes = volumes.filter(|volume| volume.set.is_empty() && volume.device.is_empty());
+    let systems = systems.map(|system| path(&["fileSystems", &system.name]));
+    let volumes = volumes.map(|volume| path(&["boot", "initrd", "luks", "devices", &volume.name]));
+    systems.chain(volumes).collect()
+}
+
+/// The problems of what is [`incomplete`]: before the disk is partitioned, a file system can still be made.
+pub fn completed(facts: &Facts, tree: &Tree<'_>) -> Vec<Diagnostic> {
+    let (volumes, systems): (Vec<_>, Vec<_>) = incomplete(facts).into_iter().partition(|path| path.len() > 2);
+    let last = |paths: Vec<Vec<String>>| paths.into_iter().filter_map(|mut path| path.pop()).collect::<Vec<_>>();
+    let mut problems = Vec::new();
+    let names = last(systems);
+    if let Some(first) = names.first() {
+        let all = facts.disks.iter().flat_map(|disks| &disks.file_systems);
+        let file = all
+            .filter(|system| system.name == *first)
+            .flat_map(|system| &system.files)
+            .next();
+        let problem = FileSystemProblem::OnlyOptions {
+            names: names.clone(),
+            partitioned: tree.partitioned,
+        };
+        let place = file.and_then(|file| in_tree(file, tree.root));
+        problems.push(match place {
+            Some(file) => Diagnostic::from(problem).at(file, None, None),
+            None => problem.into(),
+        });
+    }
+    let names = last(volumes);
+    problems.extend((!names.is_empty()).then(|| FileSystemProblem::VolumeOnlyOptions { names }.into()));
+    problems
 }
 
 /// The findings by what they mean.

@@ -50,6 +50,12 @@ pub fn other_file_systems() -> Vec<Case> {
             },
             &["error file-system-other modules/more.nix:1"],
         ),
+        // The device comes from the hardware configuration of a machine that has them.
+        module(
+            "file-system-only-options",
+            "{\n  fileSystems.\"/home\".options = [ \"noatime\" ];\n  boot.initrd.luks.devices.cryptroot.keyFile = \"/key\";\n}",
+            &["error file-system-absent modules/more.nix", "error encrypted-absent"],
+        ),
         // All of disko's, as its module defines them, and something else that is wrong.
         module(
             "disks-of-another-machine",

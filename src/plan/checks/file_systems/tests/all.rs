@@ -222,6 +222,57 @@ fn what_both_files_set_to_different_values_is_found_at_once() {
 }
 
 #[test]
+fn what_the_configuration_only_completes_has_to_be_on_the_machine() {
+    let root_directory = with_hardware();
+    let root = root_directory.path();
+    fs::write(root.join("a.nix"), "{ }").unwrap();
+    let only_options = FileSystem {
+        at: "/home".into(),
+        name: "/home".into(),
+        options: vec!["noatime".into()],
+        files: vec![root.join("a.nix").display().to_string()],
+        ..FileSystem::default()
+    };
+    let memory = FileSystem {
+        device: "tmpfs".into(),
+        kind: "tmpfs".into(),
+        ..only_options.clone()
+    };
+    let volume = Volume {
+        name: "crypted".into(),
+        ..Volume::default()
+    };
+    let facts = |systems: &[FileSystem], luks: Vec<Volume>| Facts {
+        disks: Some(Disks { luks, ..disks(systems) }),
+        ..Facts::default()
+    };
+    let whole = [system("/", "/dev/sda2", "ext4", &[]), memory];
+    assert_eq!(incomplete(&facts(&whole, Vec::new())), [[""; 0]; 0]);
+    let facts = facts(&[only_options], vec![volume]);
+    let paths: Vec<String> = incomplete(&facts).iter().map(|path| path.join(" ")).collect();
+    assert_eq!(paths, ["fileSystems /home", "boot initrd luks devices crypted"]);
+    let reported = |partitioned| {
+        let tree = Tree {
+            partitioned,
+            ..Tree::new(root, Path::new("hardware-configuration.nix"), true)
+        };
+        let problems = completed(&facts, &tree).into_iter();
+        let problems = problems.map(|problem| (problem.severity, problem.code, problem.place.map(|place| place.file)));
+        problems.collect::<Vec<_>>()
+    };
+    let volume = (Severity::Error, "encrypted-absent", None);
+    let file = Some("a.nix".into());
+    assert_eq!(
+        reported(true),
+        [(Severity::Error, "file-system-absent", file.clone()), volume.clone()]
+    );
+    assert_eq!(
+        reported(false),
+        [(Severity::Warning, "file-system-absent", file), volume]
+    );
+}
+
+#[test]
 fn before_there_are_partitions_the_graphical_installer_cannot_make_those_of_the_configuration() {
     let root_directory = with_hardware();
     let root = root_directory.path();
@@ -297,6 +348,7 @@ fn whose_a_hardware_file_is_shows_the_evaluation() {
         root: directory.path(),
         hardware: vec![file.into()],
         generated: true,
+        partitioned: true,
     };
     let doubted = Hardware {
         path: file.into(),

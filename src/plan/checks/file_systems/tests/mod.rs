@@ -2,7 +2,7 @@ mod all;
 mod one;
 
 use super::*;
-use crate::diagnostic::HardwareProblem;
+use crate::diagnostic::{HardwareProblem, Severity};
 use crate::live::decisions::{Decisions, Firmware};
 use crate::nix::facts::{Boot, Swap, Volume};
 use crate::plan::checks::boot::needed_esp;
@@ -73,6 +73,7 @@ fn system(at: &str, device: &str, kind: &str, options: &[&str]) -> FileSystem {
             value: device.into(),
         }],
         kind_set: Vec::new(),
+        files: vec!["/snapshot/disk.nix".into()],
     }
 }
 
@@ -81,6 +82,7 @@ fn tree() -> Tree<'static> {
         root: Path::new("/snapshot"),
         hardware: vec!["hardware-configuration.nix".into()],
         generated: true,
+        partitioned: true,
     }
 }
 

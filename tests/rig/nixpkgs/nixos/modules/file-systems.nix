@@ -61,7 +61,9 @@ in
       lib.concatStrings (
         lib.mapAttrsToList (
           at: fs:
-          "${toString fs.device} ${at} ${fs.fsType} ${builtins.concatStringsSep "," fs.options} 0 ${
+          "${
+            if fs.device == null then throw "No device specified for mount point ‘${at}’." else fs.device
+          } ${at} ${fs.fsType} ${builtins.concatStringsSep "," fs.options} 0 ${
             if at == "/" then "1" else "2"
           }\n"
         ) config.fileSystems
