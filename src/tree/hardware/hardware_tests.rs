@@ -58,6 +58,24 @@ fn a_channel_configuration_takes_the_top_one_of_several() {
 }
 
 #[test]
+fn a_channel_configuration_takes_the_one_that_it_imports() {
+    let files = [
+        (
+            "configuration.nix",
+            "{ imports = [ ./pc.nix\n# ./old/hardware-configuration.nix\n]; }",
+        ),
+        ("hardware-configuration.nix", "{}"),
+        ("old/hardware-configuration.nix", "{}"),
+        ("pc.nix", "{ imports = [ ./pc/hardware-configuration.nix ]; }"),
+        ("pc/hardware-configuration.nix", "{}"),
+    ];
+    let chosen = |files| pick(files, ConfigKind::Channel, None, None);
+    assert_eq!(chosen(&files).unwrap().path, Path::new("pc/hardware-configuration.nix"));
+    assert_eq!(chosen(&files[1..]).unwrap().path, Path::new(HARDWARE_CONFIGURATION));
+    chosen(&files[2..]).unwrap_err();
+}
+
+#[test]
 fn a_missing_file_goes_where_the_tree_imports_it() {
     let files = [
         ("flake.nix", "{}"),

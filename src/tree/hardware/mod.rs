@@ -74,9 +74,11 @@ pub fn choose(root: &Path, kind: ConfigKind, host: Option<&str>, named: Option<&
                 ..chosen(only, "it is the only one in the tree")?
             }),
         },
-        ([_, ..], ..) if kind == ConfigKind::Channel && existing.contains(&top) => {
-            chosen(&top, "it is beside configuration.nix")
-        }
+        ([_, ..], ..) if kind == ConfigKind::Channel => match wanted(root, kind, &[], &existing).as_slice() {
+            [one] => chosen(one, "of several, configuration.nix imports this one"),
+            _ if existing.contains(&top) => chosen(&top, "it is beside configuration.nix"),
+            _ => Err(ambiguous(root, existing)),
+        },
         ([_, ..], ..) => Err(ambiguous(root, existing)),
         ([], ..) => match absent.as_slice() {
             [] => chosen(
@@ -89,9 +91,10 @@ pub fn choose(root: &Path, kind: ConfigKind, host: Option<&str>, named: Option<&
     }
 }
 
-/// Those of `absent` that the configuration imports: the host's own, or else what leads there from the file that Nix reads first.
-fn wanted(root: &Path, kind: ConfigKind, own: &[&PathBuf], absent: &[PathBuf]) -> Vec<PathBuf> {
-    if absent.is_empty() || !own.is_empty() {
+/// Those of `candidates` that the configuration imports: the host's `own`, or else those that are reached from the file that Nix
+/// reads first.
+fn wanted(root: &Path, kind: ConfigKind, own: &[&PathBuf], candidates: &[PathBuf]) -> Vec<PathBuf> {
+    if candidates.is_empty() || !own.is_empty() {
         return own.iter().copied().cloned().collect();
     }
     let first = match kind {
@@ -103,7 +106,11 @@ fn wanted(root: &Path, kind: ConfigKind, own: &[&PathBuf], absent: &[PathBuf]) -
         literal_paths(file, &text)
     };
     let reached = reached_from(root, vec![first.into()], named_in);
-    absent.iter().filter(|file| reached.contains(*file)).cloned().collect()
+    candidates
+        .iter()
+        .filter(|file| reached.contains(*file))
+        .cloned()
+        .collect()
 }
 
 fn beside_configuration(root: &Path, kind: ConfigKind) -> PathBuf {
