@@ -182,3 +182,24 @@ fn what_the_new_file_has_too_is_not_lost_and_the_rest_has_a_place_to_go() {
     assert_eq!(named("import ./other.nix").len(), 1);
     assert_eq!(named("{ a = ").len(), 0);
 }
+
+#[test]
+fn a_swap_partition_by_a_name_that_a_person_gave_it_is_lost_where_the_machine_has_no_swap() {
+    let root = tempfile::tempdir().unwrap();
+    let swap = |device: &str| format!("{{ swapDevices = [ {{ device = \"{device}\"; }} ]; }}");
+    let names = |old: &str, new: Option<&str>| {
+        let problem = lost(root.path(), Path::new("hardware-configuration.nix"), &swap(old), new);
+        problem.map_or(String::new(), |problem| problem.why)
+    };
+    let none = "{ swapDevices = [ ]; }";
+    for device in ["/dev/disk/by-label/swap", "/dev/disk/by-partlabel/disk-main-swap"] {
+        assert!(names(device, Some(none)).contains(device), "{device}");
+        assert!(names(device, None).contains(device), "{device}");
+        assert_eq!(names(device, Some(&swap("/dev/disk/by-uuid/s"))), "");
+    }
+    for device in ["/dev/disk/by-uuid/s", "/dev/mapper/vg0-swap", "/dev/md1"] {
+        assert_eq!(names(device, Some(none)), "");
+    }
+    // A file is not a partition that the machine may have by another name.
+    assert!(names("/swapfile", Some(&swap("/dev/disk/by-uuid/s"))).contains("/swapfile"));
+}

@@ -22,9 +22,10 @@ struct Addition {
 /// the text `new`, as far as that is known.
 pub(crate) fn lost(root: &Path, file: &Path, old: &str, new: Option<&str>) -> Option<Diagnostic> {
     let kept = new.map(additions).unwrap_or_default();
+    let swaps = new.is_some_and(has_swap);
     let is_kept = |one: &Addition| {
-        kept.iter()
-            .any(|kept| (&kept.what, &kept.value) == (&one.what, &one.value))
+        let same = |kept: &Addition| (&kept.what, &kept.value) == (&one.what, &one.value);
+        kept.iter().any(same) || swaps && one.what.starts_with("swapDevices:") && swap_device(&one.value).is_some()
     };
     let lost: Vec<Addition> = additions(old).into_iter().filter(|one| !is_kept(one)).collect();
     let line = lost.first()?.line;
@@ -129,13 +130,28 @@ fn is_generated_import(item: &str, text: &str) -> bool {
     added || of_nixos && modules.iter().any(|module| item.contains(module))
 }
 
-/// A swap partition without anything else.
+/// A swap partition by a name that nixos-generate-config writes, without anything else.
 fn is_partition(item: &str) -> bool {
+    let device = swap_device(item);
+    let by_hand = |name: &str| {
+        name.strip_prefix("disk/")
+            .is_some_and(|name| !name.starts_with("by-uuid/"))
+    };
+    device.is_some_and(|name| !by_hand(name))
+}
+
+/// The name below /dev of a swap partition without anything else.
+fn swap_device(item: &str) -> Option<&str> {
     let inside = item.trim_start_matches(['{', ' ']).trim_end_matches(['}', ' ']);
-    let value = inside
-        .strip_prefix("device = \"/dev/")
-        .and_then(|rest| rest.strip_suffix("\";"));
-    value.is_some_and(|value| !value.contains('"'))
+    let value = inside.strip_prefix("device = \"/dev/")?.strip_suffix("\";")?;
+    (!value.contains('"')).then_some(value)
+}
+
+/// Whether `text` has swap: then a partition that is not in it by the same name may be that one.
+fn has_swap(text: &str) -> bool {
+    let all = attributes(text).unwrap_or_default();
+    all.iter()
+        .any(|one| one.path == ["swapDevices"] && !items(text, one).is_empty())
 }
 
 fn is_generated_option(item: &str) -> bool {
