@@ -23,6 +23,8 @@ pub enum FileSystemProblem {
     OtherOptional { differences: Vec<Difference>, target: PathBuf },
     /// Both the configuration and the target's older `hardware` set these file systems.
     SetTwice { differences: Vec<Difference>, target: PathBuf, hardware: PathBuf },
+    /// The configuration gives several values to options of file systems: each option, with the files and their values.
+    Contradiction { values: Vec<(String, Vec<(String, String)>)> },
     /// Whether the configuration has what is mounted is unknown.
     Unsure { differences: Vec<Difference>, doubts: Vec<Doubt>, target: PathBuf },
     /// The configuration sets only options of the file systems `names`, which nothing else defines.
@@ -114,6 +116,7 @@ impl FileSystemProblem {
                 .because(format!("Nix refuses two names for one device:{}", lines(differences)))
                 .remedy(format!("Remove {target}/etc/nixos/{hardware}, and it will be generated again, without what the configuration sets. Or remove these file systems from one of the two."))
             }
+            Self::Contradiction { values } => contradiction(values),
             Self::Unsure { differences, doubts, target } => {
                 let mut why = lines(differences).trim_start().to_owned();
                 for doubt in doubts {
@@ -160,6 +163,20 @@ fn only_options(names: &str, partitioned: bool) -> Text {
     warning(code, format!("The configuration needs file systems of their own: {names}"))
         .because(why)
         .remedy("Make a partition or a subvolume for each of them. Or remove these `fileSystems` from the configuration.")
+}
+
+fn contradiction(values: &[(String, Vec<(String, String)>)]) -> Text {
+    let mut list = String::new();
+    for (option, set) in values {
+        // Writing to a string cannot fail.
+        let _ = write!(list, "\n{option}:");
+        for (file, value) in set {
+            let _ = write!(list, "\n  {value} in {file}");
+        }
+    }
+    error("file-system-contradiction", "The configuration sets its file systems to different values")
+        .because(format!("Nix accepts one value for each of these options:{list}"))
+        .remedy("Remove one of the definitions. Where disko has the layout of the disk, its module sets `fileSystems`: remove your own, or set `disko.enableConfig = false;`.")
 }
 
 fn not_imported(hardware: &Path, has_root: bool) -> Text {

@@ -93,6 +93,10 @@ impl Outcome {
             return Ok(true);
         }
         let next = self.omissions.next(&problem, root);
+        let problem = match file_systems::own_contradictions(&self.facts, tree) {
+            Some(all) if is_disk_conflict(&problem) => all.raw(problem.raw),
+            _ => problem,
+        };
         let known_assertions = self.facts.assertions.as_ref().is_some_and(|failed| !failed.is_empty());
         let is_assertion = matches!(
             problem.problem,
@@ -133,6 +137,19 @@ fn is_conflict(problem: &Diagnostic) -> bool {
         conflict,
         Problem::ExpressionProblem(FileSystemConflict { .. } | OptionConflict { .. })
     )
+}
+
+/// Whether Nix stopped at one of the options that [`file_systems::own_contradictions`] looks at.
+fn is_disk_conflict(problem: &Diagnostic) -> bool {
+    use ExpressionProblem::{FileSystemConflict, OptionConflict};
+    let Problem::ExpressionProblem(OptionConflict { option, .. } | FileSystemConflict { option, .. }) =
+        &problem.problem
+    else {
+        return false;
+    };
+    ["fileSystems.", "boot.initrd.luks.devices."]
+        .iter()
+        .any(|disks| option.starts_with(disks))
 }
 
 /// Evaluates the configuration; after an error, what is left of it too. `bad_modules` are files that are known not to be Nix,

@@ -126,6 +126,7 @@ impl Basis {
                 _ => Self::Absence(&["boot"]),
             },
             Problem::FileSystemProblem(problem) => match problem {
+                FileSystemProblem::Contradiction { .. } => Self::Presence,
                 FileSystemProblem::NoRoot { .. }
                 | FileSystemProblem::HardwareNotImported { .. }
                 | FileSystemProblem::VolumeNotOpened { .. } => Self::Unknown,

@@ -111,6 +111,22 @@ pub fn completed(facts: &Facts, tree: &Tree<'_>) -> Vec<Diagnostic> {
     problems
 }
 
+/// The problem of file systems and encrypted volumes to which the user's own files give several values: disko's layout and
+/// `fileSystems`, for instance. Nix stops at the first of them.
+pub fn own_contradictions(facts: &Facts, tree: &Tree<'_>) -> Option<Diagnostic> {
+    let disks = facts.disks.as_ref()?;
+    let systems = disks.file_systems.iter().flat_map(|system| {
+        let option = |name: &str| format!("fileSystems.\"{}\".{name}", system.name);
+        [(option("device"), &system.set), (option("fsType"), &system.kind_set)]
+    });
+    let volumes = disks.luks.iter().map(|volume| {
+        let option = format!("boot.initrd.luks.devices.\"{}\".device", volume.name);
+        (option, &volume.set)
+    });
+    let contradicting: Vec<_> = systems.chain(volumes).filter(|(_, set)| contradict(set)).collect();
+    (!contradicting.is_empty()).then(|| problems::contradiction(&contradicting, tree))
+}
+
 /// The findings by what they mean.
 #[derive(Default)]
 struct Findings<'a> {

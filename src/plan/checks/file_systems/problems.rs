@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::finding::{Finding, Tree};
 use crate::diagnostic::{Alternative, Diagnostic, Difference, Doubt, FileSystemProblem};
-use crate::nix::facts::FileSystem;
+use crate::nix::facts::{Definition, FileSystem};
 use crate::plan::observed::Mounted;
 use crate::tree::disk_layout;
 use crate::tree::locate::in_tree;
@@ -60,6 +60,25 @@ pub(super) fn unsure(unsure: Vec<(Finding<'_>, Doubt)>, tree: &Tree<'_>, target:
         target: target.to_owned(),
     };
     at_first(problem, tree, systems(&unsure))
+}
+
+/// The configuration gives several values to each option of `contradicting`.
+pub(super) fn contradiction(contradicting: &[(String, &Vec<Definition>)], tree: &Tree<'_>) -> Diagnostic {
+    let place = |file: &str| match in_tree(file, tree.root) {
+        Some(inside) => inside.display().to_string(),
+        None => file.to_owned(),
+    };
+    let mut values = Vec::new();
+    for (option, set) in contradicting {
+        let set = set.iter().map(|one| (place(&one.file), one.value.clone()));
+        values.push((option.clone(), set.collect()));
+    }
+    let problem = Diagnostic::from(FileSystemProblem::Contradiction { values });
+    let mut files = contradicting.iter().flat_map(|(_, set)| set.iter());
+    match files.find_map(|one| in_tree(&one.file, tree.root)) {
+        Some(file) => problem.at(file, None, None),
+        None => problem,
+    }
 }
 
 /// How the user's own `systems` can be replaced by those of the installer.

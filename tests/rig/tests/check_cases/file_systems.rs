@@ -95,6 +95,25 @@ pub fn other_file_systems() -> Vec<Case> {
     ]
 }
 
+/// File systems that two files of the configuration set.
+pub fn contradictions() -> Vec<Case> {
+    vec![case(
+        "file-systems-contradict",
+        "channel",
+        |tree| {
+            let systems = |disk: &str, more: &str| {
+                format!(
+                    "{{\n  {more}fileSystems.\"/\" = {{ device = \"/dev/disk/by-label/{disk}\"; fsType = \"ext4\"; }};\n  \
+                     fileSystems.\"/data\" = {{ device = \"/dev/disk/by-label/{disk}-data\"; fsType = \"ext4\"; }};\n}}"
+                )
+            };
+            write(tree, "modules/other.nix", &systems("b", ""));
+            add_module(tree, &systems("a", "imports = [ ./other.nix ];\n  "));
+        },
+        &["error file-system-contradiction modules/more.nix"],
+    )]
+}
+
 /// Reports of nixos-facter in the place of a hardware configuration.
 pub fn reports() -> Vec<Case> {
     vec![

@@ -22,6 +22,7 @@ pub fn broken() -> Vec<Case> {
         users::users,
         target::targets,
         file_systems::other_file_systems,
+        file_systems::contradictions,
         file_systems::reports,
         file_systems::hardware_files,
         trees::ownership,
