@@ -115,6 +115,51 @@ fn several_faults_of_a_real_configuration_are_found_in_one_run(tree: &Tree) {
     );
 }
 
+fn the_kernels_the_pools_and_the_report_of_a_real_nixos_are_known(tree: &Tree) {
+    let more = "boot.loader.systemd-boot.memtest86.enable = true;
+        specialisation.other.configuration.boot.initrd.kernelModules = [ \"nvme\" ];
+        networking.hostId = \"deadbeef\";
+        boot.zfs.forceImportRoot = false;
+        fileSystems.\"/var\" = { device = \"rpool/var\"; fsType = \"zfs\"; };
+        fileSystems.\"/data\" = { device = \"tank/data\"; fsType = \"zfs\"; };";
+    let has_facter = Path::new(&tree.path).join("nixos/modules/hardware/facter").exists();
+    let report = "hardware.facter.report.smbios.system = { manufacturer = \"A\"; product = \"B\"; };";
+    let more = format!("{more}{}", if has_facter { report } else { "" });
+    let (live, _tree) = server("2.34", tree, &more);
+    let log = live
+        .sh("nix-cfg-install --check --log /tmp/log > /dev/null 2>&1; cat /tmp/log")
+        .ok()
+        .out;
+    let fact = |name: &str| -> serde_json::Value {
+        let line = log
+            .lines()
+            .find_map(|line| line.split_once(&format!("nix-cfg-install: {name} ")));
+        serde_json::from_str(line.unwrap_or_else(|| panic!("no {name}: {log}")).1).unwrap()
+    };
+    let files = fact("boot_files");
+    let [own, other] = files["systems"].as_array().unwrap().as_slice() else {
+        panic!("{files}")
+    };
+    assert!(own["kernel"].as_str().unwrap().ends_with("/bzImage"), "{files}");
+    assert!(own["initrd"].as_str().unwrap().ends_with("/initrd"), "{files}");
+    assert!(
+        own["kernel"] == other["kernel"] && own["initrd"] != other["initrd"],
+        "{files}"
+    );
+    assert_eq!(files["extra"][0]["name"], "efi/memtest86/memtest.efi");
+    let zfs = fact("zfs");
+    assert_eq!(zfs["host_id"], "deadbeef");
+    let mut pools: Vec<&str> = zfs["not_forced"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|pool| pool.as_str())
+        .collect();
+    pools.sort_unstable();
+    assert_eq!(pools, ["rpool", "tank"]);
+    assert_eq!(fact("facter")["machine"]["system"], if has_facter { "A B" } else { "" });
+}
+
 fn the_bar_moves_with_the_work_of_a_real_evaluation(tree: &Tree) {
     let (live, _tree) = server("2.26", tree, "");
     let mut parts = Vec::new();
@@ -186,6 +231,7 @@ fn main() -> ExitCode {
             on_each_tree(the_nix_package_has_all_of_its_sources),
             on_each_tree(the_errors_of_a_real_nixpkgs_are_explained),
             on_each_tree(several_faults_of_a_real_configuration_are_found_in_one_run),
+            on_each_tree(the_kernels_the_pools_and_the_report_of_a_real_nixos_are_known),
             on_each_tree(the_bar_moves_with_the_work_of_a_real_evaluation),
             on_each_tree(the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in),
         ],
