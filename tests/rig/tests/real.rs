@@ -125,16 +125,16 @@ fn the_kernels_the_pools_and_the_report_of_a_real_nixos_are_known(tree: &Tree) {
     let has_facter = Path::new(&tree.path).join("nixos/modules/hardware/facter").exists();
     let report = "hardware.facter.report.smbios.system = { manufacturer = \"A\"; product = \"B\"; };";
     let more = format!("{more}{}", if has_facter { report } else { "" });
-    let (live, _tree) = server("2.34", tree, &more);
+    let (live, _directory) = server("2.34", tree, &more);
     let log = live
         .sh("nix-cfg-install --check --log /tmp/log > /dev/null 2>&1; cat /tmp/log")
         .ok()
         .out;
     let fact = |name: &str| -> serde_json::Value {
-        let line = log
+        let found = log
             .lines()
             .find_map(|line| line.split_once(&format!("nix-cfg-install: {name} ")));
-        serde_json::from_str(line.unwrap_or_else(|| panic!("no {name}: {log}")).1).unwrap()
+        serde_json::from_str(found.unwrap_or_else(|| panic!("no {name}: {log}")).1).unwrap()
     };
     let files = fact("boot_files");
     let [own, other] = files["systems"].as_array().unwrap().as_slice() else {

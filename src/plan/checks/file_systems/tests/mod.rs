@@ -1,4 +1,5 @@
 mod all;
+mod contradictions;
 mod one;
 
 use super::*;
