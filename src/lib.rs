@@ -18,6 +18,8 @@ mod text;
 
 mod store_path;
 
+mod memory;
+
 mod diagnostic;
 
 mod progress;

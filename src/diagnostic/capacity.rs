@@ -17,6 +17,8 @@ pub enum CapacityProblem {
     BootPartition { severity: Severity, at: String, free: u64, needed: u64, exact: bool, specialisations: usize, others: u64 },
     /// Building that many derivations takes `needed` bytes of the live system's memory.
     Memory { derivations: usize, free: u64, needed: u64 },
+    /// `free`: bytes of memory and swap; `least`: what the evaluation of a small system takes.
+    EvaluationMemory { free: u64, least: u64 },
 }
 
 impl CapacityProblem {
@@ -43,6 +45,12 @@ impl CapacityProblem {
                 let (free, needed) = (bytes(*free), bytes(*needed));
                 warning("memory-low", "Building the system may need more memory than is free")
                     .because(format!("{derivations} derivations are built in the live system's memory, which takes about {needed}. {free} are free."))
+                    .remedy("Close programs, or add swap (swapon) before the installation.")
+            }
+            Self::EvaluationMemory { free, least } => {
+                let (free, least) = (bytes(*free), bytes(*least));
+                warning("evaluation-memory-low", "Evaluating the configuration needs more memory than is free")
+                    .because(format!("Nix takes about {least} for a small server, and more for a desktop. {free} are free, swap included; when memory runs out, the kernel kills Nix."))
                     .remedy("Close programs, or add swap (swapon) before the installation.")
             }
         }

@@ -2,6 +2,8 @@
 
 use super::supply::needed_for;
 use super::{Text, error};
+use crate::memory::Memory;
+use crate::text::bytes;
 
 /// Why a program failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +13,11 @@ pub enum ProgramProblem {
     /// The program does not exist. `line`: the command line that needs it.
     Missing { program: String, line: String },
     NotStarted { program: String, reason: String },
+    /// Something killed `program` (SIGKILL). `for_memory`: whether the kernel reports that it killed a process for want of
+    /// memory meanwhile, where that is known.
+    Killed { program: String, for_memory: Option<bool>, memory: Option<Memory> },
+    /// Nix got no memory.
+    OutOfMemory,
     DiskFull,
     /// `path`: what could not be written, if the program names it.
     ReadOnly { path: Option<String> },
@@ -37,6 +44,10 @@ impl ProgramProblem {
                 "program-missing",
                 format!("The program `{program}` cannot be started: {reason}"),
             ),
+            Self::Killed { program, for_memory, memory } => killed(program, *for_memory, memory.as_ref()),
+            Self::OutOfMemory => error("out-of-memory", "The memory is not enough for Nix")
+                .because("Nix evaluates the configuration and builds the system in the memory of the live system.")
+                .remedy(ADD_MEMORY),
             Self::DiskFull => error("disk-full", "There is no space left")
                 .because("Either the target is too small for this system, or the live system's memory, where it is built, is full.")
                 .remedy("`df -h` shows which. Use a larger disk or more memory (or swap) and run the command again: it continues from here."),
@@ -83,4 +94,33 @@ impl ProgramProblem {
             }
         }
     }
+}
+
+/// What to do where memory ran out. A live system of NixOS has all of these programs (util-linux).
+const ADD_MEMORY: &str = "Use a machine with more memory, or add swap and run the command again. In compressed memory: \
+    modprobe zram && zramctl --find --size 4G, then mkswap and swapon for the device that it prints. On an empty partition: \
+    mkswap PARTITION && swapon PARTITION.";
+
+fn killed(program: &str, for_memory: Option<bool>, memory: Option<&Memory>) -> Text {
+    let has = memory.map_or_else(String::new, |memory| {
+        let (total, swap) = (bytes(memory.total), bytes(memory.swap));
+        format!(" This machine has {total} of memory and {swap} of swap.")
+    });
+    let (end, why) = match for_memory {
+        Some(true) => (
+            "was killed because the memory ran out",
+            "The kernel killed a process for want of memory while it ran.",
+        ),
+        Some(false) => (
+            "was killed",
+            "The kernel did not kill it for want of memory: a person did, or a service such as systemd-oomd, which does so before memory runs out.",
+        ),
+        None => (
+            "was killed, most likely because the memory ran out",
+            "It received SIGKILL, which the kernel sends when there is no memory left.",
+        ),
+    };
+    error("program-killed", format!("{program} {end}"))
+        .because(format!("{why}{has}"))
+        .remedy(ADD_MEMORY)
 }

@@ -24,6 +24,7 @@ use serde::Serialize;
 use crate::diagnostic::Diagnostic;
 use crate::live::installer_facts::InstallerFacts;
 use crate::live::target::Target;
+use crate::memory::{Memory, PROC};
 use crate::nix::eval::Configuration;
 use crate::store::reading;
 use crate::text::bytes;
@@ -148,6 +149,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         kind: source.kind,
         host,
     };
+    found.extend(Memory::read(Path::new(PROC)).and_then(|memory| checks::space::evaluation(&memory)));
     let mut outcome = evaluate::evaluate((live.runner, live.report), &configuration, &tree, &broken)?;
     found.extend(std::mem::take(&mut outcome.problems));
     if let Some(hosts) = &outcome.facts.hosts

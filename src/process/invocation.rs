@@ -8,6 +8,8 @@ use std::ffi::{OsStr, OsString};
 #[derive(Debug, Clone)]
 pub struct Invocation {
     pub(super) program: OsString,
+    /// The program that is meant, where another one starts it.
+    pub(super) inner: OsString,
     pub(super) args: Vec<OsString>,
     pub(super) stdin: Option<Vec<u8>>,
     pub(super) quiet: bool,
@@ -17,8 +19,10 @@ pub struct Invocation {
 impl Invocation {
     /// `program`, looked up in the runner's PATH.
     pub fn new(program: impl Into<OsString>) -> Self {
+        let program = program.into();
         Self {
-            program: program.into(),
+            inner: program.clone(),
+            program,
             args: Vec::new(),
             stdin: None,
             quiet: false,

@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -20,6 +20,7 @@ use nix::unistd::Pid;
 
 use crate::diagnostic::{Diagnostic, ProgramProblem};
 use crate::interrupt::{Interrupt, Interrupted};
+use crate::memory::{self, Memory};
 pub use invocation::Invocation;
 
 /// Which of a program's two outputs a line came from.
@@ -66,11 +67,9 @@ impl Finished {
         if self.status.success() {
             return Ok(self);
         }
-        let end = match (self.status.code(), self.status.signal()) {
-            (Some(code), _) => format!("ended with exit code {code}"),
-            (None, Some(signal)) => format!("was ended by signal {signal}"),
-            (None, None) => "ended".to_owned(),
-        };
+        // One that a signal ended did not get here.
+        let code = self.status.code().unwrap_or_default();
+        let end = format!("ended with exit code {code}");
         let line = self.line;
         let problem = Diagnostic::from(ProgramProblem::Failed { line, end });
         Err(problem.raw(self.tail.join("\n")).into())
@@ -84,7 +83,12 @@ pub struct Runner {
     /// Given to each program as its stdin (it reads as empty), so that a lock on the file is held as long as any of
     /// them lives, even when this process was killed.
     stdin: Option<File>,
+    /// Where the kernel reports memory.
+    proc: PathBuf,
 }
+
+/// What a shell adds to the signal that ended the program that it ran (POSIX: more than 128; dash and bash: 128).
+const BY_SHELL: i32 = 128;
 
 /// How long a program may take to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(10);
@@ -105,6 +109,7 @@ impl Runner {
             env,
             interrupt,
             stdin: None,
+            proc: PathBuf::from(memory::PROC),
         }
     }
 
@@ -129,13 +134,15 @@ impl Runner {
     /// Runs `invocation` to its end and hands each line of its output to `on_line` as it comes.
     ///
     /// # Errors
-    /// When the program cannot be started ([`ProgramProblem::Missing`] if it does not exist), or with [`Interrupted`] when the
-    /// flag was raised meanwhile. An exit code other than 0 is no error here: see [`Finished::success`].
+    /// When the program cannot be started ([`ProgramProblem::Missing`] if it does not exist) or was ended by a signal; with
+    /// [`Interrupted`] when the flag was raised meanwhile. An exit code other than 0 is no error here: see
+    /// [`Finished::success`].
     pub fn run(&self, invocation: &Invocation, on_line: &mut dyn FnMut(Stream, &str)) -> Result<Finished> {
         self.interrupt.check()?;
         let line = invocation.line();
         log::debug!("$ {line}");
         let began = Instant::now();
+        let killed = memory::killed(&self.proc);
         let mut child = self.spawn(invocation)?;
         let (sender, receiver) = channel();
         if let (Some(mut stdin), Some(bytes)) = (child.stdin.take(), invocation.stdin.clone()) {
@@ -161,8 +168,37 @@ impl Runner {
         // A signal sent to the whole session ends the program before this process looks at its flag.
         if !finished.status.success() {
             self.interrupt.check()?;
+            if let Some(problem) = self.ended_by_signal(invocation, &finished, killed) {
+                return Err(Diagnostic::from(problem).raw(finished.tail.join("\n")).into());
+            }
         }
         Ok(finished)
+    }
+
+    /// The problem of a program that a signal ended, or of a shell whose program was killed. `killed`: how many processes the
+    /// kernel had killed for want of memory before.
+    fn ended_by_signal(
+        &self,
+        invocation: &Invocation,
+        finished: &Finished,
+        killed: Option<u64>,
+    ) -> Option<ProgramProblem> {
+        let killed_in_shell = finished.status.code() == Some(BY_SHELL + Signal::SIGKILL as i32);
+        let number = killed_in_shell.then_some(Signal::SIGKILL as i32);
+        let number = number.or(finished.status.signal())?;
+        if number != Signal::SIGKILL as i32 {
+            let name = Signal::try_from(number).map_or_else(|_| number.to_string(), |signal| signal.to_string());
+            return Some(ProgramProblem::Failed {
+                line: finished.line.clone(),
+                end: format!("was ended by the signal {name}"),
+            });
+        }
+        let more = |before: u64| Some(memory::killed(&self.proc)? > before);
+        Some(ProgramProblem::Killed {
+            program: format!("`{}`", Path::new(&invocation.inner).display()),
+            for_memory: killed.and_then(more),
+            memory: Memory::read(&self.proc),
+        })
     }
 
     /// Runs `invocation` and gives its stdout as text, without a final newline.

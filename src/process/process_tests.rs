@@ -96,3 +96,46 @@ fn bytes_on_stdin_are_neither_in_the_command_line_nor_lost() {
     assert_eq!(invocation.line(), "cat");
     assert_eq!(runner().output(&invocation).unwrap(), "secret");
 }
+
+/// What the kernel reports, with `killed` processes that were killed for want of memory.
+fn report(proc: &Path, killed: u32) {
+    std::fs::write(proc.join("meminfo"), "MemTotal: 2000000 kB\nMemAvailable: 1000000 kB\n").unwrap();
+    std::fs::write(proc.join("vmstat"), format!("oom_kill {killed}\n")).unwrap();
+}
+
+#[test]
+fn a_program_that_was_killed_is_reported_as_killed_and_whether_the_memory_ran_out() {
+    let proc = tempfile::tempdir().unwrap();
+    let killed = |script: &str, before: Option<u32>| {
+        if let Some(before) = before {
+            report(proc.path(), before);
+        }
+        let mut runner = runner();
+        runner.proc = proc.path().to_owned();
+        // As the installer starts Nix.
+        let inner = Invocation::new("nix").arg(proc.path().join("vmstat"));
+        let invocation = inner.inside(sh(script));
+        runner.run(&invocation, &mut |_, _| {}).unwrap_err().to_string()
+    };
+    let unknown = killed("kill -9 $$", None);
+    assert!(
+        unknown.starts_with("`nix` was killed, most likely because the memory ran out\n"),
+        "{unknown}"
+    );
+    assert!(unknown.contains("zramctl"), "{unknown}");
+    let memory = killed("echo oom_kill 8 > $1; kill -9 $$", Some(7));
+    assert!(
+        memory.starts_with("`nix` was killed because the memory ran out\n"),
+        "{memory}"
+    );
+    assert!(memory.contains("has 2.05 GB of memory and 0 kB of swap."), "{memory}");
+    for script in ["kill -9 $$", "sh -c 'kill -9 $$'; exit $?"] {
+        let other = killed(script, Some(7));
+        assert!(
+            other.starts_with("`nix` was killed\n") && other.contains("systemd-oomd"),
+            "{other}"
+        );
+    }
+    let aborted = killed("kill -ABRT $$", Some(7));
+    assert!(aborted.contains("was ended by the signal SIGABRT"), "{aborted}");
+}

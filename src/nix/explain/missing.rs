@@ -7,6 +7,12 @@ use crate::diagnostic::{Damage, Diagnostic, FlakeProblem, LockFeature, ProgramPr
 use crate::store_path::store_name;
 use crate::tree::locate;
 
+/// Of Nix itself, and of its garbage collector, before it aborts.
+pub(super) fn out_of_memory(said: &Said<'_>) -> Option<Diagnostic> {
+    said.find::<0>(r"error: out of memory|GC Warning: Out of Memory!")?;
+    Some(ProgramProblem::OutOfMemory.into())
+}
+
 pub(super) fn disk_full(said: &Said<'_>) -> Option<Diagnostic> {
     said.find::<0>(r"No space left on device|database or disk is full")?;
     Some(ProgramProblem::DiskFull.into())
@@ -137,6 +143,15 @@ pub(super) fn lookup_failed(said: &Said<'_>) -> Option<Diagnostic> {
 
 pub(super) fn builder_failed(said: &Said<'_>) -> Option<Diagnostic> {
     let path = failed_derivation(said)?;
+    if said.find::<0>(r"failed due to signal 9 ").is_some() {
+        let (program, for_memory, memory) = (format!("The builder of {}", store_name(path)), None, None);
+        let problem = ProgramProblem::Killed {
+            program,
+            for_memory,
+            memory,
+        };
+        return Some(problem.into());
+    }
     Some(
         ProgramProblem::BuilderFailed {
             name: store_name(path),

@@ -52,9 +52,10 @@ const fn boot_loader(name: &'static str, explain: fn(&Said<'_>) -> Option<Diagno
 }
 
 /// The first rule that knows the text explains it.
-pub const RULES: [Rule; 30] = [
+pub const RULES: [Rule; 31] = [
     boot_loader("efi-variables-full", bootctl::variables_full),
     boot_loader("esp-refused", bootctl::partition_refused),
+    nix("out-of-memory", missing::out_of_memory),
     nix("disk-full", missing::disk_full),
     nix("read-only", missing::read_only),
     nix("medium-unreadable", missing::unreadable),

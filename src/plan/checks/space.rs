@@ -1,6 +1,7 @@
 //! Whether the system fits on the disk, and can be built in the live system's memory.
 
 use crate::diagnostic::{CapacityProblem, Diagnostic, Severity};
+use crate::memory::Memory;
 use crate::plan::observed::{BootPartition, DiskSpace};
 use crate::store::closure::Work;
 
@@ -72,6 +73,15 @@ pub fn memory(work: &Work, free: u64) -> Option<Diagnostic> {
     (derivations > 0 && free < needed).then(|| problem().into())
 }
 
+/// The bytes that Nix takes to evaluate a small server: 539 MB (24.05) and 554 MB (26.11) with Nix 2.34; with GNOME 664 MB.
+const BYTES_PER_EVALUATION: u64 = 550_000_000;
+
+/// The warning that an evaluation of any NixOS needs more memory than is free.
+pub fn evaluation(memory: &Memory) -> Option<Diagnostic> {
+    let (free, least) = (memory.available + memory.swap_free, BYTES_PER_EVALUATION);
+    (free < least).then(|| CapacityProblem::EvaluationMemory { free, least }.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +137,19 @@ mod tests {
         // A quarter may only be used to build.
         assert_eq!(codes(3000, false), Some("disk-small"));
         assert_eq!(codes(2999, false), Some("disk-too-small"));
+    }
+
+    #[test]
+    fn swap_counts_as_memory_for_an_evaluation() {
+        let is_low = |available, swap_free| {
+            let memory = Memory {
+                available,
+                swap_free,
+                ..Memory::default()
+            };
+            evaluation(&memory).is_some()
+        };
+        assert!(is_low(500_000_000, 0) && !is_low(500_000_000, 50_000_000) && !is_low(600_000_000, 0));
     }
 
     #[test]

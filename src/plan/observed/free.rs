@@ -1,12 +1,12 @@
 //! How much is free in the live system, and how much the system takes.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::sys::statvfs::statvfs;
 
 use crate::live::target::Target;
+use crate::memory::{Memory, PROC};
 use crate::store::database::Record;
 use crate::store::live_image::StoreImage;
 use crate::store::room::{self, Grain, Room};
@@ -66,16 +66,9 @@ impl DiskSpace {
 /// # Errors
 /// When the kernel does not report them.
 pub fn free_memory() -> Result<u64> {
-    let info = fs::read_to_string("/proc/meminfo")?;
-    let kilobytes = |line: &str| {
-        line.strip_prefix("MemAvailable:")?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse::<u64>()
-            .ok()
-    };
-    let available = info.lines().find_map(kilobytes);
-    let available = available.context("/proc/meminfo does not say what is available")? * 1024;
+    let memory = Memory::read(Path::new(PROC)).context("/proc/meminfo does not say what is available")?;
     let store = statvfs("/nix/store")?;
-    Ok(available.min(store.blocks_available().saturating_mul(store.fragment_size())))
+    Ok(memory
+        .available
+        .min(store.blocks_available().saturating_mul(store.fragment_size())))
 }

@@ -303,3 +303,19 @@ fn an_initrd_of_many_parts_needs_the_memory_of_one() {
     assert!(!said.err.contains(low), "{}", said.err);
     assert!(check(100).err.contains(low));
 }
+
+#[test]
+fn a_nix_that_is_killed_is_reported_as_killed() {
+    let tree = rig::tree("channel");
+    let live = Live::with_disk("2.26").iso_tree(tree.path());
+    let said = live.sh("nix-cfg-install --check --progress plain & installer=$!
+         for i in $(seq 2000); do pkill -KILL -x nix-instantiate && break; sleep 0.01; done
+         wait $installer");
+    said.fails(
+        3,
+        &[
+            "`nix-instantiate` was killed",
+            "what to do: Use a machine with more memory",
+        ],
+    );
+}

@@ -24,7 +24,11 @@ const fn case(rule: &'static str, script: &'static str) -> Case {
     Case { rule, versions, script }
 }
 
-const BY_NIX: [Case; 19] = [
+const BY_NIX: [Case; 21] = [
+    case(
+        "out-of-memory",
+        "ulimit -v 400000; nix-instantiate --eval --strict -E 'with builtins; concatLists (genList (x: genList (y: x + y) 100000) 10000)'",
+    ),
     case(
         "disk-full",
         "mkdir /small; mount -t tmpfs -o size=600k none /small; nix copy --no-check-sigs --to /small /nix/store/*-bash-5.2",
@@ -77,6 +81,10 @@ const BY_NIX: [Case; 19] = [
     case(
         "builder-failed",
         "nix-build -E 'derivation { name = \"x\"; system = \"x86_64-linux\"; builder = \"/bin/sh\"; args = [ \"-c\" \"exit 1\" ]; }'",
+    ),
+    case(
+        "builder-failed",
+        "nix-build --option sandbox false -E 'derivation { name = \"x\"; system = \"x86_64-linux\"; builder = \"/bin/sh\"; args = [ \"-c\" \"kill -9 \\$\\$\" ]; }'",
     ),
     case(
         "tree-special-file",
