@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::dialog::ByHand;
 use super::keymap;
 use crate::diagnostic::CalamaresProblem;
-use crate::live::decisions::{Decisions, Firmware};
+use crate::live::decisions::{Decisions, Firmware, Layout};
 use crate::live::installer_facts::{ANY_DISK, InstallerFacts, Luks};
 
 /// What is used of it; the rest is ignored.
@@ -143,6 +143,10 @@ impl Globals {
             password_typed: !self.username.is_empty(),
             root_encrypted: self.mounted_at("/").is_some_and(Partition::is_encrypted),
             keymap: machine.keymap.or(of_machine.keymap),
+            layout: known(&self.keyboard_layout).map(|layout| Layout {
+                layout,
+                variant: self.keyboard_variant.clone(),
+            }),
             boot_disk: machine.grub_device.map(PathBuf::from),
             no_boot_loader: machine.no_boot_loader,
             partitions_graphically: true,
@@ -303,6 +307,19 @@ mod tests {
             !format!("{globals:?}").contains("correct"),
             "a passphrase in a debug text"
         );
+    }
+
+    #[test]
+    fn the_layout_of_the_keyboard_page_is_a_decision() {
+        let layout = |json: &str| {
+            serde_json::from_str::<Globals>(json)
+                .unwrap()
+                .decisions(Path::new("/"))
+                .layout
+        };
+        let chosen = layout(r#"{"keyboardLayout": "de", "keyboardVariant": "neo"}"#).unwrap();
+        assert_eq!((chosen.layout.as_str(), chosen.variant.as_str()), ("de", "neo"));
+        assert_eq!(layout("{}"), None);
     }
 
     #[test]

@@ -99,6 +99,7 @@ areas! {
     expression::ExpressionProblem,
     file_system::FileSystemProblem,
     firmware_problem::FirmwareProblem,
+    first_start_problem::FirstStartProblem,
     flake::FlakeProblem,
     flake_lock_problem::FlakeLockProblem,
     hardware_problem::HardwareProblem,

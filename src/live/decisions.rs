@@ -17,6 +17,14 @@ pub enum Firmware {
     Bios,
 }
 
+/// A keyboard layout as X names it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    pub layout: String,
+    /// May be empty.
+    pub variant: String,
+}
+
 /// The decisions. `None` and `false`: not known, or nobody decided.
 #[allow(clippy::struct_excessive_bools)] // Each is decided on its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +39,8 @@ pub struct Decisions {
     pub root_encrypted: bool,
     /// The console keymap with which passphrases are typed here.
     pub keymap: Option<String>,
+    /// The keyboard layout that was chosen in the graphical installer.
+    pub layout: Option<Layout>,
     /// The size of the largest disk of this machine, in bytes; the one that the live system came from does not count.
     pub largest_disk: Option<u64>,
     /// The disk that a BIOS starts from.

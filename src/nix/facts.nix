@@ -187,7 +187,72 @@ let
       (facter.smbios.${part}.product or null)
     ]);
 
+  # Units that start with the system and need a network. Of nixpkgs' own those that download something for certain: others
+  # that are `after` network-online.target (mail, VPN, brokers) wait for clients, or try again. Of all other modules those that
+  # pull network-online.target in.
+  services = config.systemd.services or { };
+  startsAtBoot =
+    unit:
+    unit.enable or true
+    && builtins.any (target: elem "${target}.target" (unit.wantedBy or [ ] ++ unit.requiredBy or [ ])) [
+      "default"
+      "graphical"
+      "multi-user"
+      "network-online"
+    ];
+  asksForNetwork = unit: elem "network-online.target" (unit.wants or [ ] ++ unit.requires or [ ]);
+  # nixos/modules of the nixpkgs that declares the option.
+  ofNixpkgs =
+    let
+      found = builtins.match "(.*/nixos/modules/).*" (
+        plain (toString (builtins.head (os.options.systemd.services.declarations or [ "" ])))
+      );
+      modules = if found == null then "/" else builtins.head found;
+    in
+    { file, ... }:
+    substring 0 (builtins.stringLength modules) (plain (toString file)) == modules;
+  ownServices =
+    let
+      sorted = builtins.partition ofNixpkgs (os.options.systemd.services.definitionsWithLocations or [ ]);
+      all = builtins.foldl' (all: { value, ... }: all // (if isAttrs value then value else { })) { };
+    in
+    # A unit of which no definition holds (mkIf) does not exist.
+    attrNames (
+      builtins.intersectAttrs (removeAttrs (all sorted.wrong) (attrNames (all sorted.right))) services
+    );
+  # virtualisation/oci-containers.nix (24.05 and 26.11; the former without `pull`, `imageStream` and `serviceName`).
+  pulls =
+    container:
+    container.autoStart or true
+    && container.imageFile or null == null
+    && container.imageStream or null == null
+    && container.pull or "" != "never";
+  containers = config.virtualisation.oci-containers or { };
+  networkUnits =
+    filter (name: startsAtBoot services.${name} && asksForNetwork services.${name}) (
+      ownServices ++ (if services ? ollama-model-loader then [ "ollama-model-loader" ] else [ ])
+    )
+    ++ map (name: containers.containers.${name}.serviceName or "${containers.backend}-${name}") (
+      filter (name: pulls containers.containers.${name}) (attrNames (containers.containers or { }))
+    )
+    # 26.11 has a unit of its own for the download.
+    ++ map (
+      name: if services ? "acme-order-renew-${name}" then "acme-order-renew-${name}" else "acme-${name}"
+    ) (attrNames (config.security.acme.certs or { }));
+
   facts = {
+    network_units = map (name: "${name}.service") networkUnits;
+    login = {
+      layout = toString (config.services.xserver.xkb.layout or "");
+      variant = toString (config.services.xserver.xkb.variant or "");
+      # Since 24.05.
+      display_manager = config.services.displayManager.enable or false;
+      console_greeter =
+        config.services.greetd.enable or false
+        || config.services.displayManager.ly.enable or false
+        || config.services.displayManager.lemurs.enable or false
+        || config.services.kmscon.enable or false;
+    };
     assertions = map (
       failed:
       let
@@ -311,6 +376,8 @@ report facts
     "boot_files"
     "zfs"
     "facter"
+    "network_units"
+    "login"
     "disks"
     "boot"
     "users"

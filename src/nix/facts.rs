@@ -34,6 +34,10 @@ pub struct Facts {
     pub facter: Option<Facter>,
     /// What it is installed on.
     pub disks: Option<Disks>,
+    /// How it asks for a login password.
+    pub login: Option<Login>,
+    /// The units that start with the system and need a network.
+    pub network_units: Option<Vec<String>>,
     /// The version of the live system's Nix; only while an ISO is made.
     pub nix: Option<String>,
     /// The packages that nixpkgs refuses, where the evaluation accepts them all the same.
@@ -201,6 +205,20 @@ pub struct Disks {
     pub facter: bool,
 }
 
+/// How the system asks for a login password.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Login {
+    /// `services.xserver.xkb.layout`: one or several, separated by commas; empty where nixpkgs has no such option.
+    pub layout: String,
+    /// `services.xserver.xkb.variant`: one for each layout.
+    pub variant: String,
+    /// Whether a display manager asks.
+    pub display_manager: bool,
+    /// Whether that is one that runs on a virtual console, or starts what its settings say.
+    pub console_greeter: bool,
+}
+
 /// One file system.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -274,6 +292,8 @@ impl Facts {
             zfs: later.zfs.or(self.zfs.take()),
             facter: later.facter.or(self.facter.take()),
             disks: later.disks.or(self.disks.take()),
+            login: later.login.or(self.login.take()),
+            network_units: later.network_units.or(self.network_units.take()),
             nix: later.nix.or(self.nix.take()),
             refused: later.refused,
         };
@@ -298,6 +318,8 @@ impl Facts {
             "zfs" => self.zfs = read(name, json),
             "facter" => self.facter = read(name, json),
             "disks" => self.disks = read(name, json),
+            "login" => self.login = read(name, json),
+            "network_units" => self.network_units = read(name, json),
             "nix" => self.nix = read(name, json),
             "refused" => self.refused.extend(read(name, json)),
             _ => log::debug!("an unknown fact: {line}"),

@@ -32,6 +32,7 @@ use crate::tree::hardware::Hardware;
 use crate::tree::private_copy::PrivateCopy;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
 use checks::file_systems::Tree;
+pub use checks::first_start;
 use collector::Found;
 use evaluate::Outcome;
 use observed::Observed;

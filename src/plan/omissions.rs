@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::diagnostic::{BootProblem, Diagnostic, ExpressionProblem, FileSystemProblem, Problem, SupplyProblem};
+use crate::diagnostic::{
+    BootProblem, Diagnostic, ExpressionProblem, FileSystemProblem, FirstStartProblem, Problem, SupplyProblem,
+};
 use crate::nix::eval::Lenience;
 
 use crate::tree::source::{CONFIGURATION_NIX, FLAKE_NIX, HARDWARE_CONFIGURATION};
@@ -132,8 +134,10 @@ impl Basis {
                 | FileSystemProblem::VolumeNotOpened { .. } => Self::Unknown,
                 _ => Self::Absence(&["fileSystems"]),
             },
+            Problem::FirstStartProblem(FirstStartProblem::KeyboardDiffers { .. }) => Self::Absence(&["console", "xkb"]),
             Problem::ExpressionProblem(problem) => Self::of_expression(problem),
             Problem::PlatformProblem(_)
+            | Problem::FirstStartProblem(FirstStartProblem::NetworkNeeded { .. })
             | Problem::PackageProblem(_)
             | Problem::SupplyProblem(SupplyProblem::Download { .. }) => Self::Presence,
             _ => Self::Unknown,

@@ -15,6 +15,7 @@ use crate::iso::flake_template::CONFIG_DIR;
 use crate::nix::eval;
 use crate::nix::facts::{Definition, Facts, Users};
 use crate::nix::literal::{path_reference, string};
+use crate::plan::first_start;
 use crate::process::Runner;
 use crate::tree::disk_layout;
 use crate::tree::flake_lock::{FlakeLock, Input};
@@ -115,6 +116,7 @@ fn facts(iso: &IsoDirectory, facts: &Facts) -> Vec<Diagnostic> {
     {
         problems.push(other_platform(platform, &iso.spec.system));
     }
+    problems.extend(first_start::network(facts));
     problems
 }
 

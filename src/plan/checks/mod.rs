@@ -6,6 +6,7 @@ pub mod coverage;
 mod esp_type;
 mod facter;
 pub mod file_systems;
+pub mod first_start;
 pub mod platform;
 mod rules;
 pub mod space;
@@ -87,6 +88,7 @@ pub fn check(facts: &Facts, context: &Context<'_>, omitted: &[Vec<String>]) -> V
     if let Some(wanted) = &facts.platform {
         problems.extend(platform::platform(wanted, &platform::own()));
     }
+    problems.extend(first_start::first_start(facts, decisions));
     problems.extend(rules::warnings(facts));
     problems
 }

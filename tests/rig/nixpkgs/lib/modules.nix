@@ -128,6 +128,13 @@ let
         describe option (within name defs)
     ) options;
 
+  declare =
+    file:
+    mapAttrs (
+      _name: option:
+      if isOption option then option // { declarations = [ file ]; } else declare file option
+    );
+
   mergeOptions =
     left: right:
     left
@@ -200,7 +207,7 @@ let
           file = value._file or file;
           imports = value.imports or [ ];
           disabled = value.disabledModules or [ ];
-          options = if explicit then value.options or { } else { };
+          options = declare (value._file or file) (if explicit then value.options or { } else { });
           config =
             if explicit then
               value.config or { }

@@ -31,6 +31,12 @@ pub fn trees() -> Vec<Case> {
                 "{ lib, ... }: { imports = lib.optional (builtins.pathExists ./local.nix) ./local.nix; }",
             );
         }),
+        good("units-that-need-no-network-at-start", |tree| {
+            add_module(
+                tree,
+                "{ lib, ... }: { systemd.services = { online.serviceConfig.Nice = 1; timed.wants = [ \"network-online.target\" ]; late = { wantedBy = [ \"multi-user.target\" ]; after = [ \"network-online.target\" ]; }; off = lib.mkIf false { wantedBy = [ \"multi-user.target\" ]; wants = [ \"network-online.target\" ]; }; }; }",
+            );
+        }),
         good("module-called-system-nix", |tree| {
             write(tree, "system.nix", "{ environment.etc.x.text = \"x\"; }");
             edit(

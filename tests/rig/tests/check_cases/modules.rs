@@ -112,6 +112,11 @@ pub fn assertions() -> Vec<Case> {
             &["warning nixos-warning"],
         ),
         module(
+            "units-that-need-a-network",
+            "{ systemd.services.pull = { wantedBy = [ \"multi-user.target\" ]; wants = [ \"network-online.target\" ]; }; }",
+            &["warning network-at-start"],
+        ),
+        module(
             "throws",
             "{ environment.etc.x.text = throw \"not here\"; }",
             &["error unknown"],
