@@ -26,6 +26,8 @@ pub enum ExpressionProblem {
     AttributeMissing { name: String, similar: Option<String> },
     FileMissing { path: String },
     Recursion,
+    /// `builtins.readFile` of a file that is no text.
+    BinaryFile { path: String },
     /// A file that Nix cannot copy into its store.
     SpecialFile { path: String },
 }
@@ -80,6 +82,9 @@ impl ExpressionProblem {
             Self::Recursion => error("recursion", "The configuration is infinitely recursive")
                 .because("A value depends on itself. Often `imports` or `mkIf` use `config` or `pkgs` where they cannot.")
                 .remedy("Check the place above. With -v, the log contains Nix's trace."),
+            Self::BinaryFile { path } => error("file-binary", format!("The configuration reads {path}, which is not a text file"))
+                .because("It contains a NUL byte, which no string of Nix can have: it may be encrypted, or damaged.")
+                .remedy("Decrypt the file, or use its path instead of its content."),
             Self::SpecialFile { path } => error(
                 "tree-special-file",
                 format!("{path} is not a regular file, a directory or a symbolic link"),

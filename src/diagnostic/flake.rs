@@ -19,6 +19,8 @@ pub enum FlakeProblem {
     InputTooNew { name: String, url: String, reason: String },
     /// An input that Nix 2.25 or older has locked, and this Nix cannot read.
     InputTooOld { name: String, url: String },
+    /// This Nix does not know the attribute `name` of an input in flake.nix.
+    InputAttribute { name: String },
     /// Nix would have to download an input. `input`: as Nix names it, if it does.
     InputNotFetched { input: Option<String> },
     /// The source of a locked input is not in the store. `path`: the store path where it would be.
@@ -66,6 +68,14 @@ impl FlakeProblem {
             Self::InputTooOld { name, url } => error("flake-lock-too-old", unreadable(name, url))
                 .because("Since Nix 2.26, an input at a relative path has a `parent` in the lock. An older Nix locked this one.")
                 .remedy("Run `nix flake update` for this input with the version of Nix that is on the ISO, and make the ISO again."),
+            Self::InputAttribute { name } => error(
+                "flake-attribute-unknown",
+                format!("This version of Nix does not know the attribute `{name}` of a flake input"),
+            )
+            .because("It is misspelt, or of a newer Nix: `inputs.self.submodules` and `inputs.self.lfs` need Nix 2.27 or newer.")
+            .remedy(
+                "Correct it, or make the ISO with a newer Nix: set `nix.package` of the live system in `modules` of the ISO's flake.nix.",
+            ),
             Self::InputNotFetched { input } => error(
                 "flake-input-missing",
                 match input {

@@ -66,7 +66,8 @@ impl Omissions {
                 lenience.refused = true;
                 true
             }
-            Problem::ExpressionProblem(
+            Problem::ModuleProblem(_)
+            | Problem::ExpressionProblem(
                 E::Syntax { .. }
                 | E::DefinedTwice { .. }
                 | E::UndefinedVariable { .. }
@@ -137,6 +138,7 @@ impl Basis {
             Problem::FirstStartProblem(FirstStartProblem::KeyboardDiffers { .. }) => Self::Absence(&["console", "xkb"]),
             Problem::ExpressionProblem(problem) => Self::of_expression(problem),
             Problem::PlatformProblem(_)
+            | Problem::ModuleProblem(_)
             | Problem::FirstStartProblem(FirstStartProblem::NetworkNeeded { .. })
             | Problem::PackageProblem(_)
             | Problem::SupplyProblem(SupplyProblem::Download { .. }) => Self::Presence,

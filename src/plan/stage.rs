@@ -34,6 +34,7 @@ pub(super) fn look(
     found: &mut Found<'_>,
 ) -> Result<Vec<PathBuf>> {
     found.extend(lint::links(root));
+    found.extend(lint::absent_content(root));
     found.extend(lint::secrets(root, kind));
     found.extend(lint::system_nix(root, kind));
     let mut broken = Vec::new();

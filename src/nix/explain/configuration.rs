@@ -1,11 +1,13 @@
 //! Rules for errors in the configuration itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use regex_lite::Regex;
 
 use super::said::Said;
-use crate::diagnostic::{Diagnostic, ExpressionProblem, FlakeProblem};
+use crate::diagnostic::{Diagnostic, ExpressionProblem, FlakeProblem, ModuleProblem};
+use crate::store_path::STORE;
+use crate::tree::lint;
 use crate::tree::locate;
 use crate::tree::source::HARDWARE_CONFIGURATION;
 
@@ -76,8 +78,40 @@ pub(super) fn option_unset(said: &Said<'_>) -> Option<Diagnostic> {
 
 pub(super) fn syntax(said: &Said<'_>) -> Option<Diagnostic> {
     let [error] = said.find(r"syntax error, ([^\n]+)")?;
+    if let Some(locked) = said.place().and_then(|(file, ..)| locked(said, file)) {
+        return Some(locked);
+    }
     let error = error.to_owned();
     Some(said.at_place(ExpressionProblem::Syntax { error }))
+}
+
+/// The problem of `file` of the tree, if git-crypt has encrypted it.
+fn locked(said: &Said<'_>, file: &str) -> Option<Diagnostic> {
+    let is_locked = lint::is_locked(&said.context.root?.join(file));
+    let problem = || ModuleProblem::Locked { file: file.into() };
+    is_locked.then(|| Diagnostic::from(problem()).at(file, None, None))
+}
+
+/// `builtins.readFile` of a file with a NUL.
+pub(super) fn binary_file(said: &Said<'_>) -> Option<Diagnostic> {
+    let [path] = said.find(r"the contents of the file '([^']+)' cannot be represented as a Nix string")?;
+    locked(said, path).or_else(|| {
+        let path = path.to_owned();
+        Some(said.at_place(ExpressionProblem::BinaryFile { path }))
+    })
+}
+
+/// A flake is evaluated purely: it can read what is in the store by a path with a hash, and nothing else.
+pub(super) fn path_outside(said: &Said<'_>) -> Option<Diagnostic> {
+    let [path] = said.find(r"access to absolute path '([^']+)' is forbidden in pure eval")?;
+    outside(said, path).or_else(|| {
+        let (path, is_read) = (path.to_owned(), true);
+        Some(said.at_place(ModuleProblem::PathOutside { path, is_read }))
+    })
+}
+
+fn outside(said: &Said<'_>, path: &str) -> Option<Diagnostic> {
+    lint::read_outside(said.context.root?, Path::new(path))
 }
 
 pub(super) fn defined_twice(said: &Said<'_>) -> Option<Diagnostic> {
@@ -117,6 +151,24 @@ pub(super) fn file_missing(said: &Said<'_>) -> Option<Diagnostic> {
         .find(r"path '([^']+)' does not exist")
         .or_else(|| said.find(r"getting status of '([^']+)': No such file"))
         .or_else(|| said.find(r"opening file '([^']+)': No such file"))?;
+    // In a copy of the tree, of which `path` may be no file, or relative to it.
+    let in_tree: PathBuf = match Path::new(path).strip_prefix(STORE) {
+        Ok(in_store) => in_store.components().skip(1).collect(),
+        Err(_) => path.into(),
+    };
+    if let Some(root) = said.context.root
+        && let Some(submodule) = lint::submodule_of(root, &in_tree)
+    {
+        let file = in_tree.clone();
+        let problem = said.at_place(ModuleProblem::InSubmodule { file, submodule });
+        // Nix names the place of what imports the directory, at best.
+        let mention = in_tree.parent().unwrap_or(&in_tree);
+        return Some(locate::at_path(problem, root, mention));
+    }
+    let is_elsewhere = path.starts_with('/') && !path.starts_with(STORE);
+    if let Some(problem) = outside(said, path).filter(|_| is_elsewhere) {
+        return Some(problem);
+    }
     let problem = ExpressionProblem::FileMissing { path: path.to_owned() };
     Some(said.at_place_or(problem, |problem, root| locate::at_path(problem, root, Path::new(path))))
 }

@@ -56,6 +56,12 @@ pub(super) fn lock_feature(said: &Said<'_>) -> Option<Diagnostic> {
     Some(Diagnostic::from(FlakeProblem::LockTooNew { feature, said }).at("flake.lock", None, None))
 }
 
+pub(super) fn unknown_input_attribute(said: &Said<'_>) -> Option<Diagnostic> {
+    let [name] = said.find(r"unexpected flake input attribute '([^']+)'")?;
+    let name = name.to_owned();
+    Some(said.at_place(FlakeProblem::InputAttribute { name }))
+}
+
 pub(super) fn input_missing(said: &Said<'_>) -> Option<Diagnostic> {
     let network = r"unable to download|[Cc]ould(?:n't| not) resolve host|Failed to open archive|Failed to fetch git|Cannot find Git revision|unable to fork";
     said.find::<0>(network)?;

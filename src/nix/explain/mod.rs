@@ -52,7 +52,7 @@ const fn boot_loader(name: &'static str, explain: fn(&Said<'_>) -> Option<Diagno
 }
 
 /// The first rule that knows the text explains it.
-pub const RULES: [Rule; 31] = [
+pub const RULES: [Rule; 34] = [
     boot_loader("efi-variables-full", bootctl::variables_full),
     boot_loader("esp-refused", bootctl::partition_refused),
     nix("out-of-memory", missing::out_of_memory),
@@ -75,6 +75,9 @@ pub const RULES: [Rule; 31] = [
     nixpkgs("option-conflict", configuration::option_conflict),
     nixpkgs("option-type", configuration::option_type),
     nixpkgs("option-unset", configuration::option_unset),
+    nix("flake-attribute-unknown", missing::unknown_input_attribute),
+    nix("path-outside", configuration::path_outside),
+    nix("file-binary", configuration::binary_file),
     nix("syntax", configuration::syntax),
     nix("defined-twice", configuration::defined_twice),
     nix("undefined-variable", configuration::undefined),

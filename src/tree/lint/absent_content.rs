@@ -15,7 +15,7 @@ const SHOWN: usize = 3;
 
 /// Warns of both in the tree at `root`: the configuration may not need them.
 pub fn absent_content(root: &Path) -> Vec<Diagnostic> {
-    let locked: Vec<PathBuf> = files(root).filter(|file| begins_locked(&root.join(file))).collect();
+    let locked: Vec<PathBuf> = files(root).filter(|file| is_locked(&root.join(file))).collect();
     let mut problems = Vec::new();
     let first = |paths: &[PathBuf]| paths.iter().take(SHOWN).cloned().collect();
     if let Some(file) = locked.first() {
@@ -30,12 +30,20 @@ pub fn absent_content(root: &Path) -> Vec<Diagnostic> {
     problems
 }
 
-fn begins_locked(path: &Path) -> bool {
+/// Whether git-crypt has encrypted the file at `path`.
+pub fn is_locked(path: &Path) -> bool {
     if !path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
         return false;
     }
     let mut start = [0; LOCKED.len()];
     File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok()) && start == *LOCKED
+}
+
+/// The submodule that is not checked out, and that `file` of the tree at `root` would be in.
+pub fn submodule_of(root: &Path, file: &Path) -> Option<PathBuf> {
+    submodules(root)
+        .into_iter()
+        .find(|submodule| file.starts_with(submodule))
 }
 
 /// The directories that .gitmodules names and that are empty.

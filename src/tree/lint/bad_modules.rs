@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::absent_content::{is_locked, submodule_of};
 use crate::diagnostic::{Diagnostic, ModuleProblem};
 use crate::tree::nix_files::normal;
 use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, FLAKE_NIX, HARDWARE_CONFIGURATION};
@@ -44,6 +45,13 @@ fn walk(root: &Path, kind: ConfigKind) -> (Vec<BadModule>, BTreeSet<PathBuf>) {
     let mut seen = BTreeSet::from([PathBuf::from(first)]);
     let mut queue = vec![PathBuf::from(first)];
     while let Some(file) = queue.pop() {
+        if is_locked(&root.join(&file)) {
+            let locked = ModuleProblem::Locked { file: file.clone() };
+            let problem = Diagnostic::from(locked).at(&file, None, None);
+            let exists = true;
+            found.push(BadModule { file, exists, problem });
+            continue;
+        }
         let Ok(text) = fs::read_to_string(root.join(&file)) else {
             continue;
         };
@@ -66,18 +74,27 @@ fn walk(root: &Path, kind: ConfigKind) -> (Vec<BadModule>, BTreeSet<PathBuf>) {
         }
         // Taken from the end.
         for (wanted, offset) in imports(&parsed, &file).into_iter().rev() {
-            match module_file(root, &wanted) {
-                Some(module) if seen.insert(module.clone()) => queue.push(module),
-                None if seen.insert(wanted.clone()) => {
-                    let missing = ModuleProblem::ImportMissing { wanted: wanted.clone() };
-                    found.push(BadModule {
-                        problem: at(missing, offset),
-                        file: wanted,
-                        exists: false,
-                    });
-                }
-                _ => {}
+            let module = module_file(root, &wanted);
+            if !seen.insert(module.clone()) {
+                continue;
             }
+            // A link may lead to what only Nix can judge.
+            if root.join(&module).symlink_metadata().is_ok() {
+                queue.push(module);
+                continue;
+            }
+            let problem = match submodule_of(root, &module) {
+                Some(submodule) => ModuleProblem::InSubmodule {
+                    file: module.clone(),
+                    submodule,
+                },
+                None => ModuleProblem::ImportMissing { wanted: module.clone() },
+            };
+            found.push(BadModule {
+                problem: at(problem, offset),
+                file: module,
+                exists: false,
+            });
         }
     }
     (found, seen)
@@ -99,15 +116,13 @@ fn imports(file: &NixFile<'_>, path: &Path) -> Vec<(PathBuf, usize)> {
     paths.filter(|(path, _)| !is_hardware(path)).collect()
 }
 
-/// The file that an import of `wanted` reads; `None` when there is none.
-fn module_file(root: &Path, wanted: &Path) -> Option<PathBuf> {
-    let inside = if root.join(wanted).is_dir() {
+/// The file that an import of `wanted` reads; it need not exist.
+fn module_file(root: &Path, wanted: &Path) -> PathBuf {
+    if root.join(wanted).is_dir() {
         wanted.join("default.nix")
     } else {
         wanted.to_owned()
-    };
-    // A link may lead to what only Nix can judge.
-    root.join(&inside).symlink_metadata().ok().map(|_| inside)
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +158,38 @@ mod tests {
                 "import-missing configuration.nix:4:55",
                 "syntax a/deep.nix:3:1",
                 "syntax b.nix:1:12"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_locked_or_not_checked_out_is_called_so() {
+        let files = [
+            (
+                "configuration.nix",
+                "{ imports = [ ./secret.nix ./mods/x ./mods/y ./empty ]; }",
+            ),
+            ("secret.nix", "\0GITCRYPT\0abc"),
+            (".gitmodules", "[submodule \"x\"]\n\tpath = mods/x\n"),
+            ("mods/y/default.nix", "{ }"),
+            ("mods/x/.keep", ""),
+            ("empty/.keep", ""),
+        ];
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        fs::remove_file(root.path().join("mods/x/.keep")).unwrap();
+        let said = |broken: &BadModule| format!("{} {}", broken.problem.code, broken.file.display());
+        let found: Vec<String> = bad_modules(root.path(), ConfigKind::Channel).iter().map(said).collect();
+        assert_eq!(
+            found,
+            [
+                "import-missing empty/default.nix",
+                "submodule-missing mods/x/default.nix",
+                "file-locked secret.nix"
             ]
         );
     }

@@ -8,9 +8,11 @@ mod paths_outside;
 mod secrets;
 mod system_nix;
 
+pub use absent_content::{absent_content, is_locked, submodule_of};
 pub use bad_modules::bad_modules;
 pub use links::links;
 pub use lookups::{ALWAYS_AVAILABLE, Lookup, lookups};
+pub use paths_outside::{paths_outside, read_outside};
 pub use secrets::secrets;
 pub use system_nix::system_nix;
 
@@ -22,7 +24,7 @@ use crate::diagnostic::Diagnostic;
 /// outside of the tree.
 pub fn lacking(root: &Path) -> Vec<Diagnostic> {
     let mut problems = links(root);
-    problems.extend(absent_content::absent_content(root));
-    problems.extend(paths_outside::paths_outside(root));
+    problems.extend(absent_content(root));
+    problems.extend(paths_outside(root));
     problems
 }

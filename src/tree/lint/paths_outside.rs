@@ -1,15 +1,33 @@
 //! Paths in the Nix files of a tree that lead out of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, ModuleProblem};
 use crate::tree::nix_files::{inside, nix_files};
 use crate::tree::syntax::{NixFile, Token, TokenKind, position};
 
+/// A relative path literal that leads out of the tree: as it is written, with its file, line and column.
+type Outside = (String, PathBuf, u32, u32);
+
 /// A warning for each path literal that leads out of the tree at `root`, to a directory above or to a home directory: only the
 /// tree is copied. A file that asks with `pathExists` whether the path is there can do without it.
 pub fn paths_outside(root: &Path) -> Vec<Diagnostic> {
-    let mut problems = Vec::new();
+    let problem = |(path, file, line, column): Outside| {
+        Diagnostic::from(ModuleProblem::PathOutside { path, is_read: false }).at(file, Some(line), Some(column))
+    };
+    literals(root).into_iter().map(problem).collect()
+}
+
+/// The error that `path`, which is outside of the tree at `root`, is read: at the literal that leads there, where there is one.
+pub fn read_outside(root: &Path, path: &Path) -> Option<Diagnostic> {
+    let leads_there = |literal: &Outside| Path::new(&literal.0).file_name() == path.file_name();
+    let (path, file, line, column) = literals(root).into_iter().find(leads_there)?;
+    let problem = ModuleProblem::PathOutside { path, is_read: true };
+    Some(Diagnostic::from(problem).at(file, Some(line), Some(column)))
+}
+
+fn literals(root: &Path) -> Vec<Outside> {
+    let mut found = Vec::new();
     // Parsing is slow, and most files have no such path.
     for (file, text) in nix_files(root).filter(|(_, text)| text.contains("..") || text.contains("~/")) {
         let tokens: Vec<Token> = NixFile::parse(&text).tokens().collect();
@@ -19,13 +37,11 @@ pub fn paths_outside(root: &Path) -> Vec<Diagnostic> {
         for token in &tokens {
             if token.kind == TokenKind::Path && leads_out(&token.text) && !optional.contains(&token.text.as_str()) {
                 let (line, column) = position(&text, token.offset);
-                let path = token.text.clone();
-                let problem = Diagnostic::from(ModuleProblem::PathOutside { path });
-                problems.push(problem.at(&file, Some(line), Some(column)));
+                found.push((token.text.clone(), file.clone(), line, column));
             }
         }
     }
-    problems
+    found
 }
 
 /// The paths that are arguments of `pathExists`.
@@ -73,5 +89,8 @@ mod tests {
         );
         put("hosts/a.nix", "../../z");
         assert_eq!(paths_outside(tree.path()).len(), 2);
+        let read = read_outside(tree.path(), Path::new("/nix/store/z")).unwrap();
+        assert!(read.what.contains("../../z") && read.place.unwrap().file == Path::new("hosts/a.nix"));
+        assert_eq!(read_outside(tree.path(), Path::new("/nix/store/y")), None);
     }
 }

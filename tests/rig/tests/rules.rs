@@ -24,7 +24,7 @@ const fn case(rule: &'static str, script: &'static str) -> Case {
     Case { rule, versions, script }
 }
 
-const BY_NIX: [Case; 21] = [
+const BY_NIX: [Case; 24] = [
     case(
         "out-of-memory",
         "ulimit -v 400000; nix-instantiate --eval --strict -E 'with builtins; concatLists (genList (x: genList (y: x + y) 100000) 10000)'",
@@ -69,6 +69,17 @@ const BY_NIX: [Case; 21] = [
             url = \"https://example.invalid/x.tar\"; urls = [ ]; outputHashMode = \"flat\"; outputHashAlgo = \"sha256\";
             outputHash = builtins.hashString \"sha256\" \"x\"; unpack = false; executable = false; preferLocalBuild = true; }'",
     ),
+    // Until Nix 2.26.
+    Case {
+        rule: "flake-attribute-unknown",
+        versions: &["2.8", "2.26"],
+        script: "mkdir f; echo '{ inputs.self.submodules = true; outputs = _: { x = 1; }; }' > f/flake.nix; nix eval path:$PWD/f#x",
+    },
+    case(
+        "path-outside",
+        "mkdir f; echo '{ outputs = _: { x = import ../x.nix; }; }' > f/flake.nix; nix eval path:$PWD/f#x",
+    ),
+    case("file-binary", "printf '\\0GITCRYPT\\0' > x; nix-instantiate --eval -E 'builtins.readFile ./x'"),
     case("syntax", "nix-instantiate --eval -E '{ a = ; }'"),
     case("defined-twice", "nix-instantiate --eval -E '{ a = 1; a = 2; }'"),
     case("undefined-variable", "nix-instantiate --eval -E 'nowhere'"),

@@ -1,6 +1,7 @@
 //! Flakes, their locks and their hosts.
 
 use std::fs;
+use std::path::Path;
 
 use super::case::{Case, KEY, edit, flake, write};
 
@@ -53,6 +54,66 @@ pub fn locks() -> Vec<Case> {
             &[
                 "error flake-input-missing flake.lock",
                 "error flake-input-missing flake.lock",
+            ],
+        ),
+    ]
+}
+
+/// The flake with a module of its host alpha that imports `path`.
+fn importing(tree: &Path, path: &str) {
+    write(
+        tree,
+        "hosts/alpha/more.nix",
+        &format!("{{ lib, ... }}: {{\n  imports = [ {path} ];\n}}\n"),
+    );
+    edit(
+        tree,
+        "hosts/alpha/default.nix",
+        "./hardware-configuration.nix",
+        "./hardware-configuration.nix ./more.nix",
+    );
+}
+
+/// Files that are not there as they are read.
+pub fn files() -> Vec<Case> {
+    vec![
+        flake(
+            "flake-in-a-subdirectory",
+            |tree| importing(tree, "../../../common.nix"),
+            &["error path-outside hosts/alpha/more.nix:2:15"],
+        ),
+        flake(
+            "submodule-of-a-flake",
+            |tree| {
+                importing(tree, "../../mods/x");
+                write(tree, ".gitmodules", "[submodule \"x\"]\n\tpath = mods/x\n");
+                fs::create_dir_all(tree.join("mods/x")).unwrap();
+            },
+            &[
+                "warning tree-submodule",
+                "error submodule-missing hosts/alpha/more.nix:2:15",
+            ],
+        ),
+        flake(
+            "locked-module-of-a-flake",
+            |tree| {
+                importing(tree, "./secret.nix");
+                write(tree, "hosts/alpha/secret.nix", "\0GITCRYPT\0abc");
+            },
+            &[
+                "warning tree-locked hosts/alpha/secret.nix",
+                "error file-locked hosts/alpha/secret.nix",
+            ],
+        ),
+        flake(
+            "locked-text-of-a-flake",
+            |tree| {
+                importing(tree, "{ environment.etc.x.text = builtins.readFile ./secret.txt; }");
+                write(tree, "hosts/alpha/secret.txt", "\0GITCRYPT\0abc");
+            },
+            &[
+                "warning tree-locked hosts/alpha/secret.txt",
+                "error file-locked hosts/alpha/secret.txt",
             ],
         ),
     ]

@@ -27,6 +27,7 @@ pub fn broken() -> Vec<Case> {
         file_systems::hardware_files,
         trees::ownership,
         trees::contents,
+        trees::absent_content,
     ] {
         cases.extend(table());
     }
@@ -43,6 +44,7 @@ pub fn reported_by_nix() -> Vec<Case> {
         packages::refused,
         packages::missing,
         flakes::locks,
+        flakes::files,
         flakes::hosts,
     ];
     tables.iter().flat_map(|table| table()).collect()

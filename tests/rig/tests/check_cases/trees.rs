@@ -106,3 +106,27 @@ pub fn contents() -> Vec<Case> {
         .on(BIOS),
     ]
 }
+
+/// Files whose content is not there.
+pub fn absent_content() -> Vec<Case> {
+    vec![channel(
+        "locked-and-not-checked-out",
+        |tree| {
+            write(tree, "modules/secret.nix", "\0GITCRYPT\0abc");
+            write(tree, ".gitmodules", "[submodule \"x\"]\n\tpath = modules/x\n");
+            fs::create_dir(tree.join("modules/x")).unwrap();
+            edit(
+                tree,
+                "configuration.nix",
+                "./modules/greeter.nix",
+                "./modules/secret.nix ./modules/x",
+            );
+        },
+        &[
+            "warning tree-locked modules/secret.nix",
+            "warning tree-submodule",
+            "error submodule-missing configuration.nix:6:26",
+            "error file-locked modules/secret.nix",
+        ],
+    )]
+}
