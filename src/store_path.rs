@@ -30,10 +30,16 @@ pub fn containing(path: &str) -> Option<&str> {
 #[must_use]
 pub fn of_source(sri: &str, name: &str) -> Option<String> {
     let hash = BASE64.decode(sri.strip_prefix("sha256-")?.as_bytes()).ok()?;
-    if hash.len() != 32 {
+    of_nar_hash(&HEXLOWER.encode(&hash), name)
+}
+
+/// As [`of_source`], with the hash in base 16.
+#[must_use]
+pub fn of_nar_hash(hash: &str, name: &str) -> Option<String> {
+    if hash.len() != 64 {
         return None;
     }
-    let digest = Sha256::digest(format!("source:sha256:{}:{STORE}:{name}", HEXLOWER.encode(&hash)));
+    let digest = Sha256::digest(format!("source:sha256:{hash}:{STORE}:{name}"));
     let mut folded = [0_u8; 20];
     for (index, byte) in digest.iter().enumerate() {
         folded[index % 20] ^= byte;

@@ -2,7 +2,6 @@
 //! along.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::SystemTime;
@@ -11,7 +10,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::installation::Installation;
-use crate::files::write_whole;
+use crate::files::{remove, write_whole};
 use crate::live::target::Target;
 use crate::plan::Plan;
 
@@ -26,7 +25,13 @@ struct Receipt<'a> {
 /// Writes what was installed, from where and when.
 pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
     if let Some(path) = &installation.request.offline_rebuild {
-        root(target, path)?;
+        keep(path, &target.collector_root("offline-rebuild"))?;
+    }
+    let source = target.collector_root("source");
+    match &plan.kept_source {
+        Some(path) => keep(path, &source)?,
+        // An earlier installation may have kept another one.
+        None => remove(&source)?,
     }
     let receipt = Receipt {
         version: env!("CARGO_PKG_VERSION"),
@@ -36,25 +41,18 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     write_whole(&target.receipt(), &serde_json::to_vec_pretty(&receipt)?)
 }
 
-/// Keeps the store path `path`, and all that it refers to, from the target's garbage collector.
+/// Keeps the store path `path`, and all that it refers to, from the target's garbage collector, which follows `link`.
 ///
 /// # Errors
 /// When the target cannot be written.
-fn root(target: &Target, path: &Path) -> Result<()> {
-    let link = target.rebuild_root();
+fn keep(path: &Path, link: &Path) -> Result<()> {
     let new = link.with_extension("new");
-    let make = || {
+    let replace = || -> Result<()> {
         link.parent().map_or(Ok(()), fs::create_dir_all)?;
         // Left by a run that was cut off.
-        fs::remove_file(&new).or_else(|error| {
-            if error.kind() == ErrorKind::NotFound {
-                Ok(())
-            } else {
-                Err(error)
-            }
-        })?;
+        remove(&new)?;
         symlink(path, &new)?;
-        fs::rename(&new, &link)
+        Ok(fs::rename(&new, link)?)
     };
-    make().with_context(|| format!("Failed to make {}", link.display()))
+    replace().with_context(|| format!("Failed to make {}", link.display()))
 }

@@ -36,7 +36,7 @@ impl AccountProblem {
                 .because("The configuration becomes the new /etc/nixos, and it has no such file.")
                 .remedy("Add the file to the configuration, or correct its path."),
             Self::PasswordFileOutsideClosure { user, file } => password_file(user, file)
-                .because("It is a path in this machine's store that is not in the closure of the system; `toString ./file` in a flake makes such a path.")
+                .because("It is a path in this machine's store that is not in the closure of the system.")
                 .remedy("Use the path that the file has on the installed system, /etc/nixos/…, or use `hashedPassword` (mkpasswd makes one)."),
             Self::LoginUnknown { login, users } => error(
                 "login-unknown",

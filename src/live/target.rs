@@ -94,10 +94,10 @@ impl Target {
         self.root.join("var/lib/nix-cfg-install/activating.json")
     }
 
-    /// Keeps what a rebuild without a network needs: Nix deletes nothing that a link in this directory names.
+    /// A link to a store path that is kept: Nix deletes nothing that a link in this directory names.
     #[must_use]
-    pub fn rebuild_root(&self) -> PathBuf {
-        self.root.join("nix/var/nix/gcroots/nix-cfg-install/offline-rebuild")
+    pub fn collector_root(&self, name: &str) -> PathBuf {
+        self.root.join("nix/var/nix/gcroots/nix-cfg-install").join(name)
     }
 
     /// What was installed, written when all is done.

@@ -12,6 +12,7 @@ mod checks;
 mod resolve;
 mod omissions;
 mod evaluate;
+mod own_source;
 mod needs;
 
 use std::collections::BTreeMap;
@@ -69,6 +70,9 @@ pub struct Plan {
     /// The store paths of the ISO that the system, or what is built, uses directly.
     #[serde(skip)]
     pub uses: Vec<String>,
+    /// The flake in the store: among `extra` where the system names files of it that are not in its closure.
+    #[serde(skip)]
+    pub kept_source: Option<PathBuf>,
     /// The private copy of the configuration, with this machine's hardware configuration in it: what is installed.
     #[serde(skip)]
     pub snapshot: PrivateCopy,
@@ -176,6 +180,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         copied_bytes: needs.copied,
         verified_bytes: needs.verified,
         extra: needs.extra,
+        kept_source: needs.kept_source,
         sources: needs.sources,
         uses: needs.work.uses.into_iter().collect(),
         snapshot,

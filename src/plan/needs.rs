@@ -9,14 +9,13 @@ use anyhow::{Context, Result};
 use super::checks::{coverage, platform, space};
 use super::collector::Found;
 use super::evaluate::Outcome;
-use super::flake_inputs;
 use super::observed::{DiskSpace, free_memory};
 use super::request::{LiveSystem, Request};
+use super::{flake_inputs, own_source};
 use crate::diagnostic::PlanProblem;
 use crate::nix::eval::Evaluated;
 use crate::store::closure::Work;
 use crate::store::database::{self, Record};
-use crate::store::graph::Graph;
 use crate::store::reading;
 use crate::store_path::store_name;
 use crate::text::bytes;
@@ -27,6 +26,8 @@ pub(super) struct Needs {
     pub work: Work,
     /// Store paths that are copied besides the system's closure.
     pub extra: Vec<PathBuf>,
+    /// The flake itself, where it is one of them.
+    pub kept_source: Option<PathBuf>,
     /// The sources that the configuration is evaluated from, by their store paths: what each is called.
     pub sources: BTreeMap<String, String>,
     /// The bytes to copy, at most: what is used to build need not stay in the system.
@@ -42,7 +43,8 @@ pub(super) fn needs(
     (evaluated, outcome): (&Evaluated, &Outcome),
     found: &mut Found<'_>,
 ) -> Result<Needs> {
-    let graph = Graph::load(&[&evaluated.drv])?;
+    let flake = (kind == ConfigKind::Flake).then_some(root);
+    let (graph, kept_source) = own_source::graph(live.runner, &evaluated.drv, flake)?;
     let invalid = graph.invalid_outputs(live.runner)?;
     log::debug!(
         "{} derivations, {} outputs are not on the ISO",
@@ -51,7 +53,8 @@ pub(super) fn needs(
     );
     let mut needs = Needs {
         work: graph.work(&invalid),
-        extra: extra(request, live, kind),
+        extra: extra(request, live, kind, kept_source.clone()),
+        kept_source,
         sources: sources(live, kind, root)?,
         copied: 0,
         verified: 0,
@@ -71,6 +74,12 @@ pub(super) fn needs(
     if let Some(path) = request.offline_rebuild.as_ref().filter(|path| !path.exists()) {
         found.add(PlanProblem::OfflineRebuildMissing { path: path.clone() }.into());
         return Ok(needs);
+    }
+    if let Some(source) = &needs.kept_source {
+        live.report.note(&format!(
+            "The system names files of the flake in the store: {} is copied as well.",
+            source.display()
+        ));
     }
     let records = measure(request, live, &mut needs)?;
     if outcome.omissions.is_empty() && needs.work.missing.is_empty() {
@@ -110,12 +119,13 @@ fn measure(request: &Request, live: &LiveSystem<'_>, needs: &mut Needs) -> Resul
 }
 
 /// What is copied besides the system: nixos-install gives a channel configuration its channels, and finds them there when
-/// they are copied with the rest; and what a rebuild without a network needs, last.
-fn extra(request: &Request, live: &LiveSystem<'_>, kind: ConfigKind) -> Vec<PathBuf> {
+/// they are copied with the rest; the flake of which the system names files; and what a rebuild without a network needs, last.
+fn extra(request: &Request, live: &LiveSystem<'_>, kind: ConfigKind, kept_source: Option<PathBuf>) -> Vec<PathBuf> {
     let channels = (kind == ConfigKind::Channel)
         .then(|| live.channels.for_target())
         .flatten();
-    channels.into_iter().chain(request.offline_rebuild.clone()).collect()
+    let all = channels.into_iter().chain(kept_source);
+    all.chain(request.offline_rebuild.clone()).collect()
 }
 
 fn sources(live: &LiveSystem<'_>, kind: ConfigKind, root: &Path) -> Result<BTreeMap<String, String>> {

@@ -1,6 +1,6 @@
 //! Who can log in: the accounts of the configuration, compared with the login name and the password that were entered.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{AccountProblem, Diagnostic};
 use crate::live::decisions::Decisions;
@@ -75,8 +75,10 @@ fn lost_file(account: &Account, tree: &Path) -> Option<AccountProblem> {
     }
     let in_store = file.strip_prefix("/nix/store").ok()?;
     // The name of the store path has a hash, which says nothing to a person.
-    let inside = in_store.components().skip(1).collect();
-    (!account.password_file_kept).then(|| AccountProblem::PasswordFileOutsideClosure {
+    let inside: PathBuf = in_store.components().skip(1).collect();
+    // The flake itself, which is on the target where the system names a file of it.
+    let is_own = in_store.components().count() > 1 && tree.join(&inside).is_file();
+    (!account.password_file_kept && !is_own).then(|| AccountProblem::PasswordFileOutsideClosure {
         user,
         file: if in_store.components().count() > 1 {
             inside
@@ -165,7 +167,8 @@ mod tests {
         assert_eq!(reported("/etc/nixos/pw", false), [""; 0]);
         assert_eq!(reported("/etc/nixos/other", false), lost);
         assert_eq!(reported("/run/secrets/pw", false), [""; 0]);
-        assert_eq!(reported("/nix/store/x-source/pw", false), lost);
+        assert_eq!(reported("/nix/store/x-source/other", false), lost);
+        assert_eq!(reported("/nix/store/x-source/pw", false), [""; 0]);
         assert_eq!(reported("/nix/store/x-pw", true), [""; 0]);
     }
 }

@@ -87,3 +87,31 @@ fn a_check_that_is_killed_leaves_no_mount_behind() {
     );
     said.ok();
 }
+
+#[test]
+fn a_flake_of_which_the_system_names_files_is_on_the_target_and_stays_there() {
+    let tree = tree("flake");
+    write(&tree, "hosts/alpha/pw", "$6$x");
+    edit(
+        &tree,
+        "hosts/alpha/default.nix",
+        "  services.greeter",
+        "  environment.etc.\"where\".text = toString ./pw;\n  services.greeter",
+    );
+    for nix in VERSIONS {
+        let live = Live::with_disk(nix).iso_tree(tree.path());
+        live.install("--host alpha").ok();
+        let named = live.sh("cat /mnt/nix/store/*-etc-where").ok().out;
+        assert!(named.ends_with("-source/hosts/alpha/pw"), "{nix}: {named}");
+        assert_eq!(live.read(&format!("/mnt{named}")), "$6$x");
+        let dead = live
+            .sh("nix-store --gc --print-dead --store /mnt | grep -c -e -source$")
+            .out;
+        assert_eq!(dead, "0\n", "{nix}");
+    }
+    // Nothing names this one.
+    let live = Live::with_disk("2.26").iso_tree(&rig::project().join("target/rig/trees/flake"));
+    live.install("--host alpha").ok();
+    live.sh("! ls /mnt/nix/store/*-source/hosts && [ ! -e /mnt/nix/var/nix/gcroots/nix-cfg-install/source ]")
+        .ok();
+}

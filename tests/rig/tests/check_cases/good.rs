@@ -87,6 +87,13 @@ pub fn users() -> Vec<Case> {
                 "{ lib, ... }: { users.mutableUsers = false; users.users.alice = { initialHashedPassword = lib.mkForce null; hashedPasswordFile = toString ../pw; }; }",
             );
         }),
+        // The flake is kept in the store of the target.
+        case(
+            "password-file-of-a-flake",
+            "flake",
+            |tree| password_file(tree, "toString ./pw"),
+            &[],
+        ),
         case(
             "password-file-that-a-flake-brings",
             "flake",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::case::{Case, case, edit, module, write};
+use super::case::{Case, edit, module, write};
 
 /// The flake's host alpha with the password file `file` and no other way in.
 pub fn password_file(tree: &Path, file: &str) {
@@ -38,12 +38,6 @@ pub fn users() -> Vec<Case> {
         module(
             "password-file-absent",
             "{ lib, ... }: { users.mutableUsers = false; users.users.alice = { initialHashedPassword = lib.mkForce null; hashedPasswordFile = \"/etc/nixos/pw\"; }; }",
-            &["warning password-file-missing", "error nobody-can-log-in"],
-        ),
-        case(
-            "password-file-of-a-flake",
-            "flake",
-            |tree| password_file(tree, "toString ./pw"),
             &["warning password-file-missing", "error nobody-can-log-in"],
         ),
         module(
