@@ -18,6 +18,8 @@ pub enum DoctorProblem {
     Uncommitted { count: usize, first: Vec<String>, git_build: String, path_build: String },
     /// The configuration sets its root file system itself; `device` may be empty.
     OwnFileSystems { device: String, hardware: PathBuf },
+    /// The configuration fetches `url` while it is evaluated, and the flake does not. `expression`: the same in Nix.
+    NotCarried { url: String, expression: String },
     /// Nobody can log in. `mutable`: a password that is set in the installer lasts.
     NoPassword { user: String, mutable: bool },
     /// Evaluating the ISO of the flake `reference` failed with an error that no rule knows.
@@ -47,6 +49,14 @@ impl DoctorProblem {
                 "`nix eval {reference}#iso.drvPath --show-trace` shows what led to it."
             )),
             Self::OwnFileSystems { device, hardware } => own_file_systems(device, hardware),
+            Self::NotCarried { url, expression } => warning(
+                "fetch-not-carried",
+                format!("The ISO does not have what the configuration fetches from {url}"),
+            )
+            .because("The configuration is evaluated again on the target, without a network.")
+            .remedy(format!(
+                "Add it to `modules` in flake.nix: {{ offlineInstaller.extraStorePaths = [ {expression} ]; }}"
+            )),
             Self::NoPassword { user, mutable } => {
                 let why = if *mutable {
                     "Calamares asks for one; after `nix-cfg-install` alone nobody could log in."

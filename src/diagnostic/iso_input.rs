@@ -13,6 +13,8 @@ pub enum IsoInputProblem {
     NewLock { nix: String },
     /// The live system's Nix cannot read how the configuration's flake.lock locks `input`.
     LockOfTarget { nix: String, input: String },
+    /// Inputs, as Nix strings, that cannot be downloaded and that no host uses.
+    Unused { inputs: String },
     /// Something cannot be downloaded: an input, or what a derivation is made from, by name where Nix names it. `unused`: the
     /// inputs that could be excluded, as Nix strings.
     Fetch { name: Option<String>, unused: String },
@@ -45,6 +47,14 @@ impl IsoInputProblem {
                 "Give the live system another Nix, with `nix.package` in `modules` of flake.nix; or remove the input: the \
                  configuration can use its own files without one.",
             ),
+            Self::Unused { inputs } => error(
+                "fetch-unused",
+                format!("The ISO would bring inputs that cannot be fetched, and that no host uses: {inputs}"),
+            )
+            .because("It brings all inputs in flake.lock, so that every part of the flake can be evaluated on the target.")
+            .remedy(format!(
+                "If you have no access to them, exclude them: unusedInputs = [ {inputs} ]; in flake.nix, beside `hosts`."
+            )),
             Self::Fetch { name, unused } => error(
                 "fetch",
                 format!("{} cannot be fetched", name.as_deref().unwrap_or("Something that the ISO needs")),

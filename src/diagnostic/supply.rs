@@ -10,6 +10,10 @@ pub enum SupplyProblem {
     /// Nix would have to download something. `name`: of the derivation that would download it; `urls`: all that Nix names;
     /// `wanted_by`: names of the derivations that need it, the nearest first.
     Download { name: Option<String>, urls: Vec<String>, wanted_by: Vec<String> },
+    /// The configuration itself downloads something while it is evaluated.
+    Fetch { url: String },
+    /// As [`Self::Fetch`], with the builtin `function` and without a hash, which a pure evaluation needs.
+    FetchWithoutHash { function: String },
     /// There is no nixpkgs to evaluate a channel configuration with.
     NixpkgsMissing,
     /// `<NAME/…>` for a channel that does not exist.
@@ -34,12 +38,32 @@ pub enum Damage {
     Path { path: String },
 }
 
+const AS_CHANNEL: &str = "Or make it a channel: look it up as <NAME/…>, and name it with `nix-cfg-iso init … --channel NAME=FLAKEREF`; \
+                          in a flake, an input.";
+
 const REMAKE: &str = "Make the ISO again with `nix-cfg-iso init … --channel";
 
 impl SupplyProblem {
     pub(super) fn text(&self) -> Text {
         match self {
             Self::Download { name, urls, wanted_by } => download(name.as_deref(), urls, wanted_by),
+            Self::Fetch { url } => error(
+                "fetch-while-evaluating",
+                format!("The configuration downloads {url} while it is evaluated"),
+            )
+            .because("It is not on this medium, and the installation is offline. Only what has a hash can be put on an ISO.")
+            .remedy(format!(
+                "Give it a hash (`sha256 = …;`), and add it to `modules` in the ISO's flake.nix: {{ offlineInstaller.extraStorePaths = \
+                 [ (builtins.fetchTarball {{ url = …; sha256 = …; }}) ]; }}. {AS_CHANNEL} With a network: --online."
+            )),
+            Self::FetchWithoutHash { function } => error(
+                "fetch-without-hash",
+                format!("`{function}` downloads something without a hash"),
+            )
+            .because("An ISO is evaluated purely, and on the target without a network: only what has a hash is the same on both.")
+            .remedy(format!(
+                "Give it a hash: `{function} {{ url = …; sha256 = …; }}` (`nix-prefetch-url --unpack URL` prints that of a tarball). {AS_CHANNEL}"
+            )),
             Self::NixpkgsMissing => error("nixpkgs-missing", "There is no nixpkgs on this medium")
                 .because("A channel configuration is evaluated with the live system's `nixos` channel, and there is none.")
                 .remedy("Name a nixpkgs with `nixpkgs: PATH` in the settings, or make the ISO again."),

@@ -10,6 +10,7 @@ use super::flake_template::IsoSpec;
 use super::{flake_reference, hosts};
 use crate::diagnostic::{Diagnostic, Diagnostics, IsoChannelProblem, IsoOptionProblem, Severity};
 use crate::tree::hardware;
+use crate::tree::lint::{self, Pinned};
 use crate::tree::source::{ConfigKind, Source};
 
 /// The options of the command line.
@@ -95,6 +96,7 @@ pub(super) fn spec(
         desktop: desktop(&options.desktop, &mut problems),
         nixpkgs,
         channels,
+        fetched: fetched(source),
         system: system(options.system.as_deref(), &mut problems),
         build_helper: options.build_helper,
     };
@@ -103,6 +105,14 @@ pub(super) fn spec(
     }
     report.warnings.extend(problems);
     Ok(spec)
+}
+
+/// What a channel configuration fetches while it is evaluated: its ISO can carry what has a hash.
+fn fetched(source: &Source) -> Vec<Pinned> {
+    match source.kind {
+        ConfigKind::Channel => lint::pinned(&source.path).into_iter().map(|(one, ..)| one).collect(),
+        ConfigKind::Flake => Vec::new(),
+    }
 }
 
 /// The nixpkgs of a channel configuration: the one that was named, or the release of the NixOS that this machine runs.

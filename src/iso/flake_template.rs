@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::channels::Channels;
 use crate::files::write_with_mode;
 use crate::nix::literal::{attribute, path_reference, string};
+use crate::tree::lint::Pinned;
 use crate::tree::source::ConfigKind;
 
 /// The directory of the emitted flake that belongs to this program.
@@ -49,6 +50,9 @@ pub struct IsoSpec {
     /// The other channels of a channel configuration. Earlier versions knew of none.
     #[serde(default)]
     pub channels: Channels,
+    /// What a channel configuration fetches while it is evaluated. Earlier versions did not look for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fetched: Vec<Pinned>,
     /// What the ISO is for (`x86_64-linux`).
     pub system: String,
     /// The hardware file, relative to the tree, where it is certain.
@@ -159,7 +163,7 @@ fn flake(spec: &IsoSpec) -> String {
         (String::new(), format!("import ./{INSTALLER_DIR} {{ }}"))
     };
     let (inputs, source) = (inputs(spec), source(spec));
-    let desktop = string(&spec.desktop);
+    let (desktop, modules) = (string(&spec.desktop), modules(&spec.fetched));
     format!(
         "\
 {{
@@ -184,12 +188,29 @@ fn flake(spec: &IsoSpec) -> String {
         variants = {{ }};
         # More NixOS modules for the live system, not for the installed one. The live system's own definition of `fileSystems`
         # wins over an ordinary one: fileSystems = lib.mkImageMediaOverride {{ … }};
-        modules = [ ];
+        modules = {modules};
       }};
     }};
 }}
 "
     )
+}
+
+/// The modules of the live system.
+fn modules(fetched: &[Pinned]) -> String {
+    if fetched.is_empty() {
+        return "[ ]".to_owned();
+    }
+    let mut text = String::from(
+        "[\n          {\n            # What the configuration fetches while it is evaluated.\n            \
+         offlineInstaller.extraStorePaths = [\n",
+    );
+    for one in fetched {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "              {one}");
+    }
+    text.push_str("            ];\n          }\n        ]");
+    text
 }
 
 /// The inputs that are a configuration's other channels.
@@ -254,6 +275,11 @@ mod tests {
             channels: ["home-manager", "in", "or"]
                 .map(|name| (name.to_owned(), "github:x/${y}".to_owned()))
                 .into(),
+            fetched: vec![Pinned {
+                url: "https://e.example/x".to_owned(),
+                sha256: "1".to_owned(),
+                name: None,
+            }],
             system: "x86_64-linux".to_owned(),
             hardware_config: Some("hosts/a/hardware-configuration.nix".into()),
             build_helper: false,

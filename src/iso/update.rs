@@ -143,6 +143,7 @@ mod tests {
             desktop: "gnome".to_owned(),
             nixpkgs: "github:NixOS/nixpkgs/nixos-24.05".to_owned(),
             channels: Channels::new(),
+            fetched: Vec::new(),
             system: "x86_64-linux".to_owned(),
             hardware_config: None,
             build_helper: false,

@@ -10,12 +10,13 @@ use super::checks::file_systems::{self, Tree};
 use super::checks::{self, Context};
 use super::omissions::{Omission, Omissions, is_essential};
 use super::{flake_inputs, hardware_files};
-use crate::diagnostic::{Diagnostic, ExpressionProblem, Problem};
+use crate::diagnostic::{Diagnostic, ExpressionProblem, FlakeProblem, Problem, SupplyProblem};
 use crate::nix::eval::{self, Configuration, Evaluated};
 use crate::nix::explain;
 use crate::nix::facts::{Facts, Refusal};
 use crate::process::Runner;
 use crate::progress::{Reporter, Unit};
+use crate::tree::locate;
 use crate::tree::source::ConfigKind;
 
 /// How many evaluations there are at most.
@@ -107,7 +108,7 @@ impl Outcome {
         } else {
             let problems = match configuration.kind {
                 ConfigKind::Flake => flake_inputs::explain(runner, root, problem)?,
-                ConfigKind::Channel => vec![problem],
+                ConfigKind::Channel => vec![fetched(problem, root)],
             };
             let certain = problems
                 .into_iter()
@@ -128,6 +129,17 @@ fn is_unset(problem: &Diagnostic) -> bool {
         problem.problem,
         Problem::ExpressionProblem(ExpressionProblem::OptionUnset { .. })
     )
+}
+
+/// A channel configuration has no inputs: what would have to be downloaded, it fetches itself. (Nix 2.8 does not say with what.)
+fn fetched(problem: Diagnostic, root: &Path) -> Diagnostic {
+    let url = match &problem.problem {
+        Problem::FlakeProblem(FlakeProblem::InputNotFetched { input: Some(url) }) => url.clone(),
+        Problem::SupplyProblem(SupplyProblem::Download { name: None, urls, .. }) => urls.join(", "),
+        _ => return problem,
+    };
+    let fetch = SupplyProblem::Fetch { url: url.clone() };
+    locate::at_fetch(fetch.into(), root, &url, "fetchTarball").raw(problem.raw)
 }
 
 fn is_conflict(problem: &Diagnostic) -> bool {

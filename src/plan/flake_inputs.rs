@@ -71,15 +71,27 @@ pub fn explain(runner: &Runner, root: &Path, problem: Diagnostic) -> Result<Vec<
     Ok(found)
 }
 
-/// The store paths of the inputs of the flake at `root` that are in the live system's store, each with the input's name.
+/// The inputs of a flake that could be evaluated.
+#[derive(Default)]
+pub struct Inputs {
+    /// The store paths of those that are in the live system's store, each with the input's name.
+    pub sources: BTreeMap<String, String>,
+    /// The names of those that are not: the evaluation did not use them.
+    pub unused: Vec<String>,
+}
+
+/// The inputs of the flake at `root`.
 ///
 /// # Errors
 /// When the lock cannot be read, or the store cannot be queried.
-pub fn sources(runner: &Runner, root: &Path) -> Result<BTreeMap<String, String>> {
+pub fn inputs(runner: &Runner, root: &Path) -> Result<Inputs> {
     let inputs = FlakeLock::load(root)?.unwrap_or_default().inputs();
-    let (present, _) = located(runner, &inputs)?;
+    let (present, absent) = located(runner, &inputs)?;
     let named = present.into_iter().map(|(input, path)| (path, input.name.clone()));
-    Ok(named.collect())
+    Ok(Inputs {
+        sources: named.collect(),
+        unused: absent.into_iter().map(|(input, _)| input.name.clone()).collect(),
+    })
 }
 
 /// The inputs whose source is not in the live system's store. `nix flake metadata` does not report it (Nix 2.8 to 2.34).

@@ -130,7 +130,14 @@ fn extra(request: &Request, live: &LiveSystem<'_>, kind: ConfigKind, kept_source
 
 fn sources(live: &LiveSystem<'_>, kind: ConfigKind, root: &Path) -> Result<BTreeMap<String, String>> {
     if kind == ConfigKind::Flake {
-        return flake_inputs::sources(live.runner, root);
+        let inputs = flake_inputs::inputs(live.runner, root)?;
+        if !inputs.unused.is_empty() {
+            live.report.note(&format!(
+                "Flake inputs that are not on this medium, and that the system does not use: {}.",
+                inputs.unused.join(", ")
+            ));
+        }
+        return Ok(inputs.sources);
     }
     let sources = live.channels.sources();
     let named = sources.iter().map(|path| path.to_string_lossy().into_owned());

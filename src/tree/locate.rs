@@ -52,6 +52,17 @@ pub(crate) fn at_lookup(problem: Diagnostic, root: &Path, path: &str) -> Diagnos
     })
 }
 
+/// `problem` at the first place of the tree at `root` with the text `url` or, without one, the name `function`.
+pub(crate) fn at_fetch(problem: Diagnostic, root: &Path, url: &str, function: &str) -> Diagnostic {
+    let problem = at_first(problem, root, url, |_, token| !url.is_empty() && token.text == url);
+    if problem.place.is_some() {
+        return problem;
+    }
+    at_first(problem, root, function, |_, token| {
+        token.kind == TokenKind::Identifier && token.text == function
+    })
+}
+
 /// `full_name` without the version, which begins at the first dash that no letter follows, as in `builtins.parseDrvName`.
 pub fn package_name(full_name: &str) -> &str {
     let dashes = full_name.match_indices('-').map(|(at, _)| at);

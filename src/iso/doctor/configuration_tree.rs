@@ -1,5 +1,6 @@
 //! What the files of the configuration show without Nix.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -11,8 +12,9 @@ use crate::diagnostic::{Diagnostic, DoctorProblem, IsoChannelProblem};
 use crate::iso::channels;
 use crate::nix::literal::attribute;
 use crate::text::bytes;
-use crate::tree::lint::Lookup;
+use crate::tree::lint::{self, Lookup, Pinned};
 use crate::tree::nix_files::nix_files;
+use crate::tree::source::FLAKE_NIX;
 use crate::tree::{disk_layout, hardware, hardware_additions};
 
 /// The size in bytes from which on a configuration is called large: it is on the ISO and on the target, and Nix hashes it each
@@ -118,6 +120,18 @@ pub(super) fn platform(iso: &IsoDirectory) -> Vec<Diagnostic> {
 pub(super) fn other_platform(wanted: &str, system: &str) -> Diagnostic {
     let (wanted, system) = (wanted.to_owned(), system.to_owned());
     DoctorProblem::Platform { wanted, system }.into()
+}
+
+/// The warnings of what a channel configuration fetches with a hash and the ISO's flake does not have.
+pub(super) fn fetches(iso: &IsoDirectory) -> Vec<Diagnostic> {
+    let flake = fs::read_to_string(iso.dir.join(FLAKE_NIX)).unwrap_or_default();
+    let absent = lint::pinned(&iso.configuration).into_iter();
+    let absent = absent.filter(|(one, ..)| !flake.contains(&one.sha256));
+    let problem = |(one, file, line, column): (Pinned, PathBuf, u32, u32)| {
+        let (url, expression) = (one.url.clone(), one.to_string());
+        Diagnostic::from(DoctorProblem::NotCarried { url, expression }).at(file, Some(line), Some(column))
+    };
+    absent.map(problem).collect()
 }
 
 /// Whether the file is the hardware file, or the only one there could be.

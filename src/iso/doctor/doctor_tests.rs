@@ -42,6 +42,7 @@ fn faultless(kind: ConfigKind) -> tempfile::TempDir {
         desktop: "gnome".to_owned(),
         nixpkgs: "github:NixOS/nixpkgs/nixos-24.05".to_owned(),
         channels: Channels::new(),
+        fetched: Vec::new(),
         system: "x86_64-linux".to_owned(),
         hardware_config: None,
         build_helper: true,
@@ -223,6 +224,22 @@ const CASES: &[Case] = &[
             "where: configuration.nix:2",
             "inputs.home-manager = {",
             "inherit (inputs) home-manager",
+        ],
+    ),
+    (
+        ConfigKind::Channel,
+        |dir| {
+            put(
+                dir,
+                "configuration.nix",
+                "{ imports = [ ./hardware-configuration.nix (fetchTarball { url = \"https://e.example/x\"; sha256 = \"1\"; }) ]; }",
+            );
+        },
+        "fetch-not-carried",
+        &[
+            "fetches from https://e.example/x",
+            "where: configuration.nix:1:45",
+            "extraStorePaths = [ (builtins.fetchTarball { url = \"https://e.example/x\"; sha256 = \"1\"; }) ]; }",
         ],
     ),
     (

@@ -12,7 +12,7 @@ use crate::diagnostic::{
 };
 use crate::iso::channels;
 use crate::iso::flake_template::CONFIG_DIR;
-use crate::nix::eval;
+use crate::nix::eval::{self, Configuration, Lenience};
 use crate::nix::facts::{Definition, Facts, Users};
 use crate::nix::literal::{path_reference, string};
 use crate::plan::first_start;
@@ -36,7 +36,7 @@ pub(super) fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagno
         let failed = evaluation
             .toplevel
             .err()
-            .map(|problem| here(problem, iso))
+            .map(|problem| here(problem, iso, runner))
             .transpose()?;
         let mut found = facts(iso, &evaluation.facts);
         found.extend(hardware(iso, index, &evaluation.facts));
@@ -70,7 +70,7 @@ fn assertions(facts: &Facts) -> impl Iterator<Item = Diagnostic> + '_ {
 }
 
 /// The problem as it is on the machine that builds the ISO: with a network, and without a log.
-fn here(problem: Diagnostic, iso: &IsoDirectory) -> Result<Diagnostic> {
+fn here(problem: Diagnostic, iso: &IsoDirectory, runner: &Runner) -> Result<Diagnostic> {
     let name = match &problem.problem {
         Problem::ProgramProblem(ProgramProblem::Unknown { error }) => {
             let (error, reference) = (error.clone(), path_reference(&iso.dir));
@@ -88,12 +88,36 @@ fn here(problem: Diagnostic, iso: &IsoDirectory) -> Result<Diagnostic> {
         Problem::SupplyProblem(SupplyProblem::Download { name, .. }) => name.clone(),
         _ => return Ok(problem),
     };
-    let unused = asked_inputs(&iso.configuration, &problem.raw)?;
-    Ok(Diagnostic::from(IsoInputProblem::Fetch { name, unused }).raw(problem.raw))
+    let asked = asked_inputs(&iso.configuration, &problem.raw)?;
+    let raw = problem.raw;
+    let problem = match asked {
+        Some(inputs) if !are_used(iso, runner)? => IsoInputProblem::Unused { inputs },
+        asked => IsoInputProblem::Fetch {
+            name,
+            unused: asked.unwrap_or_else(|| string("NAME")),
+        },
+    };
+    Ok(Diagnostic::from(problem).raw(raw))
 }
 
-/// The inputs whose addresses are in `said`, the output of Nix, as Nix strings; `"NAME"` if there are none.
-fn asked_inputs(configuration: &Path, said: &str) -> Result<String> {
+/// Whether the hosts need the inputs that could not be fetched: without the ISO around it, a flake needs only those that it uses.
+fn are_used(iso: &IsoDirectory, runner: &Runner) -> Result<bool> {
+    for host in &iso.spec.hosts {
+        let configuration = Configuration {
+            root: iso.configuration.clone(),
+            kind: iso.kind,
+            host: Some(host.clone()),
+        };
+        let evaluation = eval::evaluate(runner, &configuration, Lenience::default(), &mut |_, _| {})?;
+        if !matches!(evaluation.toplevel, Ok(Some(_))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The inputs whose addresses are in `said`, the output of Nix, as Nix strings; `None` if there are none.
+fn asked_inputs(configuration: &Path, said: &str) -> Result<Option<String>> {
     let inputs = FlakeLock::load(configuration)?.unwrap_or_default().inputs();
     // Git is asked for an address without the kind and the revision.
     let address = |input: &Input| {
@@ -102,11 +126,7 @@ fn asked_inputs(configuration: &Path, said: &str) -> Result<String> {
     };
     let asked = inputs.iter().filter(|input| said.contains(&address(input)));
     let asked: Vec<String> = asked.map(|input| string(&input.name)).collect();
-    Ok(if asked.is_empty() {
-        string("NAME")
-    } else {
-        asked.join(" ")
-    })
+    Ok((!asked.is_empty()).then(|| asked.join(" ")))
 }
 
 fn facts(iso: &IsoDirectory, facts: &Facts) -> Vec<Diagnostic> {

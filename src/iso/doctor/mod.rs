@@ -34,7 +34,10 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Diagnos
     problems.extend(configuration_tree::platform(&iso));
     match iso.kind {
         ConfigKind::Flake => problems.extend(inputs::inputs(&iso, runner)?),
-        ConfigKind::Channel if iso.missing.is_empty() => problems.extend(configuration_tree::lookups(&iso, evaluate)),
+        ConfigKind::Channel if iso.missing.is_empty() => {
+            problems.extend(configuration_tree::lookups(&iso, evaluate));
+            problems.extend(configuration_tree::fetches(&iso));
+        }
         // The channels are in a file that is missing.
         ConfigKind::Channel => {}
     }

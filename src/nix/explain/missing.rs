@@ -62,9 +62,46 @@ pub(super) fn unknown_input_attribute(said: &Said<'_>) -> Option<Diagnostic> {
     Some(said.at_place(FlakeProblem::InputAttribute { name }))
 }
 
+/// How it shows that there is no network.
+const NO_NETWORK: &str = r"unable to download|[Cc]ould(?:n't| not) resolve host|Failed to open archive|Failed to fetch git|Cannot find Git revision|unable to fork|resolving Git reference";
+
+/// By one of the builtins that Nix (2.26 and 2.34, not 2.8) names in its trace, with the place. Not `fetchTree`, with which Nix
+/// itself fetches the inputs of a flake.
+pub(super) fn fetched(said: &Said<'_>) -> Option<Diagnostic> {
+    said.find::<0>(NO_NETWORK)?;
+    let [function] = said.find(r"while calling the '(fetchTarball|fetchurl|fetchGit|fetchMercurial)' builtin")?;
+    let [url] = said
+        .find(r"unable to download '([^']+)'")
+        .or_else(|| said.find(r"while fetching the input '([^']+)'"))
+        .or_else(|| said.find(r"repository '([^']+)'"))
+        .unwrap_or(["something"]);
+    let url = url.to_owned();
+    Some(at_call(said, SupplyProblem::Fetch { url }, function))
+}
+
+pub(super) fn without_hash(said: &Said<'_>) -> Option<Diagnostic> {
+    let [function] = said
+        .find(r"in pure evaluation mode, '(fetch\w+)' requires a (?:'sha256' argument|locked input)")
+        .or_else(|| said.find(r"in pure evaluation mode, '(fetch\w+)' (?:will not|doesn't) fetch unlocked input"))?;
+    let problem = SupplyProblem::FetchWithoutHash {
+        function: function.to_owned(),
+    };
+    Some(at_call(said, problem, function))
+}
+
+/// `problem` at the call of `function`: where Nix says it is, else at the first one in the tree.
+fn at_call(said: &Said<'_>, problem: SupplyProblem, function: &str) -> Diagnostic {
+    let problem = Diagnostic::from(problem);
+    let call = said.find(r"while calling the 'fetch\w+' builtin\s+at ([^/\s:][^\s:]*\.nix):(\d+):(\d+)");
+    match (call, said.context.root) {
+        (Some([file, line, column]), _) => problem.at(file, line.parse().ok(), column.parse().ok()),
+        (None, Some(root)) => locate::at_fetch(problem, root, "", function),
+        (None, None) => problem,
+    }
+}
+
 pub(super) fn input_missing(said: &Said<'_>) -> Option<Diagnostic> {
-    let network = r"unable to download|[Cc]ould(?:n't| not) resolve host|Failed to open archive|Failed to fetch git|Cannot find Git revision|unable to fork";
-    said.find::<0>(network)?;
+    said.find::<0>(NO_NETWORK)?;
     let [input, other] = said.find(
         r"(?:while fetching the input '([^']+)'|while (?:updating|fetching) the (?:lock file|flake input) '?([^'\n]*)|in flake\.lock)",
     )

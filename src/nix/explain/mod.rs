@@ -52,7 +52,7 @@ const fn boot_loader(name: &'static str, explain: fn(&Said<'_>) -> Option<Diagno
 }
 
 /// The first rule that knows the text explains it.
-pub const RULES: [Rule; 34] = [
+pub const RULES: [Rule; 36] = [
     boot_loader("efi-variables-full", bootctl::variables_full),
     boot_loader("esp-refused", bootctl::partition_refused),
     nix("out-of-memory", missing::out_of_memory),
@@ -62,6 +62,8 @@ pub const RULES: [Rule; 34] = [
     nix("input-damaged", missing::input_damaged),
     nix("flake-lock-incomplete", missing::lock_changed),
     nix("flake-lock-too-new", missing::lock_feature),
+    nix("fetch-while-evaluating", missing::fetched),
+    nix("fetch-without-hash", missing::without_hash),
     nix("flake-input-missing", missing::input_missing),
     nix("not-on-medium", missing::download),
     nixpkgs("nix-too-old", package::nix_too_old),

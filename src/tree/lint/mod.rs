@@ -2,6 +2,7 @@
 
 mod absent_content;
 mod bad_modules;
+mod fetches;
 mod links;
 mod lookups;
 mod paths_outside;
@@ -10,6 +11,7 @@ mod system_nix;
 
 pub use absent_content::{absent_content, is_locked, submodule_of};
 pub use bad_modules::bad_modules;
+pub use fetches::{Pinned, pinned};
 pub use links::links;
 pub use lookups::{ALWAYS_AVAILABLE, Lookup, lookups};
 pub use paths_outside::{paths_outside, read_outside};

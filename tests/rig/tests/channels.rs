@@ -232,3 +232,43 @@ fn what_looks_up_the_configuration_itself_is_no_fault_beside_another_one() {
     let said = live.install("--check").fails(3, &["unfree-game"]);
     assert!(!said.err.contains("nixos-config"), "{}", said.err);
 }
+
+#[test]
+fn what_is_fetched_with_a_hash_while_the_configuration_is_evaluated_is_on_the_iso() {
+    let source = temporary();
+    write(
+        &source,
+        "default.nix",
+        "{ environment.etc.fetched.text = \"fetched\"; }",
+    );
+    let bind = format!("{}:/inputs/more/source", source.path().display());
+    let hash = Live::bare("2.26")
+        .with(&["--bind", &bind])
+        .sh("nix-hash --type sha256 --base32 /inputs/more/source");
+    let tree = tree("channel");
+    let fetch = format!(
+        "(builtins.fetchTarball {{ url = \"https://example.invalid/more.tar.gz\"; sha256 = \"{}\"; }})",
+        hash.ok().out.trim()
+    );
+    edit(
+        &tree,
+        "configuration.nix",
+        "    ./modules/greeter.nix\n",
+        &format!("    ./modules/greeter.nix\n    {fetch}\n"),
+    );
+    let emitted = Emitted::new(tree.path(), &["--nixpkgs", NIXPKGS]);
+    let flake = fs::read_to_string(emitted.dir().join("flake.nix")).unwrap();
+    assert!(flake.contains(&fetch), "{flake}");
+    // The rig has only what is in these directories.
+    let builder = builder("2.26", &emitted).with(&["--bind", &bind]);
+    builder
+        .sh("nix-store --add-fixed --recursive sha256 /inputs/more/source")
+        .ok();
+    let image = build(&builder, OVERRIDE);
+    for nix in ["2.8", "2.26", "2.34"] {
+        boot(nix, &image).install("--check").ok();
+    }
+    let live = boot("2.26", &image);
+    live.install("").ok();
+    assert_eq!(live.sh("cat /mnt/nix/store/*-etc-fetched").ok().out, "fetched");
+}

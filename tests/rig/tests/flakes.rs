@@ -50,9 +50,10 @@ fn an_input_that_cannot_be_fetched_and_that_nothing_uses_is_left_out_as_the_doct
         ))
         .ok();
         let said = live.sh("nix-cfg-iso doctor /tmp/iso");
-        let advice = said.err.lines().find_map(|line| line.split_once("exclude it: "));
+        let advice = said.err.lines().find_map(|line| line.split_once("exclude them: "));
         let (advice, _) = advice.unwrap_or_else(|| panic!("{said:?}")).1.split_once(';').unwrap();
         assert_eq!(advice, "unusedInputs = [ \"secrets\" ]");
+        assert!(said.err.contains("that no host uses: \"secrets\""), "{}", said.err);
         let script = format!("sed -i 's/hosts = .*/&\\n {advice};/' /tmp/iso/flake.nix && nix-cfg-iso doctor /tmp/iso");
         live.sh(&script).ok();
     }
@@ -63,7 +64,9 @@ fn an_input_that_cannot_be_fetched_and_that_nothing_uses_is_left_out_as_the_doct
     );
     let builder = builder("2.34", &emitted);
     let live = boot("2.34", &build(&builder, ""));
-    live.install("").ok();
+    let said = live.install("").ok();
+    let unused = "Flake inputs that are not on this medium, and that the system does not use: secrets.";
+    assert!(said.err.contains(unused), "{}", said.err);
     let expected = fs::read_to_string(tree.path().join("flake.lock")).unwrap();
     assert_eq!(live.read("/mnt/etc/nixos/flake.lock"), expected);
 }

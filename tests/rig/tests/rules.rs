@@ -24,7 +24,7 @@ const fn case(rule: &'static str, script: &'static str) -> Case {
     Case { rule, versions, script }
 }
 
-const BY_NIX: [Case; 24] = [
+const BY_NIX: [Case; 27] = [
     case(
         "out-of-memory",
         "ulimit -v 400000; nix-instantiate --eval --strict -E 'with builtins; concatLists (genList (x: genList (y: x + y) 100000) 10000)'",
@@ -58,6 +58,14 @@ const BY_NIX: [Case; 24] = [
         "flake-lock-too-new",
         "cp -r /trees/flake f; sed -i 's/\"version\": 7/\"version\": 8/' f/flake.lock; nix eval path:$PWD/f#nixosConfigurations",
     ),
+    Case {
+        rule: "fetch-while-evaluating",
+        // 2.8 does not say that it is a builtin.
+        versions: &["2.26", "2.34"],
+        script: "nix-instantiate --eval -E 'import (fetchTarball \"https://example.invalid/x.tar.gz\")'",
+    },
+    case("fetch-without-hash", "nix eval --expr 'fetchTarball \"https://example.invalid/x.tar.gz\"'"),
+    case("fetch-without-hash", "nix eval --expr 'builtins.fetchGit \"https://example.invalid/x\"'"),
     case(
         "flake-input-missing",
         "mkdir f; cd f; echo '{ inputs.a.url = \"github:example/absent\"; outputs = { a, ... }: { x = a.x; }; }' > flake.nix

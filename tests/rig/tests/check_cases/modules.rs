@@ -62,6 +62,11 @@ pub fn missing_files() -> Vec<Case> {
             &["error file-missing modules/more.nix:1:9"],
         ),
         module(
+            "fetched-without-a-hash",
+            "{\n  imports = [ (fetchTarball \"https://github.com/example/more/archive/main.tar.gz\") ];\n}",
+            &["error fetch-while-evaluating modules/more.nix:2:30"],
+        ),
+        module(
             "source-absent",
             "{ environment.etc.x.source = ./nowhere; }",
             &["error file-missing modules/more.nix:1:30"],
