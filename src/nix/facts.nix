@@ -1,7 +1,8 @@
 # From a NixOS evaluation (what `<nixpkgs/nixos>` and `lib.nixosSystem` give alike) to the derivation of its toplevel.
 # What the check has to know besides is traced before it, one line for each fact, so that it is known even when the toplevel
 # cannot be evaluated. Password hashes stay here: only whether there is one is traced.
-os:
+# `secretFacts` is the function of secret_facts.nix.
+secretFacts: os:
 let
   inherit (os) config;
   inherit (builtins)
@@ -363,6 +364,7 @@ let
       facter =
         (config.hardware.facter.reportPath or null) != null || (config.facter.reportPath or null) != null;
     };
+    secrets = secretFacts os;
   };
   toplevel = config.system.build.toplevel;
 in
@@ -378,6 +380,7 @@ report facts
     "facter"
     "network_units"
     "login"
+    "secrets"
     "disks"
     "boot"
     "users"

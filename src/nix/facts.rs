@@ -5,8 +5,16 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::secret_facts::Secrets;
+
 /// A function from a NixOS evaluation to its toplevel, which traces the facts.
-pub const EXPRESSION: &str = include_str!("facts.nix");
+pub const EXPRESSION: &str = concat!(
+    "(",
+    include_str!("facts.nix"),
+    ") (",
+    include_str!("secret_facts.nix"),
+    ")"
+);
 
 /// The beginning of a line with a fact: `builtins.trace` adds the first word (Nix 2.8, 2.26 and 2.34).
 const FACT_PREFIX: &str = "trace: nix-cfg-install: ";
@@ -38,6 +46,8 @@ pub struct Facts {
     pub login: Option<Login>,
     /// The units that start with the system and need a network.
     pub network_units: Option<Vec<String>>,
+    /// The files that it needs and does not bring.
+    pub secrets: Option<Secrets>,
     /// The version of the live system's Nix; only while an ISO is made.
     pub nix: Option<String>,
     /// The packages that nixpkgs refuses, where the evaluation accepts them all the same.
@@ -294,6 +304,7 @@ impl Facts {
             disks: later.disks.or(self.disks.take()),
             login: later.login.or(self.login.take()),
             network_units: later.network_units.or(self.network_units.take()),
+            secrets: later.secrets.or(self.secrets.take()),
             nix: later.nix.or(self.nix.take()),
             refused: later.refused,
         };
@@ -320,6 +331,7 @@ impl Facts {
             "disks" => self.disks = read(name, json),
             "login" => self.login = read(name, json),
             "network_units" => self.network_units = read(name, json),
+            "secrets" => self.secrets = read(name, json),
             "nix" => self.nix = read(name, json),
             "refused" => self.refused.extend(read(name, json)),
             _ => log::debug!("an unknown fact: {line}"),

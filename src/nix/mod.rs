@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod literal;
+pub mod secret_facts;
 pub mod facts;
 pub mod installed;
 pub mod environment;

@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::diagnostic::Diagnostic;
-use crate::live::installer_facts::InstallerFacts;
+use crate::diagnostic::{Delivery, Diagnostic};
+use crate::live::installer_facts::{InstallerFacts, KEY_FILE};
 use crate::live::target::Target;
 use crate::memory::{Memory, PROC};
 use crate::nix::eval::Configuration;
@@ -32,6 +32,7 @@ use crate::text::bytes;
 use crate::tree::hardware::Hardware;
 use crate::tree::private_copy::PrivateCopy;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
+pub use checks::before_machine;
 use checks::file_systems::Tree;
 pub use checks::first_start;
 use collector::Found;
@@ -198,7 +199,19 @@ fn check_values(
     let target = (!machine.before_partitioning).then_some(&request.target);
     let boot = facts.boot.as_ref().filter(|_| !request.no_bootloader);
     let named = (boot, facts.disks.as_ref(), facts.boot_files.as_ref());
-    let observed = Observed::look(live.runner, target, named, decisions.boot_disk.as_deref());
+    let mut observed = Observed::look(live.runner, target, named, decisions.boot_disk.as_deref());
+    if let Some(secrets) = &facts.secrets {
+        observed.look_for(target, secrets);
+    }
+    if machine.encrypted_boot {
+        observed.present.insert(KEY_FILE.to_owned());
+    }
+    let root = || request.target.root().to_owned();
+    let delivery = match target {
+        Some(_) => Delivery::Target(root()),
+        None if decisions.partitions_graphically => Delivery::Graphical,
+        None => Delivery::Later(root()),
+    };
     let older = hardware_files::existing(&request.target, machine).ok().flatten();
     outcome.check(&checks::Context {
         decisions,
@@ -208,6 +221,7 @@ fn check_values(
         installs_boot_loader: !request.no_bootloader,
         target: target.map(Target::root),
         observed: &observed,
+        delivery: &delivery,
     })
 }
 

@@ -15,6 +15,7 @@ use crate::iso::flake_template::CONFIG_DIR;
 use crate::nix::eval::{self, Configuration, Lenience};
 use crate::nix::facts::{Definition, Facts, Users};
 use crate::nix::literal::{path_reference, string};
+use crate::plan::before_machine;
 use crate::plan::first_start;
 use crate::process::Runner;
 use crate::tree::disk_layout;
@@ -40,6 +41,7 @@ pub(super) fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagno
             .transpose()?;
         let mut found = facts(iso, &evaluation.facts);
         found.extend(hardware(iso, index, &evaluation.facts));
+        found.extend(before_machine(&evaluation.facts, &iso.configuration));
         if let Some(nix) = &evaluation.facts.nix {
             found.extend(inputs::unreadable_on_target(&iso.configuration, nix)?);
         }

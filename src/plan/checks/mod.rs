@@ -7,21 +7,24 @@ mod esp_type;
 mod facter;
 pub mod file_systems;
 pub mod first_start;
+mod keys;
 pub mod platform;
 mod rules;
 pub mod space;
 mod users;
 mod zfs;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Delivery, Diagnostic};
 use crate::live::decisions::Decisions;
 use crate::nix::facts::{Boot, Disks, Facts};
 use crate::plan::collector::not_checked;
 use crate::plan::observed::Observed;
 use crate::tree::hardware::Hardware;
 use file_systems::Tree;
+use keys::Files;
 pub use rules::assertions;
 
 /// What the values of a configuration are compared with.
@@ -36,6 +39,8 @@ pub struct Context<'a> {
     /// The mount point of the target; absent before the disk is partitioned.
     pub target: Option<&'a Path>,
     pub observed: &'a Observed,
+    /// How a file that the configuration does not have gets to the target.
+    pub delivery: &'a Delivery,
 }
 
 /// What is wrong with the values in `facts`. `omitted` is what was taken out of the hardware configuration because the
@@ -49,9 +54,13 @@ pub fn check(facts: &Facts, context: &Context<'_>, omitted: &[Vec<String>]) -> V
         ..
     } = context;
     let boot = facts.boot.as_ref().filter(|_| context.installs_boot_loader);
+    let files = files(facts, tree.root, &observed.present, context.delivery);
     let mut problems = Vec::new();
     if let Some(users) = &facts.users {
-        problems.extend(users::users(users, decisions, tree.root));
+        problems.extend(users::users(users, decisions, tree.root, files.as_ref()));
+    }
+    if let Some(files) = &files {
+        problems.extend(file_problems(files, facts, boot, decisions));
     }
     if let Some(boot) = boot {
         problems.extend(boot::boot_loader(boot, decisions, observed));
@@ -93,6 +102,39 @@ pub fn check(facts: &Facts, context: &Context<'_>, omitted: &[Vec<String>]) -> V
     problems
 }
 
+/// The files that the configuration names and does not have, where it evaluates to them.
+fn files<'a>(
+    facts: &'a Facts,
+    tree: &'a Path,
+    present: &'a BTreeSet<String>,
+    delivery: &'a Delivery,
+) -> Option<Files<'a>> {
+    let systems = facts.disks.as_ref().map(|disks| disks.file_systems.as_slice());
+    Some(Files {
+        secrets: facts.secrets.as_ref()?,
+        systems: systems.unwrap_or_default(),
+        tree,
+        present,
+        delivery,
+    })
+}
+
+/// What is wrong with these files.
+fn file_problems(files: &Files<'_>, facts: &Facts, boot: Option<&Boot>, decisions: &Decisions) -> Vec<Diagnostic> {
+    let users = facts.users.as_ref();
+    let nobody = users.is_some_and(|users| users::nobody(users, decisions, files.tree, Some(files)));
+    keys::problems(files, users, nobody, boot)
+}
+
+/// What the machine has to have before it is installed, as far as that is known without it: while an ISO is made from the
+/// configuration at `tree`.
+pub fn before_machine(facts: &Facts, tree: &Path) -> Vec<Diagnostic> {
+    let present = BTreeSet::new();
+    let files = files(facts, tree, &present, &Delivery::Iso);
+    let problems = files.map(|files| file_problems(&files, facts, facts.boot.as_ref(), &Decisions::default()));
+    problems.unwrap_or_default()
+}
+
 /// Whether the system will find its file systems, its EFI system partition among them.
 fn disk_problems(
     disks: &Disks,
@@ -132,6 +174,7 @@ pub fn unknown(facts: &Facts) -> impl Iterator<Item = Diagnostic> {
         (facts.users.is_none(), "who can log in"),
         (facts.boot.is_none(), "the boot loader"),
         (facts.disks.is_none(), "the file systems"),
+        (facts.secrets.is_none(), "the keys of secrets"),
         (facts.platform.is_none(), "what platform the configuration is for"),
     ];
     let unknown = values.into_iter().filter(|(is_unknown, _)| *is_unknown);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::keys::Files;
 use crate::diagnostic::{AccountProblem, Diagnostic};
 use crate::live::decisions::Decisions;
 use crate::nix::facts::{Account, Users};
@@ -9,7 +10,7 @@ use crate::tree::source::ETC_NIXOS;
 
 /// The problems of the accounts; `tree` becomes the target's /etc/nixos. That nobody can log in is an error only where it
 /// cannot be corrected after the installation.
-pub(super) fn users(users: &Users, decisions: &Decisions, tree: &Path) -> Vec<Diagnostic> {
+pub(super) fn users(users: &Users, decisions: &Decisions, tree: &Path, files: Option<&Files<'_>>) -> Vec<Diagnostic> {
     let accounts = &users.accounts;
     let mut problems: Vec<AccountProblem> = accounts.iter().filter_map(|one| lost_file(one, tree)).collect();
     if let Some(login) = &decisions.login
@@ -26,39 +27,49 @@ pub(super) fn users(users: &Users, decisions: &Decisions, tree: &Path) -> Vec<Di
         let is_own = |account: &&Account| decisions.login.as_ref() == Some(&account.name);
         let own = accounts.iter().find(is_own);
         problems.push(AccountProblem::PasswordImmutable {
-            own: own.is_some_and(|account| has_password(account, tree)),
+            own: own.is_some_and(|account| has_password(account, tree, files)),
         });
     }
-    if !users.elsewhere && !users.no_password_login {
-        problems.extend(no_way_in(users, decisions, tree));
+    if nobody(users, decisions, tree, files) {
+        let explained = |account: &Account| files.is_some_and(|files| files.explains(&account.password_file));
+        problems.extend(
+            (!accounts.iter().any(explained)).then(|| AccountProblem::NobodyCanLogIn {
+                key: accounts.iter().any(|account| account.key),
+                mutable: users.mutable,
+            }),
+        );
+    } else if is_closed(users) {
+        let is_admin = |account: &Account| account.wheel || account.name == "root";
+        let mut admins = accounts.iter().filter(|account| is_admin(account));
+        let has_admin = admins.any(|account| can_log_in(account, users, decisions, tree, files));
+        problems.extend((!has_admin).then_some(AccountProblem::NobodyIsRoot));
     }
     problems.into_iter().map(Diagnostic::from).collect()
 }
 
-/// The problem when nobody can log in, or nobody who may administer the system.
-fn no_way_in(users: &Users, decisions: &Decisions, tree: &Path) -> Option<AccountProblem> {
-    let can_log_in = |account: &&Account| can_log_in(account, users, decisions, tree);
-    let mut accounts = users.accounts.iter().filter(can_log_in).peekable();
-    if accounts.peek().is_none() {
-        return Some(AccountProblem::NobodyCanLogIn {
-            key: users.accounts.iter().any(|account| account.key),
-            mutable: users.mutable,
-        });
-    }
-    let is_admin = |account: &Account| account.wheel || account.name == "root";
-    (!accounts.any(is_admin)).then_some(AccountProblem::NobodyIsRoot)
+/// Whether only the accounts of the configuration can log in, and only with a password or a key.
+fn is_closed(users: &Users) -> bool {
+    !users.elsewhere && !users.no_password_login
+}
+
+/// Whether nobody can log in.
+pub(super) fn nobody(users: &Users, decisions: &Decisions, tree: &Path, files: Option<&Files<'_>>) -> bool {
+    let can_log_in = |account: &Account| can_log_in(account, users, decisions, tree, files);
+    is_closed(users) && !users.accounts.iter().any(can_log_in)
 }
 
 /// Whether somebody can log in as `account`: with a password that is kept, with a key where there is an SSH server, or
 /// automatically.
-fn can_log_in(account: &Account, users: &Users, decisions: &Decisions, tree: &Path) -> bool {
+fn can_log_in(account: &Account, users: &Users, decisions: &Decisions, tree: &Path, files: Option<&Files<'_>>) -> bool {
     let typed = decisions.password_typed && users.mutable && decisions.login.as_deref() == Some(&account.name);
-    has_password(account, tree) || typed || users.sshd && account.key || users.autologin.contains(&account.name)
+    has_password(account, tree, files) || typed || users.sshd && account.key || users.autologin.contains(&account.name)
 }
 
 /// Whether the configuration sets a password for `account`, or names a file that may contain one by then.
-fn has_password(account: &Account, tree: &Path) -> bool {
-    account.password || !account.password_file.is_empty() && lost_file(account, tree).is_none()
+fn has_password(account: &Account, tree: &Path, files: Option<&Files<'_>>) -> bool {
+    let file = &account.password_file;
+    let is_lost = || lost_file(account, tree).is_some() || files.is_some_and(|files| files.loses(file));
+    account.password || !file.is_empty() && !is_lost()
 }
 
 /// The problem of a password file that will certainly not be on the installed system. NixOS then creates the user without a
@@ -117,7 +128,7 @@ mod tests {
             ..Decisions::default()
         };
         let reported = |problem: Diagnostic| format!("{:?} {}", problem.severity, problem.code);
-        users(config, &decisions, Path::new("/nonexistent"))
+        users(config, &decisions, Path::new("/nonexistent"), None)
             .into_iter()
             .map(reported)
             .collect()
@@ -160,7 +171,7 @@ mod tests {
             let mut config = config(false, false);
             config.accounts[0].password_file = file.to_owned();
             config.accounts[0].password_file_kept = kept;
-            let problems = users(&config, &Decisions::default(), tree.path());
+            let problems = users(&config, &Decisions::default(), tree.path(), None);
             problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
         };
         let lost = ["password-file-missing", "nobody-can-log-in"];

@@ -3,14 +3,16 @@
 mod boot_partition;
 mod free;
 mod mounted;
+mod target_files;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::live::mounts::{self, Mount};
 use crate::live::target::Target;
 use crate::nix::facts::{Boot, BootFiles, Disks, Machine};
+use crate::nix::secret_facts::Secrets;
 use crate::process::{Invocation, Runner};
 pub(super) use boot_partition::BootPartition;
 #[cfg(test)]
@@ -36,6 +38,8 @@ pub(super) struct Observed {
     pub machine: Machine,
     /// The partitions that kernels are copied to.
     pub boot_partitions: Vec<BootPartition>,
+    /// The files that the configuration names and that are on the target already, by their paths in the installed system.
+    pub present: BTreeSet<String>,
 }
 
 impl Observed {
@@ -74,6 +78,13 @@ impl Observed {
             }
         }
         observed
+    }
+
+    /// Looks for what `secrets` names.
+    pub fn look_for(&mut self, target: Option<&Target>, secrets: &Secrets) {
+        if let Some(target) = target {
+            self.present = target_files::present(target.root(), secrets.paths());
+        }
     }
 }
 

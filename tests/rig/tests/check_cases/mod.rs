@@ -5,6 +5,7 @@ mod case;
 mod file_systems;
 mod flakes;
 mod good;
+mod key_files;
 mod modules;
 mod packages;
 mod target;
@@ -20,6 +21,7 @@ pub fn broken() -> Vec<Case> {
         boot::boot_loaders,
         boot::boot_partitions,
         users::users,
+        key_files::absent,
         target::targets,
         file_systems::other_file_systems,
         file_systems::contradictions,
@@ -52,6 +54,6 @@ pub fn reported_by_nix() -> Vec<Case> {
 
 /// Configurations in which nothing must be found.
 pub fn good() -> Vec<Case> {
-    let tables = [good::trees, good::users, good::machines];
+    let tables = [good::trees, good::users, good::machines, key_files::present];
     tables.iter().flat_map(|table| table()).collect()
 }

@@ -1,0 +1,82 @@
+//! Files that the configuration needs and does not have: keys, passwords, what the boot loader is installed with.
+//!
+//! The modules are stand-ins that declare what the check reads of sops-nix and agenix.
+
+use std::path::Path;
+
+use super::case::{Case, add_module, case, module};
+
+/// What is there on every disk of the rig: keys can be in it.
+const KEY_ON_TARGET: &str = "touch /mnt/lost+found/key.txt";
+
+/// sops-nix with the only password.
+fn sops(name: &'static str, secret: &'static str, key: &'static str, expected: &[&'static str]) -> Case {
+    let file = "config.sops.secrets.pw.path";
+    let change = move |tree: &Path| {
+        add_module(
+            tree,
+            &format!(
+                "{{ config, lib, ... }}: {{ options.sops = lib.mkOption {{ type = lib.types.attrs; }};
+  config = {{ sops = {{ secrets.pw = {secret}; age.keyFile = \"{key}\"; }};
+    users.mutableUsers = false;
+    users.users.alice = {{ initialHashedPassword = lib.mkForce null; hashedPasswordFile = {file}; }}; }}; }}"
+            ),
+        );
+    };
+    case(name, "channel", change, expected)
+}
+
+const EARLY: &str = "{ path = \"/run/secrets-for-users/pw\"; neededForUsers = true; }";
+const LATE: &str = "{ path = \"/run/secrets/pw\"; }";
+const ABSENT: &str = "/var/lib/sops-nix/key.txt";
+const PRESENT: &str = "/lost+found/key.txt";
+
+const AGE: &str = "{ lib, ... }: {
+  options.age = lib.mkOption { type = lib.types.attrs; };
+  options.services.openssh = lib.mkOption { type = lib.types.attrs; };
+  config.age = { secrets.wifi.path = \"/run/agenix/wifi\"; identityPaths = [ \"/etc/ssh/ssh_host_ed25519_key\" ]; };
+  config.services.openssh = { enable = true; hostKeys = [ { type = \"ed25519\"; path = \"/etc/ssh/ssh_host_ed25519_key\"; } ]; }; }";
+
+const INITRD_SSH: &str = "{ lib, ... }: { options.boot.initrd.network.ssh = lib.mkOption { type = lib.types.attrs; };
+  config.boot.initrd = {
+    network.ssh = { enable = true; hostKeys = [ \"/etc/secrets/initrd/key\" ]; };
+    secrets.\"/etc/secrets/initrd/key\" = \"/etc/secrets/initrd/key\";
+    secrets.\"/crypto_keyfile.bin\" = null;
+    luks.devices.root = { device = \"/dev/disk/by-label/x\"; keyFile = \"/crypto_keyfile.bin\"; };
+  }; }";
+
+/// Files that are not there.
+pub fn absent() -> Vec<Case> {
+    vec![
+        sops(
+            "secret-password-without-key",
+            EARLY,
+            ABSENT,
+            &["error secrets-without-key"],
+        ),
+        sops("secret-password-too-late", LATE, PRESENT, &["error secret-too-late"]).on(KEY_ON_TARGET),
+        module(
+            "secrets-for-a-key-that-is-generated",
+            AGE,
+            &["warning secrets-without-key"],
+        ),
+        module(
+            "password-file-not-on-target",
+            "{ lib, ... }: { users.mutableUsers = false; users.users.alice = { initialHashedPassword = lib.mkForce null; hashedPasswordFile = \"/persist/pw\"; }; }",
+            &["warning password-file-missing", "error nobody-can-log-in"],
+        ),
+        module(
+            "initrd-files-absent",
+            INITRD_SSH,
+            &["error boot-file-missing", "error boot-file-missing"],
+        ),
+    ]
+}
+
+/// The same, where they are there or are not needed.
+pub fn present() -> Vec<Case> {
+    vec![
+        sops("secret-password-with-key", EARLY, PRESENT, &[]).on(KEY_ON_TARGET),
+        module("initrd-secrets-of-another-machine-left-alone", INITRD_SSH, &[]).args("--no-bootloader"),
+    ]
+}
