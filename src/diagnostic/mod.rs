@@ -119,6 +119,7 @@ areas! {
     program::ProgramProblem,
     refused_package::PackageProblem,
     settings_problem::SettingsProblem,
+    signing_problem::SigningProblem,
     source_problem::SourceProblem,
     supply::SupplyProblem,
     target_problem::TargetProblem,

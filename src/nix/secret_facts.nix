@@ -1,4 +1,4 @@
-# The files that a system needs to open its secrets and to boot, and that are no part of it: from a
+# The files that a system needs to open its secrets, to boot and to sign its boot loader, and that are no part of it: from a
 # NixOS evaluation to a value of `Secrets` (secret_facts.rs). Options of modules that are absent cost nothing.
 os:
 let
@@ -219,6 +219,54 @@ let
         )
       ];
 
+  lanzaboote = config.boot.lanzaboote or { };
+  limine = loader.limine or { };
+  signers =
+    (
+      if lanzaboote.enable or false then
+        [
+          {
+            loader = "lanzaboote";
+            bundle = orElse "" (plain (toString (lanzaboote.pkiBundle or "")));
+            certificate = orElse "" (plain (toString lanzaboote.publicKeyFile));
+            files = orElse [ ] (
+              map file [
+                lanzaboote.publicKeyFile
+                lanzaboote.privateKeyFile
+              ]
+            );
+            generates = if lanzaboote ? autoGenerateKeys then "boot.lanzaboote.autoGenerateKeys.enable" else "";
+            unsigned = lanzaboote.allowUnsigned or false;
+            signs_new = false;
+            enrolls = lanzaboote.autoEnrollKeys.enable or false;
+          }
+        ]
+      else
+        [ ]
+    )
+    # limine-install.py (26.11) has this directory built in.
+    ++ (
+      if limine.enable or false && limine.secureBoot.enable or false then
+        [
+          {
+            loader = "limine";
+            bundle = "/var/lib/sbctl";
+            certificate = "/var/lib/sbctl/keys/db/db.pem";
+            files = [ (file "/var/lib/sbctl") ];
+            generates =
+              if limine.secureBoot ? autoGenerateKeys then
+                "boot.loader.limine.secureBoot.autoGenerateKeys"
+              else
+                "";
+            unsigned = false;
+            signs_new = limine.secureBoot.autoGenerateKeys or limine.secureBoot.createAndEnrollKeys or false;
+            enrolls = limine.secureBoot.autoEnrollKeys.enable or false;
+          }
+        ]
+      else
+        [ ]
+    );
+
   systems = map (name: {
     at = config.fileSystems.${name}.mountPoint or name;
     inherit (config.fileSystems.${name}) options;
@@ -260,6 +308,7 @@ in
         [ ]
     )
   );
+  inherit signers;
   moved = orElse [ ] (
     map (system: {
       inherit (system) at;

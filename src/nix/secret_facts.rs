@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::diagnostic::BootFileKind;
 
-/// The files with which a system opens its secrets and boots. All paths are those of the installed
+/// The files with which a system opens its secrets, boots and signs its boot loader. All paths are those of the installed
 /// system.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -17,6 +17,8 @@ pub struct Secrets {
     pub password_files: Vec<NamedFile>,
     /// What is read when the boot loader is installed: `boot.initrd.secrets`, and GRUB's passwords.
     pub boot_files: Vec<BootFile>,
+    /// The boot loaders that are signed for Secure Boot.
+    pub signers: Vec<Signer>,
     /// What is kept at another path: bind mounts, and the files and directories of impermanence and preservation.
     pub moved: Vec<Moved>,
     /// The mount points of the file systems that the initrd does not mount; without bind mounts.
@@ -79,6 +81,27 @@ pub struct BootFile {
     pub kind: BootFileKind,
 }
 
+/// A boot loader that is signed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Signer {
+    pub loader: String,
+    /// The directory of its keys.
+    pub bundle: String,
+    /// The certificate of the key that signs, in PEM.
+    pub certificate: String,
+    /// The files without which it is not installed.
+    pub files: Vec<NamedFile>,
+    /// The option that has the keys generated; empty where there is none.
+    pub generates: String,
+    /// Whether it is installed without a signature while there are no keys.
+    pub unsigned: bool,
+    /// Whether it makes absent keys while it is installed, and signs with them.
+    pub signs_new: bool,
+    /// Whether the system adds the keys to the firmware's.
+    pub enrolls: bool,
+}
+
 /// A file or directory, and where it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -105,7 +128,8 @@ impl Secrets {
         let files = keys
             .map(|key| &key.file)
             .chain(&self.password_files)
-            .chain(self.boot_files.iter().map(|file| &file.file));
+            .chain(self.boot_files.iter().map(|file| &file.file))
+            .chain(self.signers.iter().flat_map(|signer| &signer.files));
         files
             .flat_map(|file| [file.path.clone(), self.kept(&file.path)])
             .collect()

@@ -202,6 +202,9 @@ fn check_values(
     let mut observed = Observed::look(live.runner, target, named, decisions.boot_disk.as_deref());
     if let Some(secrets) = &facts.secrets {
         observed.look_for(target, secrets);
+        if let Some(note) = boot.and_then(|_| checks::secure_boot_note(&secrets.signers, &observed.secure_boot)) {
+            live.report.note(note);
+        }
     }
     if machine.encrypted_boot {
         observed.present.insert(KEY_FILE.to_owned());

@@ -10,6 +10,7 @@ pub mod first_start;
 mod keys;
 pub mod platform;
 mod rules;
+mod signing;
 pub mod space;
 mod users;
 mod zfs;
@@ -26,6 +27,7 @@ use crate::tree::hardware::Hardware;
 use file_systems::Tree;
 use keys::Files;
 pub use rules::assertions;
+pub use signing::note as secure_boot_note;
 
 /// What the values of a configuration are compared with.
 pub struct Context<'a> {
@@ -65,6 +67,8 @@ pub fn check(facts: &Facts, context: &Context<'_>, omitted: &[Vec<String>]) -> V
     if let Some(boot) = boot {
         problems.extend(boot::boot_loader(boot, decisions, observed));
         problems.extend(boot::grub_unreadable(boot, observed));
+        let firmware = |files| signing::firmware(files, boot, decisions, &observed.secure_boot);
+        problems.extend(files.as_ref().map(firmware).unwrap_or_default());
     }
     if let Some(files) = &facts.boot_files {
         let specialisations = files.systems.len().saturating_sub(1);
@@ -123,7 +127,9 @@ fn files<'a>(
 fn file_problems(files: &Files<'_>, facts: &Facts, boot: Option<&Boot>, decisions: &Decisions) -> Vec<Diagnostic> {
     let users = facts.users.as_ref();
     let nobody = users.is_some_and(|users| users::nobody(users, decisions, files.tree, Some(files)));
-    keys::problems(files, users, nobody, boot)
+    let mut problems = keys::problems(files, users, nobody, boot);
+    problems.extend(boot.into_iter().flat_map(|boot| signing::keys(files, boot)));
+    problems
 }
 
 /// What the machine has to have before it is installed, as far as that is known without it: while an ISO is made from the

@@ -4,6 +4,7 @@ mod boot_partition;
 mod free;
 mod mounted;
 mod target_files;
+mod secure_boot;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,6 +20,8 @@ pub(super) use boot_partition::BootPartition;
 pub(super) use boot_partition::Size;
 pub(super) use free::{DiskSpace, free_memory};
 pub(super) use mounted::{Device, Mounted, Partition};
+use secure_boot::EFIVARS;
+pub(super) use secure_boot::SecureBoot;
 
 /// What the live system has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +43,7 @@ pub(super) struct Observed {
     pub boot_partitions: Vec<BootPartition>,
     /// The files that the configuration names and that are on the target already, by their paths in the installed system.
     pub present: BTreeSet<String>,
+    pub secure_boot: SecureBoot,
 }
 
 impl Observed {
@@ -80,11 +84,13 @@ impl Observed {
         observed
     }
 
-    /// Looks for what `secrets` names.
+    /// Looks at what `secrets` names, and at the firmware's Secure Boot.
     pub fn look_for(&mut self, target: Option<&Target>, secrets: &Secrets) {
         if let Some(target) = target {
             self.present = target_files::present(target.root(), secrets.paths());
         }
+        let certificates = secrets.signers.iter().map(|signer| signer.certificate.clone());
+        self.secure_boot = SecureBoot::read(Path::new(EFIVARS), target, certificates);
     }
 }
 

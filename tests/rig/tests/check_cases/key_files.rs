@@ -1,6 +1,6 @@
 //! Files that the configuration needs and does not have: keys, passwords, what the boot loader is installed with.
 //!
-//! The modules are stand-ins that declare what the check reads of sops-nix and agenix.
+//! The modules are stand-ins that declare what the check reads of sops-nix, agenix and lanzaboote.
 
 use std::path::Path;
 
@@ -8,6 +8,11 @@ use super::case::{Case, add_module, case, module};
 
 /// What is there on every disk of the rig: keys can be in it.
 const KEY_ON_TARGET: &str = "touch /mnt/lost+found/key.txt";
+
+/// A firmware with Secure Boot on.
+const SECURE_BOOT: &str = "mount -t tmpfs none /sys/firmware; mkdir -p /sys/firmware/efi/efivars; cd /sys/firmware/efi/efivars; \
+    printf \"\\6\\0\\0\\0\\1\" > SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c; \
+    printf \"\\6\\0\\0\\0\\0\" > SetupMode-8be4df61-93ca-11d2-aa0d-00e098032b8c; cd /";
 
 /// sops-nix with the only password.
 fn sops(name: &'static str, secret: &'static str, key: &'static str, expected: &[&'static str]) -> Case {
@@ -45,6 +50,22 @@ const INITRD_SSH: &str = "{ lib, ... }: { options.boot.initrd.network.ssh = lib.
     luks.devices.root = { device = \"/dev/disk/by-label/x\"; keyFile = \"/crypto_keyfile.bin\"; };
   }; }";
 
+/// lanzaboote, whose keys are generated or not.
+fn lanzaboote(name: &'static str, generates: bool, expected: &[&'static str]) -> Case {
+    let change = move |tree: &Path| {
+        add_module(
+            tree,
+            &format!(
+                "{{ lib, ... }}: {{ options.boot.lanzaboote = lib.mkOption {{ type = lib.types.attrs; }};
+  config.boot = {{ loader = {{ systemd-boot.enable = lib.mkForce false; grub.enable = false; }};
+    lanzaboote = {{ enable = true; pkiBundle = \"/var/lib/sbctl\"; autoGenerateKeys.enable = {generates}; allowUnsigned = {generates};
+      publicKeyFile = \"/var/lib/sbctl/keys/db/db.pem\"; privateKeyFile = \"/var/lib/sbctl/keys/db/db.key\"; }}; }}; }}"
+            ),
+        );
+    };
+    case(name, "channel", change, expected)
+}
+
 /// Files that are not there.
 pub fn absent() -> Vec<Case> {
     vec![
@@ -70,6 +91,8 @@ pub fn absent() -> Vec<Case> {
             INITRD_SSH,
             &["error boot-file-missing", "error boot-file-missing"],
         ),
+        lanzaboote("signing-keys-absent", false, &["error signing-keys-missing"]),
+        module("secure-boot-on", "{ }", &["warning secure-boot-refuses"]).on(SECURE_BOOT),
     ]
 }
 
@@ -77,6 +100,7 @@ pub fn absent() -> Vec<Case> {
 pub fn present() -> Vec<Case> {
     vec![
         sops("secret-password-with-key", EARLY, PRESENT, &[]).on(KEY_ON_TARGET),
+        lanzaboote("signing-keys-generated", true, &[]),
         module("initrd-secrets-of-another-machine-left-alone", INITRD_SSH, &[]).args("--no-bootloader"),
     ]
 }
