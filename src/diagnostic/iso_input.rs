@@ -13,6 +13,8 @@ pub enum IsoInputProblem {
     NewLock { nix: String },
     /// The live system's Nix cannot read how the configuration's flake.lock locks `input`.
     LockOfTarget { nix: String, input: String },
+    /// The live system's Nix does not know `inputs.self.NAME`.
+    SelfOfTarget { nix: String, name: String },
     /// Inputs, as Nix strings, that cannot be downloaded and that no host uses.
     Unused { inputs: String },
     /// Something cannot be downloaded: an input, or what a derivation is made from, by name where Nix names it. `unused`: the
@@ -46,6 +48,15 @@ impl IsoInputProblem {
             .remedy(
                 "Give the live system another Nix, with `nix.package` in `modules` of flake.nix; or remove the input: the \
                  configuration can use its own files without one.",
+            ),
+            Self::SelfOfTarget { nix, name } => error(
+                "flake-attribute-unknown",
+                format!("The live system's Nix {nix} does not know `inputs.self.{name}`"),
+            )
+            .because("Nix 2.27 is the first that does. An older one refuses the whole flake.")
+            .remedy(
+                "Give the live system another Nix, with `nix.package` in `modules` of flake.nix; or remove it: the ISO has all files \
+                 of the configuration, those of its submodules among them.",
             ),
             Self::Unused { inputs } => error(
                 "fetch-unused",

@@ -56,13 +56,30 @@ fn parts(url: &str) -> Option<Vec<String>> {
     Some([kind].into_iter().chain(path).map(str::to_ascii_lowercase).collect())
 }
 
+/// Not an input: how the flake itself is fetched (`inputs.self.submodules = true;`, Nix 2.27).
+const SELF: &str = "self";
+
+/// What the flake at `root` says of how it is fetched: `submodules`, `lfs`.
+pub fn of_self(root: &Path) -> Vec<String> {
+    let text = fs::read_to_string(root.join(FLAKE_NIX)).unwrap_or_default();
+    let paths = attributes(&text).into_iter().flatten().map(|attribute| attribute.path);
+    paths
+        .filter_map(|path| match path.as_slice() {
+            [inputs, name, attribute] if inputs == "inputs" && name == SELF => Some(attribute.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
 /// The inputs that flake.nix declares, with the reference where it is a plain string; `None` when flake.nix cannot be read.
 fn declared(root: &Path) -> Option<BTreeMap<String, Option<String>>> {
     let text = fs::read_to_string(root.join(FLAKE_NIX)).ok()?;
     let mut inputs = BTreeMap::new();
     for attribute in attributes(&text)? {
         let path: Vec<&str> = attribute.path.iter().map(String::as_str).collect();
-        if let ["inputs", name, rest @ ..] = path.as_slice() {
+        if let ["inputs", name, rest @ ..] = path.as_slice()
+            && *name != SELF
+        {
             let url = inputs.entry((*name).to_owned()).or_insert(None);
             if let (["url"], Shape::String(value)) = (rest, attribute.value.shape) {
                 *url = Some(value);
@@ -83,6 +100,7 @@ mod tests {
     indirect.flake = false;
   };
   inputs.extra.url = "https://e.example/x.tar.gz";
+  inputs.self.submodules = true;
   outputs = inputs: { inputs.none = 1; };
 }"#;
 
@@ -117,6 +135,7 @@ mod tests {
             .map(|(name, url)| (name.as_str(), url.as_deref()))
             .collect();
         assert_eq!(inputs, expected);
+        assert_eq!(of_self(tree(None).path()), ["submodules"]);
     }
 
     #[test]

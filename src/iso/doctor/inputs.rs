@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, IsoInputProblem};
 use crate::process::{Invocation, Runner};
 use crate::tree::declared_inputs;
 use crate::tree::flake_lock::{FLAKE_LOCK, FlakeLock, Input};
+use crate::tree::source::FLAKE_NIX;
 
 /// The first Nix that writes and reads relative inputs with a `parent`.
 const PARENTS: (u32, u32) = (2, 26);
@@ -56,18 +57,29 @@ fn unreadable(config: &Input, version: (u32, u32)) -> Option<IsoInputProblem> {
     }
 }
 
-/// The inputs in the configuration's own lock that the live system's Nix, of version `nix`, cannot read.
+/// The first Nix that knows attributes of `inputs.self`: 2.26 refuses the flake.
+const ATTRIBUTES_OF_SELF: (u32, u32) = (2, 27);
+
+/// The inputs in the configuration's own lock, and the attributes of `inputs.self`, that the live system's Nix, of version
+/// `nix`, cannot read.
 pub(super) fn unreadable_on_target(configuration: &Path, nix: &str) -> Result<Vec<Diagnostic>> {
-    let (Some(lock), Some(version)) = (FlakeLock::load(configuration)?, version(nix)) else {
+    let Some(version) = version(nix) else {
         return Ok(Vec::new());
     };
+    let of_self = declared_inputs::of_self(configuration).into_iter();
+    let unknown = of_self.filter(|_| version < ATTRIBUTES_OF_SELF);
+    let unknown = unknown.map(|name| {
+        let nix = nix.to_owned();
+        Diagnostic::from(IsoInputProblem::SelfOfTarget { nix, name }).at(FLAKE_NIX, None, None)
+    });
+    let lock = FlakeLock::load(configuration)?.unwrap_or_default();
     let inputs = lock.inputs().into_iter();
     let unreadable = inputs.filter(|input| input.relative && input.has_parent != (version >= PARENTS));
     let problem = |input: Input| {
         let (nix, input) = (nix.to_owned(), input.name);
         Diagnostic::from(IsoInputProblem::LockOfTarget { nix, input }).at(FLAKE_LOCK, None, None)
     };
-    Ok(unreadable.map(problem).collect())
+    Ok(unreadable.map(problem).chain(unknown).collect())
 }
 
 /// The version of the Nix in PATH; `None` without one.
@@ -85,6 +97,20 @@ fn version(text: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn how_a_flake_fetches_itself_is_not_known_to_an_older_nix_of_the_live_system() {
+        let tree = tempfile::tempdir().unwrap();
+        let flake = "{ inputs.self.submodules = true; outputs = _: { }; }";
+        std::fs::write(tree.path().join(FLAKE_NIX), flake).unwrap();
+        let problems = |nix| unreadable_on_target(tree.path(), nix).unwrap();
+        assert!(problems("2.27.0").is_empty());
+        let [problem] = problems("2.18.8").try_into().unwrap();
+        assert!(
+            problem.what.contains("2.18.8 does not know `inputs.self.submodules`"),
+            "{problem}"
+        );
+    }
 
     #[test]
     fn neither_form_of_the_lock_is_offered_to_a_nix_that_reads_the_other() {
