@@ -89,7 +89,8 @@ pub(super) fn look(target: &Target, boot: &Boot, files: &BootFiles) -> Vec<BootP
         let cluster = room.fragment_size().max(1);
         Some(BootPartition {
             at: format!("/{}", mount.at.strip_prefix(target.root()).ok()?.display()),
-            free: room.blocks_available().saturating_mul(cluster),
+            // Those that ext4 reserves for root as well: the boot loader's installer is root.
+            free: room.blocks_free().saturating_mul(cluster),
             has_generations: has_generations(target),
             ..measure(Path::new("/"), target, &place, files, cluster)
         })
