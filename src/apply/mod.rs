@@ -9,6 +9,7 @@ mod activate;
 mod build;
 pub mod copy;
 mod git_index;
+mod inspect;
 mod luks;
 mod place;
 pub mod prepare;
@@ -30,11 +31,12 @@ struct Step {
     run: fn(&Plan, &Target, &Installation<'_>) -> Result<()>,
 }
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     step(phases::PLACE, 4, place::step),
     step(phases::BUILD, 5, build::step),
     step(phases::COPY, 6, copy::step),
     step(phases::ACTIVATE, 7, activate::step),
+    step(phases::INSPECT, 9, inspect::step),
     step(phases::KEEP, 8, receipt::step),
 ];
 
@@ -72,9 +74,10 @@ pub fn apply(plan: &Plan, installation: &Installation<'_>) -> Result<(), Failure
     let report = installation.live.report;
     report.expect(phases::BUILD, SECONDS_A_DERIVATION * plan.build.len() as f64);
     report.expect(phases::COPY, reading::seconds(plan.copied_bytes + plan.verified_bytes));
+    let target = installation.request.target.keeping(&plan.kept_at);
     for step in &STEPS {
         report.phase(step.phase);
-        (step.run)(plan, &installation.request.target, installation).map_err(|error| Failure {
+        (step.run)(plan, &target, installation).map_err(|error| Failure {
             phase: step.phase,
             exit_code: step.exit_code,
             is_written: true,

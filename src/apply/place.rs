@@ -15,12 +15,14 @@ use super::{git_index, luks};
 use crate::diagnostic::Diagnostics;
 use crate::files::{remove, sync};
 use crate::interrupt::Interrupt;
+use crate::live::mounts;
 use crate::live::placement::{Exchange, Placement};
 use crate::live::target::Target;
 use crate::plan::{Plan, hardware_files};
+use crate::process::Invocation;
 use crate::store::room::Grain;
 use crate::tree::snapshot::Copier;
-use crate::tree::source::ConfigKind;
+use crate::tree::source::{ConfigKind, ETC_NIXOS};
 
 /// Puts the configuration into the target's etc/nixos, and gives the encrypted volumes the key that the system expects.
 pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
@@ -47,7 +49,20 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
             kept.display()
         )),
     }
-    Ok(())
+    bind_again(target, installation)
+}
+
+/// Binds the new directory where a person had bound the former one, which the installed system has elsewhere: a bind mount
+/// stays with the directory that it was made from.
+fn bind_again(target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let seen = target.inside(ETC_NIXOS);
+    if seen == target.etc_nixos() || mounts::at(&seen).is_none() {
+        return Ok(());
+    }
+    let runner = installation.live.runner;
+    runner.output(&Invocation::new("umount").arg(&seen))?;
+    let bind = Invocation::new("mount").arg("--bind");
+    runner.output(&bind.arg(target.etc_nixos()).arg(&seen)).map(drop)
 }
 
 /// Who may do what with the root directory of an installed system.

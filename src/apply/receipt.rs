@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::installation::Installation;
 use crate::files::{remove, write_whole};
-use crate::live::target::Target;
+use crate::live::target::{Kept, Target};
 use crate::plan::Plan;
 
 #[derive(Serialize)]
@@ -38,7 +38,11 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
         finished: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         plan,
     };
-    write_whole(&target.receipt(), &serde_json::to_vec_pretty(&receipt)?)
+    write_whole(&target.receipt(), &serde_json::to_vec_pretty(&receipt)?)?;
+    if plan.kept_at != Kept::default() {
+        installation.live.report.note(&plan.kept_places());
+    }
+    Ok(())
 }
 
 /// Keeps the store path `path`, and all that it refers to, from the target's garbage collector, which follows `link`.

@@ -26,7 +26,7 @@ use crate::live::target_lock::{LOCKS, TargetLock};
 use crate::log_file::{LogFile, init_logging};
 use crate::nix::environment::{Channels, environment};
 use crate::nix::explain;
-use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, KEEP, PLACE};
+use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, INSPECT, KEEP, PLACE};
 use crate::plan::request::{LiveSystem, Request};
 use crate::plan::{self, REFUSED};
 use crate::process::Runner;
@@ -146,7 +146,7 @@ fn run(
     report.phase(phases::CHECK);
     if !args.installs() {
         // Nothing follows, or only the reading of what would be copied.
-        for phase in [PLACE, BUILD, COPY, ACTIVATE, KEEP] {
+        for phase in [PLACE, BUILD, COPY, ACTIVATE, INSPECT, KEEP] {
             report.expect(phase, 0.0);
         }
     }

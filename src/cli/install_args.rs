@@ -17,6 +17,7 @@ Exit codes:
     6  copying the system failed
     7  activating the system or installing its boot loader failed
     8  writing the receipt failed
+    9  the installed system would not start as it is
   130  interrupted
 
 After a failure, run the same command again: it continues where it stopped. The log is in /var/log/nix-cfg-install

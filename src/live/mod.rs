@@ -1,6 +1,7 @@
 //! What this machine and its live system are: what is mounted, the target, what a person or Calamares decided.
 
 pub mod decisions;
+pub mod efi_variables;
 pub mod installer_facts;
 pub mod mounts;
 pub mod target;

@@ -1,10 +1,13 @@
 //! The target: every path below its mount point, named once, and whether it can be installed to.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::statvfs::{FsFlags, statvfs};
+use serde::Serialize;
 
 use super::installer_facts::KEY_FILE;
 use crate::diagnostic::{Diagnostic, TargetProblem};
@@ -16,6 +19,29 @@ use crate::tree::source::HARDWARE_CONFIGURATION;
 #[derive(Debug, Clone)]
 pub struct Target {
     root: PathBuf,
+    kept: Kept,
+}
+
+/// The directories of the installer's files, by their paths in the installed system. On a root in memory they are other ones
+/// than the usual.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// The configuration.
+    pub etc_nixos: PathBuf,
+    /// The receipt, and what a later run must know.
+    pub state: PathBuf,
+    /// The logs.
+    pub logs: PathBuf,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            etc_nixos: ETC_NIXOS.into(),
+            state: "/var/lib/nix-cfg-install".into(),
+            logs: "/var/log/nix-cfg-install".into(),
+        }
+    }
 }
 
 impl Target {
@@ -25,6 +51,16 @@ impl Target {
         let root = root.into();
         Self {
             root: fs::canonicalize(&root).unwrap_or(root),
+            kept: Kept::default(),
+        }
+    }
+
+    /// The same target, with the installer's files where `kept` says.
+    #[must_use]
+    pub fn keeping(&self, kept: &Kept) -> Self {
+        Self {
+            root: self.root.clone(),
+            kept: kept.clone(),
         }
     }
 
@@ -37,19 +73,19 @@ impl Target {
     /// Where the configuration is installed.
     #[must_use]
     pub fn etc_nixos(&self) -> PathBuf {
-        self.inside(ETC_NIXOS)
+        self.inside_path(&self.kept.etc_nixos)
     }
 
     /// Where the new `etc/nixos` is made before it is swapped in: on the same file system.
     #[must_use]
     pub fn staging(&self) -> PathBuf {
-        self.root.join("etc/.nixos.nix-cfg-install")
+        self.etc_nixos().with_file_name(".nixos.nix-cfg-install")
     }
 
     /// What `etc/nixos` held before, kept under a name with the time of the run.
     #[must_use]
     pub fn etc_nixos_before(&self, stamp: &str) -> PathBuf {
-        self.root.join(format!("etc/nixos.before-{stamp}"))
+        self.etc_nixos().with_file_name(format!("nixos.before-{stamp}"))
     }
 
     /// The hardware-configuration.nix that nixos-generate-config wrote.
@@ -76,6 +112,31 @@ impl Target {
         self.root.join(path.trim_start_matches('/'))
     }
 
+    /// As [`Target::inside`].
+    #[must_use]
+    pub fn inside_path(&self, path: &Path) -> PathBuf {
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// Opens the file that has the absolute path `path` in the installed system: symbolic links lead where they lead there.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be opened.
+    pub fn open_inside(&self, path: &Path) -> io::Result<File> {
+        let how = OpenHow::new()
+            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        Ok(openat2(File::open(&self.root)?, path, how)?.into())
+    }
+
+    /// The text of that file.
+    ///
+    /// # Errors
+    /// As [`Target::open_inside`]; when it is not UTF-8.
+    pub fn read_inside(&self, path: &Path) -> io::Result<String> {
+        io::read_to_string(self.open_inside(path)?)
+    }
+
     /// The key of encrypted volumes, in a directory that only root can read.
     #[must_use]
     pub fn luks_key(&self) -> PathBuf {
@@ -85,13 +146,13 @@ impl Target {
     /// What a later run must know of an earlier one ([`super::placement`]).
     #[must_use]
     pub fn placement(&self) -> PathBuf {
-        self.root.join("var/lib/nix-cfg-install/placement.json")
+        self.inside_path(&self.kept.state).join("placement.json")
     }
 
     /// Which temporary directories were there before nixos-install was started; exists only while it runs.
     #[must_use]
     pub fn activating(&self) -> PathBuf {
-        self.root.join("var/lib/nix-cfg-install/activating.json")
+        self.inside_path(&self.kept.state).join("activating.json")
     }
 
     /// A link to a store path that is kept: Nix deletes nothing that a link in this directory names.
@@ -103,13 +164,13 @@ impl Target {
     /// What was installed, written when all is done.
     #[must_use]
     pub fn receipt(&self) -> PathBuf {
-        self.root.join("var/lib/nix-cfg-install/receipt.json")
+        self.inside_path(&self.kept.state).join("receipt.json")
     }
 
     /// The log of a run.
     #[must_use]
     pub fn log(&self, stamp: &str) -> PathBuf {
-        self.root.join(format!("var/log/nix-cfg-install/{stamp}.log"))
+        self.inside_path(&self.kept.logs).join(format!("{stamp}.log"))
     }
 
     /// Whether something is mounted exactly there.
@@ -131,7 +192,15 @@ impl Target {
         problems.into_iter().map(Diagnostic::from).collect()
     }
 
-    /// The same, where the target has to belong to `owner` (user and group).
+    /// The problem of a mount point in the place of the configuration: it cannot be exchanged with a new directory.
+    #[must_use]
+    pub fn etc_nixos_mounted(&self) -> Option<Diagnostic> {
+        let etc_nixos = self.etc_nixos();
+        let is_mounted = mounts::at(&etc_nixos).is_some();
+        is_mounted.then(|| TargetProblem::EtcNixosMounted { etc_nixos }.into())
+    }
+
+    /// As [`Target::problems`], where the target has to belong to `owner` (user and group).
     fn problems_for(&self, must_be_mounted: bool, owner: (u32, u32)) -> Vec<TargetProblem> {
         let root = &self.root;
         let Ok(meta) = fs::metadata(root) else {
@@ -152,10 +221,6 @@ impl Target {
             problems.push(TargetProblem::Owner { root: root.clone() });
         }
         problems.extend(closed_directories(root));
-        let etc_nixos = self.etc_nixos();
-        if mounts::at(&etc_nixos).is_some() {
-            problems.push(TargetProblem::EtcNixosMounted { etc_nixos });
-        }
         let link = [root.join("nix"), self.store()]
             .into_iter()
             .find(|path| path.is_symlink());
@@ -244,6 +309,21 @@ mod tests {
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let other = (own.0 + 1, own.1);
         assert_eq!(codes(&root, false, other), ["target-owner", "target-mode"]);
+    }
+
+    #[test]
+    fn a_link_leads_where_it_leads_in_the_installed_system() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = Target::new(directory.path());
+        fs::create_dir_all(directory.path().join("etc/static")).unwrap();
+        fs::write(directory.path().join("etc/static/fstab"), "its own").unwrap();
+        for link in ["/etc/static/fstab", "../../../../../etc/static/fstab"] {
+            let path = directory.path().join("etc/fstab");
+            fs::remove_file(&path).ok();
+            std::os::unix::fs::symlink(link, path).unwrap();
+            assert_eq!(target.read_inside(Path::new("/etc/fstab")).unwrap(), "its own");
+        }
+        target.read_inside(Path::new("/etc/passwd")).unwrap_err();
     }
 
     #[test]

@@ -254,6 +254,7 @@ let
         || config.services.displayManager.lemurs.enable or false
         || config.services.kmscon.enable or false;
     };
+    inherit binds;
     assertions = map (
       failed:
       let
@@ -298,6 +299,9 @@ let
       grub_probe = if grub.enable then "${os.pkgs.grub2}/bin/grub-probe" else "";
       grub_efi = grub.efiSupport;
       grub_removable = grub.efiInstallAsRemovable;
+      extlinux_paths = map (boot: boot.path) (
+        loader.generic-extlinux-compatible.mirroredBoots or [ { path = "/boot"; } ]
+      );
       touch_efi_variables = loader.efi.canTouchEfiVariables;
       esp = toString loader.efi.efiSysMountPoint;
       xbootldr = toString (loader.systemd-boot.xbootldrMountPoint or null);
@@ -336,6 +340,7 @@ let
           device = orElse "" (toString system.device);
           kind = orElse "" system.fsType;
           options = orElse [ ] system.options;
+          needed_for_boot = orElse false (system.neededForBoot or false);
           set = set os.options.fileSystems name "device" ++ set os.options.fileSystems name "label";
           kind_set = set os.options.fileSystems name "fsType";
           files = orElse [ ] (
@@ -366,6 +371,25 @@ let
     };
     secrets = secretFacts os;
   };
+  # Bind mounts by units of systemd, as impermanence (since 2025) and preservation make them, and the link that
+  # environment.etc makes of /etc/nixos.
+  binds =
+    map
+      (unit: {
+        at = plain (toString unit.where);
+        from = plain (toString unit.what);
+      })
+      (
+        filter (unit: builtins.match "(.*,)?r?bind(,.*)?" (toString (unit.options or "")) != null) (
+          config.systemd.mounts or [ ]
+        )
+      )
+    ++ map (source: {
+      at = "/etc/nixos";
+      from = source;
+    }) (filter isOutside [ (config.environment.etc.nixos.source or null) ]);
+  # Not the path of a file of the configuration, nor a store path.
+  isOutside = path: builtins.isString path && !(builtins.hasContext path);
   toplevel = config.system.build.toplevel;
 in
 report facts
@@ -387,4 +411,5 @@ report facts
     "platform"
     "warnings"
     "assertions"
+    "binds"
   ]

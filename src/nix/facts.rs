@@ -48,6 +48,8 @@ pub struct Facts {
     pub network_units: Option<Vec<String>>,
     /// The files that it needs and does not bring.
     pub secrets: Option<Secrets>,
+    /// The bind mounts that are units of systemd, and not in `fileSystems`; and the link that /etc/nixos is.
+    pub binds: Option<Vec<Bind>>,
     /// The version of the live system's Nix; only while an ISO is made.
     pub nix: Option<String>,
     /// The packages that nixpkgs refuses, where the evaluation accepts them all the same.
@@ -132,6 +134,8 @@ pub struct Boot {
     pub grub_probe: String,
     /// `boot.loader.grub.efiInstallAsRemovable`.
     pub grub_removable: bool,
+    /// Where extlinux reads its kernels: `/boot`.
+    pub extlinux_paths: Vec<String>,
     /// `boot.loader.efi.canTouchEfiVariables`.
     pub touch_efi_variables: bool,
     /// `boot.loader.efi.efiSysMountPoint`.
@@ -243,12 +247,24 @@ pub struct FileSystem {
     pub kind: String,
     /// Its mount options.
     pub options: Vec<String>,
+    /// `neededForBoot`.
+    pub needed_for_boot: bool,
     /// The definitions of its device, or of its label, that count.
     pub set: Vec<Definition>,
     /// The definitions of its kind that count.
     pub kind_set: Vec<Definition>,
     /// The files that define anything of it.
     pub files: Vec<String>,
+}
+
+/// A directory that shows another one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Bind {
+    /// Where it is seen.
+    pub at: String,
+    /// The directory.
+    pub from: String,
 }
 
 /// An encrypted volume.
@@ -305,6 +321,7 @@ impl Facts {
             login: later.login.or(self.login.take()),
             network_units: later.network_units.or(self.network_units.take()),
             secrets: later.secrets.or(self.secrets.take()),
+            binds: later.binds.or(self.binds.take()),
             nix: later.nix.or(self.nix.take()),
             refused: later.refused,
         };
@@ -332,6 +349,7 @@ impl Facts {
             "login" => self.login = read(name, json),
             "network_units" => self.network_units = read(name, json),
             "secrets" => self.secrets = read(name, json),
+            "binds" => self.binds = read(name, json),
             "nix" => self.nix = read(name, json),
             "refused" => self.refused.extend(read(name, json)),
             _ => log::debug!("an unknown fact: {line}"),

@@ -7,7 +7,7 @@ mod collector;
 mod stage;
 mod flake_inputs;
 pub mod hardware_files;
-mod observed;
+pub mod observed;
 mod checks;
 mod resolve;
 mod omissions;
@@ -24,9 +24,10 @@ use serde::Serialize;
 
 use crate::diagnostic::{Delivery, Diagnostic};
 use crate::live::installer_facts::{InstallerFacts, KEY_FILE};
-use crate::live::target::Target;
+use crate::live::target::{Kept, Target};
 use crate::memory::{Memory, PROC};
 use crate::nix::eval::Configuration;
+use crate::nix::facts::Facts;
 use crate::store::reading;
 use crate::text::bytes;
 use crate::tree::hardware::Hardware;
@@ -34,7 +35,9 @@ use crate::tree::private_copy::PrivateCopy;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
 pub use checks::before_machine;
 use checks::file_systems::Tree;
+pub use checks::file_systems::awaited_in_vain;
 pub use checks::first_start;
+pub use checks::kept_places::kept;
 use collector::Found;
 use evaluate::Outcome;
 use observed::Observed;
@@ -65,6 +68,8 @@ pub struct Plan {
     pub verified_bytes: u64,
     /// The store paths that are copied besides the system's closure.
     pub extra: Vec<PathBuf>,
+    /// Where the files of the installer go, by their paths in the installed system.
+    pub kept_at: Kept,
     /// The sources that the configuration is evaluated from, by their store paths: what each is called.
     #[serde(skip)]
     pub sources: BTreeMap<String, String>,
@@ -77,6 +82,19 @@ pub struct Plan {
     /// The private copy of the configuration, with this machine's hardware configuration in it: what is installed.
     #[serde(skip)]
     pub snapshot: PrivateCopy,
+    /// The values of the configuration that the checks compared.
+    #[serde(skip)]
+    pub facts: Facts,
+}
+
+impl Plan {
+    /// Where the files of the installer go, as a person reads it.
+    #[must_use]
+    pub fn kept_places(&self) -> String {
+        let Kept { etc_nixos, state, logs } = &self.kept_at;
+        let [etc_nixos, state, logs] = [etc_nixos, state, logs].map(|path| path.display());
+        format!("Kept on a disk: the configuration in {etc_nixos}, the log in {logs}, the receipt in {state}")
+    }
 }
 
 /// How many names of derivations are shown.
@@ -104,6 +122,9 @@ impl fmt::Display for Plan {
         }
         if self.verified_bytes > 0 {
             write!(f, "; to read and verify: {} of sources", bytes(self.verified_bytes))?;
+        }
+        if self.kept_at != Kept::default() {
+            write!(f, "\n{}", self.kept_places())?;
         }
         Ok(())
     }
@@ -164,7 +185,8 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         live.report.note(&format!("Host: {host}, because {reason}."));
         configuration.host = Some(host);
     }
-    found.extend(check_values((request, live), machine, &outcome, (&tree, &hardware)));
+    let (kept_at, problems) = check_values((request, live), machine, &outcome, (&tree, &hardware));
+    found.extend(problems);
     let Some(evaluated) = &outcome.toplevel else {
         return Ok(None);
     };
@@ -182,19 +204,21 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         verified_bytes: needs.verified,
         extra: needs.extra,
         kept_source: needs.kept_source,
+        kept_at,
         sources: needs.sources,
         uses: needs.work.uses.into_iter().collect(),
         snapshot,
+        facts: outcome.facts,
     }))
 }
 
-/// Compares the values of the configuration with this machine.
+/// Compares the values of the configuration with this machine. Gives where the installer's files are kept, too.
 fn check_values(
     (request, live): (&Request, &LiveSystem<'_>),
     machine: &InstallerFacts,
     outcome: &Outcome,
     (tree, hardware): (&Tree<'_>, &Hardware),
-) -> Vec<Diagnostic> {
+) -> (Kept, Vec<Diagnostic>) {
     let (facts, decisions) = (&outcome.facts, &request.decisions);
     let target = (!machine.before_partitioning).then_some(&request.target);
     let boot = facts.boot.as_ref().filter(|_| !request.no_bootloader);
@@ -216,7 +240,11 @@ fn check_values(
         None => Delivery::Later(root()),
     };
     let older = hardware_files::existing(&request.target, machine).ok().flatten();
-    outcome.check(&checks::Context {
+    let mounted = target.map(|_| observed.mounted.as_slice());
+    let binds = facts.binds.as_deref().unwrap_or_default();
+    let kept = facts.disks.as_ref().map(|disks| kept(disks, binds, mounted));
+    let (kept, forgotten) = kept.unwrap_or_default();
+    let problems = outcome.check(&checks::Context {
         decisions,
         tree,
         hardware,
@@ -225,7 +253,9 @@ fn check_values(
         target: target.map(Target::root),
         observed: &observed,
         delivery: &delivery,
-    })
+    });
+    let mounted = target.and_then(|target| target.keeping(&kept).etc_nixos_mounted());
+    (kept, problems.into_iter().chain(forgotten).chain(mounted).collect())
 }
 
 /// Reads everything on the ISO that `plan` needs, and compares it with the store's database.

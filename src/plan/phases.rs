@@ -10,7 +10,9 @@ pub const PLACE: &Phase = &ALL[3];
 pub const BUILD: &Phase = &ALL[4];
 pub const COPY: &Phase = &ALL[5];
 pub const ACTIVATE: &Phase = &ALL[6];
-pub const KEEP: &Phase = &ALL[7];
+/// The result is looked at.
+pub const INSPECT: &Phase = &ALL[7];
+pub const KEEP: &Phase = &ALL[8];
 
 /// All of them, in order, with the seconds that each takes on a laptop.
 pub const ALL: &[Phase] = &[
@@ -21,6 +23,7 @@ pub const ALL: &[Phase] = &[
     phase("build", "Building the system", 10.0),
     phase("copy", "Copying the system", 90.0),
     phase("activate", "Activating the system", 8.0),
+    phase("inspect", "Inspecting the installed system", 1.0),
     phase("keep", "Keeping the log and the receipt", 0.5),
 ];
 

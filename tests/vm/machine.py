@@ -193,14 +193,14 @@ class Machine:
             self.does(command)
             self.run.stage(command)
 
-    def installs(self, command: str) -> None:
-        """Runs the installer at the prompt, with its events on the second serial port, and keeps its log."""
+    def installs(self, command: str, logs: str = "/mnt/var/log/nix-cfg-install") -> None:
+        """Runs the installer at the prompt, with its events on the second serial port, and keeps its log from `logs`."""
         self.run.stage(f"{command}: begins")
         self.does(f"{command} --progress json > /dev/ttyS1", 3 * PATIENCE)
         self.run.stage(f"{command}: done")
         results = self.run.directory / "results"
         results.mkdir()
-        (results / "nix-cfg-install.log").write_text(self.does("cat /mnt/var/log/nix-cfg-install/*.log"))
+        (results / "nix-cfg-install.log").write_text(self.does(f"cat {logs}/*.log"))
 
     def shuts_down(self) -> None:
         """Switches the machine off as a person does."""

@@ -15,8 +15,7 @@ use crate::iso::flake_template::CONFIG_DIR;
 use crate::nix::eval::{self, Configuration, Lenience};
 use crate::nix::facts::{Definition, Facts, Users};
 use crate::nix::literal::{path_reference, string};
-use crate::plan::before_machine;
-use crate::plan::first_start;
+use crate::plan::{self, before_machine, first_start};
 use crate::process::Runner;
 use crate::tree::disk_layout;
 use crate::tree::flake_lock::{FlakeLock, Input};
@@ -139,6 +138,8 @@ fn facts(iso: &IsoDirectory, facts: &Facts) -> Vec<Diagnostic> {
         problems.push(other_platform(platform, &iso.spec.system));
     }
     problems.extend(first_start::network(facts));
+    let binds = facts.binds.as_deref().unwrap_or_default();
+    problems.extend(facts.disks.as_ref().and_then(|disks| plan::kept(disks, binds, None).1));
     problems
 }
 

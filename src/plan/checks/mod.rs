@@ -8,6 +8,7 @@ mod facter;
 pub mod file_systems;
 pub mod first_start;
 mod keys;
+pub mod kept_places;
 pub mod platform;
 mod rules;
 mod signing;

@@ -19,13 +19,14 @@ pub(super) use boot_partition::BootPartition;
 #[cfg(test)]
 pub(super) use boot_partition::Size;
 pub(super) use free::{DiskSpace, free_memory};
-pub(super) use mounted::{Device, Mounted, Partition};
-use secure_boot::EFIVARS;
+pub use mounted::Mounted;
+pub(super) use mounted::{Device, Partition};
+pub use secure_boot::EFIVARS;
 pub(super) use secure_boot::SecureBoot;
 
 /// What the live system has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Observed {
+pub struct Observed {
     /// The file systems that are mounted at the target; none before the disk is partitioned.
     pub mounted: Vec<Mounted>,
     /// The block devices that the configuration names: the number (`MAJOR:MINOR`) by the path. A name that leads to no

@@ -280,7 +280,7 @@ fn json_progress_never_goes_back_and_ends_at_one() {
     assert_eq!(
         phases,
         [
-            "settings", "source", "check", "place", "build", "copy", "activate", "keep"
+            "settings", "source", "check", "place", "build", "copy", "activate", "inspect", "keep"
         ]
     );
     assert!(

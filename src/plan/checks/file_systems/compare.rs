@@ -35,7 +35,7 @@ const NOT_ON_A_DISK: [&str; 18] = [
 ];
 
 /// Whether the file system is on a disk of this machine, judged by its type.
-pub(super) fn on_a_disk(system: &FileSystem) -> bool {
+pub fn on_a_disk(system: &FileSystem) -> bool {
     !NOT_ON_A_DISK.contains(&system.kind.as_str()) && !is_fuse(&system.kind) && !system.kind.contains("sshfs")
 }
 
@@ -44,7 +44,7 @@ fn is_fuse(kind: &str) -> bool {
 }
 
 /// Whether it is a bind mount of a directory of the installed system, not a device.
-pub(super) fn is_bind(system: &FileSystem) -> bool {
+pub fn is_bind(system: &FileSystem) -> bool {
     system
         .options
         .iter()

@@ -14,7 +14,8 @@ use crate::nix::facts::{Definition, Disks, Facts, FileSystem, contradict};
 use crate::plan::observed::{Observed, device_path};
 use crate::tree::hardware::Hardware;
 use crate::tree::locate::in_tree;
-use compare::{Match, compare, is_opened, on_a_disk};
+use compare::{Match, compare, is_opened};
+pub use compare::{is_bind, on_a_disk};
 use finding::Finding;
 pub use finding::Tree;
 
@@ -279,6 +280,22 @@ pub(super) fn missing_swap(disks: &Disks, observed: &Observed) -> Option<Diagnos
     let devices: Vec<String> = missing.map(|swap| swap.device.clone()).collect();
     let is_certain = disks.luks.is_empty() && !devices.is_empty();
     is_certain.then(|| FileSystemProblem::SwapMissing { devices }.into())
+}
+
+/// The devices of `systems`, file systems and swap, that systemd waits for and that do not exist. What is mounted in the place
+/// of one was compared with it before.
+pub fn awaited_in_vain(systems: &[FileSystem], observed: &Observed) -> Vec<String> {
+    let exists = |system: &FileSystem| {
+        let is_mounted = observed.mounted.iter().any(|mounted| mounted.at == system.at);
+        is_mounted || observed.devices.contains_key(&device_path(&system.device))
+    };
+    let awaited = systems
+        .iter()
+        .filter(|system| waits_for(&device_path(&system.device), &system.options));
+    awaited
+        .filter(|system| !exists(system))
+        .map(|system| system.device.clone())
+        .collect()
 }
 
 /// What is mounted at the target from a disk and the installed system will not mount.

@@ -373,3 +373,18 @@ fn whose_a_hardware_file_is_shows_the_evaluation() {
     assert_eq!(warned(Some(&[system("/", "/dev/sda2", "ext4", &[])])), other);
     assert_eq!(warned(None), other);
 }
+
+#[test]
+fn a_device_that_is_neither_there_nor_mounted_is_awaited_in_vain() {
+    let awaited = |at: &str, device: &str, options: &[&str]| {
+        let systems = [system(at, device, "ext4", options)];
+        awaited_in_vain(&systems, &observed(vec![root()]))
+    };
+    for device in ["/dev/disk/by-uuid/u-root", "LABEL=other", "/dev/mapper/crypt", "tmpfs"] {
+        assert_eq!(awaited("/data", device, &["defaults"]), [""; 0], "{device}");
+    }
+    let gone = "/dev/disk/by-uuid/gone";
+    assert_eq!(awaited("/data", gone, &["defaults"]), [gone]);
+    assert_eq!(awaited("/data", gone, &["nofail"]), [""; 0]);
+    assert_eq!(awaited("/", gone, &["defaults"]), [""; 0]);
+}

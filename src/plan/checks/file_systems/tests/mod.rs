@@ -75,6 +75,7 @@ fn system(at: &str, device: &str, kind: &str, options: &[&str]) -> FileSystem {
         }],
         kind_set: Vec::new(),
         files: vec!["/snapshot/disk.nix".into()],
+        needed_for_boot: false,
     }
 }
 
