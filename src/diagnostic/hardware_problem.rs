@@ -16,8 +16,8 @@ pub enum HardwareProblem {
     /// The only candidate belongs to `owner` (a host, or a directory beside the one of `host`).
     OtherHost { path: PathBuf, owner: String, host: String, similar: Vec<PathBuf> },
     /// The report of nixos-facter was made on the machine `there`, and `here` is another. `hardware`: this machine's hardware
-    /// configuration.
-    ReportOfOtherMachine { there: String, here: String, hardware: PathBuf },
+    /// configuration, where nothing imports it.
+    ReportOfOtherMachine { there: String, here: String, hardware: Option<PathBuf> },
     /// `settings` (line and name) are in `file` and not in the one that replaces it. `importer`: a file that imports it.
     AdditionsLost { file: PathBuf, settings: Vec<(u32, String)>, importer: Option<PathBuf> },
 }
@@ -66,17 +66,7 @@ impl HardwareProblem {
                 "If `{host}` uses it, there is nothing to do. If not, name the file that `{host}` imports with --hardware-config PATH, \
                  or `hardware-config: PATH` in the settings; it need not exist yet.",
             )),
-            Self::ReportOfOtherMachine { there, here, hardware } => warning(
-                "facter-other-machine",
-                format!("The report of nixos-facter was made on another machine: {there}"),
-            )
-            .because(format!(
-                "This machine is {here}. Drivers that it needs, some of them to start, may be missing in the installed system."
-            ))
-            .remedy(format!(
-                "Run `nixos-facter -o facter.json` on this machine and put the report into the configuration. Or import ./{}, where the installer records the hardware of this machine.",
-                hardware.display()
-            )),
+            Self::ReportOfOtherMachine { there, here, hardware } => report_of_other_machine(there, here, hardware.as_deref()),
             Self::AdditionsLost {
                 file,
                 settings,
@@ -84,6 +74,22 @@ impl HardwareProblem {
             } => additions_lost(file, settings, importer.as_deref()),
         }
     }
+}
+
+fn report_of_other_machine(there: &str, here: &str, hardware: Option<&Path>) -> Text {
+    let (lacking, instead) = match hardware {
+        Some(hardware) => (
+            "Drivers that it needs, some of them to start,",
+            format!(" Or import ./{}, where the installer records the hardware of this machine.", hardware.display()),
+        ),
+        None => ("Drivers and firmware that it needs", String::new()),
+    };
+    let what = format!("The report of nixos-facter was made on another machine: {there}");
+    warning("facter-other-machine", what)
+        .because(format!("This machine is {here}. {lacking} may be missing in the installed system."))
+        .remedy(format!(
+            "Run `nixos-facter -o facter.json` on this machine and put the report into the configuration.{instead}"
+        ))
 }
 
 fn additions_lost(file: &Path, settings: &[(u32, String)], importer: Option<&Path>) -> Text {

@@ -1,6 +1,6 @@
 //! Whether a report of nixos-facter was made on this machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, HardwareProblem};
 use crate::nix::facts::{Facter, Machine};
@@ -8,8 +8,13 @@ use crate::tree::locate::in_tree;
 
 /// The problem of a report that was made on another machine than `here`, by what both have of SMBIOS: a report has neither
 /// serial numbers nor UUIDs (nixos-facter of 2026, `pkg/hwinfo/smbios_sys_info.go`). `root` is the tree, and `hardware` the
-/// path of this machine's hardware configuration in it.
-pub(super) fn other_machine(report: &Facter, here: &Machine, root: &Path, hardware: &Path) -> Option<Diagnostic> {
+/// path of this machine's hardware configuration in it, where the configuration does not import it.
+pub(super) fn other_machine(
+    report: &Facter,
+    here: &Machine,
+    root: &Path,
+    hardware: Option<&PathBuf>,
+) -> Option<Diagnostic> {
     let there = &report.machine;
     let pairs = [(&there.system, &here.system), (&there.board, &here.board)];
     // The spaces at the ends of a name are the maker's, and nixos-facter omits them.
@@ -21,7 +26,7 @@ pub(super) fn other_machine(report: &Facter, here: &Machine, root: &Path, hardwa
     let problem = Diagnostic::from(HardwareProblem::ReportOfOtherMachine {
         there,
         here,
-        hardware: hardware.to_owned(),
+        hardware: hardware.cloned(),
     });
     Some(match file {
         Some(file) => problem.at(file, None, None),
@@ -46,8 +51,16 @@ mod tests {
             file: "/etc/nixos/facter.json".into(),
             machine: machine(there),
         };
-        let hardware = Path::new("hardware-configuration.nix");
-        other_machine(&report, &machine(here), Path::new("/nonexistent"), hardware).map(|problem| problem.what)
+        let hardware = PathBuf::from("hardware-configuration.nix");
+        let find = |hardware| other_machine(&report, &machine(here), Path::new("/nonexistent"), hardware);
+        let (found, imported) = (find(Some(&hardware)), find(None));
+        assert!(
+            found
+                .iter()
+                .all(|problem| problem.remedy.contains("import ./hardware-configuration.nix"))
+        );
+        assert!(imported.iter().all(|problem| !problem.remedy.contains("import")));
+        found.map(|problem| problem.what)
     }
 
     #[test]

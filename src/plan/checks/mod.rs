@@ -90,7 +90,7 @@ pub fn check(facts: &Facts, context: &Context<'_>, omitted: &[Vec<String>]) -> V
             report,
             &observed.machine,
             tree.root,
-            &hardware.path,
+            (!hardware.imported).then_some(&hardware.path),
         ));
     }
     // Calamares exports the pools that it made (3.3, src/modules/umount).
