@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use nix::sys::stat::{Mode, umask};
 
+use super::described_machine;
 use super::install_args::{Args, Step};
 use crate::apply::{Failure, Installation, apply, prepare};
 use crate::calamares::caller;
@@ -51,6 +52,9 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return refuse(&error),
     };
+    if args.describe {
+        return described_machine::print();
+    }
     let log = LogFile::default();
     let format = if args.calamares.is_some() {
         Format::Json

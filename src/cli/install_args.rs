@@ -53,6 +53,10 @@ pub struct Args {
     /// Check, and read everything that the installation needs from the ISO, to find damage; write nothing
     #[arg(long)]
     pub verify_store: bool,
+    /// Print a report of this machine as JSON, for `nix-cfg-iso doctor --machine`; mounts and writes nothing, and does not need
+    /// root
+    #[arg(long, conflicts_with_all = ["target", "check", "verify_store", "calamares", "progress"])]
+    pub describe: bool,
     /// Allow the network and substituters
     #[arg(long)]
     pub online: bool,

@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::iso::calamares_config::{self, InstalledSystems};
 use crate::iso::choices::InitOptions;
-use crate::iso::doctor;
+use crate::iso::doctor::{self, MachineToCome};
 use crate::iso::generate_config::HardwareFeatures;
 use crate::iso::image_closure::ImageClosure;
 use crate::iso::image_contents::ImageOutput;
@@ -22,6 +22,7 @@ use crate::iso::init;
 use crate::iso::update::update;
 use crate::iso::{pin, size, why};
 use crate::nix::environment::{Channels, environment};
+use crate::plan::machine;
 use crate::process::Runner;
 use crate::text::printable;
 
@@ -117,7 +118,15 @@ fn doctor(args: &Doctor) -> Result<()> {
     let runner = Runner::new(environment, Interrupt::on_signals()?);
     // `path:` takes an absolute path, or one that begins with a dot.
     let dir = std::path::absolute(&args.dir).context("Failed to find the working directory")?;
-    let problems = doctor::doctor(&runner, &dir, !args.no_eval)?;
+    let machine = args.machine.as_ref().map(|file| {
+        Ok::<_, anyhow::Error>(MachineToCome {
+            report: machine::load(file)?,
+            file: file.clone(),
+            host: args.host.clone(),
+        })
+    });
+    let machine = machine.transpose()?;
+    let problems = doctor::doctor(&runner, &dir, !args.no_eval, machine.as_ref())?;
     let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) = problems
         .into_iter()
         .partition(|problem| problem.severity == Severity::Error);
@@ -125,7 +134,12 @@ fn doctor(args: &Doctor) -> Result<()> {
     if !errors.is_empty() {
         return Err(Diagnostics(errors).into());
     }
-    say(&[doctor::summary(&dir, !args.no_eval)])
+    let fits = |machine: MachineToCome| format!("It can be installed on this machine: {}.", machine.report.title());
+    let fits = machine.map(fits);
+    say(&[doctor::summary(&dir, !args.no_eval)]
+        .into_iter()
+        .chain(fits)
+        .collect::<Vec<_>>())
 }
 
 /// Programs get this program's own environment: the network and the settings of the person who makes the image.

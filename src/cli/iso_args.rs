@@ -82,6 +82,13 @@ pub struct Doctor {
     /// Check only the files. Otherwise Nix evaluates the systems, which may fetch their inputs
     #[arg(long)]
     pub no_eval: bool,
+    /// Also check for the machine that FILE describes: the output of `nix-cfg-install --describe` there, or a report of
+    /// nixos-facter
+    #[arg(long, value_name = "FILE", conflicts_with = "no_eval")]
+    pub machine: Option<PathBuf>,
+    /// Which of the ISO's hosts that machine becomes [default: the only one]
+    #[arg(long, value_name = "NAME", requires = "machine")]
+    pub host: Option<String>,
 }
 
 /// `nix-cfg-iso update`.

@@ -1,5 +1,6 @@
 //! The programs: their command lines, and what connects the parts.
 
+mod described_machine;
 pub mod install_args;
 pub mod install;
 pub mod iso_args;

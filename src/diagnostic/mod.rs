@@ -106,6 +106,7 @@ areas! {
     hardware_problem::HardwareProblem,
     kept_problem::KeptProblem,
     lint_problem::LintProblem,
+    machine_problem::MachineProblem,
     module_problem::ModuleProblem,
     other_platform::PlatformProblem,
     iso_channel::IsoChannelProblem,

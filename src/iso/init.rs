@@ -71,7 +71,7 @@ fn require_outside(dir: &Path, config: &Path) -> Result<()> {
 
 /// Git's database (a flake in `path:` needs none, and inside another repository it would be a submodule), the links that
 /// `nix build` leaves, and what an `init` that was killed left.
-fn is_excluded(path: &Path, kind: SFlag) -> bool {
+pub(super) fn is_excluded(path: &Path, kind: SFlag) -> bool {
     let name = path.as_os_str().to_string_lossy();
     let of_build = kind == SFlag::S_IFLNK && (name == "result" || name.starts_with("result-"));
     let is_left = |name| kind == SFlag::S_IFDIR && is_temporary(name);

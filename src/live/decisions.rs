@@ -6,14 +6,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{major, minor};
+use serde::{Deserialize, Serialize};
 
 /// How the machine starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Firmware {
     /// UEFI.
     #[default]
+    #[serde(rename = "uefi")]
     Efi,
     /// BIOS, or UEFI in its compatibility mode.
+    #[serde(rename = "bios")]
     Bios,
 }
 
@@ -59,7 +62,7 @@ impl Decisions {
     }
 
     /// As [`Decisions::of_machine`], with the live system's `/sys` and `/etc` below `live`.
-    fn read(live: &Path, target: &Path) -> Self {
+    pub fn read(live: &Path, target: &Path) -> Self {
         let firmware = if live.join("sys/firmware/efi").exists() {
             Firmware::Efi
         } else {
@@ -75,7 +78,7 @@ impl Decisions {
             firmware,
             root_encrypted: block.is_some_and(|block| is_encrypted(&block)),
             keymap: keymap.map(|keymap| keymap.trim_matches('"').to_owned()),
-            largest_disk: largest_disk(live),
+            largest_disk: disks(live).iter().filter_map(|disk| size(disk)).max(),
             ..Self::default()
         }
     }
@@ -88,15 +91,15 @@ fn is_encrypted(block: &Path) -> bool {
     uuid.starts_with("CRYPT-") || below.any(|slave| is_encrypted(&slave.path()))
 }
 
-/// Of the disks that the live system sees and could write to, in bytes. A loop, a mapping, memory have no device; a CD-ROM has
-/// one and is named `sr`.
-fn largest_disk(live: &Path) -> Option<u64> {
+/// The directories in sysfs of the disks that the live system at `live` sees and could write to, without its own medium. A loop,
+/// a mapping, memory have no device; a CD-ROM has one and is named `sr`.
+pub fn disks(live: &Path) -> Vec<PathBuf> {
     let device = |path: &Path| fs::canonicalize(path).ok();
     let medium = fs::metadata(live.join("iso")).ok().and_then(|meta| {
         let (major, minor) = (major(meta.dev()), minor(meta.dev()));
         device(&live.join(format!("sys/dev/block/{major}:{minor}")))
     });
-    let disks = fs::read_dir(live.join("sys/block")).ok()?.flatten();
+    let disks = fs::read_dir(live.join("sys/block")).into_iter().flatten().flatten();
     let is_candidate = |disk: &PathBuf| {
         let is_medium = device(disk).is_some_and(|disk| medium.as_ref().is_some_and(|medium| medium.starts_with(disk)));
         let is_cd = disk
@@ -104,12 +107,17 @@ fn largest_disk(live: &Path) -> Option<u64> {
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"sr"));
         disk.join("device").exists() && !is_cd && !is_medium && number(&disk.join("ro")) == Some(0)
     };
-    let disks = disks.map(|entry| entry.path()).filter(is_candidate);
-    // Linux counts in 512 bytes, whatever the disk does.
-    disks.filter_map(|disk| Some(number(&disk.join("size"))? * 512)).max()
+    disks.map(|entry| entry.path()).filter(is_candidate).collect()
 }
 
-fn number(file: &Path) -> Option<u64> {
+/// The size in bytes of the block device whose directory in sysfs this is.
+pub fn size(device: &Path) -> Option<u64> {
+    // Linux counts in 512 bytes, whatever the disk does.
+    Some(number(&device.join("size"))? * 512)
+}
+
+/// The number that is all there is in `file`.
+pub fn number(file: &Path) -> Option<u64> {
     fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
@@ -161,15 +169,15 @@ mod tests {
             std::os::unix::fs::symlink(&directory, sys.join("block").join(name)).unwrap();
             directory
         };
-        assert_eq!(largest_disk(live.path()), None);
+        assert_eq!(Decisions::read(live.path(), live.path()).largest_disk, None);
         disk("loop0", 9000, 0, false);
         disk("sr0", 8000, 0, true);
         disk("nvme0n1", 7000, 1, true);
-        assert_eq!(largest_disk(live.path()), None);
+        assert_eq!(Decisions::read(live.path(), live.path()).largest_disk, None);
         let stick = disk("sdb", 6000, 0, true);
         disk("sda", 5000, 0, true);
         disk("vda", 400, 0, true);
-        assert_eq!(largest_disk(live.path()), Some(6000 * 512));
+        assert_eq!(Decisions::read(live.path(), live.path()).largest_disk, Some(6000 * 512));
         // The live system came from its first partition.
         fs::create_dir(live.path().join("iso")).unwrap();
         fs::create_dir(stick.join("sdb1")).unwrap();
@@ -177,6 +185,6 @@ mod tests {
         fs::create_dir_all(sys.join("dev/block")).unwrap();
         let link = sys.join(format!("dev/block/{}:{}", major(dev), minor(dev)));
         std::os::unix::fs::symlink(stick.join("sdb1"), link).unwrap();
-        assert_eq!(largest_disk(live.path()), Some(5000 * 512));
+        assert_eq!(Decisions::read(live.path(), live.path()).largest_disk, Some(5000 * 512));
     }
 }

@@ -124,7 +124,7 @@ pub fn evaluate_target(
     index: usize,
     image: bool,
 ) -> Result<Evaluation> {
-    let after = if image { "builtins.seq iso.drvPath" } else { "" };
+    let after = if image { ISO } else { "" };
     let apply = format!(
         "iso: let target = ({EXPRESSION}) (builtins.elemAt iso.targets {index}); in
           builtins.trace \"nix-cfg-install: nix ${{builtins.toJSON iso.live.config.nix.package.version}}\"
@@ -142,6 +142,10 @@ pub fn evaluate_target(
     };
     Ok(Evaluation { facts, toplevel })
 }
+
+/// Evaluates the image, and then traces what it is made without.
+const ISO: &str = "builtins.seq iso.drvPath (builtins.trace
+  \"nix-cfg-install: not_covered ${builtins.toJSON (iso.live.config.offlineInstaller.settings.not-covered or [ ])}\")";
 
 fn channel(lenience: Lenience) -> Invocation {
     // `--eval` alone would not write the .drv files.

@@ -365,6 +365,12 @@ let
         }) config.swapDevices
       );
       keymap = toString config.console.keyMap;
+      layout = orElse [ ] (
+        map (name: {
+          inherit name;
+          device = orElse "" (toString config.disko.devices.disk.${name}.device);
+        }) (attrNames (config.disko.devices.disk or { }))
+      );
       # nixpkgs' own, and the modules that were there before.
       facter =
         (config.hardware.facter.reportPath or null) != null || (config.facter.reportPath or null) != null;

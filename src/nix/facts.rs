@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::secret_facts::Secrets;
+use crate::tree::feature::NotCovered;
 
 /// A function from a NixOS evaluation to its toplevel, which traces the facts.
 pub const EXPRESSION: &str = concat!(
@@ -52,6 +53,8 @@ pub struct Facts {
     pub binds: Option<Vec<Bind>>,
     /// The version of the live system's Nix; only while an ISO is made.
     pub nix: Option<String>,
+    /// What the ISO is made without; only while an ISO is made.
+    pub not_covered: Option<Vec<NotCovered>>,
     /// The packages that nixpkgs refuses, where the evaluation accepts them all the same.
     pub refused: Vec<Refusal>,
 }
@@ -217,6 +220,17 @@ pub struct Disks {
     pub keymap: String,
     /// Whether the hardware comes from a report of nixos-facter; file systems are not in it.
     pub facter: bool,
+    /// `disko.devices.disk`.
+    pub layout: Vec<LayoutDisk>,
+}
+
+/// A disk that disko formats.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct LayoutDisk {
+    /// Its name in the configuration.
+    pub name: String,
+    pub device: String,
 }
 
 /// How the system asks for a login password.
@@ -323,6 +337,7 @@ impl Facts {
             secrets: later.secrets.or(self.secrets.take()),
             binds: later.binds.or(self.binds.take()),
             nix: later.nix.or(self.nix.take()),
+            not_covered: later.not_covered.or(self.not_covered.take()),
             refused: later.refused,
         };
     }
@@ -351,6 +366,7 @@ impl Facts {
             "secrets" => self.secrets = read(name, json),
             "binds" => self.binds = read(name, json),
             "nix" => self.nix = read(name, json),
+            "not_covered" => self.not_covered = read(name, json),
             "refused" => self.refused.extend(read(name, json)),
             _ => log::debug!("an unknown fact: {line}"),
         }

@@ -27,6 +27,35 @@ pub(super) fn put(
     snapshot: &Path,
     path: &Path,
 ) -> Result<bool> {
+    let what = || format!("Failed to put the hardware configuration to {}", path.display());
+    let file = make_way(snapshot, path)?;
+    let existing = existing(&request.target, machine)?;
+    let text = match &existing {
+        Some(existing) => fs::read_to_string(existing).with_context(what)?,
+        None => generate(request, live, machine)?,
+    };
+    let note = |text: &str| live.report.note(text);
+    let text = put_machine(machine, &file, path, existing.as_deref(), text, &note)?;
+    fs::write(&file, text).with_context(what)?;
+    let Some(existing) = existing else { return Ok(true) };
+    let meta = fs::metadata(&existing).with_context(what)?;
+    fs::set_permissions(&file, meta.permissions()).with_context(what)?;
+    fs::File::open(&file)
+        .and_then(|copy| copy.set_modified(meta.modified()?))
+        .with_context(what)?;
+    Ok(false)
+}
+
+/// As [`put`] before the disk is partitioned, with the hardware configuration `text` of a machine that a report describes.
+pub(super) fn put_described(text: &str, snapshot: &Path, path: &Path) -> Result<()> {
+    let file = make_way(snapshot, path)?;
+    let machine = InstallerFacts::before_partitioning();
+    let text = put_machine(&machine, &file, path, None, text.to_owned(), &|_| {})?;
+    fs::write(&file, text).with_context(|| format!("Failed to put the hardware configuration to {}", path.display()))
+}
+
+/// The file at `path` in the snapshot, in a directory that exists, and not there yet.
+fn make_way(snapshot: &Path, path: &Path) -> Result<PathBuf> {
     let file = snapshot.join(path);
     let what = || format!("Failed to put the hardware configuration to {}", path.display());
     let directory = file.parent().unwrap_or(snapshot);
@@ -37,20 +66,7 @@ pub(super) fn put(
     }
     // A link there is replaced, not followed.
     remove(&file)?;
-    let existing = existing(&request.target, machine)?;
-    let text = match &existing {
-        Some(existing) => fs::read_to_string(existing).with_context(what)?,
-        None => generate(request, live, machine)?,
-    };
-    let text = put_machine(live, machine, directory, path, existing.as_deref(), text)?;
-    fs::write(&file, text).with_context(what)?;
-    let Some(existing) = existing else { return Ok(true) };
-    let meta = fs::metadata(&existing).with_context(what)?;
-    fs::set_permissions(&file, meta.permissions()).with_context(what)?;
-    fs::File::open(&file)
-        .and_then(|copy| copy.set_modified(meta.modified()?))
-        .with_context(what)?;
-    Ok(false)
+    Ok(file)
 }
 
 /// Takes `attributes` out of what [`put`] put into the snapshot.
@@ -117,15 +133,15 @@ fn generate(request: &Request, live: &LiveSystem<'_>, machine: &InstallerFacts) 
     }))
 }
 
-/// Puts machine.nix into `directory`: what the graphical installer knows now, or what an earlier run put beside `existing`.
+/// Puts machine.nix beside `hardware`, the file at `path` in the snapshot: what the graphical installer knows now, or what an earlier run put beside `existing`.
 /// Gives the hardware configuration, which then imports it.
 fn put_machine(
-    live: &LiveSystem<'_>,
     machine: &InstallerFacts,
-    directory: &Path,
+    hardware: &Path,
     path: &Path,
     existing: Option<&Path>,
     text: String,
+    note: &dyn Fn(&str),
 ) -> Result<String> {
     let imported = import_line::added(&text).map(str::to_owned);
     let module = match (machine.nix(), &imported, existing) {
@@ -136,8 +152,8 @@ fn put_machine(
         }
         (None, _, _) => return Ok(text),
     };
-    let name = imported.as_deref().unwrap_or_else(|| free_name(directory));
-    let file = directory.join(name);
+    let name = imported.as_deref().unwrap_or_else(|| free_name(hardware));
+    let file = hardware.with_file_name(name);
     let what = || format!("Failed to write {}", path.with_file_name(name).display());
     remove(&file)?;
     fs::write(&file, module).with_context(what)?;
@@ -145,7 +161,7 @@ fn put_machine(
         return Ok(text);
     }
     if !machine.before_partitioning {
-        live.report.note(&format!(
+        note(&format!(
             "Beside it: {name}, with what only the graphical installer knows of this machine."
         ));
     }
@@ -163,9 +179,10 @@ pub fn files(snapshot: &Path, path: &Path) -> Result<Vec<PathBuf>> {
     Ok(std::iter::once(path.to_owned()).chain(beside).collect())
 }
 
-/// The user's own file of that name stays.
-fn free_name(directory: &Path) -> &'static str {
-    if directory.join(installer_facts::MACHINE_NIX).symlink_metadata().is_ok() {
+/// The user's own file of that name beside `hardware` stays.
+fn free_name(hardware: &Path) -> &'static str {
+    let usual = hardware.with_file_name(installer_facts::MACHINE_NIX);
+    if usual.symlink_metadata().is_ok() {
         installer_facts::MACHINE_NIX_BESIDE_OTHER
     } else {
         installer_facts::MACHINE_NIX

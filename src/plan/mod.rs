@@ -14,6 +14,7 @@ mod omissions;
 mod evaluate;
 mod own_source;
 mod needs;
+pub mod machine;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -251,6 +252,7 @@ fn check_values(
         older_hardware: older.as_deref(),
         installs_boot_loader: !request.no_bootloader,
         target: target.map(Target::root),
+        platform: &checks::platform::own(),
         observed: &observed,
         delivery: &delivery,
     });

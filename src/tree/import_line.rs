@@ -22,7 +22,10 @@ pub(crate) fn add(text: &str, name: &str) -> Option<String> {
             (bracket, format!("\n{indent}  ./{name} {MARK}\n{indent}"))
         }
     } else {
-        (module.start, format!("\n  imports = [ ./{name} ]; {MARK}"))
+        // What follows in the same line is not part of the comment.
+        let is_end = text[module.start..].starts_with('\n');
+        let end = if is_end { "" } else { "\n" };
+        (module.start, format!("\n  imports = [ ./{name} ]; {MARK}{end}"))
     };
     Some(format!("{}{added}{}", &text[..at], &text[at..]))
 }
@@ -63,6 +66,7 @@ mod tests {
                     "{{ lib, ... }}:\nlet a = 1; in with lib;\n{{\n  imports = [ ./m.nix ]; {MARK}\n  swapDevices = [ ];\n}}\n"
                 ),
             ),
+            ("{ a = 1; }", format!("{{\n  imports = [ ./m.nix ]; {MARK}\n a = 1; }}")),
             (
                 "{\n  imports = [ ./a.nix ] ++ [ ./b.nix ];\n}\n",
                 format!("{{\n  imports = [ ./a.nix \n    ./m.nix {MARK}\n  ] ++ [ ./b.nix ];\n}}\n"),

@@ -22,6 +22,11 @@ pub(super) struct IsoDirectory {
     pub missing: Vec<PathBuf>,
 }
 
+/// The path of `file` without the directory of the configuration in the ISO directory.
+pub(super) fn without_config_dir(file: &str) -> String {
+    file.replacen(&format!("/{CONFIG_DIR}/"), "/", 1)
+}
+
 impl IsoDirectory {
     pub fn open(dir: &Path) -> Result<Self> {
         let Manifest { spec, files, .. } = Manifest::load(dir)?;

@@ -114,7 +114,7 @@ fn large(dir: &Path) {
 fn look(dir: &Path) -> Vec<Diagnostic> {
     let path = std::env::var_os("PATH").unwrap();
     let runner = Runner::new(vec![("PATH".into(), path)], Interrupt::default());
-    doctor(&runner, dir, false).unwrap()
+    doctor(&runner, dir, false, None).unwrap()
 }
 
 /// The kind of configuration, what breaks it, the code that is found, and words of its text.

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::checked_directory::IsoDirectory;
+use super::checked_directory::{IsoDirectory, without_config_dir};
 use super::configuration_tree::other_platform;
 use super::inputs;
+use super::on_machine::{self, MachineToCome};
 use crate::diagnostic::{
     Diagnostic, DoctorProblem, ExpressionProblem, FlakeProblem, IsoInputProblem, Problem, ProgramProblem, SupplyProblem,
 };
 use crate::iso::channels;
-use crate::iso::flake_template::CONFIG_DIR;
 use crate::nix::eval::{self, Configuration, Lenience};
 use crate::nix::facts::{Definition, Facts, Users};
 use crate::nix::literal::{path_reference, string};
@@ -22,11 +22,17 @@ use crate::tree::flake_lock::{FlakeLock, Input};
 use crate::tree::hardware::{self, Hardware};
 
 /// Evaluates each system to its toplevel, and the image if all of them can be evaluated: why that fails, and what the facts of
-/// each system show.
-pub(super) fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagnostic>> {
+/// each system show. With a machine `to_come`, the same on that machine.
+pub(super) fn problems(
+    iso: &IsoDirectory,
+    runner: &Runner,
+    to_come: Option<&MachineToCome>,
+) -> Result<Vec<Diagnostic>> {
+    let host_to_come = to_come.map(|machine| machine.index(&iso.spec.hosts)).transpose()?;
     let mut problems: Vec<Diagnostic> = Vec::new();
     let targets = iso.spec.hosts.len().max(1);
     let mut all_evaluate = true;
+    let mut not_covered = Vec::new();
     let channels = channels::of(&iso.dir);
     for index in 0..targets {
         // The image needs all of them: if one fails, the image fails for the same reason.
@@ -39,8 +45,10 @@ pub(super) fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagno
             .map(|problem| here(problem, iso, runner))
             .transpose()?;
         let mut found = facts(iso, &evaluation.facts);
-        found.extend(hardware(iso, index, &evaluation.facts));
-        found.extend(before_machine(&evaluation.facts, &iso.configuration));
+        if host_to_come != Some(index) {
+            found.extend(of_any_machine(iso, index, &evaluation.facts));
+        }
+        not_covered.extend(evaluation.facts.not_covered.iter().flatten().cloned());
         if let Some(nix) = &evaluation.facts.nix {
             found.extend(inputs::unreadable_on_target(&iso.configuration, nix)?);
         }
@@ -58,7 +66,23 @@ pub(super) fn problems(iso: &IsoDirectory, runner: &Runner) -> Result<Vec<Diagno
         found.retain(|problem| !problems.iter().any(|known| known.is_same(problem)));
         problems.extend(found);
     }
+    if let Some((machine, index)) = to_come.zip(host_to_come) {
+        let (found, failed) = on_machine::problems((iso, runner), machine, (index, &channels), &not_covered)?;
+        // Why it cannot be evaluated at all is known.
+        let failed = failed
+            .filter(|_| all_evaluate)
+            .map(|problem| here(problem, iso, runner));
+        problems.extend(found.into_iter().chain(failed.transpose()?));
+    }
     Ok(problems)
+}
+
+/// What is known of a machine of which nothing is known.
+fn of_any_machine(iso: &IsoDirectory, index: usize, facts: &Facts) -> Vec<Diagnostic> {
+    let mut problems = hardware(iso, index, facts);
+    problems.extend(facts.users.as_ref().and_then(nobody));
+    problems.extend(before_machine(facts, &iso.configuration));
+    problems
 }
 
 /// The assertions that failed, where Nix stopped at something else before it reported them.
@@ -131,7 +155,7 @@ fn asked_inputs(configuration: &Path, said: &str) -> Result<Option<String>> {
 }
 
 fn facts(iso: &IsoDirectory, facts: &Facts) -> Vec<Diagnostic> {
-    let mut problems: Vec<Diagnostic> = facts.users.as_ref().and_then(nobody).into_iter().collect();
+    let mut problems = Vec::new();
     if let Some(platform) = &facts.platform
         && *platform != iso.spec.system
     {
@@ -181,11 +205,6 @@ fn own_disks(iso: &IsoDirectory, hardware: PathBuf, facts: &Facts) -> Option<Dia
         &without_config_dir(file),
         "/",
     ))
-}
-
-/// The path of `file` without the directory of the configuration in the ISO directory.
-fn without_config_dir(file: &str) -> String {
-    file.replacen(&format!("/{CONFIG_DIR}/"), "/", 1)
 }
 
 /// The warning that nobody can log in: Calamares asks for a password, the command line does not.

@@ -3,6 +3,7 @@
 mod checked_directory;
 mod configuration_tree;
 mod inputs;
+mod on_machine;
 mod evaluated;
 mod untracked;
 #[cfg(test)]
@@ -19,13 +20,14 @@ use crate::text::shell_word;
 use crate::tree::lint;
 use crate::tree::source::ConfigKind;
 use checked_directory::IsoDirectory;
+pub use on_machine::MachineToCome;
 
-/// Checks the ISO directory `dir`, an absolute path; with `evaluate` Nix evaluates it as well. Returns all problems, errors and
-/// warnings.
+/// Checks the ISO directory `dir`, an absolute path; with `evaluate` Nix evaluates it as well, also for a machine `to_come`.
+/// Returns all problems, errors and warnings.
 ///
 /// # Errors
 /// When it is not an ISO directory, has no configuration, or cannot be read.
-pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Diagnostic>> {
+pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool, to_come: Option<&MachineToCome>) -> Result<Vec<Diagnostic>> {
     let iso = IsoDirectory::open(dir)?;
     let mut problems: Vec<Diagnostic> = configuration_tree::size(&iso)?.into_iter().collect();
     problems.extend(lint::lacking(&iso.configuration));
@@ -49,7 +51,7 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool) -> Result<Vec<Diagnos
     }
     if evaluate {
         let known = problems.iter().any(is_lookup);
-        let found = evaluated::problems(&iso, runner)?;
+        let found = evaluated::problems(&iso, runner, to_come)?;
         // Nix stops at one of those that are known already.
         problems.extend(found.into_iter().filter(|problem| !known || !is_lookup(problem)));
     }

@@ -9,6 +9,7 @@ pub mod file_systems;
 pub mod first_start;
 mod keys;
 pub mod kept_places;
+mod layout_disks;
 pub mod platform;
 mod rules;
 mod signing;
@@ -41,6 +42,8 @@ pub struct Context<'a> {
     pub installs_boot_loader: bool,
     /// The mount point of the target; absent before the disk is partitioned.
     pub target: Option<&'a Path>,
+    /// The machine's platform.
+    pub platform: &'a str,
     pub observed: &'a Observed,
     /// How a file that the configuration does not have gets to the target.
     pub delivery: &'a Delivery,
@@ -100,7 +103,7 @@ pub fn check(facts: &Facts, context: &Context<'_>, omitted: &[Vec<String>]) -> V
         problems.extend(zfs::not_exported(zfs, target, observed));
     }
     if let Some(wanted) = &facts.platform {
-        problems.extend(platform::platform(wanted, &platform::own()));
+        problems.extend(platform::platform(wanted, context.platform));
     }
     problems.extend(first_start::first_start(facts, decisions));
     problems.extend(rules::warnings(facts));
@@ -162,8 +165,10 @@ fn disk_problems(
     let esp = boot.and_then(|boot| boot::needed_esp(boot, decisions));
     let Some(target) = context.target else {
         let graphical = decisions.partitions_graphically;
-        return file_systems::before_partitioning(disks, esp, graphical, tree)
+        let fixed = file_systems::before_partitioning(disks, esp, graphical, tree);
+        return layout_disks::missing(disks, observed)
             .into_iter()
+            .chain(fixed)
             .collect();
     };
     let no_esp = esp.and_then(|esp| boot::esp(esp, disks, observed, context.older_hardware));

@@ -32,7 +32,8 @@ pub struct Observed {
     /// The block devices that the configuration names: the number (`MAJOR:MINOR`) by the path. A name that leads to no
     /// device is absent.
     pub devices: BTreeMap<String, String>,
-    /// The disks that GRUB is to be installed on, and the one that was chosen, without links. What does not exist is absent.
+    /// The disks that GRUB is to be installed on, those of a layout for disko, and the one that was chosen, without links. What
+    /// does not exist is absent.
     pub real_paths: BTreeMap<PathBuf, PathBuf>,
     /// The file systems from which the configuration's GRUB has to read kernels, and cannot.
     pub grub_unreadable: Vec<Mount>,
@@ -57,7 +58,9 @@ impl Observed {
         boot_disk: Option<&Path>,
     ) -> Self {
         let names = disks.map(device_names).unwrap_or_default();
-        let disks = boot.into_iter().flat_map(|boot| &boot.grub_devices).map(PathBuf::from);
+        let layout = disks.into_iter().flat_map(|disks| &disks.layout);
+        let grub = boot.into_iter().flat_map(|boot| &boot.grub_devices);
+        let disks = grub.chain(layout.map(|disk| &disk.device)).map(PathBuf::from);
         let disks = disks.chain(boot_disk.map(Path::to_owned));
         let mut observed = Self {
             devices: names

@@ -1,0 +1,65 @@
+//! A report of a machine cannot be used, or a machine lacks what a configuration names.
+
+use super::{Text, error, warning};
+
+/// Why a file is no report of a machine, or what it lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MachineProblem {
+    /// In the words of the system.
+    Unreadable(String),
+    /// `truncated`: it ends too early. `error`: in the parser's words.
+    NotJson { truncated: bool, error: String },
+    /// It is JSON, and neither of the two known reports.
+    Unknown,
+    /// Of another version than the `known` one.
+    Version { found: Option<u64>, known: u64 },
+    /// A field is missing or wrong: in the parser's words.
+    Field(String),
+    /// The ISO has several hosts, and nothing says which one the machine becomes.
+    HostNeeded { hosts: Vec<String> },
+    /// The machine does not have these disks of a layout for disko: their names in the layout, and their devices.
+    LayoutDisks { disks: Vec<(String, String)> },
+    /// `host` is not one of the hosts of the ISO.
+    HostUnknown { host: String, hosts: Vec<String> },
+}
+
+const WRITE: &str = "Write it on that machine with `nix-cfg-install --describe > FILE`.";
+
+impl MachineProblem {
+    pub(super) fn text(&self) -> Text {
+        let report = "The report of the machine cannot be read";
+        match self {
+            Self::Unreadable(why) => error("machine-report", report).because(why),
+            Self::NotJson { truncated: true, .. } => error("machine-report", report).because("It ends too early: it is not whole."),
+            Self::NotJson { error: why, .. } => error("machine-report", report).because(format!("It is not JSON: {why}.")),
+            Self::Unknown => error("machine-report", report)
+                .because("It is neither what `nix-cfg-install --describe` writes nor a report of nixos-facter."),
+            Self::Version { found, known } => {
+                let found = found.map_or("without a version".to_owned(), |found| format!("of version {found}"));
+                error("machine-report", report).because(format!("It is {found}, and this program reads version {known}."))
+            }
+            Self::Field(why) => error("machine-report", report).because(format!("A value in it is missing or wrong: {why}.")),
+            Self::HostNeeded { hosts } => {
+                return error("machine-host", "The ISO has several hosts, and nothing says which one the machine becomes")
+                    .because(format!("It has: {}.", hosts.join(", ")))
+                    .remedy("Name it with --host NAME.");
+            }
+            Self::LayoutDisks { disks } => return layout_disks(disks),
+            Self::HostUnknown { host, hosts } => {
+                return error("machine-host", format!("The ISO has no host `{host}`"))
+                    .because(format!("It has: {}.", hosts.join(", ")))
+                    .remedy("Name one of these with --host.");
+            }
+        }
+        .remedy(WRITE)
+    }
+}
+
+fn layout_disks(disks: &[(String, String)]) -> Text {
+    let devices: Vec<&str> = disks.iter().map(|(_, device)| device.as_str()).collect();
+    let options = disks.iter().map(|(name, device)| format!("\ndisko.devices.disk.{name}.device = \"{device}\""));
+    let what = format!("The layout for disko names a disk that this machine does not have: {}", devices.join(", "));
+    warning("layout-disk-missing", what)
+        .because(format!("The script of disko formats the disks that the configuration names:{}", options.collect::<String>()))
+        .remedy("Name a disk of this machine there (`ls -l /dev/disk/by-id` lists them), or partition by hand.")
+}

@@ -1,0 +1,157 @@
+//! Reading the report of a machine.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::facter_report;
+use super::report::{Document, KIND, MachineReport, VERSION};
+use crate::diagnostic::{Diagnostic, MachineProblem};
+
+/// By which a document is recognized.
+#[derive(Deserialize)]
+struct Heading {
+    kind: Option<String>,
+    version: Option<u64>,
+    hardware: Option<IgnoredAny>,
+}
+
+/// Reads the document at `path`, or the report of nixos-facter.
+///
+/// # Errors
+/// A [`MachineProblem`]: it cannot be read, is not whole JSON, is neither of the two, or of a version that is not known.
+pub fn load(path: &Path) -> Result<MachineReport> {
+    let at = |problem: MachineProblem, line| Diagnostic::from(problem).at(path, line, None);
+    let text = fs::read_to_string(path).map_err(|error| at(MachineProblem::Unreadable(error.to_string()), None))?;
+    Ok(parse(&text).map_err(|(problem, line)| at(problem, line))?)
+}
+
+/// Gives the problem with the line where it is, if it is at one.
+fn parse(text: &str) -> Result<MachineReport, (MachineProblem, Option<u32>)> {
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+        let line = u32::try_from(error.line()).ok().filter(|line| *line > 0);
+        let (truncated, error) = (error.is_eof(), error.to_string());
+        (MachineProblem::NotJson { truncated, error }, line)
+    })?;
+    let unknown = (MachineProblem::Unknown, None);
+    let Ok(heading) = Heading::deserialize(&value) else {
+        return Err(unknown);
+    };
+    let is_own = heading.kind.as_deref() == Some(KIND);
+    let known = match (is_own, heading.kind, heading.hardware) {
+        (true, ..) => VERSION,
+        (false, None, Some(_)) => facter_report::VERSION,
+        _ => return Err(unknown),
+    };
+    match heading.version {
+        Some(version) if version == known => {}
+        found => return Err((MachineProblem::Version { found, known }, None)),
+    }
+    let report = if is_own {
+        Document::deserialize(value).map(|document: Document<MachineReport>| document.report)
+    } else {
+        facter_report::read(&value)
+    };
+    report.map_err(|error| (MachineProblem::Field(error.to_string()), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::decisions::Firmware;
+    use crate::plan::machine::report::{Disk, Partition, PciDevice, Product};
+
+    /// A machine of which everything is known.
+    pub fn example() -> MachineReport {
+        let partition = Partition {
+            path: "/dev/nvme0n1p1".into(),
+            names: vec!["/dev/disk/by-id/nvme-X_1-part1".into()],
+            bytes: Some(100 << 20),
+            esp: true,
+            file_system: Some("vfat".into()),
+            free_bytes: None,
+        };
+        MachineReport {
+            platform: "x86_64-linux".into(),
+            firmware: Firmware::Efi,
+            secure_boot: Some(true),
+            setup_mode: Some(false),
+            memory_bytes: Some(16_000_000_000),
+            tpm: Some("2".into()),
+            product: Product {
+                vendor: "LENOVO".into(),
+                name: "21CB".into(),
+                ..Product::default()
+            },
+            disks: vec![Disk {
+                path: "/dev/nvme0n1".into(),
+                names: vec!["/dev/disk/by-id/nvme-X_1".into()],
+                bytes: Some(512_000_000_000),
+                model: Some("X".into()),
+                partitions: vec![partition],
+            }],
+            pci: vec![PciDevice {
+                class: "028000".into(),
+                vendor: "8086".into(),
+                device: "51f0".into(),
+            }],
+            hardware_configuration: Some("{ }\n".into()),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_unknown_fields_are_ignored() {
+        let report = example();
+        let text = report.to_json().unwrap();
+        assert_eq!(parse(&text).unwrap(), report);
+        let newer = text.replacen('{', "{ \"new\": [1], ", 1);
+        assert_eq!(parse(&newer).unwrap(), report);
+        assert_eq!(report.title(), "LENOVO 21CB, UEFI, 16.00 GB of memory");
+        let real = |name: &str| report.real_path(Path::new(name)).and_then(Path::to_str);
+        assert_eq!(real("/dev/disk/by-id/nvme-X_1"), Some("/dev/nvme0n1"));
+        assert_eq!(real("/dev/disk/by-id/nvme-X_1-part1"), Some("/dev/nvme0n1p1"));
+        assert_eq!(real("/dev/sda"), None);
+        let least =
+            format!("{{\"kind\":\"{KIND}\",\"version\":1,\"platform\":\"x\",\"firmware\":\"bios\",\"disks\":[]}}");
+        assert_eq!(parse(&least).unwrap().firmware, Firmware::Bios);
+    }
+
+    #[test]
+    fn a_file_that_is_no_report_gets_one_clear_error() {
+        let whole = example().to_json().unwrap();
+        let cut = &whole[..whole.len() / 2];
+        let later = whole.replace("\"version\": 1", "\"version\": 2");
+        let wrong = whole.replace("\"uefi\"", "\"coreboot\"");
+        for (text, expected) in [
+            ("", "It ends too early"),
+            (cut, "It ends too early"),
+            ("{ config, ... }: { }", "It is not JSON"),
+            ("[]", "neither"),
+            ("{}", "neither"),
+            ("{\"kind\":\"other\",\"version\":1}", "neither"),
+            (&later, "version 2"),
+            (&whole.replace("\"version\": 1", "\"version\": \"1\""), "neither"),
+            (&wrong, "`coreboot`"),
+            (&whole.replace("\"platform\"", "\"arch\""), "missing field `platform`"),
+            ("{\"version\":9,\"hardware\":{}}", "version 9"),
+            ("{\"version\":1,\"hardware\":{}}", "missing field `system`"),
+        ] {
+            let (problem, _) = parse(text).unwrap_err();
+            let said = Diagnostic::from(problem).to_string();
+            assert!(
+                said.contains(expected) && said.contains("--describe"),
+                "{expected}:\n{said}"
+            );
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let said = load(directory.path()).unwrap_err().to_string();
+        assert!(said.contains("cannot be read") && said.contains("where: /"), "{said}");
+        let file = directory.path().join("cut.json");
+        fs::write(&file, "{\n\"kind\": \"x").unwrap();
+        let said = load(&file).unwrap_err().to_string();
+        assert!(said.contains("cut.json:2\n"), "{said}");
+    }
+}
