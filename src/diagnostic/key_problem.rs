@@ -160,7 +160,11 @@ impl KeyProblem {
                 "password-file-missing",
                 format!("The installed system will not have the password file of the user `{user}`: {path}"),
             )
-            .because(format!("Nothing in the configuration makes it, and it {}.", delivery.lacks()))
+            .because(if delivery.is_certain() {
+                "Nothing in the configuration makes it, and it is not on the target."
+            } else {
+                "Nothing in the configuration makes it."
+            })
             .remedy(delivery.remedy(&format!("copy it to {}", delivery.place(kept)), Severity::Warning)),
             Self::BootFile { option, path, kept, kind, optional, delivery } => {
                 let severity = if *optional { Severity::Warning } else { delivery.severity() };

@@ -92,7 +92,7 @@ let
         || isNamed path;
     };
 
-  # sshd makes them when it first starts (24.05); `generateHostKeys` is of 25.11.
+  # Made when sshd, or the unit sshd-keygen, first starts (24.05; 26.11, which has `generateHostKeys`).
   openssh = config.services.openssh or { };
   hostKeys =
     if openssh.generateHostKeys or openssh.enable or false then

@@ -37,7 +37,7 @@ fn missing<'a>(files: &Files<'_>, signer: &'a Signer) -> Vec<&'a NamedFile> {
     signer.files.iter().filter(|file| files.is_lacking(file)).collect()
 }
 
-/// lzbt installs without a signature where that is allowed and it has neither the key nor the certificate (its cli.rs, 1.0).
+/// lzbt installs without a signature where that is allowed and it has neither the key nor the certificate (its cli.rs, 1.1).
 fn is_unsigned(signer: &Signer, missing: &[&NamedFile]) -> bool {
     signer.unsigned && missing.len() == signer.files.len()
 }

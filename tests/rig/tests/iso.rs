@@ -234,6 +234,15 @@ fn the_doctor_asks_nix_before_the_iso_is_built() {
         "{said:?}"
     );
     assert!(said.err.contains("users.users.alice.initialHashedPassword"), "{said:?}");
+    // What the machine has to have.
+    let change = "sed -i 's|isNormalUser = true;|& hashedPasswordFile = \"/persist/pw\";|' configuration.nix";
+    let said = doctor(change).ok();
+    for part in [
+        "will not have the password file of the user `alice`: /persist/pw",
+        "copy it to /mnt/persist/pw",
+    ] {
+        assert!(said.err.contains(part), "{said:?}");
+    }
     doctor("sed -i s/pkgs.cowsay/pkgs.unfree-game/ configuration.nix")
         .fails(1, &["unfree-game-1.0 is not free software", "allowUnfree = true"]);
     // What only the image asks for.

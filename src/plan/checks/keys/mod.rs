@@ -207,7 +207,7 @@ fn password_file(files: &Files<'_>, account: &Account) -> Option<KeyProblem> {
 }
 
 /// Limine is installed without secrets that cannot be read (limine-install.py of 26.11); systemd-boot, GRUB and lanzaboote are
-/// not (systemd-boot-builder.py and install-grub.pl of 24.05 and 26.11, lzbt 1.0).
+/// not (systemd-boot-builder.py and install-grub.pl of 24.05 and 26.11, lzbt 1.1).
 fn is_optional(boot: &Boot) -> bool {
     boot.loaders == ["limine"]
 }
