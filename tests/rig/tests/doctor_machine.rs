@@ -4,8 +4,8 @@ use rig::iso::{CONFIG, Emitted, OVERRIDE, builder};
 use rig::{Live, Outcome, shipped};
 use serde_json::{Value, json};
 
-/// A machine that builds an ISO of the channel configuration, and the report of it.
-fn described() -> (Live, Value) {
+/// The ISO directory of the channel configuration, a machine that builds it, and the report of that machine.
+fn described() -> (Emitted, Live, Value) {
     let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
     let installer = format!(
         "{}:/usr/local/sbin/nix-cfg-install",
@@ -24,7 +24,7 @@ fn described() -> (Live, Value) {
         generated.contains("virtio_blk") && !generated.contains("fileSystems"),
         "{generated}"
     );
-    (live, report)
+    (emitted, live, report)
 }
 
 /// What the doctor says of the machine of `report`, after a `change` of the configuration. It leaves nothing behind.
@@ -39,7 +39,7 @@ fn doctor(live: &Live, report: &Value, change: &str) -> Outcome {
 
 #[test]
 fn the_doctor_answers_for_the_machine_that_was_described() {
-    let (live, report) = described();
+    let (_emitted, live, report) = described();
     let said = doctor(&live, &report, "true").ok();
     assert!(
         said.out.contains("\nIt can be installed on this machine: ") && said.err.is_empty(),
