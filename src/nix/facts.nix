@@ -1,7 +1,12 @@
 # From a NixOS evaluation (what `<nixpkgs/nixos>` and `lib.nixosSystem` give alike) to the derivation of its toplevel.
 # What the check has to know besides is traced before it, one line for each fact, so that it is known even when the toplevel
 # cannot be evaluated. Password hashes stay here: only whether there is one is traced.
-# `secretFacts` is the function of secret_facts.nix.
+# The first argument is definitions.nix, `secretFacts` the function of secret_facts.nix.
+{
+  orElse,
+  inside,
+  set,
+}:
 secretFacts: os:
 let
   inherit (os) config;
@@ -60,58 +65,6 @@ let
       password_file_kept = builtins.hasContext (toString (user.hashedPasswordFile or null));
       key = ssh.keys or [ ] ++ ssh.keyFiles or [ ] != [ ];
     };
-
-  # A text or list of texts, or `none` where it throws, as two definitions that contradict each other do.
-  orElse =
-    none: value:
-    let
-      result = builtins.tryEval (builtins.deepSeq value value);
-    in
-    if result.success then result.value else none;
-
-  # What holds of one definition, with its priority: mkIf, mkMerge and mkOverride are sets with a `_type`, and 100 is the
-  # priority of a definition without one (lib/modules.nix of 24.05 and 26.11).
-  held =
-    priority: value:
-    let
-      type = if isAttrs value then value._type or "" else "";
-    in
-    if type == "if" then
-      (if value.condition == true then held priority value.content else [ ])
-    else if type == "merge" then
-      concatMap (held priority) value.contents
-    else if type == "override" then
-      held value.priority value.content
-    else
-      [ { inherit priority value; } ];
-  strongest =
-    definitions:
-    let
-      least = builtins.foldl' (
-        least: definition: if definition.priority < least then definition.priority else least
-      ) 9999 definitions;
-    in
-    filter (definition: definition.priority == least) definitions;
-  inside =
-    name: definitions:
-    strongest (
-      concatMap (
-        { file, value, ... }:
-        if isAttrs value && value ? ${name} then
-          map (one: one // { inherit file; }) (held 100 value.${name})
-        else
-          [ ]
-      ) definitions
-    );
-  # The definitions that count for `option.NAME.ATTRIBUTE`, with their files: `option` is a set of submodules.
-  set =
-    option: name: attribute:
-    orElse [ ] (
-      map (definition: {
-        file = plain (toString definition.file);
-        value = if isAttrs definition.value then "" else plain (toString definition.value);
-      }) (inside attribute (inside name (option.definitionsWithLocations or [ ])))
-    );
 
   loader = config.boot.loader;
   grub = loader.grub;
@@ -308,7 +261,6 @@ let
       container = config.boot.isContainer or false;
     };
     boot_files = {
-      xbootldr = toString (loader.systemd-boot.xbootldrMountPoint or null);
       systems = map bootable (
         [ config ] ++ map (special: special.configuration) (attrValues (config.specialisation or { }))
       );
@@ -404,13 +356,7 @@ report facts
     out = plain toplevel.outPath;
   }
   [
-    # The last is reported first.
-    "boot_files"
-    "zfs"
-    "facter"
-    "network_units"
-    "login"
-    "secrets"
+    # In this order. One that tryEval cannot catch takes those after it with it.
     "disks"
     "boot"
     "users"
@@ -418,4 +364,10 @@ report facts
     "warnings"
     "assertions"
     "binds"
+    "login"
+    "facter"
+    "zfs"
+    "network_units"
+    "secrets"
+    "boot_files"
   ]

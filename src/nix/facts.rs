@@ -13,6 +13,8 @@ pub const EXPRESSION: &str = concat!(
     "(",
     include_str!("facts.nix"),
     ") (",
+    include_str!("definitions.nix"),
+    ") (",
     include_str!("secret_facts.nix"),
     ")"
 );
@@ -153,8 +155,6 @@ pub struct Boot {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct BootFiles {
-    /// `boot.loader.systemd-boot.xbootldrMountPoint`; empty when there is none.
-    pub xbootldr: String,
     /// The system and its specialisations.
     pub systems: Vec<Bootable>,
     /// Other files.

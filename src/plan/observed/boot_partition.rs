@@ -54,19 +54,19 @@ const ON_ESP: [(&str, &str); 4] = [
     ("refind", "efi/refind/kernels"),
 ];
 
-fn places<'a>(boot: &'a Boot, files: &'a BootFiles) -> Vec<Place<'a>> {
+fn places(boot: &Boot) -> Vec<Place<'_>> {
     let has = |name: &str| boot.loaders.iter().any(|loader| loader == name);
-    let place = |at: &'a str, directory| Place {
+    let place = |at, directory| Place {
         at,
         directory,
         removes_first: false,
     };
     if let Some((name, directory)) = ON_ESP.into_iter().find(|(name, _)| has(name)) {
         let is_systemd_boot = name == "systemd-boot";
-        let on_xbootldr = is_systemd_boot && !files.xbootldr.is_empty();
+        let on_xbootldr = is_systemd_boot && !boot.xbootldr.is_empty();
         return vec![Place {
             removes_first: is_systemd_boot,
-            ..place(if on_xbootldr { &files.xbootldr } else { &boot.esp }, directory)
+            ..place(if on_xbootldr { &boot.xbootldr } else { &boot.esp }, directory)
         }];
     }
     if has("grub") {
@@ -95,7 +95,7 @@ pub(super) fn look(target: &Target, boot: &Boot, files: &BootFiles) -> Vec<BootP
             ..measure(Path::new("/"), target, &place, files, cluster)
         })
     };
-    places(boot, files).into_iter().filter_map(look).collect()
+    places(boot).into_iter().filter_map(look).collect()
 }
 
 /// Whether there is a link of the form `system-1-link`.
@@ -245,7 +245,7 @@ mod tests {
             ..Boot::default()
         };
         let files = files();
-        let places = places(&boot, &files);
+        let places = places(&boot);
         measure(live, &Target::new(target), &places[0], &files, 10)
     }
 
@@ -303,17 +303,14 @@ mod tests {
 
     #[test]
     fn systemd_boot_copies_to_the_extended_boot_partition_where_there_is_one() {
-        let boot = Boot {
-            loaders: vec!["systemd-boot".into()],
-            esp: "/efi".into(),
-            ..Boot::default()
-        };
         let with = |xbootldr: &str| {
-            let files = BootFiles {
+            let boot = Boot {
+                loaders: vec!["systemd-boot".into()],
+                esp: "/efi".into(),
                 xbootldr: xbootldr.into(),
-                ..BootFiles::default()
+                ..Boot::default()
             };
-            places(&boot, &files)[0].at.to_owned()
+            places(&boot)[0].at.to_owned()
         };
         assert_eq!((with(""), with("/boot")), ("/efi".to_owned(), "/boot".to_owned()));
     }

@@ -193,7 +193,8 @@ fn a_tree_without_a_hardware_configuration_gets_it_where_it_is_imported() {
     let live = Live::with_disk("2.26").iso_tree(channel.path());
     let said = live.install("").ok();
     assert!(
-        said.err.contains("the configuration imports it, and the tree does not have it"),
+        said.err
+            .contains("the configuration imports it, and the tree does not have it"),
         "{}",
         said.err
     );
