@@ -106,3 +106,15 @@ fn an_init_that_is_killed_leaves_nothing_in_the_way_of_the_next_one() {
         .collect();
     assert_eq!(names, ["iso"], "something was left behind");
 }
+
+#[test]
+fn an_error_is_shown_where_backtraces_are_asked_for() {
+    let mut command = Command::new(shipped("nix-cfg-iso"));
+    let said = command
+        .args(["doctor", "/nowhere"])
+        .env("RUST_BACKTRACE", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.code() == Some(1) && text.contains("/nowhere"), "{said:?}");
+}
