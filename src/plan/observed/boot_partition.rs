@@ -232,7 +232,6 @@ mod tests {
                 name: "efi/memtest86/memtest.efi".into(),
                 source: "/nix/store/m-memtest.efi".into(),
             }],
-            ..BootFiles::default()
         }
     }
 
