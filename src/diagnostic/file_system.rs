@@ -160,9 +160,9 @@ fn only_options(names: &str, partitioned: bool) -> Text {
             .because(why)
             .remedy("Mount a file system at each of these places below the target, remove an older hardware configuration from it, and run the command again. Or remove these `fileSystems` from the configuration.");
     }
-    warning(code, format!("The configuration needs file systems of their own: {names}"))
+    warning(code, format!("The configuration needs separate file systems: {names}"))
         .because(why)
-        .remedy("Make a partition or a subvolume for each of them. Or remove these `fileSystems` from the configuration.")
+        .remedy("Make a partition or a subvolume for each of them when you partition the disk. Or remove these `fileSystems` from the configuration.")
 }
 
 fn contradiction(values: &[(String, Vec<(String, String)>)]) -> Text {
