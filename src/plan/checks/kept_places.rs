@@ -9,9 +9,9 @@ use crate::nix::facts::{Bind, Disks, FileSystem};
 use crate::plan::observed::Mounted;
 use crate::tree::source::ETC_NIXOS;
 
-/// Where a path of the installed system lies.
+/// Where a path of the installed system is.
 #[derive(Debug, PartialEq, Eq)]
-enum Lies {
+enum Place {
     /// On a disk, at this path; `holder` is the mount point of its file system.
     OnDisk {
         path: PathBuf,
@@ -32,7 +32,7 @@ struct Mounts<'a> {
 
 impl Mounts<'_> {
     /// Follows the bind mounts, and the file systems below which they are.
-    fn follow(self, path: &Path, depth: usize) -> Lies {
+    fn follow(self, path: &Path, depth: usize) -> Place {
         let of_systems = self.systems.iter().map(|system| {
             let from = is_bind(system).then_some(system.device.as_str());
             (system.at.as_str(), from, Some(system))
@@ -43,11 +43,11 @@ impl Mounts<'_> {
             .map(|bind| (bind.at.as_str(), Some(bind.from.as_str()), None));
         let above = of_systems.chain(of_units).filter(|(at, ..)| path.starts_with(at));
         let Some((at, from, system)) = above.max_by_key(|(at, ..)| Path::new(at).components().count()) else {
-            return Lies::InMemory;
+            return Place::InMemory;
         };
         match (from, system) {
             // Two that contradict each other, which Nix reports.
-            (Some(""), _) => Lies::OnDisk {
+            (Some(""), _) => Place::OnDisk {
                 path: path.to_owned(),
                 holder: at.to_owned(),
             },
@@ -62,11 +62,11 @@ impl Mounts<'_> {
                     depth + 1,
                 )
             }
-            (None, Some(system)) if on_a_disk(system) => Lies::OnDisk {
+            (None, Some(system)) if on_a_disk(system) => Place::OnDisk {
                 path: path.to_owned(),
                 holder: at.to_owned(),
             },
-            _ => Lies::InMemory,
+            _ => Place::InMemory,
         }
     }
 
@@ -104,7 +104,7 @@ pub fn kept(disks: &Disks, binds: &[Bind], mounted: Option<&[Mounted]>) -> (Kept
         let copy = || storage.join(path.strip_prefix("/").unwrap_or(path));
         let is_configuration = path == Path::new(ETC_NIXOS);
         match mounts.follow(path, 0) {
-            Lies::OnDisk { path: kept, holder } if kept != path && !is_mounted(mounted, &holder) => {
+            Place::OnDisk { path: kept, holder } if kept != path && !is_mounted(mounted, &holder) => {
                 problem = problem.take().or_else(|| {
                     is_configuration.then(|| KeptProblem::StorageNotMounted {
                         storage: holder,
@@ -114,9 +114,9 @@ pub fn kept(disks: &Disks, binds: &[Bind], mounted: Option<&[Mounted]>) -> (Kept
                 });
                 copy()
             }
-            Lies::OnDisk { path, .. } => path,
-            Lies::InMemory if !is_in_memory => path.to_owned(),
-            Lies::InMemory => {
+            Place::OnDisk { path, .. } => path,
+            Place::InMemory if !is_in_memory => path.to_owned(),
+            Place::InMemory => {
                 if is_configuration {
                     let (copy, storage) = (copy(), storage.clone());
                     problem = Some(KeptProblem::Forgotten { copy, storage });

@@ -109,12 +109,12 @@ mod tests {
         );
         put("draft.nix", "fetchTarball { url = \"u\"; sha256 = \"4\"; }");
         let found = pinned(tree.path());
-        let told: Vec<String> = found
+        let reported: Vec<String> = found
             .iter()
             .map(|(one, file, line, column)| format!("{} {} {}:{line}:{column}", one.url, one.sha256, file.display()))
             .collect();
         assert_eq!(
-            told,
+            reported,
             ["u 2 a.nix:2:20", "https://e.example/x.tar.gz 1 configuration.nix:3:15"]
         );
         assert_eq!(found[0].0.name.as_deref(), Some("n"));
