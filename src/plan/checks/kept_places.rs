@@ -7,6 +7,7 @@ use crate::diagnostic::{Diagnostic, KeptProblem};
 use crate::live::target::Kept;
 use crate::nix::facts::{Bind, Disks, FileSystem};
 use crate::plan::observed::Mounted;
+use crate::store_path::STORE;
 use crate::tree::source::ETC_NIXOS;
 
 /// Where a path of the installed system is.
@@ -98,6 +99,9 @@ pub fn kept(disks: &Disks, binds: &[Bind], mounted: Option<&[Mounted]>) -> (Kept
     let usual = Kept::default();
     let root = disks.file_systems.iter().find(|system| system.at == "/");
     let is_in_memory = root.is_some_and(|root| ["tmpfs", "ramfs"].contains(&root.kind.as_str()));
+    // A system whose store is in memory too does not survive, whatever is kept.
+    let store = mounts.follow(Path::new(STORE), 0);
+    let is_in_memory = is_in_memory && matches!(store, Place::OnDisk { .. });
     let storage = mounts.storage();
     let mut problem = None;
     let mut place = |path: &Path| {
@@ -207,6 +211,7 @@ mod tests {
         assert_eq!(places(&[("/", "ext4"), ("/var/log", "tmpfs")], &[], &[], None), usual);
         // What is not known is left alone.
         assert_eq!(places(&[], &[], &[], None), usual);
+        assert_eq!(places(&[("/", "tmpfs")], &[], &[], None), usual, "nothing survives");
         // A root that is rolled back at each start has the same bind mounts.
         let bound = places(
             &[("/", "btrfs"), ("/persist", "btrfs")],

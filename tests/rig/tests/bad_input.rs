@@ -179,9 +179,13 @@ fn a_root_in_memory_needs_room_only_for_what_is_not_in_the_store() {
     let said = live.sh("mkdir -p /target && mount -t tmpfs -o size=16M,mode=755 root /target
          mkdir /target/nix /mnt/nix && mount --bind /mnt/nix /target/nix
          umask 077; nix-cfg-install --target /target --progress plain >&2 || exit
-         cd /target; stat -c '%a %n' etc nix var var/log var/lib");
+         cd /target; stat -c '%a %n' etc nix var; cd nix/persist; stat -c '%a %n' etc etc/nixos var/log var/lib");
     let modes = said.ok().out;
-    assert_eq!(modes, "755 etc\n755 nix\n755 var\n755 var/log\n755 var/lib\n");
+    // What the installer keeps is beside the store.
+    assert_eq!(
+        modes,
+        "755 etc\n755 nix\n755 var\n755 etc\n755 etc/nixos\n755 var/log\n755 var/lib\n"
+    );
 }
 
 #[test]

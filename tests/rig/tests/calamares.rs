@@ -278,6 +278,7 @@ fn the_log_of_the_window_reports_the_steps_and_has_no_noise() {
         "copying channel...",
         "installing the boot loader...",
         "installation finished!",
+        "Inspecting the installed system",
         "Keeping the log and the receipt",
         "Installed. The log is /tmp/calamares-root-",
     ];

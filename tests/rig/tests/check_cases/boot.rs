@@ -51,10 +51,6 @@ pub fn boot_loaders() -> Vec<Case> {
 pub fn boot_partitions() -> Vec<Case> {
     vec![
         module("esp-not-mounted", "{ }", &["error esp-none"]).on(DISK_WITHOUT_ESP),
-        // The disk is in memory; that is all that is found.
-        module("no-esp-for-a-boot-loader-that-is-left-alone", "{ }", &["warning etc-nixos-in-memory"])
-            .on(DISK_WITHOUT_ESP)
-            .args("--no-bootloader"),
         module("esp-mounted-later", "{ }", &["error esp-not-configured"]).on(DISK_WITH_LATER_ESP),
         module(
             "esp-elsewhere",

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::case::{BIOS_WITH_DISK, Case, add_module, case, edit, write};
+use super::case::{BIOS_WITH_DISK, Case, DISK_WITHOUT_ESP, add_module, case, edit, write};
 use super::file_systems::without_hardware;
 use super::users::password_file;
 
@@ -107,6 +107,9 @@ pub fn users() -> Vec<Case> {
 pub fn machines() -> Vec<Case> {
     let grub = "{ lib, ... }: { boot.loader.systemd-boot.enable = lib.mkForce false; boot.loader.grub.device = \"/dev/disk\"; }";
     vec![
+        good("no-esp-for-a-boot-loader-that-is-left-alone", |_| ())
+            .on(DISK_WITHOUT_ESP)
+            .args("--no-bootloader"),
         good("no-boot-loader-where-none-is-installed", |tree| {
             edit(
                 tree,
