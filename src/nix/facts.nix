@@ -99,7 +99,9 @@ let
 
   # The pools that are imported although another system used them last and did not export them (tasks/filesystems/zfs.nix,
   # 24.05 and 26.11: `rootPools` and `dataPools`; the parameter of the kernel holds for all).
-  zfsSystems = filter (system: system.fsType == "zfs") (attrValues config.fileSystems);
+  zfsSystems = filter (system: system.fsType == "zfs") (
+    map (name: { mountPoint = name; } // config.fileSystems.${name}) (attrNames config.fileSystems)
+  );
   pool = system: builtins.head (builtins.split "/" system.device);
   rootPools = map pool (
     filter (

@@ -36,9 +36,11 @@ let
         fi
         gid=100; [ "$group" = root ] && gid=0
         echo "$name:x:$uid:$gid::$home:/run/current-system/sw/bin/bash" >> /etc/passwd
-        echo "$name:$password:1::::::" >> /etc/shadow
-        mkdir -p "$home" && chown "$uid:$gid" "$home"
       fi
+      # An activation that was cut off is completed by the next, as update-users-groups.pl does it.
+      grep -q "^$name:" /etc/shadow || echo "$name:$password:1::::::" >> /etc/shadow
+      owner=$(sed -n "s/^$name:x:\([0-9]*:[0-9]*\):.*/\1/p" /etc/passwd)
+      mkdir -p "$home" && chown "$owner" "$home"
     done < /etc/users.spec
   '';
   switch = ''
