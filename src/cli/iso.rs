@@ -134,7 +134,12 @@ fn doctor(args: &Doctor) -> Result<()> {
     if !errors.is_empty() {
         return Err(Diagnostics(errors).into());
     }
-    let fits = |machine: MachineToCome| format!("It can be installed on this machine: {}.", machine.report.title());
+    let fits = |machine: MachineToCome| {
+        format!(
+            "It can be installed on this machine: {}.",
+            printable(&machine.report.title()).replace('\n', " ")
+        )
+    };
     let fits = machine.map(fits);
     say(&[doctor::summary(&dir, !args.no_eval)]
         .into_iter()

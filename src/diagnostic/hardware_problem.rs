@@ -10,6 +10,8 @@ use super::{Text, error, warning};
 pub enum HardwareProblem {
     /// The path that was named is absolute or leaves the tree.
     OutsideTree { path: PathBuf },
+    /// The path that was named must not be replaced by a hardware configuration.
+    NotReplaceable { path: PathBuf, because: NotReplaceable },
     Ambiguous { candidates: Vec<PathBuf>, similar: Vec<PathBuf> },
     /// The only candidate belongs to the host `owner`, and which one is installed is not known.
     HostNeeded { path: PathBuf, owner: String },
@@ -20,6 +22,16 @@ pub enum HardwareProblem {
     ReportOfOtherMachine { there: String, here: String, hardware: Option<PathBuf> },
     /// `settings` (line and name) are in `file` and not in the one that replaces it. `importer`: a file that imports it.
     AdditionsLost { file: PathBuf, settings: Vec<(u32, String)>, importer: Option<PathBuf> },
+}
+
+/// Why a path must not be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotReplaceable {
+    Directory,
+    /// Nix reads the configuration from it.
+    Entry,
+    /// Its name does not end with `.nix`.
+    NotNix,
 }
 
 /// How many lost settings are named.
@@ -35,6 +47,16 @@ impl HardwareProblem {
                 format!("{} is not a path inside the configuration", path.display()),
             )
             .remedy("Give a path relative to the top directory of the configuration, without `..`."),
+            Self::NotReplaceable { path, because } => error(
+                "hardware-path",
+                format!("{} cannot be the hardware configuration", path.display()),
+            )
+            .because(match because {
+                NotReplaceable::Directory => "It is a directory, and the installer replaces the file that is named.",
+                NotReplaceable::Entry => "Nix reads the configuration from it, and the installer replaces the file that is named.",
+                NotReplaceable::NotNix => "The installer writes a NixOS module there, and the name does not end with .nix.",
+            })
+            .remedy("Name the file that describes the machine, such as hosts/NAME/hardware-configuration.nix; it need not exist."),
             Self::Ambiguous { candidates, similar } => error(
                 "hardware-ambiguous",
                 "Several files could be this machine's hardware-configuration.nix",

@@ -85,6 +85,7 @@ pub use copy_problem::SpecialFile;
 pub use file_system::{Alternative, Difference, Doubt};
 pub use firmware_problem::{PartitionRole, Refusal};
 pub use flake::LockFeature;
+pub use hardware_problem::NotReplaceable;
 pub use key_problem::{BootFileKind, ClosedSecrets, Delivery, KeyFault, LackingKey, LockedUser};
 pub use lint_problem::{LinkDefect, PrivateKey};
 pub use module_problem::SyntaxMistake;

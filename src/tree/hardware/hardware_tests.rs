@@ -110,6 +110,24 @@ fn the_named_file_goes_before_all_and_must_stay_inside() {
     }
 }
 
+#[test]
+fn what_is_no_module_that_describes_a_machine_is_never_replaced() {
+    let files = [("docs/sub/notes", ""), ("motd", ""), ("configuration.nix", "{ }")];
+    for (named, because) in [
+        ("docs", NotReplaceable::Directory),
+        ("docs/sub", NotReplaceable::Directory),
+        ("motd", NotReplaceable::NotNix),
+        ("facter.json", NotReplaceable::NotNix),
+        ("configuration.nix", NotReplaceable::Entry),
+        ("flake.nix", NotReplaceable::Entry),
+    ] {
+        let error = pick(&files, ConfigKind::Channel, None, Some(named)).unwrap_err();
+        let path = named.into();
+        let problem = HardwareProblem::NotReplaceable { path, because };
+        assert_eq!(error.downcast::<Diagnostic>().unwrap(), problem.into());
+    }
+}
+
 const IMPORTS: &str = "{ imports = [ ./hardware-configuration.nix ]; }";
 
 /// The path that is chosen for the host, or who the only file belongs to.

@@ -11,7 +11,7 @@ use anyhow::Result;
 use super::host_files::{HostFiles, reached_from};
 use super::nix_files::{files, literal_paths, nix_files, normal};
 use super::source::{CONFIGURATION_NIX, ConfigKind, FLAKE_NIX, HARDWARE_CONFIGURATION};
-use crate::diagnostic::HardwareProblem;
+use crate::diagnostic::{HardwareProblem, NotReplaceable};
 
 /// The file that was chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,10 @@ pub fn choose(root: &Path, kind: ConfigKind, host: Option<&str>, named: Option<&
     };
     if let Some(path) = named {
         return match normal(path) {
-            Some(path) => chosen(&path, "it was named in the settings"),
+            Some(path) => match not_replaceable(root, &path) {
+                Some(because) => Err(HardwareProblem::NotReplaceable { path, because }.into()),
+                None => chosen(&path, "it was named"),
+            },
             None => Err(HardwareProblem::OutsideTree { path: path.to_owned() }.into()),
         };
     }
@@ -88,6 +91,22 @@ pub fn choose(root: &Path, kind: ConfigKind, host: Option<&str>, named: Option<&
             [one] => chosen(one, "the tree imports it and does not have it"),
             _ => Err(ambiguous(root, absent)),
         },
+    }
+}
+
+/// Why the file of the tree that was named must not be replaced.
+fn not_replaceable(root: &Path, path: &Path) -> Option<NotReplaceable> {
+    if root.join(path).is_dir() {
+        Some(NotReplaceable::Directory)
+    } else if [CONFIGURATION_NIX, FLAKE_NIX]
+        .iter()
+        .any(|entry| path == Path::new(entry))
+    {
+        Some(NotReplaceable::Entry)
+    } else {
+        path.extension()
+            .is_none_or(|extension| extension != "nix")
+            .then_some(NotReplaceable::NotNix)
     }
 }
 
