@@ -267,6 +267,13 @@ let
         [ ]
     );
 
+  # A module of the same name that is another one has no such secrets. tryEval would not catch what it lacks.
+  hasSecrets =
+    module:
+    isAttrs (module.secrets or null)
+    && module.secrets != { }
+    && builtins.all (secret: isAttrs secret && secret ? path) (attrValues module.secrets);
+
   systems = map (name: {
     at = config.fileSystems.${name}.mountPoint or name;
     inherit (config.fileSystems.${name}) options;
@@ -289,8 +296,8 @@ let
 in
 {
   openers =
-    orElse [ ] (if sops.secrets or { } == { } || opensElsewhere then [ ] else [ ofSops ])
-    ++ orElse [ ] (if age.secrets or { } == { } then [ ] else [ ofAge ]);
+    orElse [ ] (if !(hasSecrets sops) || opensElsewhere then [ ] else [ ofSops ])
+    ++ orElse [ ] (if !(hasSecrets age) then [ ] else [ ofAge ]);
   password_files = orElse [ ] (map file passwordFiles);
   boot_files = orElse [ ] (
     (
