@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+/// The exit code of a program that was interrupted.
+pub const INTERRUPTED: u8 = 130;
+
 /// A flag that is raised once and stays up. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);

@@ -36,3 +36,37 @@ fn the_last_event_is_done_although_the_command_line_is_wrong() {
     let (code, events) = run(&["--nope"]);
     assert_eq!((code, events.len()), (Some(2), 0));
 }
+
+#[test]
+fn a_description_that_was_interrupted_is_not_printed() {
+    use std::io::Read;
+    use std::os::unix::fs::PermissionsExt;
+
+    // The real one ends in a moment.
+    let programs = tempfile::tempdir().unwrap();
+    let (generator, began) = (
+        programs.path().join("nixos-generate-config"),
+        programs.path().join("began"),
+    );
+    std::fs::write(
+        &generator,
+        format!("#!/bin/sh\ntouch {}\nexec sleep 60\n", began.display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&generator, PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", programs.path().display(), std::env::var("PATH").unwrap());
+    let mut describe = Command::new(env!("CARGO_BIN_EXE_nix-cfg-install"))
+        .arg("--describe")
+        .env("PATH", path)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !began.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let pid = nix::unistd::Pid::from_raw(describe.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    let mut printed = String::new();
+    describe.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert_eq!((describe.wait().unwrap().code(), printed.as_str()), (Some(130), ""));
+}

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::diagnostic::ProgramProblem;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::nix::environment::{Channels, environment};
 use crate::plan::{machine, phases};
 use crate::process::Runner;
@@ -17,6 +17,7 @@ pub(super) fn print() -> ExitCode {
     let report = Reporter::new(Format::Plain.renderer(), phases::ALL);
     match try_print(&report) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => ExitCode::from(INTERRUPTED),
         Err(error) => {
             let error = format!("{error:#}");
             report.problem(&ProgramProblem::Unknown { error }.into());
@@ -26,8 +27,11 @@ pub(super) fn print() -> ExitCode {
 }
 
 fn try_print(report: &Reporter) -> Result<()> {
-    let runner = Runner::new(environment(&Channels::default(), false), Interrupt::on_signals()?);
+    let interrupt = Interrupt::on_signals()?;
+    let runner = Runner::new(environment(&Channels::default(), false), interrupt.clone());
     let text = machine::describe(&runner, report).to_json()?;
+    // What was not found out for that reason is not unknown.
+    interrupt.check()?;
     match io::stdout().write_all(text.as_bytes()) {
         // A reader who went away (`| head`) has seen enough.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("Failed to write to stdout"),

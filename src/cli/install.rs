@@ -17,7 +17,7 @@ use crate::calamares::caller;
 use crate::calamares::dialog::dialog;
 use crate::calamares::globals::Globals;
 use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, ProgramProblem};
-use crate::interrupt::{Interrupt, Interrupted};
+use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::live::decisions::Decisions;
 use crate::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
 use crate::live::mounts::{self, Mount};
@@ -43,9 +43,6 @@ const LIVE_LOGS: &str = "/var/log/nix-cfg-install";
 const BAD_SETTINGS: u8 = 2;
 /// The exit code when the ISO is damaged: that of copying from it.
 const DAMAGED: u8 = 6;
-/// The exit code of a run that was interrupted.
-const INTERRUPTED: u8 = 130;
-
 /// Runs `nix-cfg-install`, and gives its exit code.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {

@@ -11,7 +11,7 @@ use clap::Parser;
 
 use super::iso_args::{Args, CalamaresTargets, Command, Doctor, Init};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
-use crate::interrupt::{Interrupt, Interrupted};
+use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::iso::calamares_config::{self, InstalledSystems};
 use crate::iso::choices::InitOptions;
 use crate::iso::doctor::{self, MachineToCome};
@@ -40,9 +40,6 @@ pub fn main() -> ExitCode {
         }
     }
 }
-
-/// The exit code of a run that was interrupted.
-const INTERRUPTED: u8 = 130;
 
 fn run(args: Args) -> Result<()> {
     match args.command {

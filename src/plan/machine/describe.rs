@@ -43,7 +43,7 @@ pub fn describe(runner: &Runner, report: &Reporter) -> MachineReport {
         report.note(&format!("Without the types of partitions: {error:#}"));
     }
     MachineReport {
-        hardware_configuration: generated.ok().map(|text| text + "\n"),
+        hardware_configuration: generated.ok().filter(|text| !text.is_empty()).map(|text| text + "\n"),
         ..of_files(Path::new("/"), &contents(&listed.unwrap_or_default()))
     }
 }
