@@ -43,6 +43,7 @@ const LIVE_LOGS: &str = "/var/log/nix-cfg-install";
 const BAD_SETTINGS: u8 = 2;
 /// The exit code when the ISO is damaged: that of copying from it.
 const DAMAGED: u8 = 6;
+
 /// Runs `nix-cfg-install`, and gives its exit code.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
