@@ -1,4 +1,4 @@
-//! Removing and replacing files so that a power cut leaves either the old or the new.
+//! Listing directories, and removing and replacing files so that a power cut leaves either the old or the new.
 
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
@@ -6,6 +6,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+
+/// The names in a directory that are UTF-8, sorted; none where it cannot be read.
+pub fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+}
 
 /// Removes a file, a symbolic link or a directory with all that is in it. It may be absent.
 ///

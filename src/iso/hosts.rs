@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::diagnostic::{Diagnostic, IsoHostProblem};
+use crate::files::names;
 use crate::text::similar;
 use crate::tree::flake_hosts::{HOST_DIRECTORIES, NIXOS_CONFIGURATIONS, named_hosts};
 use crate::tree::nix_files::nix_files;
@@ -118,16 +119,6 @@ fn has_only_directories(directory: &Path) -> bool {
     all.iter()
         .all(|name| directory.join(name).is_dir() || name == "README.md")
         && !all.is_empty()
-}
-
-/// The names in a directory, sorted; none where it does not exist.
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    names
 }
 
 /// The names of [`named_hosts`], sorted.

@@ -1,6 +1,6 @@
 //! Whether the boot loader finds what it starts: its own program, the entry of this system, the kernel and the initrd.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use super::menu_entry::{self, MenuEntry};
 use super::whole_files::{Copied, compare};
 use crate::diagnostic::{Diagnostic, ResultProblem};
-use crate::files::sync;
+use crate::files::{names, sync};
 use crate::live::efi_variables::BootEntry;
 use crate::live::mounts;
 use crate::live::target::Target;
@@ -83,16 +83,6 @@ pub(super) fn boot_files(boot: &Boot, installed: Installed<'_>) -> Vec<Diagnosti
         }
     }
     problems
-}
-
-/// The names in a directory, sorted; none where it is not there.
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    names
 }
 
 fn is_efi(name: &str) -> bool {
@@ -222,6 +212,8 @@ pub(super) fn is_forgotten(entries: &[BootEntry], esp: &str, exists: impl Fn(&st
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const SYSTEM: &str = "/nix/store/abc-system";
