@@ -30,7 +30,7 @@ fn try_print(report: &Reporter) -> Result<()> {
     let interrupt = Interrupt::on_signals()?;
     let runner = Runner::new(environment(&Channels::default(), false), interrupt.clone());
     let text = machine::describe(&runner, report).to_json()?;
-    // What was not found out for that reason is not unknown.
+    // A program that was ended too early leaves a gap that would look like a property of the machine.
     interrupt.check()?;
     match io::stdout().write_all(text.as_bytes()) {
         // A reader who went away (`| head`) has seen enough.

@@ -212,6 +212,15 @@ impl Diagnostic {
         self
     }
 
+    /// As [`Self::at`], of a whole file, where it is known.
+    #[must_use]
+    pub fn in_file(self, file: Option<PathBuf>) -> Self {
+        match file {
+            Some(file) => self.at(file, None, None),
+            None => self,
+        }
+    }
+
     /// Whether a person would read the same.
     pub fn is_same(&self, other: &Self) -> bool {
         self.says_the_same(other) && self.place == other.place

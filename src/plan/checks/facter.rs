@@ -28,10 +28,7 @@ pub(super) fn other_machine(
         here,
         hardware: hardware.cloned(),
     });
-    Some(match file {
-        Some(file) => problem.at(file, None, None),
-        None => problem,
-    })
+    Some(problem.in_file(file))
 }
 
 fn on_one_line(name: &str) -> String {

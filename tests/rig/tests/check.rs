@@ -158,7 +158,7 @@ fn nothing_is_found_in_good_configurations() {
     }
 }
 
-/// All that lies in a directory, with its size and time of change.
+/// All that is in a directory, with its size and time of change.
 fn listing(directory: &Path) -> BTreeSet<String> {
     let output = std::process::Command::new("find")
         .arg(directory)

@@ -101,11 +101,8 @@ pub fn completed(facts: &Facts, tree: &Tree<'_>) -> Vec<Diagnostic> {
             names: names.clone(),
             partitioned: tree.partitioned,
         };
-        let place = file.and_then(|file| in_tree(file, tree.root));
-        problems.push(match place {
-            Some(file) => Diagnostic::from(problem).at(file, None, None),
-            None => problem.into(),
-        });
+        let file = file.and_then(|file| in_tree(file, tree.root));
+        problems.push(Diagnostic::from(problem).in_file(file));
     }
     let names = last(volumes);
     problems.extend((!names.is_empty()).then(|| FileSystemProblem::VolumeOnlyOptions { names }.into()));

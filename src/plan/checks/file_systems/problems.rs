@@ -75,10 +75,7 @@ pub(super) fn contradiction(contradicting: &[(String, &Vec<Definition>)], tree: 
     }
     let problem = Diagnostic::from(FileSystemProblem::Contradiction { values });
     let mut files = contradicting.iter().flat_map(|(_, set)| set.iter());
-    match files.find_map(|one| in_tree(&one.file, tree.root)) {
-        Some(file) => problem.at(file, None, None),
-        None => problem,
-    }
+    problem.in_file(files.find_map(|one| in_tree(&one.file, tree.root)))
 }
 
 /// How the user's own `systems` can be replaced by those of the installer.
