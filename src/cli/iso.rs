@@ -2,18 +2,19 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 
+use super::init_questions::{Dialogue, Suggestions, command, complete};
 use super::iso_args::{Args, CalamaresTargets, Command, Doctor, Init};
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, IsoOptionProblem, Severity};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::iso::calamares_config::{self, InstalledSystems};
-use crate::iso::choices::InitOptions;
+use crate::iso::choices::{DEFAULT_DESKTOP, InitOptions};
 use crate::iso::doctor::{self, MachineToCome};
 use crate::iso::generate_config::HardwareFeatures;
 use crate::iso::image_closure::ImageClosure;
@@ -25,6 +26,7 @@ use crate::nix::environment::{Channels, environment};
 use crate::plan::machine;
 use crate::process::Runner;
 use crate::text::printable;
+use crate::tree::source::ETC_NIXOS;
 
 /// Runs `nix-cfg-iso`, and gives its exit code.
 pub fn main() -> ExitCode {
@@ -75,12 +77,26 @@ fn run(args: Args) -> Result<()> {
     }
 }
 
-fn init(args: Init) -> Result<()> {
+fn init(mut args: Init) -> Result<()> {
+    let os_release = Path::new("/etc/os-release");
+    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+        let machine = Suggestions {
+            etc_nixos: Path::new(ETC_NIXOS),
+            os_release,
+            home: std::env::var_os("HOME").map(PathBuf::from),
+        };
+        let (mut stdin, mut stderr) = (io::stdin().lock(), io::stderr());
+        if complete(&mut args, &machine, &mut Dialogue::new(&mut stdin, &mut stderr))? {
+            let command = command(&invoked_as(), &args);
+            complain(&format!("\nThe same without questions:\n    {command}\n"));
+        }
+    }
     let order = InitOptions {
+        program: invoked_as(),
         dir: args.dir,
-        config: args.config,
+        config: args.config.ok_or(IsoOptionProblem::NoConfiguration)?,
         hosts: args.hosts,
-        desktop: args.desktop,
+        desktop: args.desktop.unwrap_or_else(|| DEFAULT_DESKTOP.to_owned()),
         nixpkgs: args.nixpkgs,
         channels: args.channels,
         subscriptions: subscriptions(),
@@ -88,9 +104,14 @@ fn init(args: Init) -> Result<()> {
         hardware_config: args.hardware_config,
         build_helper: args.build_helper,
     };
-    let done = init::init(&order, &programs()?, Path::new("/etc/os-release"))?;
+    let done = init::init(&order, &programs()?, os_release)?;
     done.warnings.iter().for_each(show);
     say(&done.notes)
+}
+
+/// This program as it was called: a name that the shell finds, or a path (`nix run`).
+fn invoked_as() -> OsString {
+    std::env::args_os().next().unwrap_or_else(|| "nix-cfg-iso".into())
 }
 
 /// Where nix-channel keeps the channels of this user, and of root, who builds the system.

@@ -46,16 +46,17 @@ pub enum Command {
 pub struct Init {
     /// The directory to write; it must be empty or not exist
     pub dir: PathBuf,
-    /// The configuration to install: a directory with configuration.nix or flake.nix
+    /// The configuration to install: a directory with configuration.nix or flake.nix. On a terminal, init asks for it and for
+    /// whatever else is missing
     #[arg(long, value_name = "TREE")]
-    pub config: PathBuf,
+    pub config: Option<PathBuf>,
     /// Which of a flake's nixosConfigurations to install; may be given more than once [default: the only one]
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
     /// The live system: gnome, plasma6 or another that nixpkgs has with Calamares; `combined` offers several in its boot menu
-    /// (nixpkgs 26.11); `none` has no desktop
-    #[arg(long, value_name = "NAME", default_value = "gnome")]
-    pub desktop: String,
+    /// (nixpkgs 26.11); `none` has no desktop [default: gnome]
+    #[arg(long, value_name = "NAME")]
+    pub desktop: Option<String>,
     /// The nixpkgs of a channel configuration [default: the release of the running NixOS]
     #[arg(long, value_name = "FLAKEREF")]
     pub nixpkgs: Option<String>,

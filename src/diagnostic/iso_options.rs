@@ -7,6 +7,10 @@ use super::{Text, error};
 /// Which option, or which program, cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IsoOptionProblem {
+    /// No `--config`, and nobody to ask.
+    NoConfiguration,
+    /// A question on the terminal got the end of the input for an answer.
+    NoAnswer,
     /// `--host` with a channel configuration.
     HostOfChannel,
     /// `--nixpkgs` with a flake.
@@ -32,6 +36,12 @@ pub enum ProgramFault {
 impl IsoOptionProblem {
     pub(super) fn text(&self) -> Text {
         match self {
+            Self::NoConfiguration => error("config-missing", "The configuration to install is not named")
+                .because("init asks for it only on a terminal.")
+                .remedy("Name its directory: --config TREE"),
+            Self::NoAnswer => error("no-answer", "The input ended before all questions were answered")
+                .because("Nothing was written.")
+                .remedy("Run the command again, or give the answers as options: see `nix-cfg-iso init --help`."),
             Self::HostOfChannel => error("host-channel", "A channel configuration has no hosts to choose from")
                 .because("--host selects one of the nixosConfigurations of a flake.")
                 .remedy("Omit --host."),

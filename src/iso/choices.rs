@@ -1,5 +1,6 @@
 //! What the ISO of `nix-cfg-iso init` is made from: the options of the command line, checked, with every default filled in.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,8 @@ use crate::tree::source::{ConfigKind, Source};
 /// The options of the command line.
 #[derive(Debug)]
 pub struct InitOptions {
+    /// This program as it was called, for the commands that a person runs next.
+    pub program: OsString,
     /// The directory to write.
     pub dir: PathBuf,
     /// The directory of the configuration.
@@ -49,8 +52,11 @@ pub struct InitReport {
 /// The systems for which NixOS has installer ISOs.
 const SYSTEMS: [&str; 2] = ["x86_64-linux", "aarch64-linux"];
 
-/// What a flake reference of a nixpkgs looks like.
-const EXAMPLE: &str = "github:NixOS/nixpkgs/nixos-26.05";
+/// The desktop of the live system if none is named.
+pub const DEFAULT_DESKTOP: &str = "gnome";
+
+/// What a flake reference of a nixpkgs looks like: a release that this program is tested with.
+pub const EXAMPLE: &str = "github:NixOS/nixpkgs/nixos-26.05";
 
 /// What the ISO is made from. `os_release` is the file of that name.
 ///
@@ -89,11 +95,12 @@ pub(super) fn spec(
             (hosts, String::new(), Channels::new())
         }
     };
+    problems.extend(desktop_fault(&options.desktop));
     let spec = IsoSpec {
         kind: source.kind,
         hardware_config: hardware_config(options, source, &hosts, &mut problems)?,
         hosts,
-        desktop: desktop(&options.desktop, &mut problems),
+        desktop: options.desktop.clone(),
         nixpkgs,
         channels,
         fetched: fetched(source),
@@ -123,23 +130,10 @@ fn nixpkgs(
     problems: &mut Vec<Diagnostic>,
 ) -> String {
     if let Some(reference) = &options.nixpkgs {
-        problems.extend(flake_reference::fault(reference, None).map(|fault| {
-            Diagnostic::from(IsoChannelProblem::Reference {
-                option: "--nixpkgs".to_owned(),
-                reference: reference.clone(),
-                fault,
-                example: EXAMPLE.to_owned(),
-            })
-        }));
+        problems.extend(nixpkgs_fault(reference));
         return reference.clone();
     }
-    let text = fs::read_to_string(os_release).unwrap_or_default();
-    let value = |key: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        line.map(|value| value.trim_matches('"').to_owned())
-    };
-    if let (Some("nixos"), Some(release)) = (value("ID").as_deref(), value("VERSION_ID")) {
-        let reference = format!("github:NixOS/nixpkgs/nixos-{release}");
+    if let Some(reference) = release(os_release) {
         report.notes.push(format!(
             "Using {reference}, the release of this machine (--nixpkgs selects another)."
         ));
@@ -149,11 +143,32 @@ fn nixpkgs(
     String::new()
 }
 
-fn desktop(name: &str, problems: &mut Vec<Diagnostic>) -> String {
-    if name.is_empty() || !name.chars().all(|char| char.is_ascii_alphanumeric() || char == '-') {
-        problems.push(IsoOptionProblem::Desktop { name: name.to_owned() }.into());
-    }
-    name.to_owned()
+/// The nixpkgs of the release of NixOS that this machine runs, by its file `os-release`.
+pub fn release(os_release: &Path) -> Option<String> {
+    let text = fs::read_to_string(os_release).unwrap_or_default();
+    let value = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.map(|value| value.trim_matches('"').to_owned())
+    };
+    (value("ID")? == "nixos").then_some(format!("github:NixOS/nixpkgs/nixos-{}", value("VERSION_ID")?))
+}
+
+/// What is wrong with the flake reference of a nixpkgs.
+pub fn nixpkgs_fault(reference: &str) -> Option<Diagnostic> {
+    flake_reference::fault(reference, None).map(|fault| {
+        Diagnostic::from(IsoChannelProblem::Reference {
+            option: "--nixpkgs".to_owned(),
+            reference: reference.to_owned(),
+            fault,
+            example: EXAMPLE.to_owned(),
+        })
+    })
+}
+
+/// What is wrong with the name of a desktop.
+pub fn desktop_fault(name: &str) -> Option<Diagnostic> {
+    let is_name = !name.is_empty() && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '-');
+    (!is_name).then(|| IsoOptionProblem::Desktop { name: name.to_owned() }.into())
 }
 
 fn system(named: Option<&str>, problems: &mut Vec<Diagnostic>) -> String {

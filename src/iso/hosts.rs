@@ -14,7 +14,7 @@ use crate::tree::syntax::{Name, NixFile, Shape, TokenKind};
 
 /// The hosts to put on the ISO: `wanted`, or the only one that flake.nix names. Adds to `problems` those of `wanted` that the
 /// flake does not have, or may not have; or that nothing is wanted and flake.nix does not name exactly one.
-pub(super) fn choose(tree: &Path, wanted: &[String], problems: &mut Vec<Diagnostic>) -> Vec<String> {
+pub fn choose(tree: &Path, wanted: &[String], problems: &mut Vec<Diagnostic>) -> Vec<String> {
     let text = fs::read_to_string(tree.join(FLAKE_NIX)).unwrap_or_default();
     let flake = named(&text);
     if !wanted.is_empty() {
@@ -34,6 +34,20 @@ pub(super) fn choose(tree: &Path, wanted: &[String], problems: &mut Vec<Diagnost
     }
     problems.push(undecided(tree, flake).into());
     Vec::new()
+}
+
+/// The hosts that a person may mean where flake.nix does not name exactly one. `None` if it does, or if it has no hosts.
+pub fn candidates(tree: &Path) -> Option<Vec<String>> {
+    let text = fs::read_to_string(tree.join(FLAKE_NIX)).unwrap_or_default();
+    let flake = named(&text);
+    if flake.len() == 1 {
+        return None;
+    }
+    match undecided(tree, flake) {
+        IsoHostProblem::Several { hosts } => Some(hosts),
+        IsoHostProblem::None { candidates } => Some(candidates),
+        _ => None,
+    }
 }
 
 /// Why `host` may not be one of the flake's.

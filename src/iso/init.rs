@@ -44,8 +44,9 @@ pub fn init(options: &InitOptions, program_dir: &Path, os_release: &Path) -> Res
     // `path:` takes an absolute path, or one that begins with a dot.
     let dir = std::path::absolute(&options.dir).context("Failed to find the working directory")?;
     report.notes.push(format!(
-        "Wrote {}. Next:\n    nix-cfg-iso doctor {}\n    {}",
+        "Wrote {}. Next:\n    {} doctor {}\n    {}",
         dir.display(),
+        shell_word(&options.program),
         shell_word(dir.as_os_str()),
         build_command(&dir)
     ));
@@ -100,6 +101,7 @@ mod tests {
 
     fn options(dir: &Path, config: &Path) -> InitOptions {
         InitOptions {
+            program: "nix-cfg-iso".into(),
             dir: dir.join("iso"),
             config: config.to_owned(),
             hosts: Vec::new(),
