@@ -3,6 +3,7 @@
 
 mod event;
 mod meter;
+mod amounts;
 mod renderer;
 
 use std::fmt;

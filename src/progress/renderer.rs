@@ -6,9 +6,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::event::{Event, Unit};
+use super::amounts::{amount, detail, message};
+use super::event::Event;
 use crate::diagnostic::Severity;
-use crate::text::{bytes, printable};
+use crate::text::printable;
 
 /// Shows events.
 pub trait Renderer: Send {
@@ -114,14 +115,36 @@ impl<W: Write + Send> Renderer for Plain<W> {
 struct Bar {
     bar: ProgressBar,
     colours: bool,
+    /// The width of the terminal that the bar is drawn for.
+    columns: u16,
 }
 
 /// The bar's resolution: it is drawn from a fraction.
 const TICKS: u32 = 10_000;
 
-/// Of so many columns the words get more than the bar.
+/// The columns of the bar itself on a terminal of so many columns, without its brackets; 0 where there is only room for numbers.
 fn bar_width(columns: u16) -> u16 {
-    (columns / 3).clamp(5, 30)
+    match columns {
+        0..64 => 0,
+        _ => (columns / 3).min(30),
+    }
+}
+
+/// What the message is drawn behind.
+fn template(columns: u16) -> String {
+    match bar_width(columns) {
+        0 => "{spinner} {percent:>3}% {wide_msg}".to_owned(),
+        width => format!("{{spinner}} [{{bar:{width}}}] {{percent:>3}}% {{wide_msg}}"),
+    }
+}
+
+/// The columns that [`template`] leaves for the message.
+fn message_width(columns: u16) -> usize {
+    let bar = match bar_width(columns) {
+        0 => 0,
+        width => width + 3,
+    };
+    usize::from(columns.saturating_sub(bar + 7))
 }
 
 impl Bar {
@@ -133,19 +156,26 @@ impl Bar {
         if stderr.is_hidden() || std::env::var_os("TERM").is_some_and(|term| term.is_empty()) {
             return None;
         }
-        let bar = ProgressBar::with_draw_target(Some(u64::from(TICKS)), stderr);
-        let width = bar_width(console::Term::stderr().size().1);
-        let style =
-            ProgressStyle::with_template(&format!("{{spinner}} [{{bar:{width}}}] {{percent:>3}}% {{wide_msg}}"))
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style.progress_chars("=> "));
+        // https://no-color.org: set to anything but nothing.
+        let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let bar = Self::on(stderr, terminal_columns(), colours);
         // The spinner shows that the program lives while Nix evaluates and nothing can be counted.
-        bar.enable_steady_tick(Duration::from_millis(250));
-        Some(Self {
-            bar,
-            // https://no-color.org: set to anything but nothing.
-            colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
-        })
+        bar.bar.enable_steady_tick(Duration::from_millis(250));
+        Some(bar)
+    }
+
+    fn on(target: ProgressDrawTarget, columns: u16, colours: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(u64::from(TICKS)), target);
+        bar.set_style(style(columns));
+        Self { bar, colours, columns }
+    }
+
+    /// Adapts to a terminal whose width changed.
+    fn fit(&mut self, columns: u16) {
+        if self.columns != columns {
+            self.columns = columns;
+            self.bar.set_style(style(columns));
+        }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -162,8 +192,26 @@ impl Bar {
     }
 }
 
+fn style(columns: u16) -> ProgressStyle {
+    ProgressStyle::with_template(&template(columns))
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}
+
+/// 80 where the terminal does not say.
+fn terminal_columns() -> u16 {
+    console::Term::stderr().size().1
+}
+
 impl Renderer for Bar {
     fn show(&mut self, event: &Event<'_>) {
+        self.fit(terminal_columns());
+        self.draw(event);
+    }
+}
+
+impl Bar {
+    fn draw(&self, event: &Event<'_>) {
         match event {
             Event::Phase { phase, fraction } => {
                 self.set(*fraction);
@@ -172,7 +220,8 @@ impl Renderer for Bar {
             }
             Event::Progress { fraction, .. } => {
                 self.set(*fraction);
-                self.bar.set_message(printable(&detail(event)));
+                let message = message(event, message_width(self.columns));
+                self.bar.set_message(printable(&message));
             }
             Event::Log { text } => self.bar.println(format!("  {}", printable(text))),
             Event::Problem { problem } => {
@@ -212,57 +261,13 @@ fn percent(fraction: f64) -> u64 {
     (fraction * 100.0) as u64
 }
 
-/// What is being done, how far, and how long it will still take, as one line.
-fn detail(event: &Event<'_>) -> String {
-    let Event::Progress { phase, item, .. } = event else {
-        return String::new();
-    };
-    let mut text = phase.title.to_owned();
-    let amount = amount(event);
-    if !amount.is_empty() {
-        text.extend([": ", &amount]);
-    }
-    if !item.is_empty() {
-        text.extend([" (", item, ")"]);
-    }
-    text
-}
-
-/// How far a phase is, at which pace, and how long the whole will still take.
-fn amount(event: &Event<'_>) -> String {
-    let Event::Progress {
-        done,
-        total,
-        unit,
-        per_second,
-        eta_seconds,
-        ..
-    } = event
-    else {
-        return String::new();
-    };
-    let mut parts = Vec::new();
-    match unit {
-        // How much there is to do is not known yet.
-        _ if *total == 0 => {}
-        Unit::Bytes => parts.push(format!("{} of {}", bytes(*done), bytes(*total))),
-        Unit::Derivations => parts.push(format!("{done} of {total} derivations")),
-        Unit::Evaluated => parts.push(format!("{done} files and derivations evaluated")),
-        Unit::Steps => {}
-    }
-    if let (Unit::Bytes, Some(pace)) = (unit, per_second) {
-        parts.push(format!("{}/s", bytes(*pace)));
-    }
-    if let Some(seconds) = eta_seconds {
-        let left = humantime::format_duration(Duration::from_secs(*seconds));
-        parts.push(format!("about {left} left"));
-    }
-    parts.join(", ")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::event::Phase;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::TermLike;
+
+    use super::super::event::{Phase, Unit};
     use super::*;
     use crate::diagnostic::Diagnostic;
 
@@ -303,9 +308,64 @@ mod tests {
         );
     }
 
+    /// Keeps what is written to a terminal of so many columns.
+    #[derive(Debug, Clone)]
+    struct Screen(u16, Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            self.0
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(&format!("{text}\n"))
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.1.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.write_str("\r")
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[test]
-    fn on_a_narrow_terminal_there_is_room_for_words_beside_the_bar() {
-        assert_eq!([0, 20, 40, 80, 200].map(bar_width), [5, 6, 13, 26, 30]);
+    fn on_a_terminal_of_any_width_the_numbers_are_seen() {
+        for columns in 20..=200 {
+            let written = Arc::default();
+            let screen = Box::new(Screen(columns, Arc::clone(&written)));
+            let bar = Bar::on(ProgressDrawTarget::term_like(screen), columns, false);
+            bar.bar.set_position(u64::from(TICKS / 2));
+            written.lock().unwrap().clear();
+            bar.draw(&progress(0.5, 1_000_000));
+            bar.bar.force_draw();
+            let written = written.lock().unwrap().clone();
+            let line = written.rsplit(['\r', '\n']).next().unwrap();
+            let width = console::measure_text_width(line);
+            assert!(width <= usize::from(columns), "{columns}: {line:?}");
+            let numbers: &[&str] = match columns {
+                ..26 => &[" 50% ", "1.0 MB/2.0 MB"],
+                26..35 => &[" 50% ", "1.0 MB/2.0 MB", "1m 1s"],
+                _ => &[" 50% ", "1.0 MB", "2.0 MB", "500 kB/s", "1m 1s"],
+            };
+            for number in numbers {
+                assert!(line.contains(number), "{columns}: {number} is not in {line:?}");
+            }
+        }
     }
 
     #[test]
