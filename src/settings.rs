@@ -5,16 +5,18 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_yaml::{Mapping, Value};
 
-use crate::diagnostic::{Diagnostic, Diagnostics, SettingsProblem};
+use crate::diagnostic::{Diagnostic, Diagnostics, SettingsProblem, Takes};
 use crate::tree::feature::NotCovered;
 
 /// Where the settings are looked for when no `--settings` is given. The file may be absent.
 pub const DEFAULT_PATH: &str = "/etc/nix-cfg-install.yaml";
 
 /// The settings as written; a flag wins over its key.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Settings {
     /// The directory to install from, in place of the two standard ones.
@@ -45,8 +47,8 @@ impl Settings {
     /// Reads `explicit`, or [`DEFAULT_PATH`] where it exists.
     ///
     /// # Errors
-    /// A [`SettingsProblem`] for each unknown key, and when the file cannot be read, is not YAML or has a value of the wrong
-    /// type.
+    /// A [`SettingsProblem`] for each unknown key and each value that its key does not take, and when the file cannot be read or
+    /// is not YAML.
     pub fn load(explicit: Option<&Path>) -> Result<Self> {
         let path = explicit.unwrap_or(Path::new(DEFAULT_PATH));
         match fs::read_to_string(path) {
@@ -62,81 +64,128 @@ impl Settings {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self> {
-        let mut problems = Vec::new();
-        let mut unknown = |key: serde_ignored::Path<'_>| {
-            // It begins with a mark for the optional document.
-            problems.push(unknown_key(text, path, key.to_string().trim_start_matches("?.")));
+        let at = |problem: SettingsProblem, (line, column)| Diagnostic::from(problem).at(path, line, column);
+        let document: Value = serde_yaml::from_str(text).map_err(|error| {
+            let number = |value: usize| u32::try_from(value).ok();
+            let place = error.location();
+            let place = place.map_or((None, None), |place| (number(place.line()), number(place.column())));
+            let error = error.to_string();
+            Diagnostics(vec![at(SettingsProblem::Invalid { error }, place)])
+        })?;
+        let mut settings = match document {
+            // A file of comments alone is no mapping, and no mistake either.
+            Value::Null => Mapping::new(),
+            Value::Mapping(settings) => settings,
+            other => {
+                let found = described(&other);
+                return Err(Diagnostics(vec![at(SettingsProblem::NoMapping { found }, (None, None))]).into());
+            }
         };
-        // A file of comments alone is no mapping, and no mistake either.
-        let parsed: Result<Option<Self>, _> =
-            serde_ignored::deserialize(serde_yaml::Deserializer::from_str(text), &mut unknown);
-        match parsed {
-            Ok(settings) => {
-                let settings = settings.unwrap_or_default();
-                problems.extend(settings.relative_paths(text, path));
-                if problems.is_empty() {
-                    Ok(settings)
-                } else {
-                    Err(Diagnostics(problems).into())
-                }
-            }
-            Err(error) => {
-                let number = |value: usize| u32::try_from(value).ok();
-                let at = error.location();
-                let (line, column) = (
-                    at.as_ref().and_then(|at| number(at.line())),
-                    at.as_ref().and_then(|at| number(at.column())),
-                );
-                let error = error.to_string();
-                problems.push(Diagnostic::from(SettingsProblem::Invalid { error }).at(path, line, column));
-                Err(Diagnostics(problems).into())
-            }
+        // A key without a value is as good as none.
+        settings.retain(|_, value| !value.is_null());
+        let problems: Vec<Diagnostic> = settings
+            .iter()
+            .filter_map(|(key, value)| {
+                let key = key.as_str().map_or_else(|| described(key), str::to_owned);
+                let problem = problem(&key, value)?;
+                Some(at(problem, place_of(text, &key)))
+            })
+            .collect();
+        if !problems.is_empty() {
+            return Err(Diagnostics(problems).into());
         }
-    }
-
-    /// The problems of paths that mean something else wherever the installer is started. `text` is that of the file at `path`.
-    fn relative_paths(&self, text: &str, path: &Path) -> Vec<Diagnostic> {
-        let named = [
-            ("source", &self.source),
-            ("nixpkgs", &self.nixpkgs),
-            ("channels", &self.channels),
-            ("target", &self.target),
-            ("offline-rebuild", &self.offline_rebuild),
-        ];
-        let relative = named.into_iter().filter_map(|(key, named)| {
-            let value = named.clone().filter(|named| !named.is_absolute())?;
-            Some(Diagnostic::from(SettingsProblem::Relative { key, value }).at(path, line_of(text, key), None))
-        });
-        relative.collect()
-    }
-
-    /// Every key, as it is written in the file.
-    fn keys() -> Vec<String> {
-        let default = serde_yaml::to_value(Self::default()).ok();
-        let keys = default.as_ref().and_then(serde_yaml::Value::as_mapping);
-        let keys = keys.into_iter().flat_map(serde_yaml::Mapping::keys);
-        keys.filter_map(|key| key.as_str().map(str::to_owned)).collect()
+        Ok(serde_yaml::from_value(settings.into()).map_err(|error| {
+            let error = error.to_string();
+            Diagnostics(vec![at(SettingsProblem::Invalid { error }, (None, None))])
+        })?)
     }
 }
 
-/// The line of `text` that begins with `key`, counted from 1.
-fn line_of(text: &str, key: &str) -> Option<u32> {
-    let mut lines = text.lines();
-    let index = lines.position(|line| line.trim_start_matches(['"', '\'', ' ']).starts_with(key))?;
-    u32::try_from(index + 1).ok()
+/// The keys, as they are written in the file, and what each takes.
+const KEYS: [(&str, Takes); 11] = [
+    ("source", Takes::AbsolutePath),
+    ("host", Takes::Name),
+    ("hardware-config", Takes::PathInTree),
+    ("nixpkgs", Takes::AbsolutePath),
+    ("channels", Takes::AbsolutePath),
+    ("target", Takes::AbsolutePath),
+    ("online", Takes::Switch),
+    ("no-bootloader", Takes::Switch),
+    ("not-covered", Takes::Features),
+    ("offline-rebuild", Takes::AbsolutePath),
+    ("read-image", Takes::Switch),
+];
+
+/// What is wrong with the key and its value.
+fn problem(key: &str, value: &Value) -> Option<SettingsProblem> {
+    let Some((key, takes)) = KEYS.into_iter().find(|(known, _)| *known == key) else {
+        return Some(unknown_key(key));
+    };
+    let fits = match (takes, value) {
+        (Takes::AbsolutePath, Value::String(path)) if !Path::new(path).is_absolute() => {
+            let value = path.into();
+            return Some(SettingsProblem::Relative { key, value });
+        }
+        (Takes::AbsolutePath | Takes::PathInTree | Takes::Name, Value::String(_)) => true,
+        (Takes::Switch, Value::Bool(_)) => true,
+        (Takes::Features, list) => serde_yaml::from_value::<Vec<NotCovered>>(list.clone()).is_ok(),
+        _ => false,
+    };
+    let found = || described(value);
+    (!fits).then(|| SettingsProblem::WrongType {
+        key,
+        takes,
+        found: found(),
+    })
 }
 
-fn unknown_key(text: &str, path: &Path, key: &str) -> Diagnostic {
-    let line = line_of(text, key);
-    let known = Settings::keys();
-    let nearest = known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(known, key), known))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len().div_ceil(2));
-    let nearest = nearest.map(|(_, known)| known.clone());
-    let key = key.to_owned();
-    Diagnostic::from(SettingsProblem::UnknownKey { key, nearest, known }).at(path, line, None)
+/// A value as a person calls it.
+fn described(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(value) => format!("`{value}`"),
+        Value::Number(value) => format!("the number {value}"),
+        Value::String(value) => format!("the text \"{value}\""),
+        Value::Sequence(_) => "a list".to_owned(),
+        Value::Mapping(_) => "keys with values".to_owned(),
+        Value::Tagged(value) => format!("a value with the tag {}", value.tag),
+    }
+}
+
+/// Where in `text` the value of `key` is, or the key where the value begins on another line: line and column, counted from 1.
+fn place_of(text: &str, key: &str) -> (Option<u32>, Option<u32>) {
+    let after = |line: &'_ str| {
+        let start = line.find(|char| !['"', '\'', ' '].contains(&char))?;
+        let rest = line[start..].strip_prefix(key)?;
+        let rest = rest
+            .trim_start_matches(['"', '\''])
+            .trim_start()
+            .strip_prefix(':')?
+            .trim_start();
+        let column = if rest.is_empty() {
+            start
+        } else {
+            line.len() - rest.len()
+        };
+        Some(line[..column].chars().count())
+    };
+    let mut lines = text.lines().zip(1..);
+    let place = lines.find_map(|(line, number)| Some((number, after(line)?)));
+    match place {
+        Some((line, column)) => (Some(line), u32::try_from(column + 1).ok()),
+        None => (None, None),
+    }
+}
+
+fn unknown_key(key: &str) -> SettingsProblem {
+    let distances = KEYS.map(|(known, _)| (strsim::damerau_levenshtein(known, key), known));
+    let nearest = distances.into_iter().min();
+    let nearest = nearest.filter(|(distance, known)| *distance <= known.len().div_ceil(2));
+    SettingsProblem::UnknownKey {
+        key: key.to_owned(),
+        nearest: nearest.map(|(_, known)| known),
+        known: KEYS.map(|(known, _)| known),
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +228,15 @@ mod tests {
             }
         );
         let documented = include_str!("../docs/settings.md");
-        for key in Settings::keys() {
+        let written = serde_yaml::to_value(Settings::default()).unwrap();
+        let keys: Vec<&str> = written
+            .as_mapping()
+            .unwrap()
+            .keys()
+            .map(|key| key.as_str().unwrap())
+            .collect();
+        assert_eq!(KEYS.map(|(key, _)| key).as_slice(), keys);
+        for key in keys {
             assert!(
                 documented.contains(&format!("`{key}`")),
                 "docs/settings.md does not say what `{key}` is"
@@ -193,11 +250,14 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("`hardware_config` is not a setting\n  where: s.yaml:2"),
+            error.contains("`hardware_config` is not a setting\n  where: s.yaml:2:18\n"),
             "{error}"
         );
         assert!(error.contains("Did you mean `hardware-config`?"), "{error}");
-        assert!(error.contains("`zebra` is not a setting\n  where: s.yaml:4"), "{error}");
+        assert!(
+            error.contains("`zebra` is not a setting\n  where: s.yaml:4:8\n"),
+            "{error}"
+        );
         assert!(error.contains("Known keys: source, host"), "{error}");
     }
 
@@ -207,15 +267,46 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(&format!("cannot be {path}")), "{error}");
             let line = text.lines().count();
-            assert!(error.contains(&format!("where: s.yaml:{line}\n")), "{error}");
+            assert!(error.contains(&format!("where: s.yaml:{line}:9\n")), "{error}");
         }
         assert_eq!(parse("target: null").unwrap(), Settings::default());
     }
 
     #[test]
-    fn a_wrong_type_is_located() {
-        let error = parse("host: a\nonline: perhaps\n").unwrap_err().to_string();
-        assert!(error.contains("s.yaml:2"), "{error}");
+    fn all_wrong_values_are_reported_in_words_of_yaml_with_line_and_column() {
+        let text = "host: 12\n\"online\": perhaps\ntarget:\n  - /mnt\nread-image: 1\nhardware-config: {a: b}\nno-bootloader: no\n\
+                    not-covered: [{kind: nonsense}]\nnixpkgs: x\nhostt: a\n";
+        let error = parse(text).unwrap_err().to_string();
+        for expected in [
+            "`host` takes a name, and this is the number 12\n  where: s.yaml:1:7\n  what to do: Write it in quotes: `host: \"…\"`",
+            "`online` takes true or false, and this is the text \"perhaps\"\n  where: s.yaml:2:11\n  what to do: Write `online: true` or `online: false`.",
+            "`target` takes an absolute path, and this is a list\n  where: s.yaml:3:1\n  what to do: Write `target: /…`",
+            "`read-image` takes true or false, and this is the number 1\n  where: s.yaml:5:13\n",
+            "`hardware-config` takes a path inside the configuration, and this is keys with values\n  where: s.yaml:6:18\n",
+            "`no-bootloader` takes true or false, and this is the text \"no\"\n  where: s.yaml:7:16\n",
+            "`not-covered` takes a list of entries with `kind`, `name` and `reason`, and this is another list\n  where: s.yaml:8:14\n",
+            "`nixpkgs` cannot be \"x\"\n  where: s.yaml:9:10\n",
+            "`hostt` is not a setting\n  where: s.yaml:10:8\n  what to do: Did you mean `host`?",
+        ] {
+            assert!(error.contains(expected), "{expected}\n\n{error}");
+        }
+        for (text, expected) in [
+            ("- host: a\n", "The settings are not keys with values: this is a list\n"),
+            ("just words\n", "this is the text \"just words\"\n"),
+            (
+                "host: a\nhost: b\n",
+                "The settings file is not valid YAML: duplicate entry with key \"host\"",
+            ),
+            ("host: a\n  online: true\n", "s.yaml:2:9\n"),
+            ("12: a\n", "`the number 12` is not a setting"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{expected}\n\n{error}");
+            for word in ["struct", "sequence", "expected a string"] {
+                assert!(!error.contains(word), "{error}");
+            }
+        }
+        assert_eq!(parse("online:\nhost: null\n").unwrap(), Settings::default());
     }
 
     #[test]

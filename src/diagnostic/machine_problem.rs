@@ -13,8 +13,8 @@ pub enum MachineProblem {
     Unknown,
     /// Of another version than the `known` one.
     Version { found: Option<u64>, known: u64 },
-    /// A field is missing or wrong: in the parser's words.
-    Field(String),
+    /// A field is missing or wrong. `path`: where (`disks[0].bytes`), or a dot; `error`: in the parser's words.
+    Field { path: String, error: String },
     /// The ISO has several hosts, and nothing says which one the machine becomes.
     HostNeeded { hosts: Vec<String> },
     /// The machine does not have these disks of a layout for disko: their names in the layout, and their devices.
@@ -30,7 +30,7 @@ impl MachineProblem {
         let report = "The report of the machine cannot be read";
         match self {
             Self::Unreadable(why) => error("machine-report", report).because(why),
-            Self::NotJson { truncated: true, .. } => error("machine-report", report).because("It ends too early: it is not whole."),
+            Self::NotJson { truncated: true, .. } => error("machine-report", report).because("Its end is missing: the JSON stops in the middle."),
             Self::NotJson { error: why, .. } => error("machine-report", report).because(format!("It is not JSON: {why}.")),
             Self::Unknown => error("machine-report", report)
                 .because("It is neither what `nix-cfg-install --describe` writes nor a report of nixos-facter."),
@@ -38,7 +38,10 @@ impl MachineProblem {
                 let found = found.map_or("without a version".to_owned(), |found| format!("of version {found}"));
                 error("machine-report", report).because(format!("It is {found}, and this program reads version {known}."))
             }
-            Self::Field(why) => error("machine-report", report).because(format!("A value in it is missing or wrong: {why}.")),
+            Self::Field { path, error: why } => {
+                let path = if path == "." { String::new() } else { format!("{path}: ") };
+                error("machine-report", report).because(format!("A value in it is missing or wrong: {path}{why}."))
+            }
             Self::HostNeeded { hosts } => {
                 return error("machine-host", "The ISO has several hosts, and nothing says which one the machine becomes")
                     .because(format!("It has: {}.", hosts.join(", ")))

@@ -89,6 +89,7 @@ pub use hardware_problem::NotReplaceable;
 pub use key_problem::{BootFileKind, ClosedSecrets, Delivery, KeyFault, LackingKey, LockedUser};
 pub use lint_problem::{LinkDefect, PrivateKey};
 pub use module_problem::SyntaxMistake;
+pub use settings_problem::Takes;
 pub use supply::Damage;
 
 areas! {

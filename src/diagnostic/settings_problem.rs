@@ -11,10 +11,25 @@ pub enum SettingsProblem {
     Unreadable { error: String },
     /// `error`: what the YAML parser says.
     Invalid { error: String },
+    /// It is YAML, and no mapping.
+    NoMapping { found: String },
     /// The path of `key` is not absolute.
     Relative { key: &'static str, value: PathBuf },
+    /// `found`: the value, as a person calls it.
+    WrongType { key: &'static str, takes: Takes, found: String },
     /// `nearest`: the known key that is most similar.
-    UnknownKey { key: String, nearest: Option<String>, known: Vec<String> },
+    UnknownKey { key: String, nearest: Option<&'static str>, known: [&'static str; 11] },
+}
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    AbsolutePath,
+    PathInTree,
+    Name,
+    Switch,
+    /// What the ISO writes.
+    Features,
 }
 
 impl SettingsProblem {
@@ -23,11 +38,16 @@ impl SettingsProblem {
             Self::Unreadable { error: why } => error("settings", "The settings file cannot be read")
                 .because(why)
                 .remedy("Name another with --settings, or omit it: then the one of the live system is used, if there is one."),
-            Self::Invalid { error: why } => error("settings", format!("The settings file is not valid: {why}"))
-                .remedy("Correct the value; docs/settings.md says what each key takes."),
+            Self::Invalid { error: why } => error("settings", format!("The settings file is not valid YAML: {why}"))
+                .remedy("Correct it; docs/settings.md says what each key takes."),
+            Self::NoMapping { found } => {
+                error("settings", format!("The settings are not keys with values: this is {found}"))
+                    .remedy("Write one setting a line, as in `host: laptop`.")
+            }
             Self::Relative { key, value } => error("settings", format!("`{key}` cannot be \"{}\"", value.display()))
                 .because("It is not an absolute path.")
                 .remedy("Give the whole path, beginning with /."),
+            Self::WrongType { key, takes, found } => wrong_type(key, *takes, found),
             Self::UnknownKey { key, nearest, known } => {
                 error("settings", format!("`{key}` is not a setting")).remedy(match nearest {
                     Some(nearest) => format!("Did you mean `{nearest}`?"),
@@ -36,4 +56,20 @@ impl SettingsProblem {
             }
         }
     }
+}
+
+fn wrong_type(key: &str, takes: Takes, found: &str) -> Text {
+    let is_list = found == "a list";
+    let (kind, remedy) = match takes {
+        Takes::Switch => ("true or false", format!("Write `{key}: true` or `{key}: false`.")),
+        Takes::AbsolutePath => ("an absolute path", format!("Write `{key}: /…`.")),
+        Takes::PathInTree => ("a path inside the configuration", format!("Write `{key}: hosts/…`.")),
+        Takes::Name => ("a name", format!("Write it in quotes: `{key}: \"…\"`.")),
+        Takes::Features => (
+            "a list of entries with `kind`, `name` and `reason`",
+            "Make the ISO again, which writes it; or remove it, and what the ISO is made without is not checked.".to_owned(),
+        ),
+    };
+    let found = if takes == Takes::Features && is_list { "another list" } else { found };
+    error("settings", format!("`{key}` takes {kind}, and this is {found}")).remedy(remedy)
 }

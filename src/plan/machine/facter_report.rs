@@ -12,8 +12,10 @@ use crate::live::decisions::Firmware;
 /// The version of the reports that are read.
 pub(super) const VERSION: u64 = 1;
 
+/// Such a report.
 #[derive(Deserialize)]
-struct Report {
+#[serde(expecting = "an object")]
+pub(super) struct Report {
     system: String,
     uefi: Uefi,
     hardware: Hardware,
@@ -22,19 +24,20 @@ struct Report {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Uefi {
     supported: bool,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "an object")]
 struct Hardware {
     disk: Vec<Device>,
     memory: Vec<Device>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "an object")]
 struct Device {
     model: Option<String>,
     unix_device_names: Vec<PathBuf>,
@@ -43,7 +46,7 @@ struct Device {
 
 /// Of any kind; the fields of sizes and of memory.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "an object")]
 struct Resource {
     r#type: String,
     unit: Value,
@@ -53,44 +56,44 @@ struct Resource {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "an object")]
 struct Smbios {
     system: Maker,
     board: Maker,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "an object")]
 struct Maker {
     manufacturer: String,
     product: String,
 }
 
-/// The machine of such a report.
-pub(super) fn read(value: &Value) -> serde_json::Result<MachineReport> {
-    let report = Report::deserialize(value)?;
-    let memory = report.hardware.memory.iter().flat_map(|device| &device.resources);
-    let memory: u64 = memory
-        .filter(|resource| resource.r#type == "phys_mem")
-        .filter_map(|resource| resource.range.as_u64())
-        .sum();
-    Ok(MachineReport {
-        platform: report.system,
-        firmware: if report.uefi.supported {
-            Firmware::Efi
-        } else {
-            Firmware::Bios
-        },
-        memory_bytes: (memory > 0).then_some(memory),
-        product: Product {
-            vendor: report.smbios.system.manufacturer,
-            name: report.smbios.system.product,
-            board_vendor: report.smbios.board.manufacturer,
-            board_name: report.smbios.board.product,
-        },
-        disks: report.hardware.disk.iter().filter_map(disk).collect(),
-        ..MachineReport::default()
-    })
+impl From<Report> for MachineReport {
+    fn from(report: Report) -> Self {
+        let memory = report.hardware.memory.iter().flat_map(|device| &device.resources);
+        let memory: u64 = memory
+            .filter(|resource| resource.r#type == "phys_mem")
+            .filter_map(|resource| resource.range.as_u64())
+            .sum();
+        Self {
+            platform: report.system,
+            firmware: if report.uefi.supported {
+                Firmware::Efi
+            } else {
+                Firmware::Bios
+            },
+            memory_bytes: (memory > 0).then_some(memory),
+            product: Product {
+                vendor: report.smbios.system.manufacturer,
+                name: report.smbios.system.product,
+                board_vendor: report.smbios.board.manufacturer,
+                board_name: report.smbios.board.product,
+            },
+            disks: report.hardware.disk.iter().filter_map(disk).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 fn disk(device: &Device) -> Option<Disk> {
@@ -131,7 +134,7 @@ mod tests {
           },
           "smbios": { "system": { "handle": 1, "manufacturer": "ACME", "product": "One", "version": "2" } }
         }"#;
-        let read = read(&serde_json::from_str(text).unwrap()).unwrap();
+        let read = MachineReport::from(serde_json::from_str::<Report>(text).unwrap());
         assert_eq!(
             (read.platform.as_str(), read.firmware),
             ("aarch64-linux", Firmware::Efi)

@@ -16,6 +16,7 @@ pub(super) const VERSION: u64 = 1;
 
 /// The machine. What is absent is not known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct MachineReport {
     /// Its platform: `x86_64-linux`.
     pub platform: String,
@@ -47,7 +48,7 @@ pub struct MachineReport {
 
 /// What the maker calls it (SMBIOS).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "an object")]
 pub struct Product {
     pub vendor: String,
     pub name: String,
@@ -57,6 +58,7 @@ pub struct Product {
 
 /// A disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Disk {
     /// As the kernel names it: `/dev/nvme0n1`.
     pub path: PathBuf,
@@ -73,6 +75,7 @@ pub struct Disk {
 
 /// A partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Partition {
     pub path: PathBuf,
     #[serde(default)]
@@ -92,6 +95,7 @@ pub struct Partition {
 
 /// A device on PCI: four hexadecimal digits each, and six for the class.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct PciDevice {
     pub class: String,
     pub vendor: String,
@@ -99,9 +103,9 @@ pub struct PciDevice {
 }
 
 /// The document.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(super) struct Document<R> {
-    pub kind: String,
+    pub kind: &'static str,
     pub version: u64,
     #[serde(flatten)]
     pub report: R,
@@ -114,7 +118,7 @@ impl MachineReport {
     /// When a path is not UTF-8.
     pub fn to_json(&self) -> Result<String> {
         let document = Document {
-            kind: KIND.to_owned(),
+            kind: KIND,
             version: VERSION,
             report: self,
         };

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::facter_report;
-use super::report::{Document, KIND, MachineReport, VERSION};
+use super::report::{KIND, MachineReport, VERSION};
 use crate::diagnostic::{Diagnostic, MachineProblem};
 
 /// By which a document is recognized.
@@ -50,12 +50,37 @@ fn parse(text: &str) -> Result<MachineReport, (MachineProblem, Option<u32>)> {
         Some(version) if version == known => {}
         found => return Err((MachineProblem::Version { found, known }, None)),
     }
+    // From the text, which has lines.
+    let mut json = serde_json::Deserializer::from_str(text);
     let report = if is_own {
-        Document::deserialize(value).map(|document: Document<MachineReport>| document.report)
+        serde_path_to_error::deserialize(&mut json)
     } else {
-        facter_report::read(&value)
+        serde_path_to_error::deserialize::<_, facter_report::Report>(&mut json).map(MachineReport::from)
     };
-    report.map_err(|error| (MachineProblem::Field(error.to_string()), None))
+    report.map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.into_inner());
+        let line = u32::try_from(error.line()).ok().filter(|line| *line > 0);
+        (
+            MachineProblem::Field {
+                path,
+                error: in_words(&error),
+            },
+            line,
+        )
+    })
+}
+
+/// What is wrong with a value, without types of Rust and without the place.
+fn in_words(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let said = said.split(" at line ").next().unwrap_or_default();
+    ["u64", "u32", "u16", "u8", "usize"]
+        .iter()
+        .fold(said.to_owned(), |said, number| {
+            said.replace(&format!("expected {number}"), "expected a whole number")
+        })
+        .replace("sequence", "list")
+        .replace(" map", " object")
 }
 
 #[cfg(test)]
@@ -126,18 +151,34 @@ mod tests {
         let later = whole.replace("\"version\": 1", "\"version\": 2");
         let wrong = whole.replace("\"uefi\"", "\"coreboot\"");
         for (text, expected) in [
-            ("", "It ends too early"),
-            (cut, "It ends too early"),
+            ("", "Its end is missing"),
+            (cut, "Its end is missing"),
             ("{ config, ... }: { }", "It is not JSON"),
             ("[]", "neither"),
             ("{}", "neither"),
             ("{\"kind\":\"other\",\"version\":1}", "neither"),
             (&later, "version 2"),
             (&whole.replace("\"version\": 1", "\"version\": \"1\""), "neither"),
-            (&wrong, "`coreboot`"),
+            (&wrong, "firmware: unknown variant `coreboot`"),
             (&whole.replace("\"platform\"", "\"arch\""), "missing field `platform`"),
+            (
+                &whole.replace("104857600", "\"100 MiB\""),
+                "disks[0].partitions[0].bytes: invalid type: string \"100 MiB\", expected a whole number.",
+            ),
+            (
+                &whole.replace("16000000000", "-1"),
+                "memory_bytes: invalid value: integer `-1`, expected a whole number.",
+            ),
+            (
+                "{\"kind\":\"nix-cfg-install machine\",\"version\":1,\"platform\":\"x\",\"firmware\":\"bios\",\"disks\":[7]}",
+                "disks[0]: invalid type: integer `7`, expected an object.",
+            ),
             ("{\"version\":9,\"hardware\":{}}", "version 9"),
             ("{\"version\":1,\"hardware\":{}}", "missing field `system`"),
+            (
+                "{\"version\":1,\"hardware\":{\"disk\":3}}",
+                "hardware.disk: invalid type: integer `3`, expected a list.",
+            ),
         ] {
             let (problem, _) = parse(text).unwrap_err();
             let said = Diagnostic::from(problem).to_string();
