@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     fs::create_dir_all(&directory)?;
     for (name, mut command) in [
         ("nix-cfg-install", install_args::Args::command()),
-        ("nix-cfg-iso", iso_args::Args::command()),
+        ("nix-cfg-iso", iso_args::documented()),
     ] {
         clap_mangen::generate_to(command.clone(), &directory)?;
         for shell in Shell::value_variants() {

@@ -126,8 +126,9 @@ fn problem(key: &str, value: &Value) -> Option<SettingsProblem> {
             let value = path.into();
             return Some(SettingsProblem::Relative { key, value });
         }
-        (Takes::AbsolutePath | Takes::PathInTree | Takes::Name, Value::String(_)) => true,
-        (Takes::Switch, Value::Bool(_)) => true,
+        (Takes::AbsolutePath | Takes::PathInTree | Takes::Name, Value::String(_)) | (Takes::Switch, Value::Bool(_)) => {
+            true
+        }
         (Takes::Features, list) => serde_yaml::from_value::<Vec<NotCovered>>(list.clone()).is_ok(),
         _ => false,
     };

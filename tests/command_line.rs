@@ -38,6 +38,18 @@ fn the_last_event_is_done_although_the_command_line_is_wrong() {
 }
 
 #[test]
+fn another_user_than_root_is_told_from_a_wrong_command_line() {
+    assert!(
+        !nix::unistd::geteuid().is_root(),
+        "run the tests as another user: .ci/unit-tests"
+    );
+    let (code, events) = run(&["--check", "--progress=json"]);
+    assert_eq!(code, Some(10));
+    let problem = events.iter().find(|event| event["event"] == "problem").unwrap();
+    assert_eq!(problem["code"], "not-root");
+}
+
+#[test]
 fn a_description_that_was_interrupted_is_not_printed() {
     use std::io::Read;
     use std::os::unix::fs::PermissionsExt;

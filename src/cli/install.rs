@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use nix::sys::stat::{Mode, umask};
 
-use super::described_machine;
 use super::install_args::{Args, Step};
+use super::{described_machine, exit_code};
 use crate::apply::{Failure, Installation, apply, prepare};
 use crate::calamares::caller;
 use crate::calamares::dialog::dialog;
@@ -30,7 +30,7 @@ use crate::nix::explain;
 use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, INSPECT, KEEP, PLACE};
 use crate::plan::request::{LiveSystem, Request};
 use crate::plan::{self, REFUSED};
-use crate::process::Runner;
+use crate::process::{NIX, Runner};
 use crate::progress::{Format, Reporter};
 use crate::settings::Settings;
 use crate::store::live_image::StoreImage;
@@ -127,6 +127,9 @@ fn run(
     let stamp = humantime::format_rfc3339_seconds(begun).to_string().replace(':', "-");
     let (settings, channels) = settings(args, log, &stamp).map_err(Failure::before(phases::SETTINGS, BAD_SETTINGS))?;
     let mut runner = Runner::new(environment(&channels, args.online || settings.online), interrupt);
+    if !runner.has(NIX) {
+        return Err(Failure::before(phases::SETTINGS, REFUSED)(ProgramProblem::NoNix.into()));
+    }
     let image = settings.read_image.unwrap_or(true).then(StoreImage::of_live_store);
     report.phase(phases::SOURCE);
     let refused = |phase| Failure::before(phase, REFUSED);
@@ -308,13 +311,14 @@ fn explain_failure(
 ) -> (u8, String) {
     let Failure {
         phase,
-        exit_code,
+        exit_code: code,
         is_written,
         error,
     } = failure;
     log::debug!("failed in {}: {error:?}", phase.name);
     if error.is::<Interrupted>() {
-        return (INTERRUPTED, format!("Stopped: {error}."));
+        let next = next_step(is_written);
+        return (INTERRUPTED, format!("Interrupted. {next}"));
     }
     let problems = diagnostics(error);
     for problem in &problems {
@@ -325,13 +329,23 @@ fn explain_failure(
         let dialog = dialog((phase, is_written), &problems, next, log.live_path().as_deref());
         report.failure(&dialog.title, &dialog.details);
     }
-    let next = if is_written {
-        "Fix it and run the same command again: it continues from here."
+    let fix = if is_written { "Fix the problem. " } else { "" };
+    let text = format!(
+        "{} failed. {fix}{} Log: {}",
+        phase.title,
+        next_step(is_written),
+        log_place(log)
+    );
+    (exit_code::of(&problems, code), text)
+}
+
+/// What follows from the state of the target.
+fn next_step(is_written: bool) -> &'static str {
+    if is_written {
+        "Run the same command again: it continues from here."
     } else {
         "Nothing was written to the target."
-    };
-    let text = format!("{} failed. {next} Log: {}", phase.title, log_place(log));
-    (exit_code, text)
+    }
 }
 
 fn diagnostics(error: anyhow::Error) -> Vec<Diagnostic> {

@@ -18,6 +18,8 @@ Exit codes:
     7  activating the system or installing its boot loader failed
     8  writing the receipt failed
     9  the installed system would not start as it is
+   10  not started as root
+   11  Nix is not installed on this machine
   130  interrupted
 
 After a failure, run the same command again: it continues where it stopped. The log is in /var/log/nix-cfg-install

@@ -9,8 +9,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 
+use super::exit_code;
 use super::init_questions::{Dialogue, Suggestions, command, complete};
-use super::iso_args::{Args, CalamaresTargets, Command, Doctor, Init};
+use super::iso_args::{Args, Command, Doctor, Init};
+use super::iso_internal_args::{CalamaresTargets, Internal};
 use crate::diagnostic::{Diagnostic, Diagnostics, IsoOptionProblem, Severity};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::iso::calamares_config::{self, InstalledSystems};
@@ -28,18 +30,14 @@ use crate::process::Runner;
 use crate::text::printable;
 use crate::tree::source::ETC_NIXOS;
 
+/// The exit code when it fails, or reports errors.
+const FAILED: u8 = 1;
+
 /// Runs `nix-cfg-iso`, and gives its exit code.
 pub fn main() -> ExitCode {
     match run(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            fail(&error);
-            if error.is::<Interrupted>() {
-                ExitCode::from(INTERRUPTED)
-            } else {
-                ExitCode::FAILURE
-            }
-        }
+        Err(error) => ExitCode::from(fail(error)),
     }
 }
 
@@ -48,11 +46,6 @@ fn run(args: Args) -> Result<()> {
         Command::Init(args) => init(args),
         Command::Doctor(args) => doctor(&args),
         Command::Update(args) => say(&update(&args.dir, &programs()?)?),
-        Command::Frontier(args) => write_json(&args.out, &ImageClosure::of(&args.roots)?),
-        Command::HardwareFeatures(args) => {
-            let written = HardwareFeatures::read(args.generate_config.as_deref(), &args.filesystems)?;
-            write_json(&args.out, &written)
-        }
         Command::Why(args) => {
             let runner = runner()?;
             say(&why::why(&runner, &flake(args.dir, args.nix_args), &args.path)?)
@@ -72,8 +65,20 @@ fn run(args: Args) -> Result<()> {
                 pin::FILE,
             )])
         }
-        Command::CalamaresConfig(args) => say(&calamares_config::derive(&args.package, &args.helper, &args.targets)?),
-        Command::CalamaresTargets(args) => calamares_targets(args),
+        Command::Internal(command) => internal(command),
+    }
+}
+
+/// What the modules in nix/ run.
+fn internal(command: Internal) -> Result<()> {
+    match command {
+        Internal::Frontier(args) => write_json(&args.out, &ImageClosure::of(&args.roots)?),
+        Internal::HardwareFeatures(args) => {
+            let written = HardwareFeatures::read(args.generate_config.as_deref(), &args.filesystems)?;
+            write_json(&args.out, &written)
+        }
+        Internal::CalamaresConfig(args) => say(&calamares_config::derive(&args.package, &args.helper, &args.targets)?),
+        Internal::CalamaresTargets(args) => calamares_targets(args),
     }
 }
 
@@ -229,12 +234,24 @@ fn show(problem: &Diagnostic) {
     complain(&format!("{heading}: {problem}\n"));
 }
 
-fn fail(error: &anyhow::Error) {
-    if let Some(Diagnostics(problems)) = error.downcast_ref() {
-        problems.iter().for_each(show);
-    } else if let Some(problem) = error.downcast_ref::<Diagnostic>() {
-        show(problem);
-    } else {
-        complain(&format!("error: {error:#}"));
+/// Shows why it failed, and gives the exit code.
+fn fail(error: anyhow::Error) -> u8 {
+    if error.is::<Interrupted>() {
+        complain(&format!("error: {error}"));
+        return INTERRUPTED;
+    }
+    let problems = match error.downcast::<Diagnostics>() {
+        Ok(Diagnostics(problems)) => Ok(problems),
+        Err(error) => error.downcast::<Diagnostic>().map(|problem| vec![problem]),
+    };
+    match problems {
+        Ok(problems) => {
+            problems.iter().for_each(show);
+            exit_code::of(&problems, FAILED)
+        }
+        Err(error) => {
+            complain(&format!("error: {error:#}"));
+            FAILED
+        }
     }
 }

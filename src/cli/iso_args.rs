@@ -3,13 +3,23 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
+
+use super::iso_internal_args::Internal;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    1  errors were found, or it failed; they are reported
+    2  the command line is wrong
+   11  Nix is not installed on this machine
+  130  interrupted";
 
 /// Make an installer ISO of your own NixOS configuration, for machines that have no network.
 ///
 /// `nix-cfg-iso init DIR --config TREE` writes a directory with a flake; `nix build path:DIR#iso` makes the image.
 #[derive(Debug, Parser)]
-#[command(name = "nix-cfg-iso", version)]
+#[command(name = "nix-cfg-iso", version, after_help = EXIT_CODES)]
 pub struct Args {
     /// What to do
     #[command(subcommand)]
@@ -25,20 +35,32 @@ pub enum Command {
     Doctor(Doctor),
     /// Bring a directory that init wrote up to date with this version of the program, and keep your edits
     Update(Update),
-    /// Find what an ISO must hold so that a system and its variants can be rebuilt on another machine (run by nix/closure.nix)
-    Frontier(Frontier),
-    /// Find what a nixos-generate-config can write (run by nix/closure.nix)
-    HardwareFeatures(HardwareFeatures),
     /// Show why a store path is on the ISO
     Why(Why),
     /// Show how large the parts of the ISO are
     Size(Look),
     /// Write DIR/closure.json, for where import from derivation is forbidden; needed again after every change
     Pin(Look),
-    /// Turn the configuration of Calamares into that of an offline installer (run by nix/calamares.nix)
-    CalamaresConfig(CalamaresConfig),
-    /// Write the files of that configuration that depend on the installed systems (run by nix/calamares.nix)
-    CalamaresTargets(CalamaresTargets),
+    #[command(flatten)]
+    Internal(Internal),
+}
+
+/// The command line as it is documented: without the commands that [`Internal`] hides. Completions
+/// would offer them.
+#[must_use]
+pub fn documented() -> clap::Command {
+    let whole = Args::command();
+    let shown = whole
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .cloned();
+    let about = whole.get_about().cloned().unwrap_or_default();
+    clap::Command::new("nix-cfg-iso")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(about)
+        .long_about(whole.get_long_about().cloned().unwrap_or_default())
+        .after_help(EXIT_CODES)
+        .subcommands(shown)
 }
 
 /// `nix-cfg-iso init`.
@@ -121,78 +143,27 @@ pub struct Look {
     pub nix_args: Vec<OsString>,
 }
 
-/// `nix-cfg-iso frontier`.
-#[derive(Debug, ClapArgs)]
-pub struct Frontier {
-    /// The system (as `target`) and its variants, each as NAME=/nix/store/….drv; `relocated` is the system from a copy of its
-    /// tree at another store path
-    #[arg(required = true, value_name = "NAME=DRV", value_parser = root)]
-    pub roots: Vec<(String, PathBuf)>,
-    /// Where to write the JSON
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-}
-
-/// `nix-cfg-iso hardware-features`.
-#[derive(Debug, ClapArgs)]
-pub struct HardwareFeatures {
-    /// The source of nixos-generate-config, where it was found
-    #[arg(long, value_name = "FILE")]
-    pub generate_config: Option<PathBuf>,
-    /// nixpkgs' modules for file systems
-    #[arg(long, value_name = "DIR")]
-    pub filesystems: PathBuf,
-    /// Where to write the JSON
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-}
-
 fn channel(text: &str) -> Result<(String, String), String> {
     let (name, reference) = text.split_once('=').ok_or("it has no `=`")?;
     Ok((name.to_owned(), reference.to_owned()))
 }
 
-fn root(text: &str) -> Result<(String, PathBuf), String> {
-    let (name, drv) = text.split_once('=').ok_or("it has no `=`")?;
-    Ok((name.to_owned(), drv.into()))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// `nix-cfg-iso calamares-config`.
-#[derive(Debug, ClapArgs)]
-pub struct CalamaresConfig {
-    /// A copy of calamares-nixos-extensions, with its share, lib and perhaps etc; it is changed
-    pub package: PathBuf,
-    /// Where nix-cfg-install is
-    #[arg(long, value_name = "FILE", default_value = "nix-cfg-install")]
-    pub helper: PathBuf,
-    /// Where the live system will have what calamares-targets writes
-    #[arg(long, value_name = "DIR")]
-    pub targets: PathBuf,
-}
-
-/// `nix-cfg-iso calamares-targets`.
-#[derive(Debug, ClapArgs)]
-pub struct CalamaresTargets {
-    /// The unchanged calamares-nixos-extensions
-    pub upstream: PathBuf,
-    /// The directory to write
-    pub out: PathBuf,
-    /// The package that calamares-config changed
-    #[arg(long, value_name = "DIR")]
-    pub package: PathBuf,
-    /// How many bytes the largest system takes
-    #[arg(long, value_name = "BYTES")]
-    pub closure_bytes: u64,
-    /// A normal user of the configuration; may be given more than once
-    #[arg(long = "user", value_name = "NAME")]
-    pub users: Vec<String>,
-    /// The configuration has no normal user at all
-    #[arg(long, conflicts_with = "users")]
-    pub no_users: bool,
-    /// A host that the person chooses from; given more than once, there is a page for it
-    #[arg(long = "host", value_name = "NAME")]
-    pub hosts: Vec<String>,
-    /// A file system that the page of partitions does not offer, as Calamares names it; may be given more than once
-    #[arg(long = "without-file-system", value_name = "NAME")]
-    pub without: Vec<String>,
+    #[test]
+    fn what_is_documented_has_no_internal_commands_and_those_can_be_run() {
+        let documented = documented();
+        let shown: Vec<&str> = documented.get_subcommands().map(clap::Command::get_name).collect();
+        let internal = ["frontier", "hardware-features", "calamares-config", "calamares-targets"];
+        assert!(shown.contains(&"init") && shown.contains(&"pin"), "{shown:?}");
+        let help = Args::command().render_long_help().to_string();
+        for name in internal {
+            assert!(!shown.contains(&name), "{name} is documented");
+            assert!(!help.contains(name), "{name} is in the help");
+            assert!(Args::command().find_subcommand(name).is_some(), "{name} cannot be run");
+        }
+        assert!(help.contains("11  Nix is not installed"), "{help}");
+    }
 }

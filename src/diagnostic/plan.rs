@@ -23,7 +23,9 @@ impl PlanProblem {
     pub(super) fn text(&self) -> Text {
         match self {
             Self::NotRoot => {
-                error("not-root", "Only root can install a system").remedy("Run the same command with sudo.")
+                error("not-root", "This has to be run as root")
+                    .because("Only root may read all that is checked, mount, and write to the target.")
+                    .remedy("Run the same command with sudo.")
             }
             Self::CommandLine { error: said } => {
                 let said = said.trim_start_matches("error: ");

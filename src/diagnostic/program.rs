@@ -10,6 +10,8 @@ use crate::text::bytes;
 pub enum ProgramProblem {
     /// `line`: the command line; `end`: how the program ended, as the predicate of a sentence.
     Failed { line: String, end: String },
+    /// The program `nix` does not exist.
+    NoNix,
     /// The program does not exist. `line`: the command line that needs it.
     Missing { program: String, line: String },
     NotStarted { program: String, reason: String },
@@ -35,10 +37,16 @@ impl ProgramProblem {
     pub(super) fn text(&self) -> Text {
         match self {
             Self::Failed { line, end } => error("program-failed", format!("`{line}` {end}")),
+            Self::NoNix => error("no-nix", "Nix is not installed on this machine")
+                .because("There is no program `nix` in PATH.")
+                .remedy(
+                    "Install Nix (https://nixos.org/download), or use a machine that has it: nix-cfg-install runs in a NixOS live \
+                     system. If it is installed, start this from a shell in which `nix --version` works; sudo can change PATH.",
+                ),
             Self::Missing { program, line } => {
                 error("program-missing", format!("The program `{program}` is not on this system"))
                     .because(format!("It is needed for: {line}"))
-                    .remedy("Run this where Nix is installed. A NixOS live system has everything that installs a system.")
+                    .remedy("Run this where that program is. A NixOS live system has everything that installs a system.")
             }
             Self::NotStarted { program, reason } => error(
                 "program-missing",
@@ -50,7 +58,7 @@ impl ProgramProblem {
                 .remedy(ADD_MEMORY),
             Self::DiskFull => error("disk-full", "There is no space left")
                 .because("Either the target is too small for this system, or the live system's memory, where it is built, is full.")
-                .remedy("`df -h` shows which. Use a larger disk or more memory (or swap) and run the command again: it continues from here."),
+                .remedy("`df -h` shows which. Use a larger disk or more memory (or swap) and run the command again."),
             Self::ReadOnly { path } => error(
                 "read-only",
                 match path {
@@ -69,21 +77,7 @@ impl ProgramProblem {
                     ))
                     .remedy("Fix or remove it in the configuration. The log contains the builder's output.")
             }
-            Self::NixTooOld { needs, version, here } => error(
-                "nix-too-old",
-                match version {
-                    Some(version) => format!("This nixpkgs needs Nix {version} or newer"),
-                    None => format!("This nixpkgs needs a newer Nix: {needs}"),
-                },
-            )
-            .because(match here {
-                Some(here) => format!("This is Nix {here}."),
-                None => "This Nix is older.".to_owned(),
-            })
-            .remedy(
-                "Use a newer Nix. In a live system: make the ISO again, with a nixpkgs for the live system that is as new \
-                 as the configuration's.",
-            ),
+            Self::NixTooOld { needs, version, here } => nix_too_old(needs, version.as_deref(), here.as_deref()),
             Self::NotMounted { place } => {
                 error("not-evaluated", format!("The configuration cannot be mounted at {place}"))
                     .because("It is evaluated there, where the installed system will have it; only Nix sees this mount.")
@@ -94,6 +88,24 @@ impl ProgramProblem {
             }
         }
     }
+}
+
+fn nix_too_old(needs: &str, version: Option<&str>, here: Option<&str>) -> Text {
+    error(
+        "nix-too-old",
+        match version {
+            Some(version) => format!("This nixpkgs needs Nix {version} or newer"),
+            None => format!("This nixpkgs needs a newer Nix: {needs}"),
+        },
+    )
+    .because(match here {
+        Some(here) => format!("This is Nix {here}."),
+        None => "This Nix is older.".to_owned(),
+    })
+    .remedy(
+        "Use a newer Nix. In a live system: make the ISO again, with a nixpkgs for the live system that is as new \
+         as the configuration's.",
+    )
 }
 
 /// What to do where memory ran out. A live system of NixOS has all of these programs (util-linux).

@@ -125,7 +125,7 @@ fn inputs(spec: &IsoSpec) -> String {
         ),
         ConfigKind::Flake => format!(
             "  # The flake that is installed: its inputs, by its own lock. After a change there: nix flake update config\n  \
-               inputs.config.url = \"path:./{CONFIG_DIR}\"; # Needs Nix 2.26 or newer.\n"
+               inputs.config.url = \"path:./{CONFIG_DIR}\";\n"
         ),
     }
 }

@@ -87,6 +87,9 @@ pub struct Runner {
     proc: PathBuf,
 }
 
+/// The program without which neither an ISO is made nor a system installed.
+pub const NIX: &str = "nix";
+
 /// What a shell adds to the signal that ended the program that it ran (POSIX: more than 128; dash and bash: 128).
 const BY_SHELL: i32 = 128;
 
@@ -230,7 +233,11 @@ impl Runner {
             (None, None) => Stdio::null(),
         };
         #[allow(clippy::disallowed_types)] // The one place.
-        let mut command = std::process::Command::new(self.find(&invocation.program));
+        let mut command = std::process::Command::new(
+            self.find(&invocation.program)
+                .as_deref()
+                .unwrap_or(Path::new(&invocation.program)),
+        );
         command
             .args(&invocation.args)
             .env_clear()
@@ -243,6 +250,7 @@ impl Runner {
         command.spawn().map_err(|error| {
             let program = invocation.program.to_string_lossy().into_owned();
             let problem = match error.kind() {
+                ErrorKind::NotFound if program == NIX => ProgramProblem::NoNix,
                 ErrorKind::NotFound => ProgramProblem::Missing {
                     program,
                     line: invocation.line(),
@@ -257,12 +265,16 @@ impl Runner {
     }
 
     /// Looks `program` up in the PATH that programs get, not in this process's own.
-    fn find(&self, program: &OsStr) -> PathBuf {
+    fn find(&self, program: &OsStr) -> Option<PathBuf> {
         let directories = self.variable("PATH").into_iter().flat_map(std::env::split_paths);
-        directories
-            .map(|directory| directory.join(program))
-            .find(|candidate| candidate.is_file())
-            .unwrap_or_else(|| PathBuf::from(program))
+        let mut candidates = directories.map(|directory| directory.join(program));
+        candidates.find(|candidate| candidate.is_file())
+    }
+
+    /// Whether the programs that are started find `program`.
+    #[must_use]
+    pub fn has(&self, program: &str) -> bool {
+        self.find(OsStr::new(program)).is_some()
     }
 
     fn follow(

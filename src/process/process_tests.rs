@@ -60,6 +60,21 @@ fn a_program_that_does_not_exist_is_named() {
 }
 
 #[test]
+fn a_machine_without_nix_has_a_problem_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let runner = Runner::new(vec![("PATH".into(), directory.path().into())], Interrupt::default());
+    assert!(!runner.has(NIX));
+    let error = runner
+        .output(&Invocation::new(NIX))
+        .unwrap_err()
+        .downcast::<Diagnostic>()
+        .unwrap();
+    assert_eq!(error.code, "no-nix");
+    std::fs::write(directory.path().join(NIX), "").unwrap();
+    assert!(runner.has(NIX));
+}
+
+#[test]
 fn programs_see_only_the_environment_of_the_runner() {
     let text = runner()
         .output(&sh("env | grep -v -e ^PWD= -e ^SHLVL= -e ^_= | sort"))

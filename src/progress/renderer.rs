@@ -113,7 +113,7 @@ impl<W: Write + Send> Renderer for Plain<W> {
 }
 
 struct Bar {
-    bar: ProgressBar,
+    drawn: ProgressBar,
     colours: bool,
     /// The width of the terminal that the bar is drawn for.
     columns: u16,
@@ -160,21 +160,25 @@ impl Bar {
         let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let bar = Self::on(stderr, terminal_columns(), colours);
         // The spinner shows that the program lives while Nix evaluates and nothing can be counted.
-        bar.bar.enable_steady_tick(Duration::from_millis(250));
+        bar.drawn.enable_steady_tick(Duration::from_millis(250));
         Some(bar)
     }
 
     fn on(target: ProgressDrawTarget, columns: u16, colours: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(u64::from(TICKS)), target);
         bar.set_style(style(columns));
-        Self { bar, colours, columns }
+        Self {
+            drawn: bar,
+            colours,
+            columns,
+        }
     }
 
     /// Adapts to a terminal whose width changed.
     fn fit(&mut self, columns: u16) {
         if self.columns != columns {
             self.columns = columns;
-            self.bar.set_style(style(columns));
+            self.drawn.set_style(style(columns));
         }
     }
 
@@ -188,7 +192,7 @@ impl Bar {
 
     fn set(&self, fraction: f64) {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 ≤ fraction ≤ 1.
-        self.bar.set_position((fraction * f64::from(TICKS)) as u64);
+        self.drawn.set_position((fraction * f64::from(TICKS)) as u64);
     }
 }
 
@@ -215,22 +219,22 @@ impl Bar {
         match event {
             Event::Phase { phase, fraction } => {
                 self.set(*fraction);
-                self.bar.set_message(phase.title);
-                self.bar.println(self.paint("1", phase.title));
+                self.drawn.set_message(phase.title);
+                self.drawn.println(self.paint("1", phase.title));
             }
             Event::Progress { fraction, .. } => {
                 self.set(*fraction);
                 let message = message(event, message_width(self.columns));
-                self.bar.set_message(printable(&message));
+                self.drawn.set_message(printable(&message));
             }
-            Event::Log { text } => self.bar.println(format!("  {}", printable(text))),
+            Event::Log { text } => self.drawn.println(format!("  {}", printable(text))),
             Event::Problem { problem } => {
                 let colour = match problem.severity {
                     Severity::Error => "1;31",
                     Severity::Warning => "1;33",
                 };
                 let heading = self.paint(colour, heading(problem.severity).trim_end());
-                self.bar
+                self.drawn
                     .println(format!("{heading} {}", printable(&problem.to_string())));
             }
             Event::Plan { .. } | Event::Failure { .. } => {}
@@ -240,7 +244,7 @@ impl Bar {
                 exit_code,
             } => {
                 self.set(*fraction);
-                self.bar.finish_and_clear();
+                self.drawn.finish_and_clear();
                 let colour = if *exit_code == 0 { "1;32" } else { "1;31" };
                 // A reader that went away must not end what is done.
                 drop(writeln!(io::stderr(), "{}", self.paint(colour, &printable(text))));
@@ -349,10 +353,10 @@ mod tests {
             let written = Arc::default();
             let screen = Box::new(Screen(columns, Arc::clone(&written)));
             let bar = Bar::on(ProgressDrawTarget::term_like(screen), columns, false);
-            bar.bar.set_position(u64::from(TICKS / 2));
+            bar.drawn.set_position(u64::from(TICKS / 2));
             written.lock().unwrap().clear();
             bar.draw(&progress(0.5, 1_000_000));
-            bar.bar.force_draw();
+            bar.drawn.force_draw();
             let written = written.lock().unwrap().clone();
             let line = written.rsplit(['\r', '\n']).next().unwrap();
             let width = console::measure_text_width(line);

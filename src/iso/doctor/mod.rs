@@ -51,7 +51,11 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool, to_come: Option<&Mach
     }
     if evaluate {
         let known = problems.iter().any(is_lookup);
-        let found = evaluated::problems(&iso, runner, to_come)?;
+        // What was found in the files is reported also where Nix cannot be asked.
+        let found = match evaluated::problems(&iso, runner, to_come) {
+            Ok(found) => found,
+            Err(error) => vec![error.downcast::<Diagnostic>()?],
+        };
         // Nix stops at one of those that are known already.
         problems.extend(found.into_iter().filter(|problem| !known || !is_lookup(problem)));
     }

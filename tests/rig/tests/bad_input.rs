@@ -71,7 +71,7 @@ fn a_failing_builder_is_reported_with_its_last_lines() {
                 "Building broken-1.0 failed",
                 "building part 25",
                 "this part cannot be built",
-                "Fix it and run the same command again: it continues from here.",
+                "Fix the problem. Run the same command again: it continues from here.",
             ],
         );
         assert!(
@@ -250,6 +250,13 @@ fn what_nixos_install_says_reaches_the_user_in_full() {
 }
 
 #[test]
+fn a_machine_without_nix_is_told_from_other_failures() {
+    let live = Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/channel"));
+    live.sh("for nix in $(which -a nix); do mv $nix $nix.away; done; nix-cfg-install --check")
+        .fails(11, &["Nix is not installed on this machine", "Nothing was written"]);
+}
+
+#[test]
 fn a_live_system_without_the_tools_says_which_one_is_missing() {
     let live = Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/channel"));
     live.sh("mkdir /empty; mount --bind /empty /usr/local/bin; nix-cfg-install --progress plain")
@@ -269,7 +276,7 @@ fn a_wrong_flag_and_a_person_who_is_not_root_are_told_what_to_do() {
     live.install("--hots x")
         .fails(2, &["unexpected argument '--hots'", "--host", "--help"]);
     live.sh("setpriv --reuid 1000 --clear-groups nix-cfg-install --progress plain")
-        .fails(2, &["Only root can install a system", "sudo"]);
+        .fails(10, &["has to be run as root", "sudo"]);
     // Nobody is there to read it; it is told by the code all the same.
     let code = "(sleep 0.2; nix-cfg-install --settings /none 2>&1; echo $? > /code) | true; cat /code";
     assert_eq!(live.sh(code).ok().out, "2\n");

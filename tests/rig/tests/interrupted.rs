@@ -80,7 +80,8 @@ fn an_interrupt_ends_everything_and_the_same_command_goes_on() {
         let said = live.sh(&script);
         assert_eq!(said.code, 130, "{signal}: {said:?}");
         assert!(
-            said.err.contains("run the same command again to continue"),
+            said.err
+                .contains("Interrupted. Run the same command again: it continues from here."),
             "{}",
             said.err
         );

@@ -172,10 +172,11 @@ fn an_older_nix_makes_the_same_iso_until_it_meets_the_lock_of_a_newer_one() {
     let (old, new) = (builder("2.8", &emitted), builder("2.26", &emitted));
     let drv = |live: &Live| nix(live, "eval --raw path:/work#iso.drvPath").ok().out;
     assert_eq!(drv(&old), drv(&new));
-    new.sh(&format!(
-        "{CONFIG}\ncp -r /work /tmp/locked && nix flake lock path:/tmp/locked"
-    ))
-    .ok();
+    // With a lock of its own as well.
+    let lock = format!("{CONFIG}\ncp -r /work /tmp/locked && nix flake lock path:/tmp/locked");
+    old.sh(&lock).ok();
+    assert_eq!(nix(&old, "eval --raw path:/tmp/locked#iso.drvPath").ok().out, drv(&new));
+    new.sh(&lock).ok();
     fs::copy(
         new.state.path().join("live/upper/tmp/locked/flake.lock"),
         emitted.dir().join("flake.lock"),
