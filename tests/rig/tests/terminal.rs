@@ -8,7 +8,7 @@ use std::thread;
 use nix::pty::openpty;
 use rig::{Live, shipped};
 
-/// Runs `command` on a terminal of its own and gives its exit code and what the terminal was sent.
+/// Runs `command` on a terminal of its own, which does not know its size, and gives its exit code and what the terminal was sent.
 fn on_terminal(mut command: Command) -> (i32, String) {
     let terminal = openpty(None, None).unwrap();
     let end = || Stdio::from(terminal.slave.try_clone().unwrap());
@@ -27,12 +27,13 @@ fn on_terminal(mut command: Command) -> (i32, String) {
 }
 
 /// How a terminal is known, and whether a line on it can be drawn again.
-const TERMINALS: [(&str, bool); 5] = [
+const TERMINALS: [(&str, bool); 6] = [
     ("TERM=dumb", false),
     ("TERM=", false),
     ("--unset=TERM", false),
     ("TERM=linux", true),
     ("TERM=xterm-256color", true),
+    ("NO_COLOR=1 TERM=xterm-256color", true),
 ];
 
 #[test]
@@ -56,6 +57,8 @@ fn errors_and_warnings_are_seen_on_every_terminal() {
             assert!(seen.contains(text), "{terminal}: {text} is not in {seen}");
         }
         assert_eq!(seen.contains('\x1b'), redraws, "{terminal}: {seen:?}");
+        let has_colours = redraws && !terminal.contains("NO_COLOR");
+        assert_eq!(seen.contains("\x1b[1;31m"), has_colours, "{terminal}: {seen:?}");
     }
 }
 
@@ -64,7 +67,7 @@ fn the_generator_is_heard_on_every_terminal() {
     for (terminal, _) in TERMINALS {
         let mut command = Command::new("env");
         command
-            .arg(terminal)
+            .args(terminal.split(' '))
             .arg(shipped("nix-cfg-iso"))
             .args(["doctor", "/nonexistent"]);
         let (code, seen) = on_terminal(command);
