@@ -14,6 +14,7 @@ mod luks;
 mod place;
 pub mod prepare;
 mod receipt;
+mod next_steps;
 
 use anyhow::Result;
 
@@ -22,6 +23,7 @@ use crate::plan::{Plan, phases};
 use crate::progress::Phase;
 use crate::store::reading;
 pub use installation::Installation;
+pub use next_steps::next_steps;
 
 /// A part of the installation.
 struct Step {

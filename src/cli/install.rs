@@ -1,6 +1,5 @@
 //! `nix-cfg-install`: parses the command line, sets up the log, plans, applies, and gives the exit code.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,7 +11,7 @@ use nix::sys::stat::{Mode, umask};
 
 use super::install_args::{Args, Step};
 use super::{described_machine, exit_code};
-use crate::apply::{Failure, Installation, apply, prepare};
+use crate::apply::{Failure, Installation, apply, next_steps, prepare};
 use crate::calamares::caller;
 use crate::calamares::dialog::dialog;
 use crate::calamares::globals::Globals;
@@ -20,7 +19,6 @@ use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::live::decisions::Decisions;
 use crate::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
-use crate::live::mounts::{self, Mount};
 use crate::live::resume;
 use crate::live::target::Target;
 use crate::live::target_lock::{LOCKS, TargetLock};
@@ -173,31 +171,10 @@ fn run(
         lock: lock.context("The target is gone").map_err(refused(phases::CHECK))?,
     };
     apply(&plan, &installation)?;
-    // Calamares unmounts what it mounted, and exports its pools.
-    let export = if globals.is_none() {
-        export_pools(&request.target, &mounts::below(request.target.root()))
-    } else {
-        String::new()
-    };
-    Ok(format!("Installed. The log is {}.{export}", log_place(log)))
-}
-
-/// What is left to do for the pools of ZFS among `mounts`, which are those of the target: the installed system may refuse one
-/// that was not exported.
-fn export_pools(target: &Target, mounts: &[Mount]) -> String {
-    let zfs = mounts.iter().filter(|mount| mount.kind == "zfs");
-    let pools: BTreeSet<&str> = zfs
-        .filter_map(|mount| mount.source.to_str()?.split('/').next())
-        .collect();
-    if pools.is_empty() {
-        return String::new();
+    for line in next_steps(&plan, &installation) {
+        report.note(&line);
     }
-    let pools: Vec<&str> = pools.into_iter().collect();
-    format!(
-        " Before the restart: umount -R {} && zpool export {}",
-        target.root().display(),
-        pools.join(" ")
-    )
+    Ok(format!("Installed. The log is {}.", log_place(log)))
 }
 
 /// The settings of the ISO, and the channels that they name.
@@ -361,33 +338,4 @@ fn diagnostics(error: anyhow::Error) -> Vec<Diagnostic> {
     // A full or read-only disk has an explanation, whichever program or call met it. Anything else is no program's output.
     let known = explain::known(&format!("error: {error}"));
     vec![known.unwrap_or_else(|| ProgramProblem::Unknown { error }.into())]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_line_says_which_pools_are_to_be_exported() {
-        let mount = |source: &str, kind: &str| Mount {
-            number: String::new(),
-            source: source.into(),
-            part: "/".into(),
-            at: "/mnt".into(),
-            kind: kind.into(),
-            options: String::new(),
-        };
-        let target = Target::new("/mnt");
-        assert_eq!(export_pools(&target, &[mount("/dev/sda2", "ext4")]), "");
-        let mounts = [
-            mount("tank/root", "zfs"),
-            mount("/dev/sda1", "vfat"),
-            mount("tank/home", "zfs"),
-            mount("data", "zfs"),
-        ];
-        assert_eq!(
-            export_pools(&target, &mounts),
-            " Before the restart: umount -R /mnt && zpool export data tank"
-        );
-    }
 }

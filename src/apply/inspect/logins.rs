@@ -6,6 +6,44 @@ use crate::diagnostic::{Diagnostic, ResultProblem};
 use crate::live::decisions::Decisions;
 use crate::nix::facts::{Account, Users};
 
+/// Where the passwords are.
+pub const SHADOW: &str = "/etc/shadow";
+
+/// How somebody can log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Without being asked, when the machine starts.
+    Automatic,
+    Password,
+    /// Only with a key, over SSH.
+    Key,
+}
+
+/// The accounts of `users` that somebody can log in to, each with the easiest way, as `shadow` of the installed system has them.
+/// An account that it does not have is made at the first start.
+pub fn ways_in<'a>(users: &'a Users, shadow: &str, decisions: &Decisions) -> Vec<(&'a str, Way)> {
+    let way = |account: &'a Account| {
+        let typed = is_typed(account, users, decisions);
+        let set = || account.password || !account.password_file.is_empty();
+        if users.autologin.contains(&account.name) {
+            Some(Way::Automatic)
+        } else if typed || has_password(shadow, &account.name).unwrap_or_else(set) {
+            Some(Way::Password)
+        } else {
+            (users.sshd && account.key).then_some(Way::Key)
+        }
+    };
+    let accounts = users.accounts.iter();
+    accounts
+        .filter_map(|account| Some((account.name.as_str(), way(account)?)))
+        .collect()
+}
+
+/// Whether the password of `account` was typed in the graphical installer, which sets it after this.
+fn is_typed(account: &Account, users: &Users, decisions: &Decisions) -> bool {
+    decisions.password_typed && users.mutable && decisions.login.as_deref() == Some(&account.name)
+}
+
 /// Whether the account `name` has a password in `shadow`, the text of /etc/shadow (shadow(5)). `None`: it has no line, as where
 /// accounts are made at the first start.
 fn has_password(shadow: &str, name: &str) -> Option<bool> {
@@ -17,10 +55,7 @@ fn has_password(shadow: &str, name: &str) -> Option<bool> {
 /// The problems of the accounts of `users`, as `shadow`, of the system mounted at `root`, has them.
 pub(super) fn logins(users: &Users, (root, shadow): (&Path, &str), decisions: &Decisions) -> Vec<Diagnostic> {
     let is_locked = |account: &&Account| has_password(shadow, &account.name) == Some(false);
-    // Not the one that is set after this.
-    let is_typed = |account: &Account| {
-        decisions.password_typed && users.mutable && decisions.login.as_deref() == Some(&account.name)
-    };
+    let is_typed = |account: &Account| is_typed(account, users, decisions);
     let gets_in = |account: &Account| {
         !is_locked(&account)
             || is_typed(account)
@@ -85,6 +120,42 @@ mod tests {
         assert_eq!(codes("root:!:1::::::\nalice:$y$a:1::::::\n", |_, _| {}), [""; 0]);
         // An empty password is one.
         assert_eq!(codes("root:*:1::::::\nalice::1::::::\n", |_, _| {}), [""; 0]);
+    }
+
+    #[test]
+    fn the_way_in_is_the_easiest_one() {
+        let shadow = "root:!:1::::::\nalice:$6$a:1::::::\nbob:!:1::::::\ncarol:!:1::::::\n";
+        let mut users = Users {
+            sshd: true,
+            mutable: true,
+            autologin: vec!["carol".to_owned()],
+            accounts: ["root", "alice", "bob", "carol", "dave", "erin"]
+                .map(|name| account(name, ""))
+                .into(),
+            ..Users::default()
+        };
+        users.accounts[2].key = true;
+        // Made at the first start.
+        users.accounts[4].password = true;
+        let ways = |users: &Users, decisions: &Decisions| -> Vec<(String, Way)> {
+            let ways = ways_in(users, shadow, decisions).into_iter();
+            ways.map(|(name, way)| (name.to_owned(), way)).collect()
+        };
+        let own = |name: &str, way| (name.to_owned(), way);
+        let expected = [
+            own("alice", Way::Password),
+            own("bob", Way::Key),
+            own("carol", Way::Automatic),
+            own("dave", Way::Password),
+        ];
+        assert_eq!(ways(&users, &Decisions::default()), expected);
+        users.sshd = false;
+        let typed = Decisions {
+            login: Some("bob".to_owned()),
+            password_typed: true,
+            ..Decisions::default()
+        };
+        assert_eq!(ways(&users, &typed)[1], own("bob", Way::Password));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod whole_files;
 mod menu_entry;
 mod boot_files;
 mod fstab;
-mod logins;
+pub(super) mod logins;
 
 use std::path::Path;
 
@@ -19,8 +19,7 @@ use crate::nix::facts::{Boot, Disks};
 use crate::plan::observed::{EFIVARS, Observed};
 use crate::plan::{Plan, awaited_in_vain};
 use boot_files::Installed;
-
-const SHADOW: &str = "/etc/shadow";
+use logins::SHADOW;
 
 /// Reports what is wrong with the installed system.
 ///
