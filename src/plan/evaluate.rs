@@ -118,6 +118,9 @@ impl Outcome {
         match next {
             Some(Omission::Lenience(lenience)) => self.omissions.lenience = lenience,
             Some(Omission::File(file)) => self.omissions.omit(root, &file)?,
+            Some(Omission::Attribute { file, was, rest }) => {
+                self.omissions.omit_attribute(root, &file, (&was, &rest))?;
+            }
             None => return Ok(false),
         }
         Ok(true)

@@ -9,7 +9,7 @@ use crate::diagnostic::{
     BootProblem, Diagnostic, ExpressionProblem, FileSystemProblem, FirstStartProblem, Problem, SupplyProblem,
 };
 use crate::nix::eval::Lenience;
-
+use crate::tree::attributes::blanked;
 use crate::tree::source::{CONFIGURATION_NIX, FLAKE_NIX, HARDWARE_CONFIGURATION};
 
 /// Something to omit.
@@ -18,6 +18,12 @@ pub enum Omission {
     Lenience(Lenience),
     /// Relative to the snapshot.
     File(PathBuf),
+    /// What a module sets at one place, in words and without it.
+    Attribute {
+        file: PathBuf,
+        was: String,
+        rest: String,
+    },
 }
 
 /// What was omitted.
@@ -26,8 +32,10 @@ pub struct Omissions {
     pub lenience: Lenience,
     /// Relative to the snapshot.
     files: Vec<PathBuf>,
-    /// The text of these files.
+    /// The text of these files, and the attributes of others.
     text: String,
+    /// How many attributes were omitted.
+    attributes: usize,
     /// Whether one of them could not be read.
     unreadable: bool,
 }
@@ -46,6 +54,14 @@ impl Omissions {
         fs::write(&path, "{ }\n")
             .with_context(|| format!("Failed to replace {} by an empty module", file.display()))?;
         self.files.push(file.to_owned());
+        Ok(())
+    }
+
+    /// Replaces `file` of the snapshot at `root` by `rest`, which lacks the attribute `was`.
+    pub fn omit_attribute(&mut self, root: &Path, file: &Path, (was, rest): (&str, &str)) -> Result<()> {
+        fs::write(root.join(file), rest).with_context(|| format!("Failed to change {}", file.display()))?;
+        self.text.push_str(was);
+        self.attributes += 1;
         Ok(())
     }
 
@@ -81,18 +97,33 @@ impl Omissions {
         if lenience != self.lenience {
             return Some(Omission::Lenience(lenience));
         }
-        let file = problem.place.as_ref().filter(|_| is_in_file).map(|place| &place.file)?;
+        let place = problem.place.as_ref().filter(|_| is_in_file)?;
+        let file = &place.file;
+        // Less than the file: the rest of it can have faults as well.
+        let is_at_place = matches!(
+            problem.problem,
+            Problem::ExpressionProblem(E::UndefinedVariable { .. } | E::AttributeMissing { .. })
+        );
+        if is_at_place
+            && (file == Path::new(CONFIGURATION_NIX) || !is_essential(file))
+            && let Some(place) = place.line.zip(place.column)
+            && let Ok(text) = fs::read_to_string(root.join(file))
+            && let Some((rest, was)) = blanked(&text, place)
+        {
+            let file = file.clone();
+            return Some(Omission::Attribute { file, was, rest });
+        }
         let can_be_omitted = !is_essential(file) && root.join(file).is_file() && !self.files.contains(file);
         can_be_omitted.then(|| Omission::File(file.clone()))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.lenience == Lenience::default()
+        self.files.is_empty() && self.attributes == 0 && self.lenience == Lenience::default()
     }
 
-    /// Whether `problem` may be a consequence of an omitted file.
+    /// Whether `problem` may be a consequence of an omitted file or attribute.
     pub fn may_explain(&self, problem: &Diagnostic) -> bool {
-        if self.files.is_empty() {
+        if self.files.is_empty() && self.attributes == 0 {
             return false;
         }
         match Basis::of(problem) {
@@ -180,6 +211,29 @@ mod tests {
         assert_eq!(fs::read_to_string(root.path().join("a.nix")).unwrap(), "{ }\n");
         let explained = problems.iter().filter(|problem| omissions.may_explain(problem));
         explained.map(|problem| problem.code).collect()
+    }
+
+    #[test]
+    fn of_a_file_only_the_attribute_with_the_undefined_name_is_omitted() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(root.path().join(name), text).unwrap();
+        write(CONFIGURATION_NIX, "{ users = { mutableUsers = nope; };\n  x = 1; }");
+        write("package.nix", "{ stdenv }: stdenv.mkDerivation { name = nope; }");
+        let undefined = |file: &str, column| {
+            let name = "nope".to_owned();
+            Diagnostic::from(ExpressionProblem::UndefinedVariable { name }).at(file, Some(1), Some(column))
+        };
+        let mut omissions = Omissions::default();
+        let next = omissions.next(&undefined(CONFIGURATION_NIX, 28), root.path());
+        let Some(Omission::Attribute { file, was, rest }) = next else {
+            panic!("{next:?}");
+        };
+        omissions.omit_attribute(root.path(), &file, (&was, &rest)).unwrap();
+        assert_eq!(rest, format!("{{ users = {{ {} }};\n  x = 1; }}", " ".repeat(20)));
+        assert!(omissions.may_explain(&AccountProblem::NobodyIsRoot.into()));
+        assert!(!omissions.may_explain(&BootProblem::NoLoader.into()));
+        let next = omissions.next(&undefined("package.nix", 42), root.path());
+        assert_eq!(next, Some(Omission::File("package.nix".into())));
     }
 
     #[test]

@@ -64,9 +64,54 @@ pub(crate) fn without(text: &str, paths: &[Vec<String>]) -> String {
     rest
 }
 
+/// `text` without the attribute of a module that is set at this place (line and column, counted from 1): spaces stand in its
+/// place, so that all else keeps its own. Also what was there, with the whole path.
+///
+/// `None` when it is not a module that is written out as an attribute set, or sets nothing there.
+pub(crate) fn blanked(text: &str, place: (u32, u32)) -> Option<(String, String)> {
+    let has = |binding: &Binding| {
+        let (start, end) = (position(text, binding.range.start), position(text, binding.range.end));
+        start <= place && place < end
+    };
+    let mut bindings = NixFile::parse(text).module()?.bindings;
+    let mut path = Vec::new();
+    loop {
+        let binding = bindings.into_iter().find(has)?;
+        path.extend(names(&binding));
+        match binding.value.shape {
+            Shape::Set {
+                recursive,
+                bindings: inner,
+            } if !recursive && inner.iter().any(has) => bindings = inner,
+            _ => {
+                let was = &text[binding.range.clone()];
+                let spaces: String = was.chars().map(|char| if char == '\n' { char } else { ' ' }).collect();
+                let rest = [&text[..binding.range.start], &spaces, &text[binding.range.end..]].concat();
+                return Some((rest, format!("{}: {was}", path.join("."))));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_attribute_at_a_place_is_blanked_and_all_else_keeps_its_place() {
+        let text = "{ pkgs, ... }:\n{\n  users.users.bob = {\n    isNormalUser =\n      nope;\n    uid = 1;\n  };\n  x = rec { y = z; };\n}\n";
+        let (rest, was) = blanked(text, (5, 7)).unwrap();
+        assert_eq!(
+            rest,
+            "{ pkgs, ... }:\n{\n  users.users.bob = {\n                  \n           \n    uid = 1;\n  };\n  x = rec { y = z; };\n}\n"
+        );
+        assert_eq!(was, "users.users.bob.isNormalUser: isNormalUser =\n      nope;");
+        // Others in a recursive set can depend on it.
+        assert_eq!(blanked(text, (8, 17)).unwrap().1, "x: x = rec { y = z; };");
+        assert_eq!(blanked(text, (2, 1)), None);
+        assert_eq!(blanked("let x = nope; in { a = x; }", (1, 9)), None);
+        assert_eq!(blanked("import ./x.nix", (1, 3)), None);
+    }
 
     #[test]
     fn nested_sets_and_dotted_paths_are_the_same() {

@@ -36,6 +36,14 @@ pub fn syntax() -> Vec<Case> {
             &["error undefined-variable modules/more.nix:1:34"],
         ),
         module(
+            "name-undefined-and-package-missing",
+            "{ pkgs, ... }: {\n  users.users.bob = { isNormalUser = nope; };\n  environment.systemPackages = [ pkgs.htop ];\n}\n",
+            &[
+                "error undefined-variable modules/more.nix:2:38",
+                "error not-on-medium modules/more.nix:3:39",
+            ],
+        ),
+        module(
             "recursion",
             "{ config, ... }: { time.timeZone = config.time.timeZone; }",
             &["error recursion modules/more.nix:1:20"],
