@@ -62,8 +62,10 @@ pub(super) fn hardware(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
                 let text = std::fs::read_to_string(iso.configuration.join(&chosen.path)).unwrap_or_default();
                 problems.extend(hardware_additions::lost(&iso.configuration, &chosen.path, &text, None));
             }
-            // It has file systems of its own; whether those will do, the machine shows.
-            Ok(chosen) if !chosen.imported && !disk_layout::disk_layouts(&iso.configuration, &[]).is_empty() => {}
+            // Whether the system has file systems of its own, the evaluation shows, or else a static look.
+            Ok(chosen)
+                if !chosen.imported && (evaluate || !disk_layout::disk_layouts(&iso.configuration, &[]).is_empty()) => {
+            }
             Ok(chosen) => problems.push(absent(iso, &chosen.path, chosen.imported)),
             Err(error) => problems.extend(error.downcast::<Diagnostic>()),
         }

@@ -1,10 +1,10 @@
 //! What an evaluation of the ISO and of the systems that it installs shows.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 
-use super::checked_directory::{IsoDirectory, without_config_dir};
+use super::checked_directory::IsoDirectory;
 use super::configuration_tree::other_platform;
 use super::inputs;
 use super::on_machine::{self, MachineToCome};
@@ -13,13 +13,13 @@ use crate::diagnostic::{
 };
 use crate::iso::channels;
 use crate::nix::eval::{self, Configuration, Lenience};
-use crate::nix::facts::{Definition, Facts, Users};
+use crate::nix::facts::{Facts, Users};
 use crate::nix::literal::{path_reference, string};
 use crate::plan::{self, before_machine, first_start};
 use crate::process::Runner;
 use crate::tree::disk_layout;
 use crate::tree::flake_lock::{FlakeLock, Input};
-use crate::tree::hardware::{self, Hardware};
+use crate::tree::hardware;
 
 /// Evaluates each system to its toplevel, and the image if all of them can be evaluated: why that fails, and what the facts of
 /// each system show. With a machine `to_come`, the same on that machine.
@@ -37,7 +37,8 @@ pub(super) fn problems(
     for index in 0..targets {
         // The image needs all of them: if one fails, the image fails for the same reason.
         let image = all_evaluate && index + 1 == targets;
-        let evaluation = eval::evaluate_target(runner, &iso.dir, &channels, index, image)?;
+        let mut evaluation = eval::evaluate_target(runner, &iso.dir, &channels, index, image)?;
+        on_machine::name_files(&mut evaluation);
         all_evaluate &= evaluation.toplevel.is_ok();
         let failed = evaluation
             .toplevel
@@ -52,16 +53,7 @@ pub(super) fn problems(
         if let Some(nix) = &evaluation.facts.nix {
             found.extend(inputs::unreadable_on_target(&iso.configuration, nix)?);
         }
-        let is_assertion = |problem: &Diagnostic| {
-            matches!(
-                problem.problem,
-                Problem::ExpressionProblem(ExpressionProblem::Assertion { .. })
-            )
-        };
-        if !failed.as_ref().is_some_and(is_assertion) {
-            found.extend(assertions(&evaluation.facts));
-        }
-        found.extend(failed);
+        found.extend(broken(iso, &evaluation.facts, failed, &found));
         // What two hosts share is reported once.
         found.retain(|problem| !problems.iter().any(|known| known.is_same(problem)));
         problems.extend(found);
@@ -79,19 +71,37 @@ pub(super) fn problems(
 
 /// What is known of a machine of which nothing is known.
 fn of_any_machine(iso: &IsoDirectory, index: usize, facts: &Facts) -> Vec<Diagnostic> {
-    let mut problems = hardware(iso, index, facts);
-    problems.extend(facts.users.as_ref().and_then(nobody));
-    problems.extend(before_machine(facts, &iso.configuration));
+    let host = iso.spec.hosts.get(index).map(String::as_str);
+    let named = iso.settings.hardware_config.as_deref();
+    let mut problems: Vec<Diagnostic> = facts.users.as_ref().and_then(nobody).into_iter().collect();
+    // Without one, its problem is reported from the files.
+    if let Ok(hardware) = hardware::choose(&iso.configuration, iso.kind, host, named) {
+        problems.extend(own_disks(iso, &hardware.path, facts));
+        problems.extend(before_machine(facts, &iso.configuration, &hardware));
+    }
     problems
 }
 
-/// The assertions that failed, where Nix stopped at something else before it reported them.
-fn assertions(facts: &Facts) -> impl Iterator<Item = Diagnostic> + '_ {
-    let failed = facts.assertions.iter().flatten();
-    failed.map(|failed| {
-        let message = failed.message.trim().to_owned();
-        ExpressionProblem::Assertion { message }.into()
-    })
+/// Why the system does not evaluate. The assertions that failed are reported one by one, also where Nix stopped at something else
+/// before it came to them; not those that `found` explains.
+fn broken(iso: &IsoDirectory, facts: &Facts, failed: Option<Diagnostic>, found: &[Diagnostic]) -> Vec<Diagnostic> {
+    let mut broken = plan::assertions(facts, &iso.configuration, found);
+    let is_assertion = |problem: &Diagnostic| {
+        matches!(
+            problem.problem,
+            Problem::ExpressionProblem(ExpressionProblem::Assertion { .. })
+        )
+    };
+    let are_known = facts.assertions.as_ref().is_some_and(|failed| !failed.is_empty());
+    match failed {
+        Some(all) if is_assertion(&all) && are_known => {
+            if let Some(first) = broken.first_mut() {
+                first.raw = all.raw;
+            }
+        }
+        other => broken.extend(other),
+    }
+    broken
 }
 
 /// The problem as it is on the machine that builds the ISO: with a network, and without a log.
@@ -167,42 +177,27 @@ fn facts(iso: &IsoDirectory, facts: &Facts) -> Vec<Diagnostic> {
     problems
 }
 
-/// The warnings of a file that the installer replaces and that does not set the root file system: whose it may be, and what
-/// does.
-fn hardware(iso: &IsoDirectory, index: usize, facts: &Facts) -> Vec<Diagnostic> {
-    let host = iso.spec.hosts.get(index).map(String::as_str);
-    let named = iso.settings.hardware_config.as_deref();
-    let Ok(Hardware { path, doubt, .. }) = hardware::choose(&iso.configuration, iso.kind, host, named) else {
-        return Vec::new();
-    };
-    let is_its = |one: &Definition| Path::new(&one.file).ends_with(&path);
-    let mut systems = facts.disks.iter().flat_map(|disks| &disks.file_systems);
-    let is_used = systems.any(|system| system.set.iter().any(is_its));
-    let doubt = doubt.filter(|_| !is_used).map(Diagnostic::from);
-    doubt.into_iter().chain(own_disks(iso, path, facts)).collect()
-}
-
 /// The warning of a root file system that is not set in `hardware`.
-fn own_disks(iso: &IsoDirectory, hardware: PathBuf, facts: &Facts) -> Option<Diagnostic> {
+fn own_disks(iso: &IsoDirectory, hardware: &Path, facts: &Facts) -> Option<Diagnostic> {
     let root = facts
         .disks
         .as_ref()?
         .file_systems
         .iter()
         .find(|system| system.at == "/")?;
-    if root.set.iter().any(|one| Path::new(&one.file).ends_with(&hardware)) {
+    if root.set.iter().any(|one| Path::new(&one.file).ends_with(hardware)) {
         return None;
     }
     let problem = DoctorProblem::OwnFileSystems {
         device: root.device.clone(),
-        hardware: hardware.clone(),
+        hardware: hardware.to_owned(),
     };
     let file = root.set.first().map_or("", |one| &one.file);
     Some(disk_layout::at_file_system(
         problem.into(),
         &iso.configuration,
-        &[hardware],
-        &without_config_dir(file),
+        &[hardware.to_owned()],
+        file,
         "/",
     ))
 }

@@ -94,7 +94,7 @@ pub(super) fn problems(
 }
 
 /// Names the files of definitions as where the configuration alone is evaluated: without its directory in that of the ISO.
-fn name_files(Evaluation { facts, .. }: &mut Evaluation) {
+pub(super) fn name_files(Evaluation { facts, .. }: &mut Evaluation) {
     if let Some(facter) = &mut facts.facter {
         facter.file = without_config_dir(&facter.file);
     }

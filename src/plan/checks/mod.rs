@@ -136,13 +136,24 @@ fn file_problems(files: &Files<'_>, facts: &Facts, boot: Option<&Boot>, decision
     problems
 }
 
-/// What the machine has to have before it is installed, as far as that is known without it: while an ISO is made from the
-/// configuration at `tree`.
-pub fn before_machine(facts: &Facts, tree: &Path) -> Vec<Diagnostic> {
+/// What is known without the machine, while an ISO is made from the configuration at `tree`: what it has to have before it is
+/// installed, and whether it will have its file systems.
+pub fn before_machine(facts: &Facts, tree: &Path, hardware: &Hardware) -> Vec<Diagnostic> {
     let present = BTreeSet::new();
     let files = files(facts, tree, &present, &Delivery::Iso);
     let problems = files.map(|files| file_problems(&files, facts, facts.boot.as_ref(), &Decisions::default()));
-    problems.unwrap_or_default()
+    let disks = facts.disks.as_ref();
+    let not_imported = file_systems::hardware_not_imported(disks, &Tree::of_iso(tree, &hardware.path), hardware);
+    let is_machine = facts.boot.as_ref().is_none_or(|boot| !boot.container);
+    let no_root = disks
+        .filter(|_| is_machine)
+        .and_then(|disks| file_systems::no_root(disks, &hardware.path));
+    problems
+        .into_iter()
+        .flatten()
+        .chain(not_imported)
+        .chain(no_root)
+        .collect()
 }
 
 /// Whether the system will find its file systems, its EFI system partition among them.

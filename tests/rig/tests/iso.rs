@@ -249,6 +249,20 @@ fn the_doctor_asks_nix_before_the_iso_is_built() {
     // What only the image asks for.
     let change = "sed -i s/pkgs.unfree-game/pkgs.cowsay/ configuration.nix; sed -i 's/modules = ./& { isoImage.x = 1; }/' ../flake.nix";
     doctor(change).fails(1, &["There is no option `isoImage.x`"]);
+    // As the installer says it.
+    let change =
+        "sed -i 's/{ isoImage.x = 1; }//' ../flake.nix; sed -i 's,./hardware-configuration.nix,,' configuration.nix";
+    let said = doctor(change).fails(1, &["error: The system would have no root file system"]);
+    assert!(!said.err.contains("contradicts itself"), "{said:?}");
+    let root = "{ fileSystems.\"/\" = { device = \"LABEL=nixos\"; fsType = \"ext4\"; }; }";
+    for change in [
+        format!("sed -i 's|imports = .|& {root}|' configuration.nix"),
+        "rm hardware-configuration.nix".to_owned(),
+    ] {
+        let said = doctor(&change).ok();
+        let warning = "warning: No file of the configuration names hardware-configuration.nix";
+        assert!(said.err.contains(warning), "{said:?}");
+    }
 }
 
 #[test]

@@ -30,6 +30,16 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// The tree at `root` while an ISO is made from it, whose hardware configuration is that of no machine, or absent.
+    pub fn of_iso(root: &'a Path, hardware: &Path) -> Self {
+        Self {
+            root,
+            hardware: vec![hardware.to_owned()],
+            generated: false,
+            partitioned: false,
+        }
+    }
+
     pub(super) fn is_hardware(&self, definition: &Definition) -> bool {
         in_tree(&definition.file, self.root).is_some_and(|file| self.hardware.contains(&file))
     }

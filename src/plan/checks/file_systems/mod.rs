@@ -26,7 +26,8 @@ pub(super) fn no_root(disks: &Disks, hardware: &Path) -> Option<Diagnostic> {
 }
 
 /// The problem of a hardware configuration that no file of the tree names, or that seems to be another host's: unless the
-/// configuration uses it all the same, or has the hardware from a report of nixos-facter, and file systems of its own.
+/// configuration uses it all the same, or has the hardware from a report of nixos-facter, and file systems of its own. Without a
+/// root file system there is an error that says more.
 pub(super) fn hardware_not_imported(disks: Option<&Disks>, tree: &Tree<'_>, hardware: &Hardware) -> Option<Diagnostic> {
     let of_hardware = |system: &FileSystem| system.set.iter().any(|one| tree.is_hardware(one));
     let has_root = disks.is_some_and(has_root);
@@ -38,7 +39,8 @@ pub(super) fn hardware_not_imported(disks: Option<&Disks>, tree: &Tree<'_>, hard
         return Some(doubt.clone().into());
     }
     let path = hardware.path.clone();
-    (!hardware.imported).then(|| {
+    let has_no_root = disks.is_some() && !has_root;
+    (!hardware.imported && !has_no_root).then(|| {
         FileSystemProblem::HardwareNotImported {
             hardware: path,
             has_root,

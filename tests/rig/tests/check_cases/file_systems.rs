@@ -142,8 +142,25 @@ pub fn hardware_files() -> Vec<Case> {
             "hardware-not-imported",
             "channel",
             |tree| edit(tree, "configuration.nix", "./hardware-configuration.nix", ""),
-            &["warning hardware-not-imported", "error root-file-system-none"],
+            &["error root-file-system-none"],
         ),
+        // With a root of its own it can be installed.
+        case(
+            "own-root-and-hardware-not-imported",
+            "channel",
+            |tree| {
+                edit(tree, "configuration.nix", "./hardware-configuration.nix", "");
+                add_module(
+                    tree,
+                    "{ fileSystems.\"/\" = { device = \"LABEL=nixos\"; fsType = \"ext4\"; }; }",
+                );
+            },
+            &[
+                "warning hardware-not-imported",
+                "warning file-systems-fixed modules/more.nix:1",
+            ],
+        )
+        .on("umount /mnt"),
         // nixos-generate-config wrote a name by UUID into the target.
         module(
             "same-root-twice",

@@ -1,4 +1,5 @@
 mod all;
+mod not_imported;
 mod contradictions;
 mod one;
 
