@@ -16,7 +16,7 @@ use super::iso_internal_args::{CalamaresTargets, Internal};
 use crate::diagnostic::{Diagnostic, Diagnostics, IsoOptionProblem, Severity};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::iso::calamares_config::{self, InstalledSystems};
-use crate::iso::choices::{DEFAULT_DESKTOP, InitOptions};
+use crate::iso::choices::{DEFAULT_DESKTOP, InitOptions, InitReport};
 use crate::iso::doctor::{self, MachineToCome};
 use crate::iso::generate_config::HardwareFeatures;
 use crate::iso::image_closure::ImageClosure;
@@ -109,9 +109,13 @@ fn init(mut args: Init) -> Result<()> {
         hardware_config: args.hardware_config,
         build_helper: args.build_helper,
     };
-    let done = init::init(&order, &programs()?, os_release)?;
-    done.warnings.iter().for_each(show);
-    say(&done.notes)
+    // Before the directory appears: where nothing can be written to stdout, nothing is done.
+    let mut tell = |report: &InitReport| {
+        report.warnings.iter().for_each(show);
+        say(&report.notes)
+    };
+    let next = init::init(&order, &programs()?, os_release, &mut tell)?;
+    say(&[next])
 }
 
 /// This program as it was called: a name that the shell finds, or a path (`nix run`).

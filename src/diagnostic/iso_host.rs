@@ -13,6 +13,8 @@ pub enum IsoHostProblem {
     OtherFlakes { directories: Vec<String> },
     /// The flake has `hosts`, and `name` is not one of them.
     Unknown { name: String, hosts: Vec<String>, similar: Option<String> },
+    /// The same, of the host of an ISO directory: its flake.nix and its settings name it.
+    OfIso { name: String, hosts: Vec<String>, similar: Option<String> },
     /// Only an evaluation shows whether the flake has the host.
     Unverified { name: String, candidates: Vec<String>, similar: Option<String> },
 }
@@ -38,6 +40,14 @@ impl IsoHostProblem {
                 error("host-unknown", no_host(name, similar.as_deref()))
                     .because(format!("It has: {}.", hosts.join(", ")))
                     .remedy("Name one of these with --host.")
+            }
+            Self::OfIso { name, hosts, similar } => {
+                error("host-unknown", no_host(name, similar.as_deref()))
+                    .because(format!("It has: {}.", hosts.join(", ")))
+                    .remedy(
+                        "Correct `hosts` in flake.nix and `host` in nix-cfg-install.yaml, or write a new directory with \
+                         `nix-cfg-iso init … --host NAME`.",
+                    )
             }
             Self::Unverified { name, candidates, similar } => {
                 let found = if candidates.is_empty() {

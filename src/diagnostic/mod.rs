@@ -112,6 +112,8 @@ areas! {
     module_problem::ModuleProblem,
     other_platform::PlatformProblem,
     iso_channel::IsoChannelProblem,
+    iso_config::IsoConfigProblem,
+    iso_desktop::IsoDesktopProblem,
     iso_directory::IsoDirectoryProblem,
     iso_doctor::DoctorProblem,
     iso_host::IsoHostProblem,

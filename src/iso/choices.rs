@@ -8,8 +8,8 @@ use anyhow::Result;
 
 use super::channels::{self, Channels};
 use super::flake_template::IsoSpec;
-use super::{flake_reference, hosts};
-use crate::diagnostic::{Diagnostic, Diagnostics, IsoChannelProblem, IsoOptionProblem, Severity};
+use super::{desktops, flake_reference, hosts};
+use crate::diagnostic::{Diagnostic, IsoChannelProblem, IsoHostProblem, IsoOptionProblem, Problem};
 use crate::tree::hardware;
 use crate::tree::lint::{self, Pinned};
 use crate::tree::source::{ConfigKind, Source};
@@ -58,29 +58,26 @@ pub const DEFAULT_DESKTOP: &str = "gnome";
 /// What a flake reference of a nixpkgs looks like: a release that this program is tested with.
 pub const EXAMPLE: &str = "github:NixOS/nixpkgs/nixos-26.05";
 
-/// What the ISO is made from. `os_release` is the file of that name.
-///
-/// # Errors
-/// [`Diagnostics`]: everything that is wrong with the options, at once.
+/// What the ISO is made from. `os_release` is the file of that name. Adds everything that is wrong with the options to
+/// `problems`.
 pub(super) fn spec(
     options: &InitOptions,
     source: &Source,
     os_release: &Path,
-    report: &mut InitReport,
+    (report, problems): (&mut InitReport, &mut Vec<Diagnostic>),
 ) -> Result<IsoSpec> {
-    let mut problems = Vec::new();
     let (hosts, nixpkgs, channels) = match source.kind {
         ConfigKind::Channel => {
             if !options.hosts.is_empty() {
                 problems.push(IsoOptionProblem::HostOfChannel.into());
             }
-            let nixpkgs = nixpkgs(options, os_release, report, &mut problems);
+            let nixpkgs = nixpkgs(options, os_release, report, problems);
             let channels = channels::choose(
                 &source.path,
                 &options.channels,
                 &nixpkgs,
                 &options.subscriptions,
-                &mut problems,
+                problems,
             );
             (Vec::new(), nixpkgs, channels)
         }
@@ -91,27 +88,30 @@ pub(super) fn spec(
             if !options.channels.is_empty() {
                 problems.push(IsoOptionProblem::ChannelOfFlake.into());
             }
-            let hosts = hosts::choose(&source.path, &options.hosts, &mut problems);
+            let hosts = hosts::choose(&source.path, &options.hosts, problems);
             (hosts, String::new(), Channels::new())
         }
     };
-    problems.extend(desktop_fault(&options.desktop));
-    let spec = IsoSpec {
+    problems.extend(desktop_fault(&options.desktop).or_else(|| desktops::problem(&options.desktop, &nixpkgs)));
+    Ok(IsoSpec {
         kind: source.kind,
-        hardware_config: hardware_config(options, source, &hosts, &mut problems)?,
+        hardware_config: hardware_config(options, source, &hosts, problems)?,
         hosts,
         desktop: options.desktop.clone(),
         nixpkgs,
         channels,
         fetched: fetched(source),
-        system: system(options.system.as_deref(), &mut problems),
+        system: system(options.system.as_deref(), problems),
         build_helper: options.build_helper,
-    };
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(Diagnostics(problems).into());
-    }
-    report.warnings.extend(problems);
-    Ok(spec)
+    })
+}
+
+/// Adds what is wrong with those options that do not depend on the configuration, where that cannot be opened.
+pub(super) fn without_source(options: &InitOptions, problems: &mut Vec<Diagnostic>) {
+    let nixpkgs = options.nixpkgs.as_deref().unwrap_or_default();
+    problems.extend(options.nixpkgs.as_deref().and_then(nixpkgs_fault));
+    problems.extend(desktop_fault(&options.desktop).or_else(|| desktops::problem(&options.desktop, nixpkgs)));
+    system(options.system.as_deref(), problems);
 }
 
 /// What a channel configuration fetches while it is evaluated: its ISO can carry what has a hash.
@@ -153,16 +153,22 @@ pub fn release(os_release: &Path) -> Option<String> {
     (value("ID")? == "nixos").then_some(format!("github:NixOS/nixpkgs/nixos-{}", value("VERSION_ID")?))
 }
 
-/// What is wrong with the flake reference of a nixpkgs.
+/// What is wrong with the flake reference of a nixpkgs. A release (`24.05`, `nixos-24.05`) is answered with the reference of it.
 pub fn nixpkgs_fault(reference: &str) -> Option<Diagnostic> {
-    flake_reference::fault(reference, None).map(|fault| {
-        Diagnostic::from(IsoChannelProblem::Reference {
-            option: "--nixpkgs".to_owned(),
-            reference: reference.to_owned(),
-            fault,
-            example: EXAMPLE.to_owned(),
-        })
-    })
+    let fault = flake_reference::fault(reference, None)?;
+    let release = reference.strip_prefix("nixos-").unwrap_or(reference);
+    let is_release = release.len() == 5 && release.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let problem = IsoChannelProblem::Reference {
+        option: "--nixpkgs".to_owned(),
+        reference: reference.to_owned(),
+        fault,
+        example: if is_release {
+            format!("github:NixOS/nixpkgs/nixos-{release}")
+        } else {
+            EXAMPLE.to_owned()
+        },
+    };
+    Some(problem.into())
 }
 
 /// What is wrong with the name of a desktop.
@@ -181,6 +187,15 @@ fn system(named: Option<&str>, problems: &mut Vec<Diagnostic>) -> String {
     name
 }
 
+/// Whether it is a host that the flake does not have, or does not seem to have while it has one that is spelt like it.
+fn is_misspelt(problem: &Diagnostic) -> bool {
+    use IsoHostProblem::{Unknown, Unverified};
+    matches!(
+        problem.problem,
+        Problem::IsoHostProblem(Unknown { .. } | Unverified { similar: Some(_), .. })
+    )
+}
+
 /// The hardware file for the settings. `None` with several hosts: each has its own, and the installer finds it.
 fn hardware_config(
     options: &InitOptions,
@@ -189,6 +204,10 @@ fn hardware_config(
     problems: &mut Vec<Diagnostic>,
 ) -> Result<Option<PathBuf>> {
     let named = options.hardware_config.as_deref();
+    // What belongs to a host that is misspelt is not known, and not what is wrong.
+    if named.is_none() && problems.iter().any(is_misspelt) {
+        return Ok(None);
+    }
     // Without a host there is an error already.
     if named.is_none() && (hosts.len() > 1 || source.kind == ConfigKind::Flake && hosts.is_empty()) {
         return Ok(None);

@@ -6,51 +6,63 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use nix::sys::stat::SFlag;
 
+use super::all_at_once::{keep, only_warnings};
 use super::choices::{self, InitOptions, InitReport};
 use super::flake_template::{self, CONFIG_DIR, IsoSpec, build_command};
 use super::manifest::Manifest;
-use super::programs;
 use super::staging::{Staging, is_temporary, real_path, require_usable};
-use crate::diagnostic::{Diagnostics, IsoDirectoryProblem, Severity};
+use super::{config_option, programs};
+use crate::diagnostic::{Diagnostics, IsoDirectoryProblem};
 use crate::interrupt::Interrupt;
 use crate::text::shell_word;
 use crate::tree::lint;
 use crate::tree::snapshot::Copier;
-use crate::tree::source::{self, Source};
+use crate::tree::source::Source;
 
-/// Writes the directory. `program_dir` is the directory of the running program; `os_release` is the file of that name.
+/// Writes the directory, and gives what to do next. `program_dir` is the directory of the running program; `os_release` is the
+/// file of that name. `show` is called before the directory appears.
 ///
 /// # Errors
-/// [`Diagnostics`] when the options or the configuration cannot be used, and errors of the file system. Nothing was written
-/// then, and what existed before is as it was.
-pub fn init(options: &InitOptions, program_dir: &Path, os_release: &Path) -> Result<InitReport> {
+/// [`Diagnostics`](crate::diagnostic::Diagnostics): all that is wrong with the options and the configuration; errors of `show` and
+/// of the file system. Nothing was written then, and what existed before is as it was.
+pub fn init(
+    options: &InitOptions,
+    program_dir: &Path,
+    os_release: &Path,
+    show: &mut dyn FnMut(&InitReport) -> Result<()>,
+) -> Result<String> {
     let interrupt = Interrupt::on_signals()?;
-    require_usable(&options.dir)?;
-    let source = source::choose(Some((&options.config, "--config")), &[])?;
-    require_outside(&options.dir, &options.config)?;
+    let mut problems = Vec::new();
     let mut report = InitReport::default();
+    keep(require_usable(&options.dir), &mut problems)?;
+    let Some(source) = keep(config_option::open(&options.config), &mut problems)? else {
+        choices::without_source(options, &mut problems);
+        return Err(Diagnostics(problems).into());
+    };
+    keep(require_outside(&options.dir, &options.config), &mut problems)?;
     report.notes.push(source.reason.clone());
-    let spec = choices::spec(options, &source, os_release, &mut report)?;
+    let spec = choices::spec(options, &source, os_release, (&mut report, &mut problems))?;
     let programs = if spec.build_helper {
         Vec::new()
     } else {
-        programs::load(program_dir, &spec.system)?
+        keep(programs::load(program_dir, &spec.system), &mut problems)?.unwrap_or_default()
     };
+    report.warnings = only_warnings(problems)?;
     let staging = Staging::create(&options.dir)?;
     copy_configuration(&source, &staging.path().join(CONFIG_DIR), &interrupt, &mut report)?;
     write_files(staging.path(), spec, &programs)?;
+    show(&report)?;
     interrupt.check()?;
     staging.publish()?;
     // `path:` takes an absolute path, or one that begins with a dot.
     let dir = std::path::absolute(&options.dir).context("Failed to find the working directory")?;
-    report.notes.push(format!(
+    Ok(format!(
         "Wrote {}. Next:\n    {} doctor {}\n    {}",
         dir.display(),
         shell_word(&options.program),
         shell_word(dir.as_os_str()),
         build_command(&dir)
-    ));
-    Ok(report)
+    ))
 }
 
 fn write_files(dir: &Path, spec: IsoSpec, programs: &[(&str, Vec<u8>)]) -> Result<()> {
@@ -88,16 +100,35 @@ fn copy_configuration(source: &Source, to: &Path, interrupt: &Interrupt, report:
     };
     let mut problems = copier.copy(&source.dir, to)?.problems;
     problems.extend(lint::lacking(to));
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(Diagnostics(problems).into());
-    }
-    report.warnings.extend(problems);
+    report.warnings.extend(only_warnings(problems)?);
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Diagnostic;
+
+    /// What was shown.
+    fn run_with(options: &InitOptions, os_release: &Path) -> Result<InitReport> {
+        let mut shown = InitReport::default();
+        let mut show = |report: &InitReport| {
+            assert!(!options.dir.join("flake.nix").exists());
+            shown.notes.clone_from(&report.notes);
+            shown.warnings = report
+                .warnings
+                .iter()
+                .map(|one| Diagnostic::example(&one.what, "", ""))
+                .collect();
+            Ok(())
+        };
+        init(options, Path::new("/nowhere"), os_release, &mut show)?;
+        Ok(shown)
+    }
+
+    fn run(options: &InitOptions) -> Result<InitReport> {
+        run_with(options, Path::new("/nowhere"))
+    }
 
     fn options(dir: &Path, config: &Path) -> InitOptions {
         InitOptions {
@@ -130,7 +161,7 @@ mod tests {
     fn the_tree_is_copied_without_git_and_what_nix_build_left() {
         let (tree, dir) = (tree(), tempfile::tempdir().unwrap());
         let options = options(dir.path(), tree.path());
-        let report = init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap();
+        let report = run(&options).unwrap();
         assert!(report.warnings.is_empty(), "{:?}", report.warnings);
         let copy = options.dir.join(CONFIG_DIR);
         for mine in ["configuration.nix", "empty", "result-parser.nix"] {
@@ -138,7 +169,7 @@ mod tests {
         }
         assert!(!copy.join("empty/.nix-cfg-iso-killed").exists());
         assert!(!copy.join(".git").exists() && copy.join("result").symlink_metadata().is_err());
-        let error = init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
+        let error = run(&options).unwrap_err();
         assert!(error.to_string().contains("not overwritten"), "{error}");
     }
 
@@ -149,13 +180,70 @@ mod tests {
         let pipe = tree.path().join("pipe");
         for exists in [false, true] {
             nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-            init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
+            run(&options).unwrap_err();
             assert_eq!(options.dir.exists(), exists);
             fs::remove_file(&pipe).unwrap();
-            init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap();
+            run(&options).unwrap();
             fs::remove_dir_all(&options.dir).unwrap();
             fs::create_dir(&options.dir).unwrap();
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_the_options_is_reported_at_once_and_a_misspelt_host_once() {
+        let (tree, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let put = |name: &str, text: &str| {
+            let path = tree.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        for host in ["laptop", "desktop"] {
+            put(&format!("hosts/{host}/hardware-configuration.nix"), "{ }");
+        }
+        put(
+            "flake.nix",
+            "{ outputs = i: { nixosConfigurations = { laptop = 1; desktop = 2; }; }; }",
+        );
+        let mut options = InitOptions {
+            hosts: vec!["latop".to_owned()],
+            nixpkgs: None,
+            system: Some("riscv64-linux".to_owned()),
+            desktop: "k d e".to_owned(),
+            ..options(dir.path(), tree.path())
+        };
+        fs::create_dir(&options.dir).unwrap();
+        fs::write(options.dir.join("mine"), "").unwrap();
+        let codes = |options: &InitOptions| {
+            let error = run(options).unwrap_err();
+            let Diagnostics(problems) = error.downcast_ref().unwrap();
+            problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
+        };
+        let mut expected = vec!["directory-not-empty", "host-unknown", "desktop", "system"];
+        assert_eq!(codes(&options), expected);
+        options.config = tree.path().join("flake.nix");
+        expected[1] = "config-file";
+        assert_eq!(codes(&options), expected);
+        // Nothing certain is known of computed hosts.
+        put("flake.nix", "{ outputs = i: { nixosConfigurations = f ./hosts; }; }");
+        let options = InitOptions {
+            config: tree.path().to_owned(),
+            dir: dir.path().join("other"),
+            system: None,
+            desktop: "gnome".to_owned(),
+            ..options
+        };
+        let warnings = run(&options).unwrap().warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].what.contains("did you mean `laptop`?"), "{warnings:?}");
+    }
+
+    #[test]
+    fn nothing_is_written_where_nothing_can_be_shown() {
+        let (tree, dir) = (tree(), tempfile::tempdir().unwrap());
+        let options = options(dir.path(), tree.path());
+        let mut full = |_: &InitReport| anyhow::bail!("No space left on device");
+        init(&options, Path::new("/nowhere"), Path::new("/nowhere"), &mut full).unwrap_err();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
@@ -167,7 +255,7 @@ mod tests {
                 dir: tree.path().join(dir),
                 ..options(tree.path(), tree.path())
             };
-            let error = init(&options, Path::new("/nowhere"), Path::new("/nowhere")).unwrap_err();
+            let error = run(&options).unwrap_err();
             assert!(error.to_string().contains("is inside the configuration"), "{error:#}");
         }
         assert!(!tree.path().join("iso").exists() && !tree.path().join("gone").exists());
@@ -184,9 +272,9 @@ mod tests {
         fs::write(&release, "NAME=NixOS\nID=nixos\nVERSION_ID=\"24.05\"\n").unwrap();
         let other = dir.path().join("other");
         fs::write(&other, "ID=debian\nVERSION_ID=\"12\"\n").unwrap();
-        let error = init(&options, Path::new("/nowhere"), &other).unwrap_err().to_string();
+        let error = run_with(&options, &other).unwrap_err().to_string();
         assert!(error.contains("nixpkgs of the configuration is not known"), "{error}");
-        init(&options, Path::new("/nowhere"), &release).unwrap();
+        run_with(&options, &release).unwrap();
         let flake = fs::read_to_string(options.dir.join("flake.nix")).unwrap();
         assert!(flake.contains("github:NixOS/nixpkgs/nixos-24.05"), "{flake}");
     }

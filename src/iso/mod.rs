@@ -2,6 +2,9 @@
 //! *ISO flake*), and what Nix modules run while that ISO is built.
 
 mod flake_reference;
+mod all_at_once;
+mod config_option;
+mod desktops;
 pub mod channels;
 pub mod hosts;
 pub mod flake_template;

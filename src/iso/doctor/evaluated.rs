@@ -9,7 +9,8 @@ use super::configuration_tree::other_platform;
 use super::inputs;
 use super::on_machine::{self, MachineToCome};
 use crate::diagnostic::{
-    Diagnostic, DoctorProblem, ExpressionProblem, FlakeProblem, IsoInputProblem, Problem, ProgramProblem, SupplyProblem,
+    Diagnostic, DoctorProblem, ExpressionProblem, FlakeProblem, IsoHostProblem, IsoInputProblem, Problem,
+    ProgramProblem, SupplyProblem,
 };
 use crate::iso::channels;
 use crate::nix::eval::{self, Configuration, Lenience};
@@ -17,6 +18,7 @@ use crate::nix::facts::{Facts, Users};
 use crate::nix::literal::{path_reference, string};
 use crate::plan::{self, before_machine, first_start};
 use crate::process::Runner;
+use crate::text::similar;
 use crate::tree::disk_layout;
 use crate::tree::flake_lock::{FlakeLock, Input};
 use crate::tree::hardware;
@@ -43,7 +45,10 @@ pub(super) fn problems(
         let failed = evaluation
             .toplevel
             .err()
-            .map(|problem| here(problem, iso, runner))
+            .map(|problem| match lost_host(&problem, iso, runner, index) {
+                Some(lost) => Ok(lost),
+                None => here(problem, iso, runner),
+            })
             .transpose()?;
         let mut found = facts(iso, &evaluation.facts);
         if host_to_come != Some(index) {
@@ -67,6 +72,20 @@ pub(super) fn problems(
         problems.extend(found.into_iter().chain(failed.transpose()?));
     }
     Ok(problems)
+}
+
+/// Where the evaluation failed for a reason that no rule knows: that the flake does not have the host `index` of the ISO.
+fn lost_host(problem: &Diagnostic, iso: &IsoDirectory, runner: &Runner, index: usize) -> Option<Diagnostic> {
+    if !matches!(problem.problem, Problem::ProgramProblem(ProgramProblem::Unknown { .. })) {
+        return None;
+    }
+    let name = iso.spec.hosts.get(index)?.clone();
+    let hosts = eval::hosts(runner, &iso.configuration).ok()?;
+    if hosts.contains(&name) {
+        return None;
+    }
+    let similar = similar(&name, hosts.iter().map(String::as_str)).map(str::to_owned);
+    Some(IsoHostProblem::OfIso { name, hosts, similar }.into())
 }
 
 /// What is known of a machine of which nothing is known.

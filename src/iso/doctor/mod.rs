@@ -14,7 +14,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::flake_template::build_command;
-use crate::diagnostic::{Diagnostic, IsoChannelProblem, IsoDirectoryProblem, Problem, SupplyProblem};
+use crate::diagnostic::{Diagnostic, IsoChannelProblem, IsoDirectoryProblem, IsoHostProblem, Problem, SupplyProblem};
 use crate::process::Runner;
 use crate::text::shell_word;
 use crate::tree::lint;
@@ -56,10 +56,19 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool, to_come: Option<&Mach
             Ok(found) => found,
             Err(error) => vec![error.downcast::<Diagnostic>()?],
         };
+        if found.iter().any(is_lost_host) {
+            // Which hardware file belongs to a host that does not exist is no question.
+            problems.retain(|problem| !matches!(problem.problem, Problem::HardwareProblem(_)));
+        }
         // Nix stops at one of those that are known already.
         problems.extend(found.into_iter().filter(|problem| !known || !is_lookup(problem)));
     }
     Ok(problems)
+}
+
+/// Whether it is a host that the flake does not have.
+fn is_lost_host(problem: &Diagnostic) -> bool {
+    matches!(problem.problem, Problem::IsoHostProblem(IsoHostProblem::OfIso { .. }))
 }
 
 /// Whether it is a channel that the ISO does not have.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use rig::iso::{Emitted, builder, nix, nix_cfg_iso};
+use rig::iso::{CONFIG, Emitted, builder, nix, nix_cfg_iso};
 use rig::{edit_text, shipped, tree};
 
 #[test]
@@ -39,6 +39,7 @@ fn a_reader_who_went_away_is_no_failure_and_a_full_disk_is_one() {
     };
     assert_eq!(code("init a 2>&1 | true"), "0\n");
     assert_eq!(code("init b > /dev/full"), "1\n");
+    assert!(directory.path().join("a").exists() && !directory.path().join("b").exists());
 }
 
 #[test]
@@ -59,6 +60,7 @@ fn a_wrong_host_or_desktop_is_named_with_what_there_is() {
     for words in ["no host `alphas`; did you mean `alpha`?", "It has: alpha, beta."] {
         assert!(text.contains(words), "{words} is not in {text}");
     }
+    assert!(!text.contains("hardware"), "{text}");
     let emitted = Emitted::miniature("flake", &["--host", "alpha", "--hardware-config", "hw.nix"]);
     edit_text(
         &emitted.dir().join("flake.nix"),
@@ -67,6 +69,20 @@ fn a_wrong_host_or_desktop_is_named_with_what_there_is() {
     );
     let live = builder("2.26", &emitted);
     nix(&live, "eval --raw path:/work#iso.drvPath").fails(1, &["no nixosConfigurations.gamma", "It has: alpha, beta."]);
+    // The same from the doctor, of an ISO directory whose host the flake lost.
+    live.sh(&format!(
+        "{CONFIG}\ncp -r /work /tmp/iso; sed -i 's/gamma/alphas/' /tmp/iso/flake.nix
+         sed -i 's/\"alpha\"/\"alphas\"/' /tmp/iso/installer/manifest.json; rm /tmp/iso/nix-cfg-install.yaml
+         touch /tmp/iso/nix-cfg-install.yaml; nix-cfg-iso doctor /tmp/iso"
+    ))
+    .fails(
+        1,
+        &[
+            "The flake has no host `alphas`; did you mean `alpha`?",
+            "It has: alpha, beta.",
+            "`hosts` in flake.nix",
+        ],
+    );
     let emitted = Emitted::miniature("flake", &["--host", "alpha", "--desktop", "cde"]);
     let live = builder("2.26", &emitted);
     nix(&live, "eval --raw path:/work#iso.drvPath").fails(1, &["has no live system `cde`"]);
