@@ -82,6 +82,7 @@ pub fn command(program: &OsStr, args: &Init) -> String {
         system,
         hardware_config,
         build_helper,
+        allow_secrets,
     } = args;
     let mut words: Vec<OsString> = vec![program.to_owned(), "init".into(), dir.into()];
     let channels = channels
@@ -103,6 +104,7 @@ pub fn command(program: &OsStr, args: &Init) -> String {
         words.extend(values.into_iter().flat_map(|value| [option.into(), value]));
     }
     words.extend(build_helper.then_some("--build-helper".into()));
+    words.extend(allow_secrets.then_some("--allow-secrets".into()));
     let words: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
     words.join(" ")
 }

@@ -11,7 +11,7 @@ use clap::Parser;
 
 use super::exit_code;
 use super::init_questions::{Dialogue, Suggestions, command, complete};
-use super::iso_args::{Args, Command, Doctor, Init};
+use super::iso_args::{Args, Command, Doctor, Init, Refresh};
 use super::iso_internal_args::{CalamaresTargets, Internal};
 use crate::diagnostic::{Diagnostic, Diagnostics, IsoOptionProblem, Severity};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
@@ -22,6 +22,7 @@ use crate::iso::generate_config::HardwareFeatures;
 use crate::iso::image_closure::ImageClosure;
 use crate::iso::image_contents::ImageOutput;
 use crate::iso::init;
+use crate::iso::refresh::{self, RefreshOptions};
 use crate::iso::update::update;
 use crate::iso::{pin, size, why};
 use crate::nix::environment::{Channels, environment};
@@ -45,6 +46,7 @@ fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Init(args) => init(args),
         Command::Doctor(args) => doctor(&args),
+        Command::Refresh(args) => refresh(args),
         Command::Update(args) => say(&update(&args.dir, &programs()?)?),
         Command::Why(args) => {
             let runner = runner()?;
@@ -108,6 +110,7 @@ fn init(mut args: Init) -> Result<()> {
         system: args.system,
         hardware_config: args.hardware_config,
         build_helper: args.build_helper,
+        allow_secrets: args.allow_secrets,
     };
     // Before the directory appears: where nothing can be written to stdout, nothing is done.
     let mut tell = |report: &InitReport| {
@@ -116,6 +119,20 @@ fn init(mut args: Init) -> Result<()> {
     };
     let next = init::init(&order, &programs()?, os_release, &mut tell)?;
     say(&[next])
+}
+
+fn refresh(args: Refresh) -> Result<()> {
+    let options = RefreshOptions {
+        program: invoked_as(),
+        dir: std::path::absolute(&args.dir).context("Failed to find the working directory")?,
+        config: args.config,
+        dry_run: args.dry_run,
+        allow_secrets: args.allow_secrets,
+        discard_edits: args.discard_edits,
+    };
+    let report = refresh::refresh(&options, &runner()?)?;
+    report.warnings.iter().for_each(show);
+    say(&report.notes)
 }
 
 /// This program as it was called: a name that the shell finds, or a path (`nix run`).

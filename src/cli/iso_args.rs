@@ -33,7 +33,10 @@ pub enum Command {
     Init(Init),
     /// Report what would go wrong, before the ISO is built
     Doctor(Doctor),
-    /// Bring a directory that init wrote up to date with this version of the program, and keep your edits
+    /// Copy the configuration again, after you changed it
+    Refresh(Refresh),
+    /// Bring a directory that init wrote up to date with this version of the program, and keep your edits; the configuration stays
+    /// as it is
     Update(Update),
     /// Show why a store path is on the ISO
     Why(Why),
@@ -95,6 +98,28 @@ pub struct Init {
     /// program came with
     #[arg(long)]
     pub build_helper: bool,
+    /// Copy private keys as well: whoever has the ISO can read them
+    #[arg(long)]
+    pub allow_secrets: bool,
+}
+
+/// `nix-cfg-iso refresh`.
+#[derive(Debug, ClapArgs)]
+pub struct Refresh {
+    /// The directory that init wrote
+    pub dir: PathBuf,
+    /// The configuration to copy [default: the directory that was copied before]
+    #[arg(long, value_name = "TREE")]
+    pub config: Option<PathBuf>,
+    /// Report what would change, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Copy private keys as well: whoever has the ISO can read them
+    #[arg(long)]
+    pub allow_secrets: bool,
+    /// Give up edits that were made in the copy
+    #[arg(long)]
+    pub discard_edits: bool,
 }
 
 /// `nix-cfg-iso doctor`.

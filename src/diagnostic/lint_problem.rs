@@ -99,7 +99,7 @@ impl LinkDefect {
 }
 
 impl PrivateKey {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ssh => "a private SSH key",
             Self::Putty => "a private SSH key (PuTTY)",

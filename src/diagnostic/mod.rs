@@ -120,6 +120,8 @@ areas! {
     iso_image::IsoImageProblem,
     iso_input::IsoInputProblem,
     iso_options::IsoOptionProblem,
+    iso_refresh::IsoRefreshProblem,
+    iso_secret::IsoSecretProblem,
     key_problem::KeyProblem,
     plan::PlanProblem,
     program::ProgramProblem,

@@ -39,9 +39,11 @@ pub struct InitOptions {
     pub hardware_config: Option<PathBuf>,
     /// Whether the flake builds the programs from source.
     pub build_helper: bool,
+    /// Whether private keys may be copied.
+    pub allow_secrets: bool,
 }
 
-/// What `init` reports besides errors.
+/// What `init` and `refresh` report besides errors.
 #[derive(Debug, Default)]
 pub struct InitReport {
     /// One sentence each.

@@ -4,16 +4,18 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use nix::sys::stat::SFlag;
 
 use super::all_at_once::{keep, only_warnings};
+use super::allowed_secrets::{self, Allowed};
 use super::choices::{self, InitOptions, InitReport};
+use super::copied::{Copied, digests, is_excluded};
 use super::flake_template::{self, CONFIG_DIR, IsoSpec, build_command};
 use super::manifest::Manifest;
-use super::staging::{Staging, is_temporary, real_path, require_usable};
+use super::staging::{Staging, real_path, require_usable};
 use super::{config_option, programs};
 use crate::diagnostic::{Diagnostics, IsoDirectoryProblem};
 use crate::interrupt::Interrupt;
+use crate::process::Runner;
 use crate::text::shell_word;
 use crate::tree::lint;
 use crate::tree::snapshot::Copier;
@@ -47,12 +49,28 @@ pub fn init(
     } else {
         keep(programs::load(program_dir, &spec.system), &mut problems)?.unwrap_or_default()
     };
+    let allowed = if options.allow_secrets {
+        Allowed::All
+    } else {
+        Allowed::In(&[])
+    };
+    let secrets = allowed_secrets::problems(&source.path, source.kind, allowed, "add --allow-secrets");
+    problems.extend(secrets);
     report.warnings = only_warnings(problems)?;
+    let runner = Runner::new(std::env::vars_os().collect(), interrupt);
+    let (copied, sentence) = Copied::now(&options.config, &runner)?;
+    report.notes.push(sentence);
     let staging = Staging::create(&options.dir)?;
-    copy_configuration(&source, &staging.path().join(CONFIG_DIR), &interrupt, &mut report)?;
-    write_files(staging.path(), spec, &programs)?;
+    let configuration = staging.path().join(CONFIG_DIR);
+    copy_configuration(&source, &configuration, runner.interrupt(), &mut report)?;
+    let copied = Copied {
+        files: digests(&configuration)?,
+        allowed_secrets: allowed_secrets::files(&configuration),
+        ..copied
+    };
+    write_files(staging.path(), spec, copied, &programs)?;
     show(&report)?;
-    interrupt.check()?;
+    runner.interrupt().check()?;
     staging.publish()?;
     // `path:` takes an absolute path, or one that begins with a dot.
     let dir = std::path::absolute(&options.dir).context("Failed to find the working directory")?;
@@ -65,16 +83,20 @@ pub fn init(
     ))
 }
 
-fn write_files(dir: &Path, spec: IsoSpec, programs: &[(&str, Vec<u8>)]) -> Result<()> {
+fn write_files(dir: &Path, spec: IsoSpec, copied: Copied, programs: &[(&str, Vec<u8>)]) -> Result<()> {
     let files = flake_template::files(&spec, programs);
     for file in &files {
         file.write(dir)?;
     }
-    Manifest::new(spec, &files).save(dir)
+    Manifest {
+        configuration: vec![copied],
+        ..Manifest::new(spec, &files)
+    }
+    .save(dir)
 }
 
 /// Inside the configuration, the directory would be copied into itself, and with every later copy of the configuration.
-fn require_outside(dir: &Path, config: &Path) -> Result<()> {
+pub(super) fn require_outside(dir: &Path, config: &Path) -> Result<()> {
     let config = fs::canonicalize(config).with_context(|| format!("Failed to read {}", config.display()))?;
     if real_path(dir)?.starts_with(config) {
         return Err(IsoDirectoryProblem::InsideConfiguration { dir: dir.to_owned() }.into());
@@ -82,16 +104,13 @@ fn require_outside(dir: &Path, config: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Git's database (a flake in `path:` needs none, and inside another repository it would be a submodule), the links that
-/// `nix build` leaves, and what an `init` that was killed left.
-pub(super) fn is_excluded(path: &Path, kind: SFlag) -> bool {
-    let name = path.as_os_str().to_string_lossy();
-    let of_build = kind == SFlag::S_IFLNK && (name == "result" || name.starts_with("result-"));
-    let is_left = |name| kind == SFlag::S_IFDIR && is_temporary(name);
-    of_build || path.file_name().is_some_and(|name| name == ".git" || is_left(name))
-}
-
-fn copy_configuration(source: &Source, to: &Path, interrupt: &Interrupt, report: &mut InitReport) -> Result<()> {
+/// Copies the configuration to `to`, a directory that does not exist. Warnings go to the report.
+pub(super) fn copy_configuration(
+    source: &Source,
+    to: &Path,
+    interrupt: &Interrupt,
+    report: &mut InitReport,
+) -> Result<()> {
     fs::create_dir(to).with_context(|| format!("Failed to create {}", to.display()))?;
     let copier = Copier {
         owners: None,
@@ -143,6 +162,7 @@ mod tests {
             system: Some("x86_64-linux".to_owned()),
             hardware_config: None,
             build_helper: true,
+            allow_secrets: false,
         }
     }
 

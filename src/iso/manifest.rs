@@ -6,10 +6,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use super::copied::{Copied, Digests, hash};
 use super::flake_template::{File, INSTALLER_DIR, IsoSpec, SETTINGS_FILE};
 use crate::diagnostic::IsoDirectoryProblem;
 use crate::tree::source::FLAKE_NIX;
@@ -27,6 +26,10 @@ pub(super) struct Manifest {
     pub spec: IsoSpec,
     /// The SHA-256 of each file as this program wrote it, by its path.
     pub files: BTreeMap<PathBuf, String>,
+    /// The configuration as it was copied. While `refresh` replaces it, both records are here, the new one last. Earlier versions
+    /// kept none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub configuration: Vec<Copied>,
 }
 
 impl Manifest {
@@ -39,7 +42,16 @@ impl Manifest {
                 .iter()
                 .map(|file| (file.path.clone(), hash(&file.contents)))
                 .collect(),
+            configuration: Vec::new(),
         }
+    }
+
+    /// The record of the configuration that is there, with the files `copy`.
+    pub fn copied(&self, copy: &Digests) -> Option<&Copied> {
+        let mut records = self.configuration.iter();
+        records
+            .find(|record| record.files == *copy)
+            .or(self.configuration.first())
     }
 
     /// Reads the record of the ISO directory `dir`.
@@ -75,9 +87,4 @@ pub(super) fn is_needed(dir: &Path, file: &Path) -> bool {
     file == Path::new(FLAKE_NIX)
         || file.starts_with(INSTALLER_DIR)
         || file == Path::new(SETTINGS_FILE) && flake().map_or(true, |flake| flake.contains(SETTINGS_FILE))
-}
-
-/// The SHA-256 of `bytes`, in hexadecimal.
-pub(super) fn hash(bytes: &[u8]) -> String {
-    HEXLOWER.encode(&Sha256::digest(bytes))
 }

@@ -22,6 +22,15 @@ const PREFIX: &str = ".nix-cfg-iso-";
 /// Their permissions, less the umask.
 const MODE: u32 = 0o777;
 
+/// Makes one in the ISO directory `dir`, and removes those that were left behind.
+///
+/// # Errors
+/// When no directory can be made there.
+pub(super) fn temporary_in(dir: &Path) -> Result<LockedDirectory> {
+    LockedDirectory::create(dir, PREFIX, MODE)
+        .with_context(|| format!("Failed to create a directory in {}", dir.display()))
+}
+
 /// A temporary directory; it is removed with this value, unless it was put into place.
 pub(super) struct Staging {
     /// Without links and `..`.
@@ -58,8 +67,7 @@ impl Staging {
                 Err(_) => {}
             }
         }
-        let temporary = LockedDirectory::create(&dir, PREFIX, MODE)
-            .with_context(|| format!("Failed to create a directory in {}", dir.display()))?;
+        let temporary = temporary_in(&dir)?;
         let is_sibling = false;
         Ok(Self {
             dir,

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::flake_template::{self, File};
-use super::manifest::{Manifest, hash, is_needed};
+use super::copied::{digests, hash};
+use super::flake_template::{self, CONFIG_DIR, File};
+use super::manifest::{Manifest, is_needed};
 use super::programs;
+use crate::text::shell_word;
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +66,14 @@ pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
     }
     notes.extend(remove_gone(dir, &manifest, &files)?);
     let before = manifest.version.clone();
-    Manifest::new(manifest.spec, &files).save(dir)?;
+    let configuration = configuration(dir, &manifest)?;
+    Manifest {
+        configuration: manifest.configuration,
+        ..Manifest::new(manifest.spec, &files)
+    }
+    .save(dir)?;
     notes.push(match written {
-        0 => format!("{} is up to date.", dir.display()),
+        0 => format!("What nix-cfg-iso wrote in {} is up to date.", dir.display()),
         _ => format!(
             "Updated {written} file{} in {} from {before} to {}.",
             if written == 1 { "" } else { "s" },
@@ -74,7 +81,24 @@ pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
             env!("CARGO_PKG_VERSION")
         ),
     });
+    notes.push(configuration);
     Ok(notes)
+}
+
+/// A sentence of the configuration in `dir`, which is not updated.
+fn configuration(dir: &Path, manifest: &Manifest) -> Result<String> {
+    let copy = digests(&dir.join(CONFIG_DIR))?;
+    let copied = manifest.copied(&copy);
+    let refresh = format!("nix-cfg-iso refresh {}", shell_word(dir.as_os_str()));
+    Ok(match copied.map(|copied| (&copied.from, copied.difference(&copy))) {
+        Some((from, Some(difference))) if difference.is_empty() => format!("The configuration is that in {from}."),
+        Some((from, Some(_))) => {
+            format!("The configuration was not updated, and is not that in {from}; to copy it again: {refresh}")
+        }
+        Some((_, None)) | None => {
+            format!("The configuration was not updated; to copy it again: {refresh} --config TREE")
+        }
+    })
 }
 
 /// Decides by the hash that was `known` and by what is `there`. `is_needed`: nothing can be built without it.
@@ -132,8 +156,11 @@ fn beside(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::super::channels::Channels;
+    use super::super::copied::Copied;
     use super::super::flake_template::IsoSpec;
     use super::*;
+    use crate::interrupt::Interrupt;
+    use crate::process::Runner;
     use crate::tree::source::ConfigKind;
 
     fn spec() -> IsoSpec {
@@ -195,7 +222,33 @@ mod tests {
         assert!(said.contains("Updated 2 files"), "{said}");
         assert!(text(&dir, "flake.nix").contains("mkOfflineIso"));
         assert!(!dir.path().join("installer/gone.nix").exists());
-        assert!(run(&dir).ends_with("is up to date."));
+        let said = run(&dir);
+        assert!(said.contains("is up to date.\n"), "{said}");
+    }
+
+    #[test]
+    fn it_is_said_that_the_configuration_is_not_updated_and_whether_it_would_have_to_be() {
+        let (dir, tree) = (emitted(&[]), tempfile::tempdir().unwrap());
+        let ending = |words: &str| {
+            let said = run(&dir);
+            assert!(said.contains(words), "{words} is not in\n{said}");
+        };
+        ending("The configuration was not updated; to copy it again: nix-cfg-iso refresh /");
+        for root in [tree.path().to_owned(), dir.path().join(CONFIG_DIR)] {
+            File::text("configuration.nix", "{ }").write(&root).unwrap();
+        }
+        let runner = Runner::new(Vec::new(), Interrupt::default());
+        let copied = Copied::now(tree.path(), &runner).unwrap().0;
+        let files = digests(tree.path()).unwrap();
+        let mut manifest = Manifest::load(dir.path()).unwrap();
+        manifest.configuration = vec![Copied { files, ..copied }];
+        manifest.save(dir.path()).unwrap();
+        ending(&format!("The configuration is that in {}.", tree.path().display()));
+        File::text("configuration.nix", "{ x = 1; }")
+            .write(tree.path())
+            .unwrap();
+        ending("and is not that in /");
+        assert!(run(&dir).ends_with(&format!("nix-cfg-iso refresh {}", dir.path().display())));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::iso::copied::{Copied, Digests, digests};
 use crate::iso::flake_template::{CONFIG_DIR, IsoSpec, SETTINGS_FILE};
 use crate::iso::manifest::{self, Manifest};
 use crate::settings::Settings;
@@ -20,6 +21,10 @@ pub(super) struct IsoDirectory {
     pub settings: Settings,
     /// What the flake needs and a person removed.
     pub missing: Vec<PathBuf>,
+    /// The record of the configuration; earlier versions kept none.
+    pub copied: Option<Copied>,
+    /// The files of the configuration.
+    pub digests: Digests,
 }
 
 /// The path of `file` without the directory of the configuration in the ISO directory.
@@ -29,21 +34,33 @@ pub(super) fn without_config_dir(file: &str) -> String {
 
 impl IsoDirectory {
     pub fn open(dir: &Path) -> Result<Self> {
-        let Manifest { spec, files, .. } = Manifest::load(dir)?;
-        let is_missing = |file: &PathBuf| !dir.join(file).exists() && manifest::is_needed(dir, file);
+        let manifest = Manifest::load(dir)?;
         let configuration = dir.join(CONFIG_DIR);
+        let kind = source::choose(Some((&configuration, "the directory of the ISO")), &[])?.kind;
+        Ok(Self {
+            kind,
+            ..Self::with(dir, &manifest, configuration)?
+        })
+    }
+
+    /// The ISO directory `dir` as it would be with another `configuration` of the same kind.
+    pub fn with(dir: &Path, manifest: &Manifest, configuration: PathBuf) -> Result<Self> {
+        let is_missing = |file: &&PathBuf| !dir.join(file).exists() && manifest::is_needed(dir, file);
         let settings = dir.join(SETTINGS_FILE);
+        let digests = digests(&configuration)?;
         Ok(Self {
             dir: dir.to_owned(),
-            kind: source::choose(Some((&configuration, "the directory of the ISO")), &[])?.kind,
+            kind: manifest.spec.kind,
             configuration,
-            missing: files.into_keys().filter(is_missing).collect(),
-            spec,
+            missing: manifest.files.keys().filter(is_missing).cloned().collect(),
+            spec: manifest.spec.clone(),
             settings: if settings.exists() {
                 Settings::load(Some(&settings))?
             } else {
                 Settings::default()
             },
+            copied: manifest.copied(&digests).cloned(),
+            digests,
         })
     }
 }

@@ -7,9 +7,11 @@ use std::path::Path;
 use std::process::Command;
 
 use super::super::channels::Channels;
+use super::super::copied::{Copied, digests};
 use super::super::flake_template::{self, CONFIG_DIR, IsoSpec};
 use super::super::manifest::Manifest;
 use super::*;
+use crate::diagnostic::Severity;
 use crate::interrupt::Interrupt;
 use crate::tree::source::ConfigKind;
 
@@ -310,6 +312,43 @@ fn each_fault_is_found_alone_with_its_remedy() {
         }
         assert!(!found[0].remedy.is_empty(), "{code} has no remedy");
     }
+}
+
+#[test]
+fn what_differs_from_the_directory_that_was_copied_is_named_and_one_that_is_elsewhere_is_not_missed() {
+    let (dir, tree) = (faultless(ConfigKind::Channel), tempfile::tempdir().unwrap());
+    for name in ["configuration.nix", "hardware-configuration.nix"] {
+        fs::copy(dir.path().join(CONFIG_DIR).join(name), tree.path().join(name)).unwrap();
+    }
+    let mut manifest = Manifest::load(dir.path()).unwrap();
+    let runner = Runner::new(Vec::new(), Interrupt::default());
+    let copied = Copied::now(tree.path(), &runner).unwrap().0;
+    let files = digests(tree.path()).unwrap();
+    manifest.configuration = vec![Copied { files, ..copied }];
+    manifest.save(dir.path()).unwrap();
+    assert_eq!(look(dir.path()), []);
+    fs::write(tree.path().join("new.nix"), "{ }").unwrap();
+    put(dir.path(), "hardware-configuration.nix", &format!("{HARDWARE}\n"));
+    let [problem] = look(dir.path()).try_into().unwrap();
+    let text = problem.to_string();
+    assert_eq!((problem.code, problem.severity), ("origin-differs", Severity::Warning));
+    for words in [
+        "added: new.nix",
+        "hardware-configuration.nix",
+        "nix-cfg-iso refresh /",
+        "Edited in the copy",
+    ] {
+        assert!(text.contains(words), "{words} is not in\n{text}");
+    }
+    fs::remove_dir_all(tree.path()).unwrap();
+    assert_eq!(look(dir.path()), []);
+    // Private keys are refused unless they were allowed.
+    put(dir.path(), "id_ed25519", KEY);
+    let [problem] = look(dir.path()).try_into().unwrap();
+    assert_eq!((problem.code, problem.severity), ("tree-secret", Severity::Error));
+    manifest.configuration[0].allowed_secrets = vec!["id_ed25519".to_owned()];
+    manifest.save(dir.path()).unwrap();
+    assert_eq!(look(dir.path()), []);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod checked_directory;
 mod configuration_tree;
 mod inputs;
 mod on_machine;
+mod origin;
 mod evaluated;
 mod untracked;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::flake_template::build_command;
+use super::manifest::Manifest;
 use crate::diagnostic::{Diagnostic, IsoChannelProblem, IsoDirectoryProblem, IsoHostProblem, Problem, SupplyProblem};
 use crate::process::Runner;
 use crate::text::shell_word;
@@ -31,7 +33,7 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool, to_come: Option<&Mach
     let iso = IsoDirectory::open(dir)?;
     let mut problems: Vec<Diagnostic> = configuration_tree::size(&iso)?.into_iter().collect();
     problems.extend(lint::lacking(&iso.configuration));
-    problems.extend(lint::secrets(&iso.configuration, iso.kind));
+    problems.extend(origin::problems(&iso));
     problems.extend(configuration_tree::hardware(&iso, evaluate));
     problems.extend(configuration_tree::platform(&iso));
     match iso.kind {
@@ -62,6 +64,20 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool, to_come: Option<&Mach
         }
         // Nix stops at one of those that are known already.
         problems.extend(found.into_iter().filter(|problem| !known || !is_lookup(problem)));
+    }
+    Ok(problems)
+}
+
+/// Why the configuration in `tree` does not fit the flake of the ISO directory `dir`, as far as `init` would refuse or warn.
+pub(super) fn misfits(dir: &Path, manifest: &Manifest, tree: &Path) -> Result<Vec<Diagnostic>> {
+    let iso = IsoDirectory::with(dir, manifest, tree.to_owned())?;
+    let hardware = configuration_tree::hardware(&iso, true).into_iter();
+    let mut problems: Vec<Diagnostic> = hardware
+        .filter(|problem| matches!(problem.problem, Problem::HardwareProblem(_)))
+        .collect();
+    if iso.kind == ConfigKind::Channel && iso.missing.is_empty() {
+        problems.extend(configuration_tree::lookups(&iso, false));
+        problems.extend(configuration_tree::fetches(&iso));
     }
     Ok(problems)
 }

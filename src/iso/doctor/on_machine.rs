@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 
 use super::checked_directory::{IsoDirectory, without_config_dir};
 use crate::diagnostic::{Diagnostic, MachineProblem, Place};
+use crate::iso::copied::is_excluded;
 use crate::iso::flake_template::CONFIG_DIR;
-use crate::iso::init::is_excluded;
 use crate::locked_directory::LockedDirectory;
 use crate::nix::eval::{self, Evaluation};
 use crate::nix::facts::Facts;

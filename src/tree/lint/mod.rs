@@ -15,7 +15,7 @@ pub use fetches::{Pinned, pinned};
 pub use links::links;
 pub use lookups::{ALWAYS_AVAILABLE, Lookup, lookups};
 pub use paths_outside::{paths_outside, read_outside};
-pub use secrets::secrets;
+pub use secrets::{FoundKey, private_keys, secrets};
 pub use system_nix::system_nix;
 
 use std::path::Path;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::Instant;
 
 use rig::iso::{CONFIG, Emitted, builder, nix, nix_cfg_iso};
 use rig::{edit_text, shipped, tree};
@@ -15,7 +15,7 @@ fn the_same_input_gives_the_same_bytes_and_an_update_leaves_them() {
     let (one, two) = (Emitted::new(tree.path(), &args), Emitted::new(tree.path(), &args));
     let said = nix_cfg_iso(&["update", two.dir().to_str().unwrap()]);
     assert!(
-        String::from_utf8_lossy(&said.stdout).ends_with("is up to date.\n"),
+        String::from_utf8_lossy(&said.stdout).contains("is up to date.\nThe configuration is that in /"),
         "{said:?}"
     );
     rig::run(
@@ -102,10 +102,14 @@ fn an_init_that_is_killed_leaves_nothing_in_the_way_of_the_next_one() {
             .args(["--nixpkgs", "nixpkgs"]);
         command
     };
+    let started = Instant::now();
+    assert!(init().output().unwrap().status.success());
+    fs::remove_dir_all(&dir).unwrap();
+    let whole = started.elapsed();
     let mut complete = false;
-    for wait in 0..40 {
+    for part in 0..40 {
         let mut child = init().stdout(Stdio::null()).spawn().unwrap();
-        thread::sleep(Duration::from_millis(wait * 2));
+        thread::sleep(whole * part / 20);
         let _ = child.kill();
         child.wait().unwrap();
         if dir.exists() {
@@ -133,4 +137,77 @@ fn an_error_is_shown_where_backtraces_are_asked_for() {
         .unwrap();
     let text = String::from_utf8_lossy(&said.stderr);
     assert!(said.status.code() == Some(1) && text.contains("/nowhere"), "{said:?}");
+}
+
+#[test]
+fn a_refresh_that_is_killed_leaves_the_old_or_the_new_configuration() {
+    let tree = tree("channel");
+    let put = |count: u32| {
+        for name in ["first", "second"] {
+            fs::write(tree.path().join(name), count.to_string()).unwrap();
+        }
+    };
+    put(0);
+    let emitted = Emitted::new(tree.path(), &["--nixpkgs", "nixpkgs"]);
+    let refresh = || {
+        let mut command = Command::new(shipped("nix-cfg-iso"));
+        command.arg("refresh").arg(emitted.dir()).stdout(Stdio::null());
+        command
+    };
+    let started = Instant::now();
+    assert!(refresh().status().unwrap().success());
+    let whole = started.elapsed();
+    let (mut old, mut new) = (0, 0);
+    for part in 1..40 {
+        put(part);
+        let mut child = refresh().spawn().unwrap();
+        thread::sleep(whole * part / 20);
+        let _ = child.kill();
+        child.wait().unwrap();
+        let read = |name: &str| fs::read_to_string(emitted.dir().join("nix-cfg").join(name)).unwrap();
+        assert_eq!(read("first"), read("second"));
+        if read("first") == part.to_string() {
+            new += 1;
+        } else {
+            old += 1;
+        }
+    }
+    assert!(old > 0 && new > 0, "{old} old, {new} new");
+    assert!(refresh().status().unwrap().success());
+    let said = nix_cfg_iso(&["update", emitted.dir().to_str().unwrap()]);
+    let text = String::from_utf8_lossy(&said.stdout);
+    assert!(text.contains("The configuration is that in /"), "{text}");
+    let names: Vec<_> = fs::read_dir(emitted.dir())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names.len(), 4, "something was left behind: {names:?}");
+}
+
+/// The name of the first system on the ISO of /tmp/iso.
+const HOST_NAME: &str = "name() { nix eval --raw path:/tmp/iso#iso.targets \
+    --apply 'targets: (builtins.head targets).config.networking.hostName'; echo; }";
+
+#[test]
+fn what_nix_evaluates_after_a_refresh_is_the_new_configuration() {
+    for version in ["2.8", "2.26"] {
+        let emitted = Emitted::miniature("flake", &["--host", "alpha", "--hardware-config", "hw.nix"]);
+        let live = builder(version, &emitted);
+        let said = live
+            .sh(&format!(
+                "{CONFIG}\n{HOST_NAME}
+                 cp -r /work /tmp/iso; cp -r /work/nix-cfg /tmp/tree; nix flake lock path:/tmp/iso; name
+                 sed -i 's/networking.hostName = name/networking.hostName = \"renamed\"/' /tmp/tree/flake.nix
+                 nix-cfg-iso refresh /tmp/iso --config /tmp/tree > /tmp/said; cat /tmp/said
+                 if grep -q 'nix flake update config' /tmp/said; then
+                   nix flake lock --update-input config path:/tmp/iso
+                 fi; name"
+            ))
+            .ok();
+        assert!(
+            said.out.starts_with("alpha\n") && said.out.ends_with("\nrenamed\n"),
+            "{version}: {said:?}"
+        );
+        assert!(said.out.contains("changed: flake.nix\n"), "{said:?}");
+    }
 }

@@ -1,0 +1,250 @@
+//! `nix-cfg-iso refresh`: copies the configuration again from where it came from, and leaves everything else in the ISO directory
+//! as it is.
+
+#[cfg(test)]
+mod refresh_tests;
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
+
+use super::all_at_once::{keep, only_warnings};
+use super::allowed_secrets::{self, Allowed};
+use super::choices::InitReport;
+use super::copied::{Changes, Copied, Difference, Digests, digests};
+use super::doctor;
+use super::flake_template::{CONFIG_DIR, build_command};
+use super::init::{copy_configuration, require_outside};
+use super::manifest::Manifest;
+use super::staging::temporary_in;
+use super::{config_option, hosts};
+use crate::diagnostic::{Diagnostic, Diagnostics, IsoHostProblem, IsoRefreshProblem, Problem};
+use crate::files::sync;
+use crate::nix::literal::path_reference;
+use crate::process::Runner;
+use crate::text::shell_word;
+use crate::tree::flake_lock::{FLAKE_LOCK, FlakeLock};
+use crate::tree::source::{ConfigKind, Source};
+
+/// The options of the command line.
+#[derive(Debug)]
+pub struct RefreshOptions {
+    /// This program as it was called, for the commands that a person runs next.
+    pub program: OsString,
+    /// The ISO directory: an absolute path.
+    pub dir: PathBuf,
+    /// The directory to copy, in place of the one that was copied before.
+    pub config: Option<PathBuf>,
+    /// Whether to report the changes only.
+    pub dry_run: bool,
+    /// Whether private keys may be copied.
+    pub allow_secrets: bool,
+    /// Whether edits in the copy may be lost.
+    pub discard_edits: bool,
+}
+
+/// Copies the configuration again. `runner` runs git.
+///
+/// # Errors
+/// [`Diagnostics`]: what `init` would refuse, and edits that would be lost. Errors of the file system. The directory is as it was
+/// then.
+pub fn refresh(options: &RefreshOptions, runner: &Runner) -> Result<InitReport> {
+    let dir = options.dir.as_path();
+    let manifest = Manifest::load(dir)?;
+    let _lock = lock(dir)?;
+    let copy = digests(&dir.join(CONFIG_DIR))?;
+    let copied = manifest.copied(&copy);
+    let from = origin(options, copied)?;
+    let mut problems = Vec::new();
+    let Some(source) = keep(config_option::open(&from), &mut problems)? else {
+        return Err(Diagnostics(problems).into());
+    };
+    keep(require_outside(dir, &from), &mut problems)?;
+    problems.extend(misfits(dir, &manifest, &source)?);
+    let known = copied.map_or(&[][..], |copied| &copied.allowed_secrets);
+    let allowed = if options.allow_secrets {
+        Allowed::All
+    } else {
+        Allowed::In(known)
+    };
+    problems.extend(allowed_secrets::problems(
+        &from,
+        source.kind,
+        allowed,
+        "add --allow-secrets",
+    ));
+    let new = digests(&from)?;
+    if !options.discard_edits {
+        problems.extend(lost(dir, &from, (copied, &copy, &new)));
+    }
+    let mut report = InitReport {
+        warnings: only_warnings(problems)?,
+        notes: Vec::new(),
+    };
+    let (taken, note) = Copied::now(&from, runner)?;
+    let taken = Copied {
+        allowed_secrets: match allowed {
+            Allowed::All => allowed_secrets::files(&from),
+            Allowed::In(known) => known.to_vec(),
+        },
+        ..taken
+    };
+    let changes = Changes::between(&copy, &new);
+    report.notes.push(note);
+    report.notes.extend(changes.lines());
+    if options.dry_run {
+        report.notes.push("Nothing was written.".to_owned());
+        return Ok(report);
+    }
+    replace(dir, &source, (manifest, taken), runner, &mut report)?;
+    report.notes.push(next(options, source.kind, &changes));
+    Ok(report)
+}
+
+/// Keeps others from working on the directory as long as it is held.
+fn lock(dir: &Path) -> Result<Flock<File>> {
+    let what = || format!("Failed to open {}", dir.display());
+    let file = File::open(dir).with_context(what)?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|(_, error)| error)
+        .with_context(|| format!("Another nix-cfg-iso is working on {}", dir.display()))
+}
+
+/// The directory to copy.
+fn origin(options: &RefreshOptions, copied: Option<&Copied>) -> Result<PathBuf> {
+    let dir = options.dir.clone();
+    match (&options.config, copied) {
+        (Some(config), _) => Ok(config.clone()),
+        (None, None) => Err(IsoRefreshProblem::NoOrigin { dir }.into()),
+        (None, Some(Copied { from, .. })) if !Path::new(from).exists() => {
+            let from = from.clone();
+            Err(IsoRefreshProblem::OriginMissing { dir, from }.into())
+        }
+        (None, Some(copied)) => Ok(PathBuf::from(&copied.from)),
+    }
+}
+
+/// Why the configuration does not fit the flake of the ISO directory `dir`.
+fn misfits(dir: &Path, manifest: &Manifest, source: &Source) -> Result<Vec<Diagnostic>> {
+    let spec = &manifest.spec;
+    if spec.kind != source.kind {
+        let is_flake = source.kind == ConfigKind::Flake;
+        return Ok(vec![IsoRefreshProblem::OtherKind { is_flake }.into()]);
+    }
+    let mut problems = Vec::new();
+    if source.kind == ConfigKind::Flake {
+        hosts::choose(&source.path, &spec.hosts, &mut problems);
+    }
+    // Of those that only an evaluation shows, the doctor tells.
+    let lost_hosts = problems.into_iter().filter_map(|problem| match problem.problem {
+        Problem::IsoHostProblem(IsoHostProblem::Unknown { name, hosts, similar }) => {
+            Some(IsoHostProblem::OfIso { name, hosts, similar }.into())
+        }
+        _ => None,
+    });
+    let mut problems: Vec<Diagnostic> = lost_hosts.collect();
+    if problems.is_empty() {
+        problems = doctor::misfits(dir, manifest, &source.path)?;
+    }
+    Ok(problems)
+}
+
+/// The edits in the copy that `new` does not have.
+fn lost(dir: &Path, from: &Path, (copied, copy, new): (Option<&Copied>, &Digests, &Digests)) -> Option<Diagnostic> {
+    let place = dir.join(CONFIG_DIR);
+    let changes = Changes::between(copy, new);
+    let all = || changes.changed.iter().chain(&changes.removed).cloned().collect();
+    let mut files = copied.map_or_else(all, |copied| Difference::between(&copied.files, copy, new).here);
+    // What is no part of a copy.
+    if place.is_symlink() {
+        files = vec![format!("{CONFIG_DIR} (a link)")];
+    } else if place.join(".git").exists() {
+        files.push(".git".to_owned());
+    }
+    let problem = IsoRefreshProblem::EditsLost {
+        from: from.display().to_string(),
+        recorded: copied.is_some(),
+        dir: place,
+        files,
+    };
+    match &problem {
+        IsoRefreshProblem::EditsLost { files, .. } if files.is_empty() => None,
+        _ => Some(problem.into()),
+    }
+}
+
+/// Puts a copy of `source` in the place of the one in `dir`. While it is killed or fails, the record has both: the one that is there
+/// is recognized by its files.
+fn replace(
+    dir: &Path,
+    source: &Source,
+    (mut manifest, taken): (Manifest, Copied),
+    runner: &Runner,
+    report: &mut InitReport,
+) -> Result<()> {
+    let place = dir.join(CONFIG_DIR);
+    let temporary = temporary_in(dir)?;
+    let new = temporary.path().join(CONFIG_DIR);
+    copy_configuration(source, &new, runner.interrupt(), report)?;
+    let taken = Copied {
+        files: digests(&new)?,
+        ..taken
+    };
+    sync(&new)?;
+    runner.interrupt().check()?;
+    manifest.configuration.push(taken.clone());
+    manifest.save(dir)?;
+    exchange(&new, &place).with_context(|| format!("Failed to replace {}", place.display()))?;
+    sync(dir)?;
+    manifest.configuration = vec![taken];
+    manifest.save(dir)
+}
+
+/// Exchanges the two directories at once, or moves the `new` one where nothing is at `old`.
+fn exchange(new: &Path, old: &Path) -> Result<()> {
+    match renameat2(AT_FDCWD, new, AT_FDCWD, old, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => Ok(()),
+        Err(Errno::ENOENT) => Ok(fs::rename(new, old)?),
+        // A file system that cannot: should the process be killed in between, running it again brings the new one.
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            fs::rename(old, new.with_extension("old"))?;
+            Ok(fs::rename(new, old)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What to do next, after these `changes`.
+fn next(options: &RefreshOptions, kind: ConfigKind, changes: &Changes) -> String {
+    let dir = options.dir.as_path();
+    let mut commands = Vec::new();
+    if kind == ConfigKind::Flake && is_lock_stale(dir, changes) {
+        commands.push(format!(
+            "nix flake update config --flake {}    # flake.lock has to follow (before Nix 2.19: nix flake lock --update-input config)",
+            path_reference(dir)
+        ));
+    }
+    commands.push(format!(
+        "{} doctor {}",
+        shell_word(&options.program),
+        shell_word(dir.as_os_str())
+    ));
+    commands.push(build_command(dir));
+    format!("Next:\n    {}", commands.join("\n    "))
+}
+
+/// Whether the ISO's flake.lock is that of another configuration: it has a copy of the inputs in the configuration's own lock and,
+/// written by Nix 2.25 or older, the hash of the whole configuration.
+fn is_lock_stale(dir: &Path, changes: &Changes) -> bool {
+    let lock = FlakeLock::load(dir).ok().flatten();
+    let inputs = lock.map(|lock| lock.inputs()).unwrap_or_default();
+    let paths = changes.added.iter().chain(&changes.changed).chain(&changes.removed);
+    let is_relocked = paths.into_iter().any(|path| path == FLAKE_LOCK);
+    inputs
+        .iter()
+        .any(|input| input.name == "config" && (is_relocked || input.nar_hash.is_some()))
+}
