@@ -1,10 +1,17 @@
 # `make demo` shows what the programs do; `make test` tests it. Both install what they need, in target/.
 
+ARCH := $(shell uname -m)
+ifeq ($(ARCH),x86_64)
 TARGET := x86_64-unknown-linux-gnu
+# lld, the linker of this target since Rust 1.90, folds identical functions.
+SMALL := -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,$(CURDIR)/.ci/no-unwind-tables.ld
+else
+TARGET := $(ARCH)-unknown-linux-musl
+endif
 STATIC := target/$(TARGET)/release
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo demo-calamares test real vm-test vm check lint tools rig static docs bench fuzz clean
+.PHONY: help demo demo-calamares test real vm-test vm check lint tools rig static docs dist bench fuzz clean
 
 help:
 	@echo "make demo    install a channel configuration and a flake, offline, into a disk image, and show the result"
@@ -15,6 +22,7 @@ help:
 	@echo "make check   only linters and unit tests"
 	@echo "make static  build the static programs"
 	@echo "make docs    man pages and shell completions, into target/docs"
+	@echo "make dist    what a release has for this processor, and its checksum, into target/dist"
 	@echo "make bench   size, start-up time and speed, into target/bench.json"
 	@echo "make fuzz    run libFuzzer on the squashfs reader for an hour"
 
@@ -48,9 +56,8 @@ check: lint
 lint: tools
 	.ci/lint
 
-# lld, the linker of this target since Rust 1.90, folds identical functions.
 static:
-	RUSTFLAGS='-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,$(CURDIR)/.ci/no-unwind-tables.ld' cargo build --release --target $(TARGET) --bins --example copy-closure
+	RUSTFLAGS='-C target-feature=+crt-static $(SMALL)' cargo build --release --target $(TARGET) --bins --example copy-closure
 
 # Real Nix in offline live systems; see tests/rig/README.md.
 rig:
@@ -61,6 +68,9 @@ tools:
 
 docs:
 	cargo run --quiet --example package-docs -- target/docs
+
+dist: static docs
+	.ci/dist $(STATIC) target/docs
 
 bench: static rig
 	tests/bench

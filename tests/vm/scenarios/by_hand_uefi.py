@@ -1,19 +1,14 @@
-"""UEFI, by hand: the ISO starts from a stick, one types what the NixOS manual and the README say, and the disk boots alone."""
+"""UEFI, by hand: the ISO starts from a stick, one types what the README says, and the disk boots alone."""
 
-COMMANDS = """
-parted -s /dev/vda -- mklabel gpt mkpart ESP fat32 1MiB 128MiB set 1 esp on mkpart root ext4 128MiB 100%
-mkfs.vfat -F 32 /dev/vda1
-mkfs.ext4 -q /dev/vda2
-mount --mkdir /dev/vda2 /mnt
-mount --mkdir -o umask=0077 /dev/vda1 /mnt/boot
-"""
+from documented import mounts
 
 
 def play(run):
     """The scenario."""
-    disk = run.disk("1500M")
+    disk = run.disk("3G")
     with run.medium("uefi", run.iso("channel"), disk, stick=True) as live:
-        live.does_all(COMMANDS)
+        live.does_all(mounts("README.md", "By hand"))
+        live.does("nix-cfg-install --check --progress json > /dev/null")
         live.installs("nix-cfg-install")
         live.shuts_down()
     run.check_progress()
