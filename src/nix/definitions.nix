@@ -1,5 +1,5 @@
-# How the definitions of an option are read, by facts.nix: those that count, with their files, even where they contradict each
-# other.
+# What facts.nix and secret_facts.nix share. How the definitions of an option are read: those that count, with their files, even
+# where they contradict each other.
 let
   inherit (builtins) concatMap filter isAttrs;
   plain = builtins.unsafeDiscardStringContext;
@@ -55,7 +55,24 @@ let
         value = if isAttrs definition.value then "" else plain (toString definition.value);
       }) (inside attribute (inside name (option.definitionsWithLocations or [ ])))
     );
+  # The mount points that the initrd mounts in any case (nixos/lib/utils.nix, 24.05 and 26.11).
+  neededForBoot = [
+    "/"
+    "/nix"
+    "/nix/store"
+    "/var"
+    "/var/log"
+    "/var/lib"
+    "/var/lib/nixos"
+    "/etc"
+    "/usr"
+  ];
 in
 {
-  inherit orElse inside set;
+  inherit
+    orElse
+    inside
+    set
+    neededForBoot
+    ;
 }

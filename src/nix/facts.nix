@@ -1,14 +1,15 @@
 # From a NixOS evaluation (what `<nixpkgs/nixos>` and `lib.nixosSystem` give alike) to the derivation of its toplevel.
 # What the check has to know besides is traced before it, one line for each fact, so that it is known even when the toplevel
 # cannot be evaluated. Password hashes stay here: only whether there is one is traced.
-# The first argument is definitions.nix, `secretFacts` the function of secret_facts.nix.
-{
-  orElse,
-  inside,
-  set,
-}:
-secretFacts: os:
+# The first argument is definitions.nix, the second secret_facts.nix.
+definitions: secretFacts: os:
 let
+  inherit (definitions)
+    orElse
+    inside
+    set
+    neededForBoot
+    ;
   inherit (os) config;
   inherit (builtins)
     attrNames
@@ -104,21 +105,7 @@ let
   );
   pool = system: builtins.head (builtins.split "/" system.device);
   rootPools = map pool (
-    filter (
-      system:
-      system.neededForBoot or false
-      || elem system.mountPoint [
-        "/"
-        "/nix"
-        "/nix/store"
-        "/var"
-        "/var/log"
-        "/var/lib"
-        "/var/lib/nixos"
-        "/etc"
-        "/usr"
-      ]
-    ) zfsSystems
+    filter (system: system.neededForBoot or false || elem system.mountPoint neededForBoot) zfsSystems
   );
   isForced =
     name:
@@ -329,7 +316,7 @@ let
       facter =
         (config.hardware.facter.reportPath or null) != null || (config.facter.reportPath or null) != null;
     };
-    secrets = secretFacts os;
+    secrets = secretFacts definitions os;
   };
   # Bind mounts by units of systemd, as impermanence (since 2025) and preservation make them, and the link that
   # environment.etc makes of /etc/nixos.

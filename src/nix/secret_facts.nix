@@ -1,5 +1,6 @@
-# The files that a system needs to open its secrets, to boot and to sign its boot loader, and that are no part of it: from a
-# NixOS evaluation to a value of `Secrets` (secret_facts.rs). Options of modules that are absent cost nothing.
+# The files that a system needs to open its secrets, to boot and to sign its boot loader, and that are no part of it: from
+# definitions.nix and a NixOS evaluation to a value of `Secrets` (secret_facts.rs). Options of modules that are absent cost nothing.
+{ orElse, neededForBoot, ... }:
 os:
 let
   inherit (os) config;
@@ -18,12 +19,6 @@ let
     substring
     ;
   plain = builtins.unsafeDiscardStringContext;
-  orElse =
-    none: value:
-    let
-      result = builtins.tryEval (builtins.deepSeq value value);
-    in
-    if result.success then result.value else none;
   startsWith = prefix: text: substring 0 (stringLength prefix) text == prefix;
   isBelow = path: at: path == at || startsWith "${at}/" path;
 
@@ -166,7 +161,7 @@ let
   };
 
   users = config.users.users;
-  passwordFiles = filter (value: value != null) (
+  passwordFiles = filter (value: value != null && value != "") (
     map (name: users.${name}.hashedPasswordFile or null) (
       filter (name: name == "root" || users.${name}.isNormalUser) (attrNames users)
     )
@@ -326,25 +321,9 @@ in
     )
     ++ concatMap kept (attrValues (config.preservation.preserveAt or { }))
   );
-  # The initrd mounts these besides those that need it (nixos/lib/utils.nix, 24.05 and 26.11).
   late = orElse [ ] (
     map (system: system.at) (
-      filter (
-        system:
-        !isBind system
-        && !system.needed
-        && !(elem system.at [
-          "/"
-          "/nix"
-          "/nix/store"
-          "/var"
-          "/var/log"
-          "/var/lib"
-          "/var/lib/nixos"
-          "/etc"
-          "/usr"
-        ])
-      ) systems
+      filter (system: !isBind system && !system.needed && !(elem system.at neededForBoot)) systems
     )
   );
 }

@@ -15,7 +15,7 @@ const EVALUATE: &str = r#"
 let
   # Of the modules of 2026, only sops-nix can be evaluated with 24.05.
   isRecent = (import /nixpkgs/lib).modules ? importApply;
-  facts = module: import /facts (import /nixpkgs/nixos {
+  facts = module: import /facts/secret_facts.nix (import /facts/definitions.nix) (import /nixpkgs/nixos {
     configuration = { lib, ... }: {
       imports = [ module ];
       boot.loader.systemd-boot.enable = lib.mkDefault true;
@@ -40,7 +40,7 @@ in
     imports = [ /modules/sops-nix/modules/sops ];
     services.openssh.enable = true;
     sops.validateSopsFiles = false;
-    sops.defaultSopsFile = /facts;
+    sops.defaultSopsFile = /facts/definitions.nix;
     sops.secrets.pw.neededForUsers = true;
     sops.secrets.wifi = { };
     sops.age.keyFile = "/var/lib/sops-nix/key.txt";
@@ -54,7 +54,7 @@ in
     imports = [ /modules/agenix/modules/age.nix /modules/impermanence/nixos.nix ];
     environment.persistence."/persist" = { directories = [ "/etc/ssh" ]; files = [ "/etc/machine-id" ]; };
     services.openssh.enable = true;
-    age.secrets.pw.file = /facts;
+    age.secrets.pw.file = /facts/definitions.nix;
     users.users.bob = { isNormalUser = true; hashedPasswordFile = "/persist/pw"; };
   };
   lanzaboote = if !isRecent then null else facts {
@@ -87,7 +87,7 @@ fn the_options_of_the_real_modules_are_read(tree: &Tree) {
         "--bind",
         &format!("{modules}:/modules"),
         "--bind",
-        &format!("{}:/facts", project().join("src/nix/secret_facts.nix").display()),
+        &format!("{}:/facts", project().join("src/nix").display()),
     ]);
     let expression = EVALUATE.replace('\'', r"'\''");
     let said = live.sh(&format!(
