@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::checks::file_systems::{self, Tree};
+use super::checks::file_systems::{self, Incomplete, Tree};
 use super::checks::{self, Context};
 use super::omissions::{Omission, Omissions, is_essential};
 use super::{flake_inputs, hardware_files};
@@ -38,7 +38,7 @@ pub struct Outcome {
     /// the latter.
     contradictions: Vec<Vec<String>>,
     /// What [`file_systems::incomplete`] found. It has values that were made up.
-    completed: Vec<Vec<String>>,
+    completed: Incomplete,
 }
 
 impl Outcome {
@@ -88,7 +88,8 @@ impl Outcome {
         }
         let incomplete = file_systems::incomplete(&self.facts);
         if is_unset(&problem) && self.completed.is_empty() && !incomplete.is_empty() {
-            hardware_files::complete(root, &tree.hardware, &incomplete)?;
+            let Incomplete { systems, volumes } = &incomplete;
+            hardware_files::complete(root, &tree.hardware, (systems, volumes))?;
             self.problems.extend(file_systems::completed(&self.facts, tree));
             self.completed = incomplete;
             return Ok(true);
@@ -200,9 +201,9 @@ pub fn evaluate(
         outcome.add_refused(&facts.refused, root);
         outcome.facts.update(facts);
         if let Some(disks) = &mut outcome.facts.disks {
-            let is_real = |name: &String| !outcome.completed.iter().any(|path| path.last() == Some(name));
-            disks.file_systems.retain(|system| is_real(&system.name));
-            disks.luks.retain(|volume| is_real(&volume.name));
+            let Incomplete { systems, volumes } = &outcome.completed;
+            disks.file_systems.retain(|system| !systems.contains(&system.name));
+            disks.luks.retain(|volume| !volumes.contains(&volume.name));
         }
         let problem = match evaluation.toplevel {
             Ok(toplevel) => {

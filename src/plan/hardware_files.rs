@@ -82,24 +82,22 @@ pub(super) fn leave_out(snapshot: &Path, files: &[PathBuf], attributes: &[Vec<St
     Ok(())
 }
 
-/// Gives the file systems and encrypted volumes with these attribute paths a device in what [`put`] put into the snapshot, as if
-/// this machine had them.
-pub(super) fn complete(snapshot: &Path, files: &[PathBuf], attributes: &[Vec<String>]) -> Result<()> {
+/// Gives the file systems `systems` and the encrypted volumes `volumes` a device in what [`put`] put into the snapshot, as if this
+/// machine had them.
+pub(super) fn complete(snapshot: &Path, files: &[PathBuf], (systems, volumes): (&[String], &[String])) -> Result<()> {
     let Some(file) = files.first().map(|file| snapshot.join(file)) else {
         return Ok(());
     };
     let what = || format!("Failed to change {}", file.display());
     let text = fs::read_to_string(&file).with_context(what)?;
     let Some(end) = text.rfind('}') else { return Ok(()) };
+    let device = "device = \"/dev/disk/by-label/not-yet\";";
     let mut lines = String::new();
-    for path in attributes {
-        let path: Vec<String> = path.iter().map(|part| literal::string(part)).collect();
-        let kind = if path.len() == 2 { "fsType = \"ext4\"; " } else { "" };
-        let _ = writeln!(
-            lines,
-            "  {} = {{ device = \"/dev/disk/by-label/not-yet\"; {kind}}};",
-            path.join(".")
-        );
+    for name in systems.iter().map(|name| literal::string(name)) {
+        let _ = writeln!(lines, "  fileSystems.{name} = {{ {device} fsType = \"ext4\"; }};");
+    }
+    for name in volumes.iter().map(|name| literal::string(name)) {
+        let _ = writeln!(lines, "  boot.initrd.luks.devices.{name} = {{ {device} }};");
     }
     fs::write(&file, [&text[..end], &lines, &text[end..]].concat()).with_context(what)
 }

@@ -72,41 +72,54 @@ pub fn contradictions(facts: &Facts, tree: &Tree<'_>) -> Vec<Vec<String>> {
     systems.chain(volumes).collect()
 }
 
-/// The file systems and encrypted volumes of which the configuration sets only options, and the hardware configuration nothing:
-/// the attribute paths.
-pub fn incomplete(facts: &Facts) -> Vec<Vec<String>> {
-    let Some(disks) = &facts.disks else { return Vec::new() };
-    let path = |parts: &[&str]| parts.iter().map(|&part| part.to_owned()).collect();
+/// File systems and encrypted volumes, by their names in the configuration.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Incomplete {
+    pub systems: Vec<String>,
+    pub volumes: Vec<String>,
+}
+
+impl Incomplete {
+    pub fn is_empty(&self) -> bool {
+        self.systems.is_empty() && self.volumes.is_empty()
+    }
+}
+
+/// Those of which the configuration sets only options, and the hardware configuration nothing.
+pub fn incomplete(facts: &Facts) -> Incomplete {
+    let Some(disks) = &facts.disks else {
+        return Incomplete::default();
+    };
     let systems = disks.file_systems.iter();
     let systems =
         systems.filter(|system| system.set.is_empty() && (system.device.is_empty() || system.kind.is_empty()));
     let volumes = disks.luks.iter();
     let volumes = volumes.filter(|volume| volume.set.is_empty() && volume.device.is_empty());
-    let systems = systems.map(|system| path(&["fileSystems", &system.name]));
-    let volumes = volumes.map(|volume| path(&["boot", "initrd", "luks", "devices", &volume.name]));
-    systems.chain(volumes).collect()
+    Incomplete {
+        systems: systems.map(|system| system.name.clone()).collect(),
+        volumes: volumes.map(|volume| volume.name.clone()).collect(),
+    }
 }
 
 /// The problems of what is [`incomplete`]: before the disk is partitioned, a file system can still be made.
 pub fn completed(facts: &Facts, tree: &Tree<'_>) -> Vec<Diagnostic> {
-    let (volumes, systems): (Vec<_>, Vec<_>) = incomplete(facts).into_iter().partition(|path| path.len() > 2);
-    let last = |paths: Vec<Vec<String>>| paths.into_iter().filter_map(|mut path| path.pop()).collect::<Vec<_>>();
+    let Incomplete {
+        systems: names,
+        volumes,
+    } = incomplete(facts);
     let mut problems = Vec::new();
-    let names = last(systems);
     if let Some(first) = names.first() {
         let all = facts.disks.iter().flat_map(|disks| &disks.file_systems);
         let file = all
             .filter(|system| system.name == *first)
             .flat_map(|system| &system.files)
             .next();
-        let problem = FileSystemProblem::OnlyOptions {
-            names: names.clone(),
-            partitioned: tree.partitioned,
-        };
         let file = file.and_then(|file| in_tree(file, tree.root));
+        let partitioned = tree.partitioned;
+        let problem = FileSystemProblem::OnlyOptions { names, partitioned };
         problems.push(Diagnostic::from(problem).in_file(file));
     }
-    let names = last(volumes);
+    let names = volumes;
     problems.extend((!names.is_empty()).then(|| FileSystemProblem::VolumeOnlyOptions { names }.into()));
     problems
 }
