@@ -13,6 +13,8 @@ use crate::diagnostic::{Diagnostic, HardwareProblem};
 struct Addition {
     /// The option; of a list, also the item.
     what: String,
+    /// Whether it is an item of `swapDevices`.
+    is_swap: bool,
     /// Its value, as it is written.
     value: String,
     line: u32,
@@ -25,7 +27,7 @@ pub(crate) fn lost(root: &Path, file: &Path, old: &str, new: Option<&str>) -> Op
     let swaps = new.is_some_and(has_swap);
     let is_kept = |one: &Addition| {
         let same = |kept: &Addition| (&kept.what, &kept.value) == (&one.what, &one.value);
-        kept.iter().any(same) || swaps && one.what.starts_with("swapDevices:") && swap_device(&one.value).is_some()
+        kept.iter().any(same) || swaps && one.is_swap && swap_device(&one.value).is_some()
     };
     let lost: Vec<Addition> = additions(old).into_iter().filter(|one| !is_kept(one)).collect();
     let line = lost.first()?.line;
@@ -44,6 +46,7 @@ fn additions(text: &str) -> Vec<Addition> {
         let is_nix = NixFile::parse(text).mistake().is_none();
         let whole = Addition {
             what: "all of it: it is not in the form that nixos-generate-config writes".to_owned(),
+            is_swap: false,
             value: on_one_line(text),
             line: 1,
         };
@@ -63,15 +66,23 @@ fn additions(text: &str) -> Vec<Addition> {
             _ => !is_generated_option(item),
         };
         let mut add = |what: String, value: &str| {
-            let (value, line) = (value.to_owned(), one.line);
-            found.push(Addition { what, value, line });
+            found.push(Addition {
+                what,
+                is_swap: path == ["swapDevices"],
+                value: value.to_owned(),
+                line: one.line,
+            });
         };
         match path.as_slice() {
             ["fileSystems", at, ..] if not_on_disks.contains(at) => {
                 let what = name(&one.path[..2]);
                 if found.iter().all(|known| known.what != what) {
-                    let line = one.line;
-                    found.push(Addition { what, value, line });
+                    found.push(Addition {
+                        what,
+                        is_swap: false,
+                        value,
+                        line: one.line,
+                    });
                 }
             }
             ["imports" | "swapDevices"]
