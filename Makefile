@@ -57,7 +57,7 @@ lint: tools
 	.ci/lint
 
 static:
-	RUSTFLAGS='-C target-feature=+crt-static $(SMALL)' cargo build --release --target $(TARGET) --bins --example copy-closure
+	RUSTFLAGS='-C target-feature=+crt-static $(SMALL)' cargo build --release --target $(TARGET) --bins --package nix-cfg-install --package copy-closure
 
 # Real Nix in offline live systems; see tests/rig/README.md.
 rig:

@@ -25,6 +25,7 @@ rustPlatform.buildRustPackage {
       ../calamares-module
       ../examples
       # A member of the workspace must be there, although nothing of it is built.
+      ../tests/copy-closure
       ../tests/rig/Cargo.toml
       (lib.fileset.fileFilter (file: file.hasExt "rs") ../tests/rig)
     ];

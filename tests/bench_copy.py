@@ -14,7 +14,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 RIG = PROJECT / "tests/rig"
-EXAMPLE = PROJECT / "target/x86_64-unknown-linux-gnu/release/examples/copy-closure"
+EXAMPLE = PROJECT / "target/x86_64-unknown-linux-gnu/release/copy-closure"
 RESULTS = PROJECT / "target/bench.json"
 RUNS = int(os.environ.get("RUNS", "5"))
 PROFILE = "-p /mnt/nix/var/nix/profiles/system --set"

@@ -29,7 +29,7 @@ fn root() -> String {
 
 /// A live system that copies from `store`.
 fn live(store: &Path) -> Live {
-    let example = shipped("examples/copy-closure");
+    let example = shipped("copy-closure");
     let bind = format!("{}:/usr/local/sbin/copy-closure", example.display());
     Live::new("2.26").with(&["--store", store.to_str().unwrap(), "--bind", &bind])
 }
