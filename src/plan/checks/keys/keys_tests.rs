@@ -267,3 +267,21 @@ fn what_the_boot_loader_is_installed_with_has_to_be_on_the_target() {
     secret.present.clear();
     assert_eq!(secret.codes(), ["Error secrets-without-key"]);
 }
+
+#[test]
+fn a_key_by_a_relative_or_empty_name_is_not_copied_anywhere() {
+    let both = || case(sops(&[key("keys/k"), key("")]), alice(SECRET));
+    // The target itself is no key.
+    let found = both().with("").found();
+    let said = found[0].to_string();
+    for part in [
+        "\"keys/k\" (`sops.age.keyFile`) is not an absolute path.",
+        "\"\" (`sops.age.keyFile`) is not an absolute path.",
+        "Write whole paths in `sops.age.keyFile`, beginning with /.",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(!said.contains("copy the key"), "{said}");
+    // The activation may be started in /.
+    assert!(both().with("keys/k").found().is_empty());
+}

@@ -43,6 +43,7 @@ const VOLATILE: [&str; 2] = ["tmpfs", "ramfs"];
 impl Files<'_> {
     fn is_there(&self, path: &str) -> bool {
         match Path::new(path).strip_prefix(ETC_NIXOS) {
+            _ if path.is_empty() => false,
             Ok(inside) => self.tree.join(inside).symlink_metadata().is_ok(),
             Err(_) => self.present.contains(path) || self.present.contains(&self.secrets.kept(path)),
         }
@@ -62,7 +63,10 @@ impl Files<'_> {
         let kept = self.secrets.kept(path);
         let mut faults = Vec::new();
         if self.is_lacking(&key.file) {
-            faults.push(if key.generated {
+            faults.push(if !Path::new(path).is_absolute() {
+                // Which directory it is in depends on where the activation is started.
+                KeyFault::NotAbsolute
+            } else if key.generated {
                 KeyFault::Generated
             } else {
                 KeyFault::Missing
