@@ -118,12 +118,14 @@ pub(super) fn esp(esp: &str, disks: &Disks, observed: &Observed, older: Option<&
     Some(problem.into())
 }
 
-/// The problem of a passphrase that is entered with one keymap here, and with another in the installed system.
-pub(super) fn keymap(disks: &Disks, decisions: &Decisions) -> Option<Diagnostic> {
+/// The problem of a passphrase that is entered with one keymap here, and with another in the installed system. `is_made`: whether
+/// the disk is partitioned; before, its encryption is that of the configuration.
+pub(super) fn keymap(disks: &Disks, decisions: &Decisions, is_made: bool) -> Option<Diagnostic> {
     let typed = decisions.keymap.as_deref()?;
     let own = disks.keymap.as_str();
     // A keymap of the configuration can be the path of a file.
-    if !decisions.root_encrypted || own.is_empty() || own.starts_with('/') || own == typed {
+    let is_encrypted = decisions.root_encrypted || !is_made && !disks.luks.is_empty();
+    if !is_encrypted || own.is_empty() || own.starts_with('/') || own == typed {
         return None;
     }
     Some(
@@ -138,6 +140,28 @@ pub(super) fn keymap(disks: &Disks, decisions: &Decisions) -> Option<Diagnostic>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nix::facts::Volume;
+
+    #[test]
+    fn before_the_disk_is_partitioned_the_encryption_of_the_configuration_counts() {
+        let disks = Disks {
+            keymap: "us".into(),
+            luks: vec![Volume::default()],
+            ..Disks::default()
+        };
+        let differs = |root_encrypted, is_made| {
+            let decisions = Decisions {
+                keymap: Some("de".into()),
+                root_encrypted,
+                ..Decisions::default()
+            };
+            keymap(&disks, &decisions, is_made).is_some()
+        };
+        assert_eq!(
+            [differs(false, false), differs(false, true), differs(true, true)],
+            [true, false, true]
+        );
+    }
 
     fn codes(disk: &str, chosen: &str, firmware: Firmware) -> Vec<&'static str> {
         let boot = Boot {

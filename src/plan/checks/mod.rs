@@ -85,7 +85,7 @@ pub fn check(facts: &Facts, context: &Context<'_>, omitted: &[Vec<String>]) -> V
         hardware,
     ));
     if let Some(disks) = &facts.disks {
-        problems.extend(boot::keymap(disks, decisions));
+        problems.extend(boot::keymap(disks, decisions, context.target.is_some()));
         problems.extend(disk_problems(disks, boot, context, omitted));
     }
     if let Some(report) = &facts.facter {
