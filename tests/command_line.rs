@@ -33,8 +33,15 @@ fn the_last_event_is_done_although_the_command_line_is_wrong() {
         );
         assert_eq!((&done["event"], &done["exit_code"]), (&"done".into(), &2.into()));
     }
-    let (code, events) = run(&["--nope"]);
-    assert_eq!((code, events.len()), (Some(2), 0));
+    // What `--describe` would not heed is among them.
+    for arguments in [
+        ["--nope"].as_slice(),
+        &["--describe", "--host", "a"],
+        &["--describe", "-v"],
+    ] {
+        let (code, events) = run(arguments);
+        assert_eq!((code, events.len()), (Some(2), 0), "{arguments:?}");
+    }
 }
 
 #[test]

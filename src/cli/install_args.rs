@@ -57,7 +57,7 @@ pub struct Args {
     pub verify_store: bool,
     /// Print a report of this machine as JSON, for `nix-cfg-iso doctor --machine`; mounts and writes nothing, and does not need
     /// root
-    #[arg(long, conflicts_with_all = ["target", "check", "verify_store", "calamares", "progress"])]
+    #[arg(long, exclusive = true)]
     pub describe: bool,
     /// Allow the network and substituters
     #[arg(long)]

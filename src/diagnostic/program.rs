@@ -3,7 +3,7 @@
 use super::supply::needed_for;
 use super::{Text, error};
 use crate::memory::Memory;
-use crate::text::bytes;
+use crate::text::{bytes, shell_word};
 
 /// Why a program failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,13 @@ impl ProgramProblem {
                 },
             )
             .because("It was mounted so, or the kernel remounted it because it is damaged.")
-            .remedy("Run `dmesg` to see whether the disk failed. If it did not: mount -o remount,rw TARGET"),
+            .remedy(format!(
+                "Run `dmesg` to see whether the disk failed. If it did not, mount it writable: mount -o remount,rw {}",
+                match path {
+                    Some(path) => format!("\"$(findmnt -no TARGET --target {})\"", shell_word(path.as_ref())),
+                    None => "DIRECTORY (`findmnt` lists them)".to_owned(),
+                }
+            )),
             Self::BuilderFailed { name, last_line, wanted_by } => {
                 error("builder-failed", format!("Building {name} failed"))
                     .because(format!(
