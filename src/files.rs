@@ -1,11 +1,13 @@
 //! Listing directories, and removing and replacing files so that a power cut leaves either the old or the new.
 
 use std::fs::{self, File, Permissions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+
+use crate::text::bytes;
 
 /// The names in a directory that are UTF-8, sorted; none where it cannot be read.
 pub fn names(directory: &Path) -> Vec<String> {
@@ -15,6 +17,20 @@ pub fn names(directory: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The text of a file that a person named: anything may be at its path, also what never ends. At most `limit` bytes are read.
+///
+/// # Errors
+/// When it cannot be read, is larger, or is not UTF-8.
+pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
+    let refuse = |why: String| io::Error::new(ErrorKind::InvalidData, why);
+    let mut contents = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut contents)?;
+    if contents.len() as u64 > limit {
+        return Err(refuse(format!("It is larger than {}.", bytes(limit))));
+    }
+    String::from_utf8(contents).map_err(|_| refuse("It is not UTF-8 text.".to_owned()))
 }
 
 /// Removes a file, a symbolic link or a directory with all that is in it. It may be absent.
@@ -63,4 +79,26 @@ pub fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .with_context(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_never_ends_or_is_none_is_refused() {
+        let said = |path: &str, limit| read_text(Path::new(path), limit).unwrap_err().to_string();
+        assert_eq!(said("/dev/zero", 2_000_000), "It is larger than 2.0 MB.");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "\u{e9}").unwrap();
+        assert_eq!(read_text(file.path(), 2).unwrap(), "\u{e9}");
+        assert!(
+            read_text(file.path(), 1)
+                .unwrap_err()
+                .to_string()
+                .starts_with("It is larger")
+        );
+        fs::write(file.path(), b"\xff").unwrap();
+        assert_eq!(said(file.path().to_str().unwrap(), 9), "It is not UTF-8 text.");
+    }
 }

@@ -10,11 +10,11 @@
 
 mod interrupt;
 
+mod text;
+
 mod files;
 
 mod locked_directory;
-
-mod text;
 
 mod store_path;
 

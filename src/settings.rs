@@ -1,6 +1,5 @@
 //! The settings file `/etc/nix-cfg-install.yaml`. docs/settings.md documents every key.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SettingsProblem, Takes};
+use crate::files::read_text;
 use crate::tree::feature::NotCovered;
 
 /// Where the settings are looked for when no `--settings` is given. The file may be absent.
@@ -43,6 +43,9 @@ pub struct Settings {
     pub read_image: Option<bool>,
 }
 
+/// Bytes of the largest file that is read: some hundred times what an ISO writes.
+const LARGEST: u64 = 1_000_000;
+
 impl Settings {
     /// Reads `explicit`, or [`DEFAULT_PATH`] where it exists.
     ///
@@ -51,7 +54,7 @@ impl Settings {
     /// is not YAML.
     pub fn load(explicit: Option<&Path>) -> Result<Self> {
         let path = explicit.unwrap_or(Path::new(DEFAULT_PATH));
-        match fs::read_to_string(path) {
+        match read_text(path, LARGEST) {
             Ok(text) => Self::parse(&text, path),
             Err(error) if error.kind() == ErrorKind::NotFound && explicit.is_none() => Ok(Self::default()),
             Err(error) => {

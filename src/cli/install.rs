@@ -59,9 +59,11 @@ pub fn main() -> ExitCode {
     };
     let report = Reporter::new(format.renderer(), phases::ALL);
     report.phase(phases::SETTINGS);
+    // Before signals only raise a flag: a pipe may have no other end.
+    let settings = Settings::load(args.settings.as_deref());
     let (globals, outcome) = match start(&args, &log) {
         Ok((interrupt, globals)) => {
-            let outcome = run(&args, globals.as_ref(), interrupt, &log, &report);
+            let outcome = run(&args, settings, globals.as_ref(), interrupt, (&log, &report));
             (globals, outcome)
         }
         Err(error) => (None, Err(Failure::before(phases::SETTINGS, BAD_SETTINGS)(error))),
@@ -116,14 +118,15 @@ fn start(args: &Args, log: &LogFile) -> Result<(Interrupt, Option<Globals>)> {
 /// Does what the command line asks for, and gives the last line that the user reads.
 fn run(
     args: &Args,
+    settings: Result<Settings>,
     globals: Option<&Globals>,
     interrupt: Interrupt,
-    log: &LogFile,
-    report: &Reporter,
+    (log, report): (&LogFile, &Reporter),
 ) -> Result<String, Failure> {
     let begun = SystemTime::now();
     let stamp = humantime::format_rfc3339_seconds(begun).to_string().replace(':', "-");
-    let (settings, channels) = settings(args, log, &stamp).map_err(Failure::before(phases::SETTINGS, BAD_SETTINGS))?;
+    let (settings, channels) =
+        settings_and_channels(settings, args, log, &stamp).map_err(Failure::before(phases::SETTINGS, BAD_SETTINGS))?;
     let mut runner = Runner::new(environment(&channels, args.online || settings.online), interrupt);
     if !runner.has(NIX) {
         return Err(Failure::before(phases::SETTINGS, REFUSED)(ProgramProblem::NoNix.into()));
@@ -178,8 +181,13 @@ fn run(
 }
 
 /// The settings of the ISO, and the channels that they name.
-fn settings(args: &Args, log: &LogFile, stamp: &str) -> Result<(Settings, Channels)> {
-    let settings = Settings::load(args.settings.as_deref())?;
+fn settings_and_channels(
+    settings: Result<Settings>,
+    args: &Args,
+    log: &LogFile,
+    stamp: &str,
+) -> Result<(Settings, Channels)> {
+    let settings = settings?;
     if !nix::unistd::geteuid().is_root() {
         return Err(PlanProblem::NotRoot.into());
     }

@@ -159,9 +159,7 @@ fn doctor(args: &Doctor) -> Result<()> {
             .iter()
             .filter_map(|&name| Some((name.into(), std::env::var_os(name)?))),
     );
-    let runner = Runner::new(environment, Interrupt::on_signals()?);
-    // `path:` takes an absolute path, or one that begins with a dot.
-    let dir = std::path::absolute(&args.dir).context("Failed to find the working directory")?;
+    // Before signals only raise a flag: a pipe may have no other end.
     let machine = args.machine.as_ref().map(|file| {
         Ok::<_, anyhow::Error>(MachineToCome {
             report: machine::load(file)?,
@@ -170,6 +168,9 @@ fn doctor(args: &Doctor) -> Result<()> {
         })
     });
     let machine = machine.transpose()?;
+    let runner = Runner::new(environment, Interrupt::on_signals()?);
+    // `path:` takes an absolute path, or one that begins with a dot.
+    let dir = std::path::absolute(&args.dir).context("Failed to find the working directory")?;
     let problems = doctor::doctor(&runner, &dir, !args.no_eval, machine.as_ref())?;
     let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) = problems
         .into_iter()
@@ -178,16 +179,9 @@ fn doctor(args: &Doctor) -> Result<()> {
     if !errors.is_empty() {
         return Err(Diagnostics(errors).into());
     }
-    let fits = |machine: MachineToCome| {
-        format!(
-            "It can be installed on this machine: {}.",
-            printable(&machine.report.title()).replace('\n', " ")
-        )
-    };
-    let fits = machine.map(fits);
     say(&[doctor::summary(&dir, !args.no_eval)]
         .into_iter()
-        .chain(fits)
+        .chain(machine.map(|machine| machine.summary()))
         .collect::<Vec<_>>())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Text, error};
+use super::{Text, error, warning};
 
 /// Which option, or which program, cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum IsoOptionProblem {
     NoNixpkgs { example: &'static str },
     Desktop { name: String },
     System { name: String, known: &'static [&'static str] },
+    /// The configuration fetches `url` with a `hash` that Nix cannot read.
+    FetchHash { url: String, hash: String },
     Program { path: PathBuf, fault: ProgramFault, system: String },
 }
 
@@ -58,6 +60,9 @@ impl IsoOptionProblem {
                 .remedy("Use gnome, plasma6, combined or none."),
             Self::System { name, known } => error("system", format!("NixOS has no installer ISO for {name}"))
                 .remedy(format!("Use one of: {}.", known.join(", "))),
+            Self::FetchHash { url, hash } => warning("fetch-hash", format!("The hash of {url} is not a SHA-256: \"{hash}\""))
+                .because("Nix refuses it as soon as it evaluates it, and the ISO cannot carry what it names.")
+                .remedy("Correct it: `nix-prefetch-url --unpack URL` prints the right one."),
             Self::Program { path, fault, system } => program(path, *fault, system),
         }
     }

@@ -15,6 +15,8 @@ pub enum MachineProblem {
     Version { found: Option<u64>, known: u64 },
     /// A field is missing or wrong. `path`: where (`disks[0].bytes`), or a dot; `error`: in the parser's words.
     Field { path: String, error: String },
+    /// The hardware configuration in it is not valid Nix: at this line of it.
+    HardwareSyntax { line: u32 },
     /// The ISO has several hosts, and nothing says which one the machine becomes.
     HostNeeded { hosts: Vec<String> },
     /// The machine does not have these disks of a layout for disko: their names in the layout, and their devices.
@@ -42,12 +44,19 @@ impl MachineProblem {
                 let path = if path == "." { String::new() } else { format!("{path}: ") };
                 error("machine-report", report).because(format!("A value in it is missing or wrong: {path}{why}."))
             }
+            Self::HardwareSyntax { line } => error("machine-report", "The hardware configuration in the report is not valid Nix")
+                .because(format!("The mistake is in line {line} of the text in `hardware_configuration`.")),
             Self::HostNeeded { hosts } => {
                 return error("machine-host", "The ISO has several hosts, and nothing says which one the machine becomes")
                     .because(format!("It has: {}.", hosts.join(", ")))
                     .remedy("Name it with --host NAME.");
             }
             Self::LayoutDisks { disks } => return layout_disks(disks),
+            Self::HostUnknown { host, hosts } if hosts.is_empty() => {
+                return error("machine-host", format!("The ISO has no host `{host}`"))
+                    .because("It installs a channel configuration, which has no hosts.")
+                    .remedy("Omit --host.");
+            }
             Self::HostUnknown { host, hosts } => {
                 return error("machine-host", format!("The ISO has no host `{host}`"))
                     .because(format!("It has: {}.", hosts.join(", ")))

@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::channels::{self, Channels};
 use super::flake_template::IsoSpec;
 use super::{desktops, flake_reference, hosts};
-use crate::diagnostic::{Diagnostic, IsoChannelProblem, IsoHostProblem, IsoOptionProblem, Problem};
+use crate::diagnostic::{Diagnostic, IsoChannelProblem, IsoHostProblem, IsoOptionProblem, Place, Problem};
 use crate::tree::hardware;
 use crate::tree::lint::{self, Pinned};
 use crate::tree::source::{ConfigKind, Source};
@@ -102,7 +102,7 @@ pub(super) fn spec(
         desktop: options.desktop.clone(),
         nixpkgs,
         channels,
-        fetched: fetched(source),
+        fetched: fetched(source, problems),
         system: system(options.system.as_deref(), problems),
         build_helper: options.build_helper,
     })
@@ -116,12 +116,31 @@ pub(super) fn without_source(options: &InitOptions, problems: &mut Vec<Diagnosti
     system(options.system.as_deref(), problems);
 }
 
-/// What a channel configuration fetches while it is evaluated: its ISO can carry what has a hash.
-fn fetched(source: &Source) -> Vec<Pinned> {
-    match source.kind {
-        ConfigKind::Channel => lint::pinned(&source.path).into_iter().map(|(one, ..)| one).collect(),
-        ConfigKind::Flake => Vec::new(),
+/// What a channel configuration fetches while it is evaluated: its ISO can carry what has a hash. One that Nix cannot read is a
+/// warning; where it is, Nix may never come to it.
+fn fetched(source: &Source, problems: &mut Vec<Diagnostic>) -> Vec<Pinned> {
+    if source.kind == ConfigKind::Flake {
+        return Vec::new();
     }
+    let mut fetched = Vec::new();
+    for (one, file, line, _) in lint::pinned(&source.path) {
+        let place = Place {
+            file,
+            line: Some(line),
+            column: None,
+        };
+        if one.has_hash() {
+            let at = Some(place.to_string());
+            fetched.push(Pinned { at, ..one });
+        } else {
+            let problem = IsoOptionProblem::FetchHash {
+                url: one.url,
+                hash: one.sha256,
+            };
+            problems.push(Diagnostic::from(problem).at(place.file, place.line, None));
+        }
+    }
+    fetched
 }
 
 /// The nixpkgs of a channel configuration: the one that was named, or the release of the NixOS that this machine runs.

@@ -202,12 +202,15 @@ fn modules(fetched: &[Pinned]) -> String {
         return "[ ]".to_owned();
     }
     let mut text = String::from(
-        "[\n          {\n            # What the configuration fetches while it is evaluated.\n            \
+        "[\n          {\n            # What the configuration fetches while it is evaluated. Remove what cannot be fetched and is not used.\n            \
          offlineInstaller.extraStorePaths = [\n",
     );
     for one in fetched {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "              {one}");
+        let _ = match &one.at {
+            Some(at) => writeln!(text, "              {one} # {at}"),
+            None => writeln!(text, "              {one}"),
+        };
     }
     text.push_str("            ];\n          }\n        ]");
     text
@@ -279,6 +282,7 @@ mod tests {
                 url: "https://e.example/x".to_owned(),
                 sha256: "1".to_owned(),
                 name: None,
+                at: Some("configuration.nix:3".to_owned()),
             }],
             system: "x86_64-linux".to_owned(),
             hardware_config: Some("hosts/a/hardware-configuration.nix".into()),

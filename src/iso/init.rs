@@ -13,7 +13,7 @@ use super::flake_template::{self, CONFIG_DIR, IsoSpec, build_command};
 use super::manifest::Manifest;
 use super::staging::{Staging, real_path, require_usable};
 use super::{config_option, programs};
-use crate::diagnostic::{Diagnostics, IsoDirectoryProblem};
+use crate::diagnostic::{Diagnostic, Diagnostics, IsoDirectoryProblem, Severity};
 use crate::interrupt::Interrupt;
 use crate::process::Runner;
 use crate::text::shell_word;
@@ -56,6 +56,7 @@ pub fn init(
     };
     let secrets = allowed_secrets::problems(&source.path, source.kind, allowed, "add --allow-secrets");
     problems.extend(secrets);
+    problems.extend(broken_files(&source));
     report.warnings = only_warnings(problems)?;
     let runner = Runner::new(std::env::vars_os().collect(), interrupt);
     let (copied, sentence) = Copied::now(&options.config, &runner)?;
@@ -81,6 +82,15 @@ pub fn init(
         shell_word(dir.as_os_str()),
         build_command(&dir)
     ))
+}
+
+/// Warns of files that are certainly read, and are not valid Nix or not there: in the end, Nix decides.
+fn broken_files(source: &Source) -> impl Iterator<Item = Diagnostic> {
+    let broken = lint::bad_modules(&source.path, source.kind).into_iter();
+    broken.map(|module| Diagnostic {
+        severity: Severity::Warning,
+        ..module.problem
+    })
 }
 
 fn write_files(dir: &Path, spec: IsoSpec, copied: Copied, programs: &[(&str, Vec<u8>)]) -> Result<()> {
@@ -126,7 +136,6 @@ pub(super) fn copy_configuration(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::Diagnostic;
 
     /// What was shown.
     fn run_with(options: &InitOptions, os_release: &Path) -> Result<InitReport> {
@@ -255,6 +264,44 @@ mod tests {
         let warnings = run(&options).unwrap().warnings;
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].what.contains("did you mean `laptop`?"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_valid_is_reported_and_copied() {
+        let (tree, dir) = (tree(), tempfile::tempdir().unwrap());
+        fs::write(tree.path().join("configuration.nix"), "{ x = }").unwrap();
+        let warnings = run(&options(dir.path(), tree.path())).unwrap().warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].what.contains("configuration.nix is not valid Nix"),
+            "{warnings:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_fetched_is_named_with_its_place_and_a_bad_hash_is_left_out() {
+        let (tree, dir) = (tree(), tempfile::tempdir().unwrap());
+        let hash = "0z".repeat(26);
+        let fetch = |url: &str, hash: &str| format!("(fetchTarball {{ url = \"{url}\"; sha256 = \"{hash}\"; }})");
+        let (good, bad) = (
+            fetch("https://e.example/good", &hash),
+            fetch("https://e.example/bad", "1"),
+        );
+        let text = format!("{{ imports = [\n  {good}\n  {bad}\n]; }}");
+        fs::write(tree.path().join("configuration.nix"), text).unwrap();
+        let options = options(dir.path(), tree.path());
+        let warnings = run(&options).unwrap().warnings;
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(
+            warnings[0].what.contains("The hash of https://e.example/bad"),
+            "{warnings:?}"
+        );
+        let flake = fs::read_to_string(options.dir.join("flake.nix")).unwrap();
+        assert!(
+            flake.contains(&format!("builtins.{}", &good[1..])) && flake.contains(" # configuration.nix:2\n"),
+            "{flake}"
+        );
+        assert!(!flake.contains("e.example/bad"), "{flake}");
     }
 
     #[test]

@@ -9,12 +9,13 @@ use walkdir::WalkDir;
 
 use super::checked_directory::IsoDirectory;
 use crate::diagnostic::{Diagnostic, DoctorProblem, IsoChannelProblem};
-use crate::iso::channels;
-use crate::nix::literal::attribute;
+use crate::iso::flake_template::IsoSpec;
+use crate::iso::{channels, choices, desktops};
+use crate::nix::literal::{attribute, string};
 use crate::text::bytes;
 use crate::tree::lint::{self, Lookup, Pinned};
 use crate::tree::nix_files::nix_files;
-use crate::tree::source::FLAKE_NIX;
+use crate::tree::source::{ConfigKind, FLAKE_NIX};
 use crate::tree::{disk_layout, hardware, hardware_additions};
 
 /// The size in bytes from which on a configuration is called large: it is on the ISO and on the target, and Nix hashes it each
@@ -128,12 +129,26 @@ pub(super) fn other_platform(wanted: &str, system: &str) -> Diagnostic {
 pub(super) fn fetches(iso: &IsoDirectory) -> Vec<Diagnostic> {
     let flake = fs::read_to_string(iso.dir.join(FLAKE_NIX)).unwrap_or_default();
     let absent = lint::pinned(&iso.configuration).into_iter();
-    let absent = absent.filter(|(one, ..)| !flake.contains(&one.sha256));
+    let absent = absent.filter(|(one, ..)| one.has_hash() && !flake.contains(&one.sha256));
     let problem = |(one, file, line, column): (Pinned, PathBuf, u32, u32)| {
         let (url, expression) = (one.url.clone(), one.to_string());
         Diagnostic::from(DoctorProblem::NotCarried { url, expression }).at(file, Some(line), Some(column))
     };
     absent.map(problem).collect()
+}
+
+/// What is wrong with the nixpkgs and the desktop that `init` was given, as long as flake.nix has them.
+pub(super) fn options(iso: &IsoDirectory) -> Vec<Diagnostic> {
+    let flake = fs::read_to_string(iso.dir.join(FLAKE_NIX)).unwrap_or_default();
+    let IsoSpec { nixpkgs, desktop, .. } = &iso.spec;
+    let mut problems = Vec::new();
+    if iso.kind == ConfigKind::Channel && flake.contains(&string(nixpkgs)) {
+        problems.extend(choices::nixpkgs_fault(nixpkgs));
+    }
+    if flake.contains(&format!("desktop = {};", string(desktop))) {
+        problems.extend(desktops::problem(desktop, nixpkgs));
+    }
+    problems
 }
 
 /// Whether the file is the hardware file, or the only one there could be.

@@ -81,6 +81,17 @@ fn put(dir: &Path, name: &str, text: &str) {
     fs::write(path, text).unwrap();
 }
 
+/// Writes what `init` writes for another choice.
+fn respec(dir: &Path, change: fn(&mut IsoSpec)) {
+    let mut spec = Manifest::load(dir).unwrap().spec;
+    change(&mut spec);
+    let files = flake_template::files(&spec, &[]);
+    for file in &files {
+        file.write(dir).unwrap();
+    }
+    Manifest::new(spec, &files).save(dir).unwrap();
+}
+
 /// Locks nixpkgs to another source.
 fn relock(dir: &Path, locked: &str) {
     let github = r#""type": "github", "owner": "NixOS", "repo": "nixpkgs", "rev": "1""#;
@@ -234,15 +245,39 @@ const CASES: &[Case] = &[
             put(
                 dir,
                 "configuration.nix",
-                "{ imports = [ ./hardware-configuration.nix (fetchTarball { url = \"https://e.example/x\"; sha256 = \"1\"; }) ]; }",
+                "{ imports = [ ./hardware-configuration.nix (fetchTarball { url = \"https://e.example/x\"; sha256 = \"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"; }) ]; }",
             );
         },
         "fetch-not-carried",
         &[
             "fetches from https://e.example/x",
             "where: configuration.nix:1:45",
-            "extraStorePaths = [ (builtins.fetchTarball { url = \"https://e.example/x\"; sha256 = \"1\"; }) ]; }",
+            "extraStorePaths = [ (builtins.fetchTarball { url = \"https://e.example/x\"; sha256 = \"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"; }) ]; }",
         ],
+    ),
+    (
+        ConfigKind::Channel,
+        |dir| {
+            put(
+                dir,
+                "configuration.nix",
+                "{ imports = [ ./hardware-configuration.nix ];\n  x = }",
+            );
+        },
+        "syntax",
+        &["where: configuration.nix:2:7"],
+    ),
+    (
+        ConfigKind::Channel,
+        |dir| respec(dir, |spec| spec.nixpkgs = "24.05".to_owned()),
+        "flake-reference",
+        &["cannot be \"24.05\"", "github:NixOS/nixpkgs/nixos-24.05"],
+    ),
+    (
+        ConfigKind::Channel,
+        |dir| respec(dir, |spec| spec.desktop = "kde".to_owned()),
+        "desktop",
+        &["has no live system `kde`", "plasma6"],
     ),
     (
         ConfigKind::Channel,
@@ -361,7 +396,7 @@ fn without_an_evaluation_nothing_is_called_buildable() {
     );
     let files = summary(dir, false);
     assert!(
-        files.contains("Nothing was evaluated") && !files.contains("nix build"),
+        files.contains("nothing was evaluated") && !files.contains("nix build"),
         "{files}"
     );
     assert!(files.ends_with("nix-cfg-iso doctor '/home/my iso'"), "{files}");

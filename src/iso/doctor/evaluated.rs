@@ -22,6 +22,7 @@ use crate::text::similar;
 use crate::tree::disk_layout;
 use crate::tree::flake_lock::{FlakeLock, Input};
 use crate::tree::hardware;
+use crate::tree::lint;
 
 /// Evaluates each system to its toplevel, and the image if all of them can be evaluated: why that fails, and what the facts of
 /// each system show. With a machine `to_come`, the same on that machine.
@@ -151,7 +152,15 @@ fn here(problem: Diagnostic, iso: &IsoDirectory, runner: &Runner) -> Result<Diag
             unused: asked.unwrap_or_else(|| string("NAME")),
         },
     };
-    Ok(Diagnostic::from(problem).raw(raw))
+    let fetched = lint::pinned(&iso.configuration)
+        .into_iter()
+        .find(|(one, ..)| raw.contains(&one.url));
+    let problem = Diagnostic::from(problem).raw(raw);
+    // The flake fetches it too, at a place of its own.
+    Ok(match fetched {
+        Some((_, file, line, column)) => problem.at(file, Some(line), Some(column)),
+        None => problem,
+    })
 }
 
 /// Whether the hosts need the inputs that could not be fetched: without the ISO around it, a flake needs only those that it uses.

@@ -45,6 +45,12 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool, to_come: Option<&Mach
         // The channels are in a file that is missing.
         ConfigKind::Channel => {}
     }
+    if !evaluate {
+        // Where Nix is asked, it decides.
+        let broken = lint::bad_modules(&iso.configuration, iso.kind).into_iter();
+        problems.extend(broken.map(|module| module.problem));
+        problems.extend(configuration_tree::options(&iso));
+    }
     problems.extend(untracked::uncommitted(&iso, runner)?);
     if !iso.missing.is_empty() {
         let (dir, files) = (iso.dir, iso.missing);
@@ -105,7 +111,9 @@ pub fn summary(dir: &Path, evaluated: bool) -> String {
     }
     format!(
         "No error was found in the files of {}: links, secrets, submodules, the hardware file, the system, channels, flake \
-         inputs and their locks, Git. Nothing was evaluated, so it is not known whether it can be built; to find out:\n    \
+         inputs and their locks, Git, the syntax of flake.nix or of what configuration.nix certainly imports.\n\
+         Not looked at, because nothing was evaluated: other files, options, packages, users, file systems, whether the inputs can be \
+         fetched, whether nixpkgs has the live system, and the image itself. To find out whether it can be built:\n    \
          nix-cfg-iso doctor {}",
         dir.display(),
         shell_word(dir.as_os_str())

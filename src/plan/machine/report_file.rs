@@ -1,6 +1,5 @@
 //! Reading the report of a machine.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
@@ -10,6 +9,8 @@ use serde::de::IgnoredAny;
 use super::facter_report;
 use super::report::{KIND, MachineReport, VERSION};
 use crate::diagnostic::{Diagnostic, MachineProblem};
+use crate::files::read_text;
+use crate::tree::syntax::{NixFile, position};
 
 /// By which a document is recognized.
 #[derive(Deserialize)]
@@ -25,9 +26,18 @@ struct Heading {
 /// A [`MachineProblem`]: it cannot be read, is not whole JSON, is neither of the two, or of a version that is not known.
 pub fn load(path: &Path) -> Result<MachineReport> {
     let at = |problem: MachineProblem, line| Diagnostic::from(problem).at(path, line, None);
-    let text = fs::read_to_string(path).map_err(|error| at(MachineProblem::Unreadable(error.to_string()), None))?;
-    Ok(parse(&text).map_err(|(problem, line)| at(problem, line))?)
+    let text = read_text(path, LARGEST).map_err(|error| at(MachineProblem::Unreadable(error.to_string()), None))?;
+    let report = parse(&text).map_err(|(problem, line)| at(problem, line))?;
+    let hardware = report.hardware_configuration.as_deref().unwrap_or("{ }");
+    if let Some((_, offset)) = NixFile::parse(hardware).mistake() {
+        let (line, _) = position(hardware, offset);
+        return Err(at(MachineProblem::HardwareSyntax { line }, None).into());
+    }
+    Ok(report)
 }
+
+/// Bytes of the largest report that is read: that of nixos-facter for a large server has some megabytes.
+const LARGEST: u64 = 64_000_000;
 
 /// Gives the problem with the line where it is, if it is at one.
 fn parse(text: &str) -> Result<MachineReport, (MachineProblem, Option<u32>)> {
@@ -85,6 +95,8 @@ fn in_words(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::live::decisions::Firmware;
     use crate::plan::machine::report::{Disk, Partition, PciDevice, Product};
@@ -142,6 +154,24 @@ mod tests {
         let least =
             format!("{{\"kind\":\"{KIND}\",\"version\":1,\"platform\":\"x\",\"firmware\":\"bios\",\"disks\":[]}}");
         assert_eq!(parse(&least).unwrap().firmware, Firmware::Bios);
+    }
+
+    #[test]
+    fn a_bad_hardware_configuration_and_a_file_without_an_end_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("hardware.json");
+        let report = MachineReport {
+            hardware_configuration: Some("{\n  a = 1\n}\n".to_owned()),
+            ..example()
+        };
+        fs::write(&file, report.to_json().unwrap()).unwrap();
+        let said = load(&file).unwrap_err().to_string();
+        assert!(
+            said.contains("hardware configuration in the report") && said.contains("line 3"),
+            "{said}"
+        );
+        let said = load(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(said.contains("larger than 64.0 MB"), "{said}");
     }
 
     #[test]

@@ -17,6 +17,23 @@ pub struct Pinned {
     pub sha256: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The file and the line, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+}
+
+impl Pinned {
+    /// Whether Nix can read the hash: in hexadecimal, in its own base 32, or in base 64 with or without a prefix (SRI).
+    pub fn has_hash(&self) -> bool {
+        let of = |text: &str, length, letters: fn(char) -> bool| text.len() == length && text.chars().all(letters);
+        let base64 = |char: char| char.is_ascii_alphanumeric() || "+/=".contains(char);
+        let bare = self.sha256.strip_prefix("sha256:").unwrap_or(&self.sha256);
+        of(bare, 64, |char| char.is_ascii_hexdigit())
+            || of(bare, 52, |char| {
+                char.is_ascii_digit() || char.is_ascii_lowercase() && !"eotu".contains(char)
+            })
+            || of(bare.strip_prefix("sha256-").unwrap_or(bare), 44, base64)
+    }
 }
 
 impl fmt::Display for Pinned {
@@ -84,7 +101,8 @@ fn arguments(tokens: &[Token]) -> Option<Pinned> {
         }
     }
     let (url, sha256) = (url?, sha256?);
-    Some(Pinned { url, sha256, name })
+    let at = None;
+    Some(Pinned { url, sha256, name, at })
 }
 
 #[cfg(test)]
@@ -92,6 +110,33 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn a_hash_that_nix_cannot_read_is_none() {
+        let is_hash = |sha256: &str| {
+            let (url, sha256, name, at) = (String::new(), sha256.to_owned(), None, None);
+            Pinned { url, sha256, name, at }.has_hash()
+        };
+        let hex = "0123456789abcdef".repeat(4);
+        for hash in [
+            hex.as_str(),
+            &format!("sha256:{hex}"),
+            &"0z".repeat(26),
+            "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+            "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        ] {
+            assert!(is_hash(hash), "{hash}");
+        }
+        for other in [
+            "",
+            "1",
+            &hex[1..],
+            &"0e".repeat(26),
+            "sha512-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        ] {
+            assert!(!is_hash(other), "{other}");
+        }
+    }
 
     #[test]
     fn what_is_written_out_with_a_hash_in_an_imported_file_is_found() {
