@@ -79,18 +79,19 @@ fn no_hardware_file(path: &Path, imported: bool, candidates: &[String]) -> Text 
     } else {
         format!(" These files look like one: {}.", candidates.join(", "))
     };
-    let text = error("hardware-absent", "The configuration has no hardware-configuration.nix");
+    let what = "The configuration has no hardware-configuration.nix";
     let remedy = "Name the file that describes the machine as `hardware-config: PATH` in the settings, or add one \
                   (nixos-generate-config --show-hardware-config writes it); the installer replaces it with that of the target.";
     if imported {
-        text.because(format!(
+        error("hardware-absent", what).because(format!(
             "It is imported and does not exist, so the ISO cannot be evaluated.{similar}"
         ))
         .remedy(remedy)
     } else {
-        text.because(format!(
-            "The installer would write that of the target to {}, and nothing imports that file; without it the system has no \
-             file systems (a report of nixos-facter has none).{similar}",
+        // What it has instead, only an evaluation shows.
+        warning("hardware-absent", what).because(format!(
+            "The installer would write that of the target to {}, and nothing imports that file; without it the system needs \
+             file systems of its own (a report of nixos-facter has none).{similar}",
             path.display()
         ))
         .remedy(format!("Add ./{} to `imports`. {remedy}", path.display()))

@@ -54,6 +54,7 @@ pub(super) fn hardware(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
         [] => vec![None],
         some => some.iter().map(|host| Some(host.as_str())).collect(),
     };
+    let has_layout = || !disk_layout::disk_layouts(&iso.configuration, &[]).is_empty();
     let mut problems = Vec::new();
     for host in hosts {
         match hardware::choose(&iso.configuration, iso.kind, host, named) {
@@ -64,9 +65,7 @@ pub(super) fn hardware(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
                 problems.extend(hardware_additions::lost(&iso.configuration, &chosen.path, &text, None));
             }
             // Whether the system has file systems of its own, the evaluation shows, or else a static look.
-            Ok(chosen)
-                if !chosen.imported && (evaluate || !disk_layout::disk_layouts(&iso.configuration, &[]).is_empty()) => {
-            }
+            Ok(chosen) if !chosen.imported && (evaluate || has_layout()) => {}
             Ok(chosen) => problems.push(absent(iso, &chosen.path, chosen.imported)),
             Err(error) => problems.extend(error.downcast::<Diagnostic>()),
         }
