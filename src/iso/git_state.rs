@@ -76,3 +76,46 @@ impl GitState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::interrupt::Interrupt;
+
+    #[test]
+    fn the_commit_is_named_and_what_is_not_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::env::var_os("PATH").unwrap();
+        let home = dir.path().join("home");
+        let environment = vec![("PATH".into(), path), ("HOME".into(), home.into_os_string())];
+        let runner = Runner::new(environment, Interrupt::default());
+        let tree = dir.path().join("a tree");
+        fs::create_dir(&tree).unwrap();
+        let git = |line: &str| {
+            let invocation = Invocation::new("git").arg("-C").arg(&tree);
+            let me = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
+            runner.output(&invocation.args(me).args(line.split(' '))).unwrap()
+        };
+        let described = || GitState::of(&tree, &runner).unwrap().map(|state| state.describe());
+        assert_eq!(described(), None);
+        git("init -q");
+        fs::write(tree.join("a file"), "1").unwrap();
+        assert_eq!(
+            described().unwrap(),
+            "no Git revision yet and 1 file that is not committed: a file"
+        );
+        git("add .");
+        git("commit -q -m first");
+        let revision = format!("Git revision {}", &git("rev-parse HEAD")[..SHORT]);
+        assert_eq!(described().unwrap(), revision);
+        fs::rename(tree.join("a file"), tree.join("new")).unwrap();
+        git("add new");
+        let dirty = described().unwrap();
+        assert_eq!(
+            dirty,
+            format!("{revision} and 2 files that are not committed: a file, new")
+        );
+    }
+}

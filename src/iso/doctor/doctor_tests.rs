@@ -257,13 +257,7 @@ const CASES: &[Case] = &[
     ),
     (
         ConfigKind::Channel,
-        |dir| {
-            put(
-                dir,
-                "configuration.nix",
-                "{ imports = [ ./hardware-configuration.nix ];\n  x = }",
-            );
-        },
+        |dir| put(dir, "configuration.nix", "{\n  x = }"),
         "syntax",
         &["where: configuration.nix:2:7"],
     ),
