@@ -1,0 +1,76 @@
+# What Debian's programs look for outside of the store, in the initrd and in the system; and no documentation, whose tools are many.
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}:
+let
+  systemd = config.systemd.package;
+  links = {
+    "/usr/lib/systemd" = "${systemd}/lib/systemd";
+    "/usr/lib/udev" = "${systemd}/lib/udev";
+    "/usr/share/systemd" = "${systemd}/share/systemd";
+  };
+  # /usr/bin of the initrd is one directory of links.
+  programs = {
+    mount = "${pkgs.util-linux}/bin/mount";
+    umount = "${pkgs.util-linux}/bin/umount";
+    true = "${pkgs.coreutils}/bin/true";
+    false = "${pkgs.coreutils}/bin/false";
+  };
+  systemLinks =
+    links
+    // lib.mapAttrs' (name: lib.nameValuePair "/usr/bin/${name}") programs
+    // {
+      "/lib/modules" = "/run/booted-system/kernel-modules/lib/modules";
+      "/usr/lib/modules" = "/run/booted-system/kernel-modules/lib/modules";
+      "/usr/sbin/unix_chkpwd" = "/run/wrappers/bin/unix_chkpwd";
+      "/usr/bin/dbus-broker" = "${pkgs.dbus-broker}/bin/dbus-broker";
+      "/usr/bin/systemd-tty-ask-password-agent" = "${systemd}/bin/systemd-tty-ask-password-agent";
+      "/usr/share/dbus-1" = "/run/current-system/sw/share/dbus-1";
+      "/usr/share/zoneinfo" = "/etc/zoneinfo";
+    };
+in
+{
+  config = lib.mkMerge [
+    {
+      boot.initrd.systemd.extraBin = programs;
+      boot.initrd.systemd.contents = lib.mapAttrs (_: source: { inherit source; }) links;
+      system.activationScripts.debian = lib.concatStrings (
+        lib.mapAttrsToList (path: target: ''
+          mkdir -p ${dirOf path}
+          ln -sfn ${target} ${path}
+        '') systemLinks
+      );
+      # Its module would have to be compiled, and for a kernel that it supports.
+      boot.supportedFilesystems.zfs = lib.mkForce false;
+      documentation = {
+        enable = lib.mkForce false;
+        nixos.enable = lib.mkForce false;
+        man.enable = lib.mkForce false;
+        info.enable = lib.mkForce false;
+        doc.enable = lib.mkForce false;
+      };
+    }
+    (lib.optionalAttrs (options ? isoImage) {
+      # Debian's kernel has no CONFIG_SQUASHFS_CHOICE_DECOMP_BY_MOUNT, which threads=multi needs.
+      fileSystems = lib.mkImageMediaOverride {
+        "/nix/.ro-store" = lib.mkImageMediaOverride { options = lib.mkForce [ "loop" ]; };
+      };
+      # Pictures that would be downloaded; and what a live system without a network has no use for.
+      isoImage = {
+        splashImage = lib.mkForce pkgs.emptyFile;
+        efiSplashImage = lib.mkForce pkgs.emptyFile;
+        grubTheme = lib.mkForce null;
+      };
+      boot.loader.grub.memtest86.enable = lib.mkForce false;
+      networking.networkmanager.enable = lib.mkForce false;
+      boot.kernelParams = [
+        "console=tty0"
+        "console=ttyS0,115200n8"
+      ];
+    })
+  ];
+}
