@@ -1,9 +1,34 @@
-//! How far the work is, as a person reads it.
+//! How far the work is, as a person reads it, in the room that a terminal has.
 
 use std::time::Duration;
 
 use super::event::{Event, Phase, Unit};
 use crate::text::bytes;
+
+/// The columns of the bar itself on a terminal of so many columns, without its brackets; 0 where there is only room for numbers.
+fn bar_width(columns: u16) -> u16 {
+    match columns {
+        0..64 => 0,
+        _ => (columns / 3).min(30),
+    }
+}
+
+/// What the message is drawn behind.
+pub(super) fn template(columns: u16) -> String {
+    match bar_width(columns) {
+        0 => "{spinner} {percent:>3}% {wide_msg}".to_owned(),
+        width => format!("{{spinner}} [{{bar:{width}}}] {{percent:>3}}% {{wide_msg}}"),
+    }
+}
+
+/// The columns that [`template`] leaves for the message.
+pub(super) fn message_width(columns: u16) -> usize {
+    let bar = match bar_width(columns) {
+        0 => 0,
+        width => width + 3,
+    };
+    usize::from(columns.saturating_sub(bar + 7))
+}
 
 /// What is being done, how far, and how long it will still take, as one line.
 pub(super) fn detail(event: &Event<'_>) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::amounts::{amount, detail, message};
+use super::amounts::{amount, detail, message, message_width, template};
 use super::event::Event;
 use crate::diagnostic::Severity;
 use crate::text::printable;
@@ -121,31 +121,6 @@ struct Bar {
 
 /// The bar's resolution: it is drawn from a fraction.
 const TICKS: u32 = 10_000;
-
-/// The columns of the bar itself on a terminal of so many columns, without its brackets; 0 where there is only room for numbers.
-fn bar_width(columns: u16) -> u16 {
-    match columns {
-        0..64 => 0,
-        _ => (columns / 3).min(30),
-    }
-}
-
-/// What the message is drawn behind.
-fn template(columns: u16) -> String {
-    match bar_width(columns) {
-        0 => "{spinner} {percent:>3}% {wide_msg}".to_owned(),
-        width => format!("{{spinner}} [{{bar:{width}}}] {{percent:>3}}% {{wide_msg}}"),
-    }
-}
-
-/// The columns that [`template`] leaves for the message.
-fn message_width(columns: u16) -> usize {
-    let bar = match bar_width(columns) {
-        0 => 0,
-        width => width + 3,
-    };
-    usize::from(columns.saturating_sub(bar + 7))
-}
 
 impl Bar {
     /// `None` where a bar cannot be drawn: stderr is not a terminal, or TERM is `dumb`, empty or unset. indicatif then writes
