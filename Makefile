@@ -35,7 +35,7 @@ demo-calamares: static rig
 
 test: check static rig vm
 	cargo test --package rig --no-fail-fast
-	tests/vm/run by_hand_uefi calamares_uefi_channel
+	tests/vm/run by_hand_uefi calamares_uefi_channel try_bios
 
 # Checks NIXPKGS before anything is built.
 real:

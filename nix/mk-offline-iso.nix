@@ -262,6 +262,15 @@ else
   // {
     # The live system and what it installs, for inspection: `nix eval .#iso.live.config.…`.
     inherit live targets;
+    # Boots the ISO in QEMU: `nix run .#iso.try`.
+    try = import ./try.nix {
+      inherit image;
+      pkgs = import source {
+        inherit (target.pkgs.stdenv.hostPlatform) system;
+        config = { };
+        overlays = [ ];
+      };
+    };
     # Its name in nix-offline-iso.
     "offline-installer-${target.pkgs.stdenv.hostPlatform.system}" = image;
   }

@@ -20,7 +20,7 @@ pub const CONFIG_DIR: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 13] = [
+const MODULES: [(&str, &str); 15] = [
     ("automatic.nix", include_str!("../../nix/automatic.nix")),
     ("calamares.nix", include_str!("../../nix/calamares.nix")),
     ("channels.nix", include_str!("../../nix/channels.nix")),
@@ -33,6 +33,8 @@ const MODULES: [(&str, &str); 13] = [
     ("offline-installer.nix", include_str!("../../nix/offline-installer.nix")),
     ("prebuilt.nix", include_str!("../../nix/prebuilt.nix")),
     ("relocated.nix", include_str!("../../nix/relocated.nix")),
+    ("try.nix", include_str!("../../nix/try.nix")),
+    ("try.sh", include_str!("../../nix/try.sh")),
     ("variants.nix", include_str!("../../nix/variants.nix")),
 ];
 
@@ -190,6 +192,8 @@ fn flake(spec: &IsoSpec) -> String {
         # wins over an ordinary one: fileSystems = lib.mkImageMediaOverride {{ … }};
         modules = {modules};
       }};
+      # nix run path:.#try, which boots it in QEMU
+      try = inputs.self.iso.try;
     }};
 }}
 "

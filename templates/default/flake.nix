@@ -21,5 +21,7 @@
         configuration = ./.;
         hosts = [ "machine" ];
       };
+      # nix run .#try, which boots it in QEMU
+      try = self.iso.try;
     };
 }

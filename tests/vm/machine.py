@@ -69,34 +69,43 @@ class Stream:
             self.changed.notify_all()
 
 
-class Machine:
-    """A machine that is on. `disks` are (file, serial, read-only); the ISO is a CD, or a stick that it was written to."""
+# Without AVX: 7.2's vpmaskmovd reads what its mask forbids, and Qt, so Calamares, dies of it.
+PROCESSOR = ["-cpu", "max,-cx16,-avx,-avx2"]
 
-    def __init__(self, run, title: str, firmware: str, disks, iso=None, stick=False) -> None:
+
+def qemu(directory: Path, firmware: str, disks, iso=None, stick=False) -> list:
+    """The command of a machine. `disks` are (file, serial, read-only); the ISO is a CD, or a stick that it was written to."""
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", *PROCESSOR, "-smp", "2", "-m", "1536"]
+    command += ["-nic", "none", "-display", "none", "-no-reboot", "-serial", "stdio"]
+    # Then SeaBIOS, and so GRUB, speaks and listens on the first serial port.
+    command += ["-machine", "graphics=off"] if firmware == "bios" else []
+    if firmware == "uefi":
+        variables = directory / "efi-variables.fd"
+        if not variables.exists():
+            shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
+        command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}"]
+        command += ["-drive", f"if=pflash,format=raw,file={variables}"]
+    # The order is said each time: OVMF puts a disk that it has not seen before behind its own shell.
+    for index, (file, serial, read_only) in enumerate(disks):
+        mode = ",readonly=on" if read_only else ""
+        command += ["-drive", f"if=none,id=disk{index},format=raw,file={file}{mode}"]
+        command += ["-device", f"virtio-blk-pci,drive=disk{index},serial={serial},bootindex={2 + index}"]
+    if iso:
+        # A stick to the firmware and the boot loader; the kernel, Debian's for clouds, knows no USB.
+        kind, media = ("scsi-hd,removable=on", "disk") if stick else ("scsi-cd", "cdrom")
+        command += ["-device", "virtio-scsi-pci", "-device", f"{kind},drive=iso,bootindex=1"]
+        command += ["-drive", f"if=none,id=iso,format=raw,media={media},readonly=on,file={iso}"]
+    return command
+
+
+class Machine:
+    """A machine that is on: `command` starts it, with the first serial port as its stdin and stdout."""
+
+    def __init__(self, run, title: str, command: list) -> None:
         self.run, self.title = run, title
         self.begun = time.monotonic()
         work_in, work_out = os.pipe()
-        # Without AVX: 7.2's vpmaskmovd reads what its mask forbids, and Qt, so Calamares, dies of it.
-        command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-cx16,-avx,-avx2", "-smp", "2", "-m", "1536"]
-        command += ["-nic", "none", "-display", "none", "-no-reboot", "-serial", "stdio", "-serial", f"file:/dev/fd/{work_out}"]
-        # Then SeaBIOS, and so GRUB, speaks and listens on the first serial port.
-        command += ["-machine", "graphics=off"] if firmware == "bios" else []
-        if firmware == "uefi":
-            variables = run.directory / "efi-variables.fd"
-            if not variables.exists():
-                shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
-            command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}"]
-            command += ["-drive", f"if=pflash,format=raw,file={variables}"]
-        # The order is said each time: OVMF puts a disk that it has not seen before behind its own shell.
-        for index, (file, serial, read_only) in enumerate(disks):
-            mode = ",readonly=on" if read_only else ""
-            command += ["-drive", f"if=none,id=disk{index},format=raw,file={file}{mode}"]
-            command += ["-device", f"virtio-blk-pci,drive=disk{index},serial={serial},bootindex={2 + index}"]
-        if iso:
-            # A stick to the firmware and the boot loader; the kernel, Debian's for clouds, knows no USB.
-            kind, media = ("scsi-hd,removable=on", "disk") if stick else ("scsi-cd", "cdrom")
-            command += ["-device", "virtio-scsi-pci", "-device", f"{kind},drive=iso,bootindex=1"]
-            command += ["-drive", f"if=none,id=iso,format=raw,media={media},readonly=on,file={iso}"]
+        command = [*command, "-serial", f"file:/dev/fd/{work_out}"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[work_out])
         os.close(work_out)
         self.console = Stream(run.directory / "console.log", run.start, lambda *_: None)
@@ -286,7 +295,21 @@ class Run:
 
     def medium(self, firmware: str, iso: Path, disk: Path, *more: tuple[Path, str, bool], stick: bool = False) -> Machine:
         """Boots the ISO by its own boot loader into its own system, where root is at the prompt. `disk` is its /dev/vda."""
-        live = Machine(self, "the ISO", firmware, [(disk, "target", False), *more], iso, stick)
+        return self.at_the_prompt(qemu(self.directory, firmware, [(disk, "target", False), *more], iso, stick))
+
+    def tries(self, *options: str) -> Machine:
+        """What `nix run DIR#try` starts of the ISO, which must be in its own system, or of the disk (`--disk`)."""
+        command = [*self.try_command(*options), "--", *PROCESSOR]
+        return Machine(self, "what try started", command) if "--disk" in options else self.at_the_prompt(command)
+
+    def try_command(self, *options: str) -> list:
+        """The program of `nix run DIR#try`, in this terminal, as the generator's flake builds it."""
+        (program,) = CACHE.glob("vm-try/*/bin/try")
+        return [program, "--serial", "--no-kvm", "--memory", "1536M", "--dir", self.directory / "try", *options]
+
+    def at_the_prompt(self, command: list) -> Machine:
+        """Starts a machine, which must boot the ISO into its own system."""
+        live = Machine(self, "the ISO", command)
         try:
             live.expect("MiniNixOS .*: nixos is up")
             self.stage("the ISO: its system is up")
@@ -315,7 +338,7 @@ class Run:
 
     def installed(self, firmware: str, disk: Path) -> Machine:
         """Boots from the disk, with nothing else in the machine."""
-        return Machine(self, "installed system", firmware, [(disk, "target", False)])
+        return Machine(self, "installed system", qemu(self.directory, firmware, [(disk, "target", False)]))
 
     def take_results(self) -> None:
         """Unpacks what the live system left."""
@@ -363,5 +386,6 @@ class Run:
         """Writes the times, and removes what is large."""
         times = {"scenario": self.name, "load": self.load, "seconds": round(time.monotonic() - self.start, 1)}
         (self.directory / "times.json").write_text(json.dumps({**times, "stages": self.stages}, indent=1) + "\n")
+        shutil.rmtree(self.directory / "try", ignore_errors=True)
         for file in [*self.directory.glob("*.img"), *self.directory.glob("*.iso"), *self.directory.glob("*.tar"), *self.directory.glob("*.fd")]:
             file.unlink()

@@ -390,6 +390,18 @@ rec {
     ''
   );
 
+  # Only for what boots an ISO: the program itself is that of the system that the tests run on.
+  qemu_kvm = glue "qemu-host-cpu-only-8.2" { } ''
+    mkdir -p $out/bin
+    program=$out/bin/qemu-system-${hostPlatform.uname.processor}
+    printf '#!%s/bin/bash\nexec /usr/bin/%s "$@"\n' ${bash} $(basename $program) > $program
+    chmod +x $program
+  '';
+  OVMF = {
+    firmware = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+    variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+  };
+
   # Only a machine that boots has them: nothing stands in for Nix, for what starts an ISO and for what one installs by hand.
   nix = real "nix-2.26" null;
   syslinux = real "syslinux-6.04" null;
