@@ -289,6 +289,12 @@ in
           };
           target = "/nix-cfg";
         }
+        {
+          source = builtins.toFile "nix-cfg-install.yaml" ''
+            # `nix-cfg-iso customize` writes settings here. They override those in the live system's /etc/nix-cfg-install.yaml.
+          '';
+          target = "/nix-cfg-install.yaml";
+        }
       ];
       storeContents = toplevels ++ cfg.rebuildPaths;
       # nixpkgs' own level 19 makes an image 11 % smaller and takes 22 times as long (docs/iso.md). Reading is as fast.

@@ -11,8 +11,9 @@ use crate::diagnostic::{Diagnostic, Diagnostics, SettingsProblem, Takes};
 use crate::files::read_text;
 use crate::tree::feature::NotCovered;
 
-/// Where the settings are looked for when no `--settings` is given. The file may be absent.
-pub const DEFAULT_PATH: &str = "/etc/nix-cfg-install.yaml";
+/// Where the settings are looked for when no `--settings` is given; a key of a later file overrides that of an earlier one.
+/// The first is part of the live system, the second is what `nix-cfg-iso customize` changes. Each may be absent.
+pub const STANDARD_PATHS: [&str; 2] = ["/etc/nix-cfg-install.yaml", "/iso/nix-cfg-install.yaml"];
 
 /// The settings as written; a flag wins over its key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -47,60 +48,90 @@ pub struct Settings {
 const LARGEST: u64 = 1_000_000;
 
 impl Settings {
-    /// Reads `explicit`, or [`DEFAULT_PATH`] where it exists.
+    /// Reads `explicit`, or otherwise [`STANDARD_PATHS`].
     ///
     /// # Errors
     /// A [`SettingsProblem`] for each unknown key and each value that its key does not take, and when the file cannot be read or
     /// is not YAML.
     pub fn load(explicit: Option<&Path>) -> Result<Self> {
-        let path = explicit.unwrap_or(Path::new(DEFAULT_PATH));
-        match read_text(path, LARGEST) {
-            Ok(text) => Self::parse(&text, path),
-            Err(error) if error.kind() == ErrorKind::NotFound && explicit.is_none() => Ok(Self::default()),
-            Err(error) => {
-                let error = error.to_string();
-                Err(Diagnostic::from(SettingsProblem::Unreadable { error })
-                    .at(path, None, None)
-                    .into())
+        match explicit {
+            Some(path) => {
+                let text = read_text(path, LARGEST).map_err(|error| unreadable(&error, path))?;
+                Self::parse(&text, path)
             }
+            None => Self::layered(&STANDARD_PATHS.map(Path::new)),
         }
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self> {
-        let at = |problem: SettingsProblem, (line, column)| Diagnostic::from(problem).at(path, line, column);
-        let document: Value = serde_yaml::from_str(text).map_err(|error| {
-            let number = |value: usize| u32::try_from(value).ok();
-            let place = error.location();
-            let place = place.map_or((None, None), |place| (number(place.line()), number(place.column())));
-            let error = error.to_string();
-            Diagnostics(vec![at(SettingsProblem::Invalid { error }, place)])
-        })?;
-        let mut settings = match document {
-            // A file of comments alone is no mapping, and no mistake either.
-            Value::Null => Mapping::new(),
-            Value::Mapping(settings) => settings,
-            other => {
-                let found = described(&other);
-                return Err(Diagnostics(vec![at(SettingsProblem::NoMapping { found }, (None, None))]).into());
+    /// The settings of the files in `paths` that exist.
+    fn layered(paths: &[&Path]) -> Result<Self> {
+        let mut keys = Mapping::new();
+        for path in paths {
+            match read_text(path, LARGEST) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                read => keys.extend(checked_keys(&read.map_err(|error| unreadable(&error, path))?, path)?),
             }
-        };
-        // A key without a value is as good as none.
-        settings.retain(|_, value| !value.is_null());
-        let problems: Vec<Diagnostic> = settings
-            .iter()
-            .filter_map(|(key, value)| {
-                let key = key.as_str().map_or_else(|| described(key), str::to_owned);
-                let problem = problem(&key, value)?;
-                Some(at(problem, place_of(text, &key)))
-            })
-            .collect();
-        if !problems.is_empty() {
-            return Err(Diagnostics(problems).into());
         }
-        Ok(serde_yaml::from_value(settings.into()).map_err(|error| {
+        Self::of(keys)
+    }
+
+    /// The settings in `text`, which is that of the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self> {
+        Self::of(checked_keys(text, path)?)
+    }
+
+    fn of(mut keys: Mapping) -> Result<Self> {
+        // A key without a value is as good as none.
+        keys.retain(|_, value| !value.is_null());
+        Ok(serde_yaml::from_value(keys.into()).map_err(|error| {
             let error = error.to_string();
-            Diagnostics(vec![at(SettingsProblem::Invalid { error }, (None, None))])
+            Diagnostics(vec![SettingsProblem::Invalid { error }.into()])
         })?)
+    }
+}
+
+fn unreadable(error: &std::io::Error, path: &Path) -> Diagnostic {
+    let error = error.to_string();
+    Diagnostic::from(SettingsProblem::Unreadable { error }).at(path, None, None)
+}
+
+/// The keys in `text`, which is that of the file at `path`, each with a value that it takes, or `null`.
+fn checked_keys(text: &str, path: &Path) -> Result<Mapping, Diagnostics> {
+    let at = |problem: SettingsProblem, (line, column)| Diagnostic::from(problem).at(path, line, column);
+    let document: Value = serde_yaml::from_str(text).map_err(|error| {
+        let number = |value: usize| u32::try_from(value).ok();
+        let place = error.location();
+        let place = place.map_or((None, None), |place| (number(place.line()), number(place.column())));
+        let error = error.to_string();
+        Diagnostics(vec![at(SettingsProblem::Invalid { error }, place)])
+    })?;
+    let settings = match document {
+        // A file of comments alone is no mapping, and no mistake either.
+        Value::Null => Mapping::new(),
+        Value::Mapping(settings) => settings,
+        other => {
+            let found = described(&other);
+            return Err(Diagnostics(vec![at(
+                SettingsProblem::NoMapping { found },
+                (None, None),
+            )]));
+        }
+    };
+    let problems: Vec<Diagnostic> = settings
+        .iter()
+        .filter_map(|(key, value)| {
+            let key = key.as_str().map_or_else(|| described(key), str::to_owned);
+            let problem = problem(&key, value)?;
+            Some(at(problem, place_of(text, &key)))
+        })
+        .collect();
+    if problems.is_empty() {
+        Ok(settings)
+    } else {
+        Err(Diagnostics(problems))
     }
 }
 
@@ -124,6 +155,10 @@ fn problem(key: &str, value: &Value) -> Option<SettingsProblem> {
     let Some((key, takes)) = KEYS.into_iter().find(|(known, _)| *known == key) else {
         return Some(unknown_key(key));
     };
+    // It stands for the default.
+    if value.is_null() {
+        return None;
+    }
     let fits = match (takes, value) {
         (Takes::AbsolutePath, Value::String(path)) if !Path::new(path).is_absolute() => {
             let value = path.into();
@@ -194,6 +229,8 @@ fn unknown_key(key: &str) -> SettingsProblem {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::tree::feature::{Feature, FeatureKind};
 
@@ -319,6 +356,27 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("where: /nowhere/s.yaml\n  why: No such file"), "{error}");
+    }
+
+    #[test]
+    fn a_key_of_the_medium_overrides_that_of_the_live_system() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let (etc, medium) = (path("etc.yaml"), path("iso.yaml"));
+        let load = || Settings::layered(&[&etc, &medium]);
+        assert_eq!(load().unwrap(), Settings::default());
+        fs::write(&etc, "host: a\nonline: true\nnixpkgs: /n\n").unwrap();
+        fs::write(&medium, "# none yet\n").unwrap();
+        assert_eq!(load().unwrap().host.as_deref(), Some("a"));
+        fs::write(&medium, "host: b\nonline: false\nhardware-config: null\n").unwrap();
+        let settings = load().unwrap();
+        assert_eq!(settings.host.as_deref(), Some("b"));
+        assert!(!settings.online && settings.nixpkgs.as_deref() == Some(Path::new("/n")));
+        fs::write(&medium, "host: null\n").unwrap();
+        assert_eq!(load().unwrap().host, None);
+        fs::write(&medium, "\nhots: b\n").unwrap();
+        let error = load().unwrap_err().to_string();
+        assert!(error.contains("iso.yaml:2") && error.contains("`host`"), "{error}");
     }
 
     #[test]

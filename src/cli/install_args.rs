@@ -46,7 +46,8 @@ pub struct Args {
     /// This machine's hardware-configuration.nix, relative to the top of the configuration
     #[arg(long, value_name = "PATH-IN-TREE")]
     pub hardware_config: Option<PathBuf>,
-    /// Settings file [default: /etc/nix-cfg-install.yaml, if it exists]
+    /// Settings file [default: /etc/nix-cfg-install.yaml, and /iso/nix-cfg-install.yaml, whose keys override it; each if it
+    /// exists]
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
     /// Report everything that would make the installation fail, show the plan, and write nothing. Works without a target

@@ -11,12 +11,13 @@ use clap::Parser;
 
 use super::exit_code;
 use super::init_questions::{Dialogue, Suggestions, command, complete};
-use super::iso_args::{Args, Command, Doctor, Init, Refresh};
+use super::iso_args::{Args, Command, Customize, Doctor, Init, Refresh};
 use super::iso_internal_args::{CalamaresTargets, Internal};
 use crate::diagnostic::{Diagnostic, Diagnostics, IsoOptionProblem, Severity};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::iso::calamares_config::{self, InstalledSystems};
 use crate::iso::choices::{DEFAULT_DESKTOP, InitOptions, InitReport};
+use crate::iso::customize::{self, CustomizeOptions, PHASES};
 use crate::iso::doctor::{self, MachineToCome};
 use crate::iso::generate_config::HardwareFeatures;
 use crate::iso::image_closure::ImageClosure;
@@ -28,6 +29,7 @@ use crate::iso::{pin, size, why};
 use crate::nix::environment::{Channels, environment};
 use crate::plan::machine;
 use crate::process::Runner;
+use crate::progress::{Format, Reporter};
 use crate::text::printable;
 use crate::tree::source::ETC_NIXOS;
 
@@ -48,6 +50,7 @@ fn run(args: Args) -> Result<()> {
         Command::Doctor(args) => doctor(&args),
         Command::Refresh(args) => refresh(args),
         Command::Update(args) => say(&update(&args.dir, &programs()?)?),
+        Command::Customize(args) => customize(args),
         Command::Why(args) => {
             let runner = runner()?;
             say(&why::why(&runner, &flake(args.dir, args.nix_args), &args.path)?)
@@ -183,6 +186,24 @@ fn doctor(args: &Doctor) -> Result<()> {
         .into_iter()
         .chain(machine.map(|machine| machine.summary()))
         .collect::<Vec<_>>())
+}
+
+fn customize(args: Customize) -> Result<()> {
+    let options = CustomizeOptions {
+        iso: args.iso,
+        out: args.out,
+        set: args.set,
+        settings: args.settings,
+        config: args.config,
+        allow_secrets: args.allow_secrets,
+    };
+    let reporter = Reporter::new(Format::Auto.renderer(), &PHASES);
+    let done = customize::customize(&runner()?, &options, &reporter);
+    // Its bar goes before anything else is said.
+    drop(reporter);
+    let done = done?;
+    done.warnings.iter().for_each(show);
+    say(&done.notes)
 }
 
 /// Programs get this program's own environment: the network and the settings of the person who makes the image.

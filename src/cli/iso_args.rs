@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, CommandFactory, Parser, Subcommand};
 
 use super::iso_internal_args::Internal;
 
@@ -38,6 +38,8 @@ pub enum Command {
     /// Bring a directory that init wrote up to date with this version of the program, and keep your edits; the configuration stays
     /// as it is
     Update(Update),
+    /// Change a finished ISO, without Nix and without building it: its settings, or its configuration
+    Customize(Customize),
     /// Show why a store path is on the ISO
     Why(Why),
     /// Show how large the parts of the ISO are
@@ -144,6 +146,30 @@ pub struct Doctor {
 pub struct Update {
     /// The directory that init wrote
     pub dir: PathBuf,
+}
+
+/// `nix-cfg-iso customize`.
+#[derive(Debug, ClapArgs)]
+#[command(group(ArgGroup::new("change").args(["set", "settings", "config"]).required(true).multiple(true)))]
+pub struct Customize {
+    /// The ISO; it is only read
+    pub iso: PathBuf,
+    /// The file to write; it must not exist
+    pub out: PathBuf,
+    /// A setting (docs/settings.md), which overrides that of the live system; `null` stands for its default. May be given more
+    /// than once. Settings that were changed before stay
+    #[arg(long, value_name = "KEY=VALUE", value_parser = channel)]
+    pub set: Vec<(String, String)>,
+    /// A file of settings, in place of those that were changed before
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+    /// A directory with configuration.nix or flake.nix, which is installed in place of the configuration on the ISO. What it needs
+    /// must be on the ISO already: on the machine, `nix-cfg-install --check` reports what is missing
+    #[arg(long, value_name = "TREE")]
+    pub config: Option<PathBuf>,
+    /// Copy private keys as well: whoever has the ISO can read them
+    #[arg(long, requires = "config")]
+    pub allow_secrets: bool,
 }
 
 /// `nix-cfg-iso why`.

@@ -113,6 +113,7 @@ areas! {
     other_platform::PlatformProblem,
     iso_channel::IsoChannelProblem,
     iso_config::IsoConfigProblem,
+    iso_customize::CustomizeProblem,
     iso_desktop::IsoDesktopProblem,
     iso_directory::IsoDirectoryProblem,
     iso_doctor::DoctorProblem,

@@ -18,9 +18,9 @@ use crate::locked_directory::{self, LockedDirectory, remove_stale};
 use crate::tree::source::FLAKE_NIX;
 
 /// Temporary directories begin with this.
-const PREFIX: &str = ".nix-cfg-iso-";
+pub(super) const PREFIX: &str = ".nix-cfg-iso-";
 /// Their permissions, less the umask.
-const MODE: u32 = 0o777;
+pub(super) const MODE: u32 = 0o777;
 
 /// Makes one in the ISO directory `dir`, and removes those that were left behind.
 ///

@@ -1,0 +1,108 @@
+//! The settings that `nix-cfg-iso customize` puts on an ISO.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_yaml::{Mapping, Value};
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::settings::{STANDARD_PATHS, Settings};
+
+/// All that is wrong with the settings in `file` and with the pairs of keys and values in `set`.
+///
+/// # Errors
+/// Other errors than those of settings.
+pub(super) fn problems(file: Option<&Path>, set: &[(String, String)]) -> Result<Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    if file.is_some() {
+        problems.extend(all(Settings::load(file))?);
+    }
+    for (key, value) in set {
+        let one = Mapping::from_iter([(key.as_str().into(), typed(value))]);
+        let found = all(Settings::parse(&serde_yaml::to_string(&one)?, Path::new("--set")))?;
+        let place = format!("--set {key}={value}");
+        problems.extend(found.into_iter().map(|problem| problem.at(&place, None, None)));
+    }
+    Ok(problems)
+}
+
+fn all(read: Result<Settings>) -> Result<Vec<Diagnostic>> {
+    let Err(error) = read else { return Ok(Vec::new()) };
+    match error.downcast::<Diagnostics>() {
+        Ok(Diagnostics(problems)) => Ok(problems),
+        Err(error) => Ok(vec![error.downcast::<Diagnostic>()?]),
+    }
+}
+
+/// The text of the settings file `old` with the pairs in `set`.
+///
+/// # Errors
+/// When `old` is not YAML.
+pub(super) fn text(old: &str, set: &[(String, String)]) -> Result<String> {
+    if set.is_empty() {
+        return Ok(old.to_owned());
+    }
+    let mut keys: Mapping = serde_yaml::from_str::<Option<Mapping>>(old)
+        .context("The settings on the ISO are not YAML")?
+        .unwrap_or_default();
+    for (key, value) in set {
+        keys.insert(key.as_str().into(), typed(value));
+    }
+    Ok(format!(
+        "# Settings that `nix-cfg-iso customize` changed. They override those in {}.\n{}",
+        STANDARD_PATHS[0],
+        serde_yaml::to_string(&keys)?
+    ))
+}
+
+/// A value of the command line: a switch, `null` for the default, and otherwise a text, which YAML could take for something else.
+fn typed(value: &str) -> Value {
+    match value {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        "null" | "" => Value::Null,
+        text => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(set: &[(&str, &str)]) -> Vec<(String, String)> {
+        set.iter()
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn settings_are_added_to_those_that_are_there() {
+        let set = |old: &str, set: &[(&str, &str)]| text(old, &pairs(set)).unwrap();
+        assert_eq!(set("# mine\nhost: a\n", &[]), "# mine\nhost: a\n");
+        let changed = set(
+            "# mine\nhost: a\nonline: true\n",
+            &[("host", "no"), ("target", "/t"), ("online", "false")],
+        );
+        let read = Settings::parse(&changed, Path::new("s.yaml")).unwrap();
+        assert_eq!((read.host.as_deref(), read.online), (Some("no"), false));
+        assert_eq!(read.target.as_deref(), Some(Path::new("/t")));
+        assert!(set("# none\n", &[("host", "null")]).ends_with("host: null\n"));
+    }
+
+    #[test]
+    fn all_settings_that_are_wrong_are_named() {
+        let right = pairs(&[("host", "no"), ("online", "true"), ("target", "null")]);
+        assert!(problems(None, &right).unwrap().is_empty());
+        let wrong = pairs(&[("hots", "a"), ("target", "mnt"), ("online", "perhaps")]);
+        let found = Diagnostics(problems(Some(Path::new("/nowhere/s.yaml")), &wrong).unwrap()).to_string();
+        for text in [
+            "/nowhere/s.yaml\n  why: No such file",
+            "--set hots=a\n",
+            "Did you mean `host`?",
+            "--set target=mnt\n  why: It is not an absolute path",
+            "--set online=perhaps\n",
+        ] {
+            assert!(found.contains(text), "{text}: {found}");
+        }
+    }
+}
