@@ -46,6 +46,8 @@ in
       );
       # Its module would have to be compiled, and for a kernel that it supports.
       boot.supportedFilesystems.zfs = lib.mkForce false;
+      # A picture that would be downloaded.
+      boot.loader.grub.splashImage = lib.mkForce null;
       documentation = {
         enable = lib.mkForce false;
         nixos.enable = lib.mkForce false;

@@ -32,7 +32,7 @@ let
 
   # Empty files, and programs that succeed.
   empty =
-    attribute: files:
+    attribute: files: package:
     filesOf (derivation {
       name = "empty-${attribute}";
       system = "x86_64-linux";
@@ -51,14 +51,14 @@ let
           done
         ''
       ];
-    }) super.${attribute};
+    }) package;
 
   known = lib.filterAttrs (attribute: _: super ? ${attribute});
   mapped =
     lib.mapAttrs (attribute: group: filesOf groups.${group} super.${attribute}) (
       known (lib.mapAttrs (name: _: name) data.groups // data.same)
     )
-    // lib.mapAttrs empty (known data.empty);
+    // lib.mapAttrs (attribute: files: empty attribute files super.${attribute}) (known data.empty);
 
   perl = filesOf groups.perl (
     super.perl5.override {
@@ -96,7 +96,9 @@ let
         };
     }
   );
-  linuxPackages = super.linuxKernel.packagesFor kernel;
+  linuxPackages = (super.linuxKernel.packagesFor kernel).extend (
+    _: packages: { cpupower = empty "cpupower" [ "bin/cpupower" ] packages.cpupower; }
+  );
 in
 mapped
 // {
