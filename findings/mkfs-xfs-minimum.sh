@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# mkfs.xfs makes no file system of less than 300 MB, so that a /boot of 256 MiB, which XFS itself could hold, is refused. The
-# manual page does not mention it.
+# mkfs.xfs makes no file system of less than 300 MB: a /boot of 256 MiB is refused, after the disk was partitioned for it. The
+# manual page mentions the minimum under the data section.
 . "$(dirname "$0")/lib.sh"
 debian trixie xfsprogs=6.13.0-2+deb13u1
 
