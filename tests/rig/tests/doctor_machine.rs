@@ -40,9 +40,20 @@ fn doctor(live: &Live, report: &Value, change: &str) -> Outcome {
 #[test]
 fn the_doctor_answers_for_the_machine_that_was_described() {
     let (_emitted, live, report) = described();
-    let said = doctor(&live, &report, "true").ok();
+    let mut whole = report.clone();
+    whole["secure_boot"] = json!(false);
+    whole["disks"] = json!([{ "path": "/dev/vdz" }]);
+    let said = doctor(&live, &whole, "true").ok();
     assert!(
         said.out.contains("\nIt can be installed on this machine: ") && said.err.is_empty(),
+        "{said:?}"
+    );
+    // What the report does not have was not checked.
+    whole["disks"] = json!([]);
+    let said = doctor(&live, &whole, "true").ok();
+    let words = "Not checked, because the report does not say anything about it: its disks.\n";
+    assert!(
+        said.out.ends_with(words) && !said.out.contains("can be installed"),
         "{said:?}"
     );
     // Each value of the report is compared, and all problems are reported at once.
