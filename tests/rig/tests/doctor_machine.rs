@@ -56,6 +56,13 @@ fn the_doctor_answers_for_the_machine_that_was_described() {
         said.out.ends_with(words) && !said.out.contains("can be installed"),
         "{said:?}"
     );
+    // A mistake in it is its own.
+    let mut broken = report.clone();
+    broken["hardware_configuration"] = json!("{ ... }: { no.such.option = true; }\n");
+    doctor(&live, &broken, "true").fails(
+        1,
+        &["in the hardware configuration in the report", "where: /tmp/m.json"],
+    );
     // Each value of the report is compared, and all problems are reported at once.
     let mut other = report.clone();
     other["firmware"] = json!("bios");
@@ -105,7 +112,7 @@ fn a_report_of_nixos_facter_is_read_and_a_bad_file_gets_one_error() {
     doctor(&facter.replace("false", "true"), "--host alpha").ok();
     doctor(facter, "").fails(1, &["The ISO has several hosts", "alpha, beta", "--host NAME"]);
     for (text, words) in [
-        ("{", "ends too early"),
+        ("{", "Its end is missing"),
         ("none", "not JSON"),
         (r#"{"version":7,"hardware":{}}"#, "version 7"),
     ] {
