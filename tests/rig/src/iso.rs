@@ -40,14 +40,24 @@ impl Emitted {
 
 /// A machine with Nix, no network and what a network would give: the inputs and sources of the miniature nixpkgs.
 pub fn builder(nix: &str, emitted: &Emitted) -> Live {
-    builder_with(nix, emitted, &project().join("target/rig/nixpkgs"))
+    builder_with(nix, emitted, &miniature())
 }
 
 /// The same with another miniature nixpkgs.
 pub fn builder_with(nix: &str, emitted: &Emitted, nixpkgs: &Path) -> Live {
-    let mut live = Live::bare(nix).with(&["--empty-store", "--bind", &format!("{}:/work", emitted.dir().display())]);
+    let live = Live::bare(nix).with(&["--bind", &format!("{}:/work", emitted.dir().display())]);
     let tool = format!("{}:/usr/local/sbin/nix-cfg-iso", shipped("nix-cfg-iso").display());
-    live = live.with(&["--bind", &tool]);
+    stocked(live.with(&["--bind", &tool]), nixpkgs)
+}
+
+/// The miniature nixpkgs.
+pub fn miniature() -> PathBuf {
+    project().join("target/rig/nixpkgs")
+}
+
+/// `live` with an empty store, and what a network would give.
+pub fn stocked(live: Live, nixpkgs: &Path) -> Live {
+    let mut live = live.with(&["--empty-store"]);
     let rig = project().join("tests/rig");
     for input in ["tools", "extra", "dotfiles"] {
         let path = rig.join("inputs").join(input);
