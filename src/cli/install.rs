@@ -216,11 +216,16 @@ fn request(
         ..Decisions::of_machine(target.root())
     };
     let source = args.source.clone().map(|path| (path, "--source"));
+    let host = args.host.clone().or(machine.host.clone()).or(settings.host.clone());
+    // The file in the settings is that of the host in the settings.
+    let of_settings = settings
+        .hardware_config
+        .filter(|_| settings.host.is_none() || host == settings.host);
     Ok(Request {
         decisions: globals.map_or_else(of_machine, |globals| globals.decisions(target.root())),
         source: source.or(settings.source.map(|path| (path, "the settings"))),
-        host: args.host.clone().or(machine.host.clone()).or(settings.host),
-        hardware_config: args.hardware_config.clone().or(settings.hardware_config),
+        host,
+        hardware_config: args.hardware_config.clone().or(of_settings),
         not_covered: settings.not_covered,
         offline_rebuild: settings.offline_rebuild,
         must_be_mounted: !args.not_mounted,

@@ -10,7 +10,7 @@ use super::{Text, error, warning};
 pub enum FileSystemProblem {
     /// There is no root file system. `hardware`: this machine's hardware configuration, which the configuration does not
     /// import.
-    NoRoot { hardware: PathBuf },
+    NoRoot { hardware: PathBuf, imported: bool },
     /// No file of the configuration names `hardware`. `has_root`: the configuration has a root file system all the same.
     HardwareNotImported { hardware: PathBuf, has_root: bool },
     /// Nothing is partitioned yet, and the configuration sets `systems` (mount point and source). `graphical`: the graphical
@@ -90,12 +90,7 @@ impl Doubt {
 impl FileSystemProblem {
     pub(super) fn text(&self) -> Text {
         match self {
-            Self::NoRoot { hardware } => {
-                let hardware = hardware.display();
-                error("root-file-system-none", "The system would have no root file system")
-                    .because(format!("This machine's file systems are in {hardware}, which the configuration does not import."))
-                    .remedy(format!("Add it to `imports` in the configuration: imports = [ ./{hardware} ];"))
-            }
+            Self::NoRoot { hardware, imported } => no_root(hardware, *imported),
             Self::HardwareNotImported { hardware, has_root } => not_imported(hardware, *has_root),
             Self::Fixed { systems, graphical, alternative } => fixed(systems, *graphical, alternative),
             Self::Other { differences, target, hardware, alternative } => {
@@ -177,6 +172,21 @@ fn contradiction(values: &[(String, Vec<(String, String)>)]) -> Text {
     error("file-system-contradiction", "The configuration sets its file systems to different values")
         .because(format!("Nix accepts one value for each of these options:{list}"))
         .remedy("Remove one of the definitions. Where disko has the layout of the disk, its module sets `fileSystems`: remove your own, or set `disko.enableConfig = false;`.")
+}
+
+fn no_root(hardware: &Path, imported: bool) -> Text {
+    let text = error("root-file-system-none", "The system would have no root file system");
+    let hardware = hardware.display();
+    if imported {
+        text.because(format!("The configuration imports {hardware}, which has no fileSystems.\"/\"."))
+            .remedy(
+                "Add one, of any device: fileSystems.\"/\" = { device = \"/dev/disk/by-label/nixos\"; fsType = \"ext4\"; }; The \
+                 installer replaces this file.",
+            )
+    } else {
+        text.because(format!("This machine's file systems are in {hardware}, which the configuration does not import."))
+            .remedy(format!("Add it to `imports` in the configuration: imports = [ ./{hardware} ];"))
+    }
 }
 
 fn not_imported(hardware: &Path, has_root: bool) -> Text {

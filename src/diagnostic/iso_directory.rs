@@ -9,6 +9,8 @@ use crate::text::shell_word;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IsoDirectoryProblem {
     InsideConfiguration { dir: PathBuf },
+    /// The other way round.
+    ConfigurationInside { dir: PathBuf, config: PathBuf },
     /// It contains something; `entry` is one of its names.
     NotEmpty { dir: PathBuf, entry: PathBuf },
     NotADirectory { dir: PathBuf },
@@ -27,6 +29,11 @@ impl IsoDirectoryProblem {
                 error("directory-inside", format!("{} is inside the configuration", dir.display()))
                     .because("The configuration is copied into that directory, which would be part of the configuration.")
                     .remedy("Name a directory outside of the configuration.")
+            }
+            Self::ConfigurationInside { dir, config } => {
+                error("configuration-inside", format!("{} is inside {}", config.display(), dir.display()))
+                    .because("What is there was copied from the configuration, and is replaced by the next copy.")
+                    .remedy("Name the directory in which you edit the configuration.")
             }
             Self::NotEmpty { dir, entry } => error("directory-not-empty", format!("{} is not empty", dir.display()))
                 .because(format!("It contains {}. Existing files are not overwritten.", entry.display()))

@@ -80,8 +80,12 @@ fn no_hardware_file(path: &Path, imported: bool, candidates: &[String]) -> Text 
         format!(" These files look like one: {}.", candidates.join(", "))
     };
     let what = "The configuration has no hardware-configuration.nix";
-    let remedy = "Name the file that describes the machine as `hardware-config: PATH` in the settings, or add one \
-                  (nixos-generate-config --show-hardware-config writes it); the installer replaces it with that of the target.";
+    let remedy = format!(
+        "Name the file that describes the machine as `hardware-config: PATH` in the settings, or put a placeholder at {}, which the \
+         installer replaces with the target's: {{ nixpkgs.hostPlatform = \"x86_64-linux\"; fileSystems.\"/\" = {{ device = \
+         \"/dev/disk/by-label/nixos\"; fsType = \"ext4\"; }}; }}",
+        path.display()
+    );
     if imported {
         error("hardware-absent", what).because(format!(
             "It is imported and does not exist, so the ISO cannot be evaluated.{similar}"

@@ -5,17 +5,23 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_yaml::{Mapping, Value};
 
+use super::all_at_once::keep;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::settings::{STANDARD_PATHS, Settings};
 
-/// All that is wrong with the settings in `file` and with the pairs of keys and values in `set`.
+/// The text of `file`, which is read only once because it may be a pipe, and all that is wrong with the settings in it and with the
+/// pairs of keys and values in `set`.
 ///
 /// # Errors
 /// Other errors than those of settings.
-pub(super) fn problems(file: Option<&Path>, set: &[(String, String)]) -> Result<Vec<Diagnostic>> {
+pub(super) fn checked(file: Option<&Path>, set: &[(String, String)]) -> Result<(Option<String>, Vec<Diagnostic>)> {
     let mut problems = Vec::new();
-    if file.is_some() {
-        problems.extend(all(Settings::load(file))?);
+    let mut read = None;
+    if let Some(file) = file {
+        read = keep(Settings::text(file), &mut problems)?;
+        if let Some(text) = &read {
+            problems.extend(all(Settings::parse(text, file))?);
+        }
     }
     for (key, value) in set {
         let one = Mapping::from_iter([(key.as_str().into(), typed(value))]);
@@ -23,7 +29,7 @@ pub(super) fn problems(file: Option<&Path>, set: &[(String, String)]) -> Result<
         let place = format!("--set {key}={value}");
         problems.extend(found.into_iter().map(|problem| problem.at(&place, None, None)));
     }
-    Ok(problems)
+    Ok((read, problems))
 }
 
 fn all(read: Result<Settings>) -> Result<Vec<Diagnostic>> {
@@ -92,9 +98,16 @@ mod tests {
     #[test]
     fn all_settings_that_are_wrong_are_named() {
         let right = pairs(&[("host", "no"), ("online", "true"), ("target", "null")]);
-        assert!(problems(None, &right).unwrap().is_empty());
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("s.yaml");
+        std::fs::write(&file, "host: b\n").unwrap();
+        assert_eq!(checked(None, &right).unwrap(), (None, Vec::new()));
+        assert_eq!(
+            checked(Some(&file), &right).unwrap(),
+            (Some("host: b\n".to_owned()), Vec::new())
+        );
         let wrong = pairs(&[("hots", "a"), ("target", "mnt"), ("online", "perhaps")]);
-        let found = Diagnostics(problems(Some(Path::new("/nowhere/s.yaml")), &wrong).unwrap()).to_string();
+        let found = Diagnostics(checked(Some(Path::new("/nowhere/s.yaml")), &wrong).unwrap().1).to_string();
         for text in [
             "/nowhere/s.yaml\n  why: No such file",
             "--set hots=a\n",

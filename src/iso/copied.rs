@@ -73,6 +73,8 @@ pub(super) fn digests(root: &Path) -> Result<Digests> {
     if !root.is_dir() {
         return Ok(found);
     }
+    // A link is walked as what it links to.
+    let root = &fs::canonicalize(root).with_context(|| format!("Failed to read {}", root.display()))?;
     let inside = |entry: &DirEntry| entry.path().strip_prefix(root).map(Path::to_owned).unwrap_or_default();
     let is_copied = |entry: &DirEntry| !is_excluded(&inside(entry), kind(entry));
     for entry in WalkDir::new(root).into_iter().filter_entry(is_copied) {
@@ -238,6 +240,10 @@ mod tests {
         }
         symlink("one", path("link")).unwrap();
         let old = digests(tree.path()).unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let link = outside.path().join("link");
+        symlink(tree.path(), &link).unwrap();
+        assert_eq!(digests(&link).unwrap(), old);
         assert_eq!(old.len(), 6, "{old:?}");
         put(tree.path(), "changed", "otherwise");
         put(tree.path(), "added", "");

@@ -71,7 +71,7 @@ pub struct CustomizeOptions {
 /// [`CustomizeProblem`]s, those of the settings and of the configuration, and errors of xorriso and of the file system. Nothing
 /// has the name of the new ISO then.
 pub fn customize(runner: &Runner, options: &CustomizeOptions, reporter: &Reporter) -> Result<InitReport> {
-    let (out, source, mut report) = checked(options)?;
+    let (out, source, settings, mut report) = checked(options)?;
     reporter.phase(&PHASES[0]);
     let what = || format!("Failed to read {}", options.iso.display());
     let iso = fs::canonicalize(&options.iso).with_context(what)?;
@@ -90,7 +90,7 @@ pub fn customize(runner: &Runner, options: &CustomizeOptions, reporter: &Reporte
     let replacements = replacements(
         runner,
         options,
-        source.as_ref(),
+        (source.as_ref(), settings),
         (&iso, &contents),
         staging.path(),
         &mut report,
@@ -121,9 +121,10 @@ pub fn customize(runner: &Runner, options: &CustomizeOptions, reporter: &Reporte
     Ok(report)
 }
 
-/// The absolute path of the file to write, and the configuration, if there is one; all that is wrong with the options at once.
-fn checked(options: &CustomizeOptions) -> Result<(PathBuf, Option<Source>, InitReport)> {
-    let mut problems = changed_settings::problems(options.settings.as_deref(), &options.set)?;
+/// The absolute path of the file to write, and the configuration and the text of the settings, if there are some; all that is wrong
+/// with the options at once.
+fn checked(options: &CustomizeOptions) -> Result<(PathBuf, Option<Source>, Option<String>, InitReport)> {
+    let (settings, mut problems) = changed_settings::checked(options.settings.as_deref(), &options.set)?;
     let out = keep(require_new(&options.iso, &options.out), &mut problems)?;
     let source = match &options.config {
         Some(config) => keep(config_option::open(config), &mut problems)?,
@@ -143,7 +144,7 @@ fn checked(options: &CustomizeOptions) -> Result<(PathBuf, Option<Source>, InitR
         notes: source.iter().map(|source| source.reason.clone()).collect(),
     };
     // Without it there was an error.
-    Ok((out.unwrap_or_default(), source, report))
+    Ok((out.unwrap_or_default(), source, settings, report))
 }
 
 /// The absolute path of `out`, which must be a new file in a directory that exists.
@@ -200,7 +201,7 @@ fn require_room(directory: &Path, needed: u64) -> Result<()> {
 fn replacements(
     runner: &Runner,
     options: &CustomizeOptions,
-    source: Option<&Source>,
+    (source, settings): (Option<&Source>, Option<String>),
     (iso, contents): (&Path, &Contents),
     staging: &Path,
     report: &mut InitReport,
@@ -224,14 +225,13 @@ fn replacements(
             return Err(CustomizeProblem::ReadsNoSettings { file }.into());
         }
         let file = staging.join(SETTINGS_FILE);
-        let old = if let Some(named) = &options.settings {
-            named.clone()
+        let old = if let Some(text) = settings {
+            text
         } else {
             let old = staging.join("old.yaml");
             remaster::extract(runner, iso, SETTINGS_FILE, &old)?;
-            old
+            fs::read_to_string(&old).with_context(|| format!("Failed to read {}", old.display()))?
         };
-        let old = fs::read_to_string(&old).with_context(|| format!("Failed to read {}", old.display()))?;
         fs::write(&file, changed_settings::text(&old, &options.set)?)
             .with_context(|| format!("Failed to write {}", file.display()))?;
         replacements.push(Replacement {

@@ -105,11 +105,17 @@ fn write_files(dir: &Path, spec: IsoSpec, copied: Copied, programs: &[(&str, Vec
     .save(dir)
 }
 
-/// Inside the configuration, the directory would be copied into itself, and with every later copy of the configuration.
+/// Inside the configuration, the directory would be copied into itself, and with every later copy of the configuration. A
+/// configuration inside the directory is the copy, which nobody edits.
 pub(super) fn require_outside(dir: &Path, config: &Path) -> Result<()> {
-    let config = fs::canonicalize(config).with_context(|| format!("Failed to read {}", config.display()))?;
-    if real_path(dir)?.starts_with(config) {
+    let real_config = fs::canonicalize(config).with_context(|| format!("Failed to read {}", config.display()))?;
+    let real_dir = real_path(dir)?;
+    if real_dir.starts_with(&real_config) {
         return Err(IsoDirectoryProblem::InsideConfiguration { dir: dir.to_owned() }.into());
+    }
+    if real_config.starts_with(&real_dir) {
+        let (dir, config) = (dir.to_owned(), config.to_owned());
+        return Err(IsoDirectoryProblem::ConfigurationInside { dir, config }.into());
     }
     Ok(())
 }

@@ -195,6 +195,12 @@ fn what_init_would_refuse_is_refused_and_the_copy_stays() {
     iso.put("more.txt", key);
     iso.refused(&["more.txt:1"]);
     fs::remove_file(iso.tree.path().join("more.txt")).unwrap();
+    let of_copy = RefreshOptions {
+        config: Some(iso.dir().join(CONFIG_DIR)),
+        ..iso.options()
+    };
+    let error = refresh_with(&of_copy).unwrap_err();
+    assert!(error.contains("the directory in which you edit"), "{error}");
     fs::remove_file(iso.tree.path().join("flake.nix")).unwrap();
     iso.put("configuration.nix", "{ }");
     iso.refused(&["is a channel configuration now"]);

@@ -102,13 +102,16 @@ fn at_call(said: &Said<'_>, problem: SupplyProblem, function: &str) -> Diagnosti
 
 pub(super) fn input_missing(said: &Said<'_>) -> Option<Diagnostic> {
     said.find::<0>(NO_NETWORK)?;
-    let [input, other] = said.find(
-        r"(?:while fetching the input '([^']+)'|while (?:updating|fetching) the (?:lock file|flake input) '?([^'\n]*)|in flake\.lock)",
-    )
-    .or_else(|| said.find(r"(?:Failed to fetch git|of) repository '([^']+)'()"))
-    .or_else(|| said.find(r"unable to download '(https://(?:api\.)?github\.com/[^']+|[^']+/archive/[^']+|[^']+/tarball/[^']+)'()"))?;
-    let input = some(input).or_else(|| some(other));
-    Some(FlakeProblem::InputNotFetched { input }.into())
+    let [input] = said
+        .find(r"while (?:fetching the input|(?:updating|fetching) the flake input) '([^']+)'")
+        .or_else(|| said.find(r"(?:while updating the lock file|in flake\.lock)()"))
+        .or_else(|| said.find(r"(?:Failed to fetch git|of) repository '([^']+)'"))
+        .or_else(|| {
+            said.find(
+                r"unable to download '(https://(?:api\.)?github\.com/[^']+|[^']+/archive/[^']+|[^']+/tarball/[^']+)'",
+            )
+        })?;
+    Some(FlakeProblem::InputNotFetched { input: some(input) }.into())
 }
 
 pub(super) fn download(said: &Said<'_>) -> Option<Diagnostic> {

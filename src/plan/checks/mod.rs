@@ -147,7 +147,7 @@ pub fn before_machine(facts: &Facts, tree: &Path, hardware: &Hardware) -> Vec<Di
     let is_machine = facts.boot.as_ref().is_none_or(|boot| !boot.container);
     let no_root = disks
         .filter(|_| is_machine)
-        .and_then(|disks| file_systems::no_root(disks, &hardware.path));
+        .and_then(|disks| file_systems::no_root(disks, hardware));
     problems
         .into_iter()
         .flatten()
@@ -169,7 +169,7 @@ fn disk_problems(
         observed,
         ..
     } = context;
-    if let Some(problem) = file_systems::no_root(disks, &context.hardware.path) {
+    if let Some(problem) = file_systems::no_root(disks, context.hardware) {
         // The others are missing for the same reason.
         return vec![problem];
     }

@@ -90,6 +90,7 @@ mod tests {
         };
         let no_root = FileSystemProblem::NoRoot {
             hardware: "hardware-configuration.nix".into(),
+            imported: false,
         };
         assert_eq!(messages(&[no_root.into()]), ["The moon must be full."]);
         assert_eq!(messages(&[AccountProblem::NobodyIsRoot.into()]).len(), 2);

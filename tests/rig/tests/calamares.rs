@@ -280,6 +280,9 @@ fn the_log_of_the_window_reports_the_steps_and_has_no_noise() {
         "installation finished!",
         "Inspecting the installed system",
         "Keeping the log and the receipt",
+        "Who can log in: alice with a password.",
+        "The log is then /var/log/nix-cfg-install/",
+        "To change the system later, with a network: ",
         "Installed. The log is /tmp/calamares-root-",
     ];
     assert_eq!(lines.len(), begins.len(), "{lines:#?}");

@@ -20,9 +20,15 @@ use finding::Finding;
 pub use finding::Tree;
 
 /// The problem of a system without a root file system. `hardware` is this machine's hardware configuration.
-pub(super) fn no_root(disks: &Disks, hardware: &Path) -> Option<Diagnostic> {
-    let hardware = hardware.to_owned();
-    (!has_root(disks)).then(|| FileSystemProblem::NoRoot { hardware }.into())
+pub(super) fn no_root(disks: &Disks, hardware: &Hardware) -> Option<Diagnostic> {
+    let (path, imported) = (hardware.path.clone(), hardware.imported);
+    (!has_root(disks)).then(|| {
+        FileSystemProblem::NoRoot {
+            hardware: path,
+            imported,
+        }
+        .into()
+    })
 }
 
 /// The problem of a hardware configuration that no file of the tree names, or that seems to be another host's: unless the

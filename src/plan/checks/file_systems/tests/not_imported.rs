@@ -24,7 +24,7 @@ fn own_file_systems_without_the_hardware_file_are_a_warning_for_the_installer_an
         let of_doctor = before_machine(&facts, directory.path(), &hardware);
         let tree = Tree::new(directory.path(), &hardware.path, true);
         let of_installer = hardware_not_imported(facts.disks.as_ref(), &tree, &hardware);
-        let no_root = facts.disks.as_ref().and_then(|disks| no_root(disks, &hardware.path));
+        let no_root = facts.disks.as_ref().and_then(|disks| no_root(disks, &hardware));
         let of_installer: Vec<&str> = of_installer.iter().chain(&no_root).map(|one| one.code).collect();
         let of_doctor: Vec<&str> = of_doctor.iter().map(|one| one.code).collect();
         assert_eq!(of_doctor, of_installer);
