@@ -36,6 +36,8 @@ in
 {
   config = lib.mkMerge [
     {
+      # Debian's kernel lacks some drivers of old hardware.
+      boot.initrd.allowMissingModules = true;
       boot.initrd.systemd.extraBin = programs;
       boot.initrd.systemd.contents = lib.mapAttrs (_: source: { inherit source; }) links;
       system.activationScripts.debian = lib.concatStrings (

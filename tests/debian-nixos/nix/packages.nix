@@ -99,9 +99,19 @@ let
   linuxPackages = (super.linuxKernel.packagesFor kernel).extend (
     _: packages: { cpupower = empty "cpupower" [ "bin/cpupower" ] packages.cpupower; }
   );
+
+  # One group has the files of all platforms.
+  grub =
+    target:
+    filesOf groups.grub2 (super.grub2 // { grubTarget = target; })
+    // {
+      override = arguments: grub (if arguments.efiSupport or false then "x86_64-efi" else target);
+    };
 in
 mapped
 // {
+  grub2 = grub "i386-pc";
+  grub2_efi = grub "x86_64-efi";
   inherit linuxPackages;
   linuxPackages_latest = linuxPackages;
   linux = kernel;
