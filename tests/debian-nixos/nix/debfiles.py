@@ -14,7 +14,6 @@ RENAMED = [
     (re.compile(r"^(lib64|libx32)(/|$)"), "lib/"),
     (re.compile(r"^sbin(/|$)"), "bin/"),
     (re.compile(rf"^lib/{MULTIARCH}/perl5/[0-9.]+/"), "lib/perl5/site_perl/"),
-    (re.compile(r"^lib/python3/dist-packages/"), "lib/python3.13/site-packages/"),
     (re.compile(r"^share/perl5/"), "lib/perl5/site_perl/"),
     (re.compile(rf"^(lib|include)/{MULTIARCH}(/|$)"), r"\1/"),
 ]

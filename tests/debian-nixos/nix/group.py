@@ -34,6 +34,8 @@ BARE_COMMAND = re.compile(r"^(Exec\w+=[-@:+!|]*)([\w-]+)(?=\s|$)", re.MULTILINE)
 # udev of Debian finds these in /usr/lib/udev.
 BARE_HELPER = re.compile(r'((?:PROGRAM|RUN|RUN\{program\}|IMPORT\{program\})\s*[+=!]+\s*")([\w-]+)(?=[ "])')
 
+ENDS_THREADS = re.compile(rb"\0pthread_(exit|cancel)\0")
+
 
 def seed_program(name: str, *arguments: str | Path, **options) -> subprocess.CompletedProcess:
     loader = [SEED / "lib/ld-linux-x86-64.so.2", "--library-path", SEED / "lib", "--argv0", name]
@@ -107,19 +109,21 @@ def library_directories() -> dict[str, Path]:
     return found
 
 
-def fix_elf(path: Path, elf, directories: dict[str, Path]) -> None:
+def fix_elf(path: Path, data: bytes, elf, directories: dict[str, Path]) -> None:
     if not elf.dynamic:
         return
     options = []
     if path.is_relative_to(GLIBC / "lib"):
         if path.name == "libc.so.6":
             # It can be run, and make-initrd-ng follows what it names as its interpreter.
-            data = bytearray(path.read_bytes())
-            data[elf.interpreter_at : elf.interpreter_at + 4] = bytes(4)
-            path.write_bytes(data)
+            path.write_bytes(data[: elf.interpreter_at] + bytes(4) + data[elf.interpreter_at + 4 :])
         return
     if elf.interpreter_at is not None:
         options += ["--set-interpreter", str(LOADER)]
+    # glibc opens it then, and looks in /usr/lib only.
+    if ENDS_THREADS.search(data) and "libgcc_s.so.1" not in elf.needed:
+        # By itself: together with --set-rpath, patchelf 0.14.3 makes this name the rpath.
+        seed_program("patchelf", "--add-needed", "libgcc_s.so.1", path)
     wanted = [str(directories[name]) for name in elf.needed + elf.opened if name in directories]
     if wanted:
         options += ["--set-rpath", ":".join(dict.fromkeys(wanted))]
@@ -165,7 +169,7 @@ def fix_files() -> None:
         name = str(path.relative_to(OUT))
         data = path.read_bytes()
         if elf := debfiles.read_elf(data):
-            fix_elf(path, elf, directories)
+            fix_elf(path, data, elf, directories)
         elif data.startswith(b"#!"):
             fix_script(path, data)
         elif data.startswith(b"/* GNU ld script") or TEXT.match(name):

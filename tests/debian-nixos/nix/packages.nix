@@ -156,6 +156,13 @@ mapped
     cp $out/etc/ssl/certs/ca-bundle.crt $out/etc/ssl/certs/ca-no-trust-rules-bundle.crt
   '') super.cacert;
 
+  # It converts names of files from another code page, with modules that glibc looks for in /usr/lib.
+  mtools = filesOf (self.runCommand "mtools" { nativeBuildInputs = [ self.makeWrapper ]; } ''
+    for program in ${groups.mtools}/bin/*; do
+      makeWrapper $program $out/bin/$(basename $program) --set GCONV_PATH ${groups.deb-libc-gconv-modules-extra}/lib/gconv
+    done
+  '') super.mtools;
+
   # The only source of a mapped package that a module asks for is a header of glibc.
   srcOnly =
     arguments:
