@@ -61,7 +61,12 @@ in
     (lib.optionalAttrs (options ? isoImage) {
       # Debian's kernel has no CONFIG_SQUASHFS_CHOICE_DECOMP_BY_MOUNT, which threads=multi needs.
       fileSystems = lib.mkImageMediaOverride {
-        "/nix/.ro-store" = lib.mkImageMediaOverride { options = lib.mkForce [ "loop" ]; };
+        "/nix/.ro-store" = lib.mkImageMediaOverride {
+          options = lib.mkForce [
+            "loop"
+            "x-initrd.mount"
+          ];
+        };
       };
       # Pictures that would be downloaded; and what a live system without a network has no use for.
       isoImage = {
