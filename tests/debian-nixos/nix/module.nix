@@ -26,6 +26,7 @@ let
     // {
       "/lib/modules" = "/run/booted-system/kernel-modules/lib/modules";
       "/usr/lib/modules" = "/run/booted-system/kernel-modules/lib/modules";
+      "/usr/libexec/sudo" = "${pkgs.sudo}/libexec/sudo";
       "/usr/sbin/unix_chkpwd" = "/run/wrappers/bin/unix_chkpwd";
       "/usr/bin/dbus-broker" = "${pkgs.dbus-broker}/bin/dbus-broker";
       "/usr/bin/systemd-tty-ask-password-agent" = "${systemd}/bin/systemd-tty-ask-password-agent";
