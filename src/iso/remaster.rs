@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use data_encoding::HEXLOWER;
 
 use super::image_file::ImageIdentity;
 use crate::diagnostic::{CustomizeProblem, Diagnostic, Problem, ProgramProblem};
@@ -95,12 +95,8 @@ pub fn write(
         .args(["-compliance", "no_emul_toc:allow_dir_id_ext"])
         .args(["-volume_date", "all_file_dates", FILE_DATE]);
     if let Some(guid) = identity.disk_guid {
-        let mut digits = String::from("gpt_disk_guid=");
-        for byte in guid {
-            // Writing to a string cannot fail.
-            let _ = write!(digits, "{byte:02x}");
-        }
-        call = call.args(["-boot_image", "any", &digits]);
+        let guid = format!("gpt_disk_guid={}", HEXLOWER.encode(&guid));
+        call = call.args(["-boot_image", "any", &guid]);
     }
     if identity.has_joliet {
         call = call.args(["-joliet", "on"]);
