@@ -15,6 +15,24 @@ pub(super) enum Allowed<'a> {
     In(&'a [String]),
 }
 
+impl<'a> Allowed<'a> {
+    /// What `--allow-secrets`, if it was given, and the record of the `known` files allow.
+    pub fn with(allow_secrets: bool, known: &'a [String]) -> Self {
+        if allow_secrets { Self::All } else { Self::In(known) }
+    }
+
+    /// The files that are allowed from now on, for the record: with `--allow-secrets` those with keys in the tree at `root`.
+    pub fn files(self, root: &Path) -> Vec<String> {
+        match self {
+            Self::In(known) => known.to_vec(),
+            Self::All => {
+                let certain = lint::private_keys(root).filter(|found| found.certain);
+                certain.map(|found| found.path.display().to_string()).collect()
+            }
+        }
+    }
+}
+
 /// What is to be said of the private keys in the tree at `root`: one error of all that are neither `allowed` nor doubtful, and a
 /// warning of each doubtful one. `allow`: the command or the option that allows them.
 pub(super) fn problems(root: &Path, kind: ConfigKind, allowed: Allowed<'_>, allow: &str) -> Vec<Diagnostic> {
@@ -32,12 +50,6 @@ pub(super) fn problems(root: &Path, kind: ConfigKind, allowed: Allowed<'_>, allo
         problems.push(IsoSecretProblem::PrivateKeys { found, allow }.into());
     }
     problems
-}
-
-/// The files with private keys in the tree at `root`, for the record: all of them were allowed.
-pub(super) fn files(root: &Path) -> Vec<String> {
-    let certain = lint::private_keys(root).filter(|found| found.certain);
-    certain.map(|found| found.path.display().to_string()).collect()
 }
 
 #[cfg(test)]
@@ -86,6 +98,6 @@ mod tests {
             "{one:?}"
         );
         assert_eq!(said(Allowed::All).len(), 1);
-        assert_eq!(files(tree.path()), ["a_key", "b_key"]);
+        assert_eq!(Allowed::All.files(tree.path()), ["a_key", "b_key"]);
     }
 }

@@ -143,7 +143,11 @@ impl Changes {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+        self.paths().next().is_none()
+    }
+
+    pub fn paths(&self) -> impl Iterator<Item = &String> {
+        self.added.iter().chain(&self.changed).chain(&self.removed)
     }
 
     /// A line for each.
@@ -177,8 +181,7 @@ impl Difference {
     pub fn between(copied: &Digests, copy: &Digests, origin: &Digests) -> Self {
         let is_edited = |path: &String| copied.get(path) != copy.get(path);
         let all = Changes::between(copy, origin);
-        let paths = all.added.iter().chain(&all.changed).chain(&all.removed);
-        let mut here: Vec<String> = paths.filter(|path| is_edited(path)).cloned().collect();
+        let mut here: Vec<String> = all.paths().filter(|path| is_edited(path)).cloned().collect();
         here.sort();
         let there = all.only(|path| !is_edited(path));
         Self { there, here }

@@ -131,11 +131,7 @@ fn checked(options: &CustomizeOptions) -> Result<(PathBuf, Option<Source>, Optio
         None => None,
     };
     if let Some(source) = &source {
-        let allowed = if options.allow_secrets {
-            Allowed::All
-        } else {
-            Allowed::In(&[])
-        };
+        let allowed = Allowed::with(options.allow_secrets, &[]);
         let secrets = allowed_secrets::problems(&source.path, source.kind, allowed, "add --allow-secrets");
         problems.extend(secrets);
     }

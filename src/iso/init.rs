@@ -49,11 +49,7 @@ pub fn init(
     } else {
         keep(programs::load(program_dir, &spec.system), &mut problems)?.unwrap_or_default()
     };
-    let allowed = if options.allow_secrets {
-        Allowed::All
-    } else {
-        Allowed::In(&[])
-    };
+    let allowed = Allowed::with(options.allow_secrets, &[]);
     let secrets = allowed_secrets::problems(&source.path, source.kind, allowed, "add --allow-secrets");
     problems.extend(secrets);
     problems.extend(broken_files(&source));
@@ -66,7 +62,7 @@ pub fn init(
     copy_configuration(&source, &configuration, runner.interrupt(), &mut report)?;
     let copied = Copied {
         files: digests(&configuration)?,
-        allowed_secrets: allowed_secrets::files(&configuration),
+        allowed_secrets: allowed.files(&configuration),
         ..copied
     };
     write_files(staging.path(), spec, copied, &programs)?;

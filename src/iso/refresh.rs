@@ -66,11 +66,7 @@ pub fn refresh(options: &RefreshOptions, runner: &Runner) -> Result<InitReport> 
     keep(require_outside(dir, &from), &mut problems)?;
     problems.extend(misfits(dir, &manifest, &source)?);
     let known = copied.map_or(&[][..], |copied| &copied.allowed_secrets);
-    let allowed = if options.allow_secrets {
-        Allowed::All
-    } else {
-        Allowed::In(known)
-    };
+    let allowed = Allowed::with(options.allow_secrets, known);
     problems.extend(allowed_secrets::problems(
         &from,
         source.kind,
@@ -87,10 +83,7 @@ pub fn refresh(options: &RefreshOptions, runner: &Runner) -> Result<InitReport> 
     };
     let (taken, note) = Copied::now(&from, runner)?;
     let taken = Copied {
-        allowed_secrets: match allowed {
-            Allowed::All => allowed_secrets::files(&from),
-            Allowed::In(known) => known.to_vec(),
-        },
+        allowed_secrets: allowed.files(&from),
         ..taken
     };
     let changes = Changes::between(&copy, &new);
@@ -139,7 +132,7 @@ fn misfits(dir: &Path, manifest: &Manifest, source: &Source) -> Result<Vec<Diagn
     if source.kind == ConfigKind::Flake {
         hosts::choose(&source.path, &spec.hosts, &mut problems);
     }
-    // Of those that only an evaluation shows, the doctor tells.
+    // The doctor reports those that only an evaluation shows.
     let lost_hosts = problems.into_iter().filter_map(|problem| match problem.problem {
         Problem::IsoHostProblem(IsoHostProblem::Unknown { name, hosts, similar }) => {
             Some(IsoHostProblem::OfIso { name, hosts, similar }.into())
@@ -165,16 +158,16 @@ fn lost(dir: &Path, from: &Path, (copied, copy, new): (Option<&Copied>, &Digests
     } else if place.join(".git").exists() {
         files.push(".git".to_owned());
     }
-    let problem = IsoRefreshProblem::EditsLost {
-        from: from.display().to_string(),
-        recorded: copied.is_some(),
-        dir: place,
-        files,
-    };
-    match &problem {
-        IsoRefreshProblem::EditsLost { files, .. } if files.is_empty() => None,
-        _ => Some(problem.into()),
-    }
+    let is_lost = !files.is_empty();
+    is_lost.then(|| {
+        IsoRefreshProblem::EditsLost {
+            from: from.display().to_string(),
+            recorded: copied.is_some(),
+            dir: place,
+            files,
+        }
+        .into()
+    })
 }
 
 /// Puts a copy of `source` in the place of the one in `dir`. While it is killed or fails, the record has both: the one that is there
@@ -242,8 +235,7 @@ fn next(options: &RefreshOptions, kind: ConfigKind, changes: &Changes) -> String
 fn is_lock_stale(dir: &Path, changes: &Changes) -> bool {
     let lock = FlakeLock::load(dir).ok().flatten();
     let inputs = lock.map(|lock| lock.inputs()).unwrap_or_default();
-    let paths = changes.added.iter().chain(&changes.changed).chain(&changes.removed);
-    let is_relocked = paths.into_iter().any(|path| path == FLAKE_LOCK);
+    let is_relocked = changes.paths().any(|path| path == FLAKE_LOCK);
     inputs
         .iter()
         .any(|input| input.name == "config" && (is_relocked || input.nar_hash.is_some()))
