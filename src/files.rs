@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use crate::text::bytes;
 
@@ -79,6 +81,23 @@ pub fn write_with_mode(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .with_context(what)
+}
+
+/// Exchanges `new` and `old` at once, or moves `new` there when nothing is at `old`. `before` is where `old` goes meanwhile on a file
+/// system that cannot exchange: then it takes two steps.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn exchange(new: &Path, old: &Path, before: &Path) -> io::Result<()> {
+    match renameat2(AT_FDCWD, new, AT_FDCWD, old, RenameFlags::RENAME_EXCHANGE) {
+        Ok(()) => Ok(()),
+        Err(Errno::ENOENT) => fs::rename(new, old),
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            fs::rename(old, before)?;
+            fs::rename(new, old)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

@@ -5,15 +5,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use walkdir::WalkDir;
 
 use super::disk::require_room;
 use super::installation::Installation;
 use super::{git_index, luks};
 use crate::diagnostic::Diagnostics;
-use crate::files::{remove, sync};
+use crate::files::{exchange, remove, sync};
 use crate::interrupt::Interrupt;
 use crate::live::mounts;
 use crate::live::placement::{Exchange, Placement};
@@ -110,7 +108,9 @@ fn place(target: &Target, snapshot: &Path, hardware: &Path, stamp: &str, interru
         });
         let hardware = hardware.to_owned();
         Placement { hardware, swap }.save(target)?;
-        exchange(target, &before)
+        // Where that takes two steps, a power cut between them is repaired by the next run.
+        exchange(&target.staging(), &etc_nixos, &before)
+            .with_context(|| format!("Failed to put {} in its place", etc_nixos.display()))
     });
     // Whether it failed or not: what was staged is removed, or what was swapped out is kept.
     let kept = finish_earlier(target);
@@ -137,23 +137,6 @@ fn stage(target: &Target, snapshot: &Path, interrupt: &Interrupt) -> Result<u64>
     fs::set_permissions(&staging, std::os::unix::fs::PermissionsExt::from_mode(0o755)).with_context(what)?;
     sync(&staging)?;
     fs::metadata(&staging).map(|meta| meta.ino()).with_context(what)
-}
-
-/// Exchanges etc/nixos and the staged directory at once, or moves the staged one there when nothing is in the way. `before`
-/// is where the old directory goes meanwhile on a file system that cannot exchange.
-fn exchange(target: &Target, before: &Path) -> Result<()> {
-    let (new, old) = (target.staging(), target.etc_nixos());
-    let what = || format!("Failed to put {} in its place", old.display());
-    match renameat2(AT_FDCWD, &new, AT_FDCWD, &old, RenameFlags::RENAME_EXCHANGE) {
-        Ok(()) => Ok(()),
-        Err(Errno::ENOENT) => fs::rename(&new, &old).with_context(what),
-        // Two steps, and a power cut between them is repaired by the next run.
-        Err(Errno::EINVAL | Errno::ENOSYS) => {
-            fs::rename(&old, before).with_context(what)?;
-            fs::rename(&new, &old).with_context(what)
-        }
-        Err(error) => Err(error).with_context(what),
-    }
 }
 
 /// Brings an earlier swap to its end: what is in the staging place is either the old directory, which is kept, or a new one

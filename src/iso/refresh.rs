@@ -5,12 +5,11 @@
 mod refresh_tests;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
+use nix::fcntl::{Flock, FlockArg};
 
 use super::all_at_once::{keep, only_warnings};
 use super::allowed_secrets::{self, Allowed};
@@ -23,7 +22,7 @@ use super::manifest::Manifest;
 use super::staging::temporary_in;
 use super::{config_option, hosts};
 use crate::diagnostic::{Diagnostic, Diagnostics, IsoHostProblem, IsoRefreshProblem, Problem};
-use crate::files::sync;
+use crate::files::{exchange, sync};
 use crate::nix::literal::path_reference;
 use crate::process::Runner;
 use crate::text::shell_word;
@@ -191,24 +190,12 @@ fn replace(
     runner.interrupt().check()?;
     manifest.configuration.push(taken.clone());
     manifest.save(dir)?;
-    exchange(&new, &place).with_context(|| format!("Failed to replace {}", place.display()))?;
+    // Where that takes two steps, and the process is killed in between, running it again brings the new one.
+    exchange(&new, &place, &new.with_extension("old"))
+        .with_context(|| format!("Failed to replace {}", place.display()))?;
     sync(dir)?;
     manifest.configuration = vec![taken];
     manifest.save(dir)
-}
-
-/// Exchanges the two directories at once, or moves the `new` one where nothing is at `old`.
-fn exchange(new: &Path, old: &Path) -> Result<()> {
-    match renameat2(AT_FDCWD, new, AT_FDCWD, old, RenameFlags::RENAME_EXCHANGE) {
-        Ok(()) => Ok(()),
-        Err(Errno::ENOENT) => Ok(fs::rename(new, old)?),
-        // A file system that cannot: should the process be killed in between, running it again brings the new one.
-        Err(Errno::EINVAL | Errno::ENOSYS) => {
-            fs::rename(old, new.with_extension("old"))?;
-            Ok(fs::rename(new, old)?)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// What to do next, after these `changes`.

@@ -1,5 +1,6 @@
 //! An ISO directory whose configuration was changed where it came from.
 
+use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
