@@ -99,12 +99,12 @@ impl LinkDefect {
 }
 
 impl PrivateKey {
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Ssh => "a private SSH key",
             Self::Putty => "a private SSH key (PuTTY)",
             Self::Age => "a private age key",
-            Self::WireGuard => "a private WireGuard key",
+            Self::WireGuard => "a secret WireGuard key",
             Self::Other => "a private key",
         }
     }

@@ -33,9 +33,9 @@ pub(super) struct Copied {
     pub uncommitted: usize,
     /// What was copied.
     pub files: Digests,
-    /// The files with private keys that a person allowed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub allowed_secrets: Vec<String>,
+    /// The files with private keys that a person allowed, as they were then.
+    #[serde(default, skip_serializing_if = "Digests::is_empty")]
+    pub allowed_keys: Digests,
 }
 
 /// What became of the files of a configuration, by their paths.
@@ -208,7 +208,7 @@ impl Copied {
             revision: git.revision,
             uncommitted: git.uncommitted.len(),
             files: Digests::new(),
-            allowed_secrets: Vec::new(),
+            allowed_keys: Digests::new(),
         };
         Ok((copied, sentence))
     }

@@ -15,6 +15,7 @@ use super::allowed_secrets::{self, Allowed};
 use super::changed_settings;
 use super::choices::InitReport;
 use super::config_option;
+use super::copied::Digests;
 use super::flake_template::{CONFIG_DIR, SETTINGS_FILE};
 use super::image_file::ImageIdentity;
 use super::init::copy_configuration;
@@ -130,14 +131,17 @@ fn checked(options: &CustomizeOptions) -> Result<(PathBuf, Option<Source>, Optio
         Some(config) => keep(config_option::open(config), &mut problems)?,
         None => None,
     };
+    let mut notes: Vec<String> = source.iter().map(|source| source.reason.clone()).collect();
     if let Some(source) = &source {
-        let allowed = Allowed::with(options.allow_secrets, &[]);
-        let secrets = allowed_secrets::problems(&source.path, source.kind, allowed, "add --allow-secrets");
-        problems.extend(secrets);
+        let known = Digests::new();
+        let allowed = Allowed::with(options.allow_secrets, &known);
+        let keys = allowed_secrets::look(&source.path, source.kind, allowed, "add --allow-secrets");
+        problems.extend(keys.problems);
+        notes.extend(keys.note);
     }
     let report = InitReport {
         warnings: only_warnings(problems)?,
-        notes: source.iter().map(|source| source.reason.clone()).collect(),
+        notes,
     };
     // Without it there was an error.
     Ok((out.unwrap_or_default(), source, settings, report))

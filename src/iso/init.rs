@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::all_at_once::{keep, only_warnings};
 use super::allowed_secrets::{self, Allowed};
 use super::choices::{self, InitOptions, InitReport};
-use super::copied::{Copied, digests, is_excluded};
+use super::copied::{Copied, Digests, digests, is_excluded};
 use super::flake_template::{self, CONFIG_DIR, IsoSpec, build_command};
 use super::manifest::Manifest;
 use super::staging::{Staging, real_path, require_usable};
@@ -49,9 +49,11 @@ pub fn init(
     } else {
         keep(programs::load(program_dir, &spec.system), &mut problems)?.unwrap_or_default()
     };
-    let allowed = Allowed::with(options.allow_secrets, &[]);
-    let secrets = allowed_secrets::problems(&source.path, source.kind, allowed, "add --allow-secrets");
-    problems.extend(secrets);
+    let known = Digests::new();
+    let allowed = Allowed::with(options.allow_secrets, &known);
+    let keys = allowed_secrets::look(&source.path, source.kind, allowed, "add --allow-secrets");
+    problems.extend(keys.problems);
+    report.notes.extend(keys.note);
     problems.extend(broken_files(&source));
     report.warnings = only_warnings(problems)?;
     let runner = Runner::new(std::env::vars_os().collect(), interrupt);
@@ -62,7 +64,7 @@ pub fn init(
     copy_configuration(&source, &configuration, runner.interrupt(), &mut report)?;
     let copied = Copied {
         files: digests(&configuration)?,
-        allowed_secrets: allowed.files(&configuration),
+        allowed_keys: keys.allowed,
         ..copied
     };
     write_files(staging.path(), spec, copied, &programs)?;

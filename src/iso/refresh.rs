@@ -64,25 +64,21 @@ pub fn refresh(options: &RefreshOptions, runner: &Runner) -> Result<InitReport> 
     };
     keep(require_outside(dir, &from), &mut problems)?;
     problems.extend(misfits(dir, &manifest, &source)?);
-    let known = copied.map_or(&[][..], |copied| &copied.allowed_secrets);
-    let allowed = Allowed::with(options.allow_secrets, known);
-    problems.extend(allowed_secrets::problems(
-        &from,
-        source.kind,
-        allowed,
-        "add --allow-secrets",
-    ));
+    let known = copied.map(|copied| copied.allowed_keys.clone()).unwrap_or_default();
+    let allowed = Allowed::with(options.allow_secrets, &known);
+    let keys = allowed_secrets::look(&from, source.kind, allowed, "add --allow-secrets");
+    problems.extend(keys.problems);
     let new = digests(&from)?;
     if !options.discard_edits {
         problems.extend(lost(dir, &from, (copied, &copy, &new)));
     }
     let mut report = InitReport {
         warnings: only_warnings(problems)?,
-        notes: Vec::new(),
+        notes: keys.note.into_iter().collect(),
     };
     let (taken, note) = Copied::now(&from, runner)?;
     let taken = Copied {
-        allowed_secrets: allowed.files(&from),
+        allowed_keys: keys.allowed,
         ..taken
     };
     let changes = Changes::between(&copy, &new);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::super::channels::Channels;
-use super::super::copied::{Copied, digests};
+use super::super::copied::{Copied, Digests, digests, hash};
 use super::super::flake_template::{self, CONFIG_DIR, IsoSpec};
 use super::super::manifest::Manifest;
 use super::*;
@@ -27,10 +27,7 @@ const LOCKED: &str = r#"{
   "root": "root",
   "version": 7
 }"#;
-const KEY: &str = "-----BEGIN OPENSSH PRIVATE KEY-----
-b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZWQy
------END OPENSSH PRIVATE KEY-----
-";
+const KEY: &str = "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ";
 
 /// An ISO directory without a fault.
 fn faultless(kind: ConfigKind) -> tempfile::TempDir {
@@ -375,9 +372,12 @@ fn what_differs_from_the_directory_that_was_copied_is_named_and_one_that_is_else
     put(dir.path(), "id_ed25519", KEY);
     let [problem] = look(dir.path()).try_into().unwrap();
     assert_eq!((problem.code, problem.severity), ("tree-secret", Severity::Error));
-    manifest.configuration[0].allowed_secrets = vec!["id_ed25519".to_owned()];
+    manifest.configuration[0].allowed_keys = Digests::from([("id_ed25519".to_owned(), hash(KEY.as_bytes()))]);
     manifest.save(dir.path()).unwrap();
     assert_eq!(look(dir.path()), []);
+    // Only these.
+    put(dir.path(), "id_ed25519", &format!("{KEY}\n"));
+    assert_eq!(look(dir.path())[0].code, "tree-secret");
 }
 
 #[test]

@@ -8,12 +8,16 @@ use crate::text::shell_word;
 
 /// The warning that the copy is another configuration by now, and the private keys in it that nobody allowed.
 pub(super) fn problems(iso: &IsoDirectory) -> Vec<Diagnostic> {
-    let allowed = iso.copied.as_ref().map_or(&[][..], |copied| &copied.allowed_secrets);
+    let known = iso
+        .copied
+        .as_ref()
+        .map(|copied| copied.allowed_keys.clone())
+        .unwrap_or_default();
     let allow = format!(
         "nix-cfg-iso refresh {} --allow-secrets",
         shell_word(iso.dir.as_os_str())
     );
-    let mut problems = allowed_secrets::problems(&iso.configuration, iso.kind, Allowed::In(allowed), &allow);
+    let mut problems = allowed_secrets::look(&iso.configuration, iso.kind, Allowed::In(&known), &allow).problems;
     problems.extend(iso.copied.as_ref().and_then(|copied| differs(iso, copied)));
     problems
 }

@@ -190,9 +190,13 @@ fn what_init_would_refuse_is_refused_and_the_copy_stays() {
         allow_secrets: true,
         ..iso.options()
     };
-    refresh_with(&allow).unwrap();
-    // What was allowed stays allowed, and nothing else.
-    iso.refresh().unwrap();
+    let named = "--allow-secrets allows: keys.txt:1 (a private age key).";
+    assert!(refresh_with(&allow).unwrap().contains(named));
+    // What was allowed stays allowed, and nothing else: neither another file nor another key in this one.
+    assert!(iso.refresh().unwrap().contains(named));
+    iso.put("keys.txt", &key.replacen('Q', "P", 1));
+    iso.refused(&["keys.txt:1"]);
+    iso.put("keys.txt", key);
     iso.put("more.txt", key);
     iso.refused(&["more.txt:1"]);
     fs::remove_file(iso.tree.path().join("more.txt")).unwrap();
