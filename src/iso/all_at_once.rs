@@ -4,15 +4,18 @@ use anyhow::Result;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 
-/// The value, or `None` after its problem was added to `problems`.
+/// The value, or `None` after its problem, or all of them, were added to `problems`.
 ///
 /// # Errors
-/// An error that is no [`Diagnostic`].
+/// An error that is neither a [`Diagnostic`] nor [`Diagnostics`].
 pub(super) fn keep<T>(result: Result<T>, problems: &mut Vec<Diagnostic>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) => {
-            problems.push(error.downcast()?);
+            match error.downcast() {
+                Ok(Diagnostics(all)) => problems.extend(all),
+                Err(error) => problems.push(error.downcast()?),
+            }
             Ok(None)
         }
     }

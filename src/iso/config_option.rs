@@ -6,20 +6,28 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::diagnostic::{Diagnostic, IsoConfigProblem, Problem, SourceProblem};
+use crate::diagnostic::{Diagnostic, Diagnostics, IsoConfigProblem, Problem, SourceProblem};
 use crate::files::names;
 use crate::text::similar;
 use crate::tree::source::{self, Source};
+use crate::tree::special_files::special_files;
 
 /// Opens the configuration in `path`.
 ///
 /// # Errors
-/// As [`source::choose`], and an [`IsoConfigProblem`] where a person can be told what to write.
-pub(super) fn open(path: &Path) -> Result<Source> {
-    source::choose(Some((path, "--config")), &[]).map_err(|error| {
+/// As [`source::choose`], and an [`IsoConfigProblem`] where a person can be told what to write. [`Diagnostics`]: what in it would
+/// hang whoever opens it.
+pub fn open(path: &Path) -> Result<Source> {
+    let source = source::choose(Some((path, "--config")), &[]).map_err(|error| {
         let problem = error.downcast_ref().and_then(|error| explain(path, error));
         problem.map_or(error, Into::into)
-    })
+    })?;
+    let special = special_files(path);
+    if special.is_empty() {
+        Ok(source)
+    } else {
+        Err(Diagnostics(special).into())
+    }
 }
 
 fn explain(path: &Path, error: &Diagnostic) -> Option<IsoConfigProblem> {
@@ -101,6 +109,19 @@ mod tests {
 
     fn said(path: &Path) -> String {
         open(path).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_named_before_it_is_opened() {
+        let tree = tempfile::tempdir().unwrap();
+        for name in ["flake.nix", "pipe"] {
+            nix::unistd::mkfifo(&tree.path().join(name), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }
+        let said = said(tree.path());
+        assert!(
+            said.contains("where: flake.nix") && said.contains("where: pipe"),
+            "{said}"
+        );
     }
 
     #[test]

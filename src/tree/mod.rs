@@ -7,6 +7,8 @@ pub(crate) mod syntax;
 
 pub mod nix_files;
 
+pub mod special_files;
+
 pub mod accounts;
 
 pub mod feature;

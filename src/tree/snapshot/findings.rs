@@ -11,7 +11,7 @@ use anyhow::Result;
 use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag};
 
-use crate::diagnostic::{CopyProblem, Diagnostic, Problem, SpecialFile};
+use crate::diagnostic::{CopyProblem, Diagnostic, Problem};
 
 /// Setuid and setgid.
 const SET_ID: u32 = 0o6000;
@@ -111,13 +111,4 @@ pub(super) fn unreadable(path: &Path, error: anyhow::Error) -> Result<Diagnostic
         }
         _ => Err(error.context(format!("Failed to copy {}", path.display()))),
     }
-}
-
-pub(super) fn special_file(path: &Path, file_type: SFlag) -> Diagnostic {
-    let file = match file_type {
-        SFlag::S_IFIFO => SpecialFile::NamedPipe,
-        SFlag::S_IFSOCK => SpecialFile::Socket,
-        _ => SpecialFile::Device,
-    };
-    Diagnostic::from(CopyProblem::Special(file)).at(path, None, None)
 }

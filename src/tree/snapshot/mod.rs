@@ -21,13 +21,17 @@ use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fstat, fstatat, utim
 use nix::sys::time::TimeSpec;
 
 use super::accounts::{Accounts, Trust};
+use super::special_files::special_file;
 use crate::diagnostic::CopyProblem;
 use crate::interrupt::Interrupt;
 pub use findings::Findings;
-use findings::{Unread, file_type, special_file, unreadable};
+use findings::{Unread, file_type, unreadable};
 
 /// Permission bits that are kept. Not setuid and setgid: the copy belongs to root.
 const KEPT_MODE: u32 = 0o1777;
+
+/// The owner of the copy may change it: everything on an ISO, and in a Nix store, is read-only.
+const OWNER_WRITES: u32 = 0o200;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 256 << 10;
@@ -43,7 +47,7 @@ struct Frame {
 }
 
 /// Copies trees: as they are (links stay links; modes, times, empty directories, dot files and all names are kept), owned by
-/// this process's user. Extended attributes and hard links are not kept.
+/// this process's user, who may write. Extended attributes and hard links are not kept.
 pub struct Copier<'a> {
     /// Who may own the source; `None` for a copy that was judged before.
     pub owners: Option<&'a Accounts>,
@@ -174,7 +178,7 @@ fn copy_file(source: OwnedFd, target: &Path) -> Result<u64> {
         dest.write_all(&buffer[..read])?;
         copied += read as u64;
     }
-    dest.set_permissions(fs::Permissions::from_mode(stat.st_mode & KEPT_MODE))?;
+    dest.set_permissions(fs::Permissions::from_mode(stat.st_mode & KEPT_MODE | OWNER_WRITES))?;
     dest.set_times(FileTimes::new().set_modified(modified(&stat)))?;
     Ok(copied)
 }
@@ -185,7 +189,9 @@ fn finish_directory(frame: &Frame, dest: &Path) -> Result<()> {
     let what = || format!("Failed to finish the directory {}", target.display());
     let directory = File::open(&target).with_context(what)?;
     directory
-        .set_permissions(fs::Permissions::from_mode(frame.stat.st_mode & KEPT_MODE))
+        .set_permissions(fs::Permissions::from_mode(
+            frame.stat.st_mode & KEPT_MODE | OWNER_WRITES,
+        ))
         .with_context(what)?;
     directory
         .set_times(FileTimes::new().set_modified(modified(&frame.stat)))

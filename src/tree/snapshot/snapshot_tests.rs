@@ -56,7 +56,7 @@ fn a_copy_keeps_links_modes_times_empty_directories_dot_files_and_all_names() {
     fs::write(root.join(OsString::from_vec(b"\xff\xfe name\n".to_vec())), "odd").unwrap();
     symlink("a/run", root.join("link")).unwrap();
     symlink("/nowhere/at/all", root.join("broken")).unwrap();
-    fs::set_permissions(root.join("a"), fs::Permissions::from_mode(0o550)).unwrap();
+    fs::set_permissions(root.join("a"), fs::Permissions::from_mode(0o750)).unwrap();
     let old = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
     for name in ["a", "a/empty", "a/run", ".git"] {
         File::open(root.join(name)).unwrap().set_modified(old).unwrap();
@@ -65,6 +65,15 @@ fn a_copy_keeps_links_modes_times_empty_directories_dot_files_and_all_names() {
     fs::set_permissions(dest.path(), root.metadata().unwrap().permissions()).unwrap();
     assert_eq!(describe(root), describe(dest.path()));
     assert_eq!((findings.problems.len(), findings.bytes), (0, 8));
+    // As on an ISO.
+    for (name, mode, expected) in [("a/run", 0o444, 0o644), ("a", 0o555, 0o755)] {
+        fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        let (writable, _) = copy(root, None);
+        assert_eq!(
+            fs::metadata(writable.path().join(name)).unwrap().mode() & 0o7777,
+            expected
+        );
+    }
     let before = describe(dest.path());
     fs::write(dest.path().join("a/run"), "#?").unwrap();
     assert_ne!(before, describe(dest.path()), "the comparison cannot fail");

@@ -92,6 +92,19 @@ fn what_is_checked_is_what_is_installed() {
 }
 
 #[test]
+fn a_configuration_that_is_read_only_on_the_iso_can_be_edited_on_the_machine() {
+    let live = Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/channel"));
+    let said = live
+        .sh("set -e
+             cp -r /iso/nix-cfg /tmp/ && chmod -R a-w /tmp/nix-cfg
+             nix-cfg-install --progress plain
+             find /mnt/etc/nixos -mindepth 1 ! -type l ! -perm -u=w
+             stat -c %a /mnt/etc/nixos /mnt/etc/nixos/configuration.nix /mnt/etc/nixos/modules")
+        .ok();
+    assert_eq!(said.out, "755\n644\n755\n");
+}
+
+#[test]
 fn a_named_source_goes_before_both_places() {
     let live = trees_at(Live::with_disk("2.26"))
         .iso_tree(&project().join("target/rig/trees/flake"))
