@@ -2,13 +2,16 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, renameat2};
 
+use crate::interrupt::Interrupt;
 use crate::text::bytes;
 
 /// The names in a directory that are UTF-8, sorted; none where it cannot be read.
@@ -21,18 +24,68 @@ pub fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// The text of a file that a person named: anything may be at its path, also what never ends. At most `limit` bytes are read.
+/// Opens what is at `path`, which may be anything. Where it is a pipe, this does not wait for its other end.
 ///
 /// # Errors
-/// When it cannot be read, is larger, or is not UTF-8.
+/// When it cannot be opened.
+pub fn open_anything(path: &Path) -> io::Result<File> {
+    File::options()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)
+}
+
+/// The text of a regular file, of which at most `limit` bytes are read.
+///
+/// # Errors
+/// When it is something else, cannot be read, is larger, or is not UTF-8.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
-    let refuse = |why: String| io::Error::new(ErrorKind::InvalidData, why);
-    let mut contents = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut contents)?;
-    if contents.len() as u64 > limit {
-        return Err(refuse(format!("It is larger than {}.", bytes(limit))));
+    let file = open_anything(path)?;
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(refusal("It is a pipe or a device, and not a file."));
     }
-    String::from_utf8(contents).map_err(|_| refuse("It is not UTF-8 text.".to_owned()))
+    text(file, limit, &Interrupt::default())
+}
+
+/// As [`read_text`], of what a person named: also of a device, or of a pipe (`<(…)`) to which somebody writes.
+///
+/// # Errors
+/// As [`read_text`]; [`ErrorKind::Interrupted`] once `interrupt` is raised.
+pub fn read_input(path: &Path, limit: u64, interrupt: &Interrupt) -> io::Result<String> {
+    let file = open_anything(path)?;
+    let is_pipe = file.metadata()?.file_type().is_fifo();
+    let text = text(file, limit, interrupt)?;
+    if is_pipe && text.is_empty() {
+        return Err(refusal("It is a pipe to which nothing was written."));
+    }
+    Ok(text)
+}
+
+fn text(file: File, limit: u64, interrupt: &Interrupt) -> io::Result<String> {
+    if file.metadata()?.is_dir() {
+        return Err(refusal("It is a directory."));
+    }
+    let (mut contents, mut file) = (Vec::new(), file.take(limit + 1));
+    loop {
+        // What was read before it would have waited is kept.
+        match file.read_to_end(&mut contents) {
+            Ok(_) => break,
+            Err(error) if error.kind() == ErrorKind::WouldBlock && !interrupt.is_raised() => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::Interrupted.into()),
+            Err(error) => return Err(error),
+        }
+    }
+    if contents.len() as u64 > limit {
+        return Err(refusal(&format!("It is larger than {}.", bytes(limit))));
+    }
+    String::from_utf8(contents).map_err(|_| refusal("It is not UTF-8 text."))
+}
+
+fn refusal(why: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, why)
 }
 
 /// Removes a file, a symbolic link or a directory with all that is in it. It may be absent.
@@ -107,7 +160,11 @@ mod tests {
     #[test]
     fn a_text_that_never_ends_or_is_none_is_refused() {
         let said = |path: &str, limit| read_text(Path::new(path), limit).unwrap_err().to_string();
-        assert_eq!(said("/dev/zero", 2_000_000), "It is larger than 2.0 MB.");
+        assert_eq!(
+            said("/dev/zero", 2_000_000),
+            "It is a pipe or a device, and not a file."
+        );
+        assert_eq!(said("/", 9), "It is a directory.");
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "\u{e9}").unwrap();
         assert_eq!(read_text(file.path(), 2).unwrap(), "\u{e9}");
@@ -119,5 +176,35 @@ mod tests {
         );
         fs::write(file.path(), b"\xff").unwrap();
         assert_eq!(said(file.path().to_str().unwrap(), 9), "It is not UTF-8 text.");
+    }
+
+    #[test]
+    fn a_pipe_is_read_to_its_end_and_one_without_a_writer_or_an_end_does_not_hold_the_program_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let interrupt = Interrupt::default();
+        let read = || read_input(&pipe, 9, &interrupt).map_err(|error| error.to_string());
+        assert!(read_text(&pipe, 9).unwrap_err().to_string().contains("not a file"));
+        assert_eq!(read().unwrap_err(), "It is a pipe to which nothing was written.");
+        let said = |path: &str| read_input(Path::new(path), 2_000_000, &interrupt).map_err(|error| error.to_string());
+        assert_eq!(said("/dev/zero").unwrap_err(), "It is larger than 2.0 MB.");
+        assert_eq!(said("/dev/null").unwrap(), "");
+        // As `<(…)`, whose writer is slow.
+        let (reader, mut writer) = io::pipe().unwrap();
+        let named = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        let slow = thread::spawn(move || {
+            for part in ["host", ": a"] {
+                thread::sleep(Duration::from_millis(50));
+                writer.write_all(part.as_bytes()).unwrap();
+            }
+        });
+        assert_eq!(said(&named).unwrap(), "host: a");
+        slow.join().unwrap();
+        let (reader, _writer) = io::pipe().unwrap();
+        let named = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        interrupt.raise();
+        let error = read_input(Path::new(&named), 9, &interrupt).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted);
     }
 }

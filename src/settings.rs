@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod settings_tests;
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +12,11 @@ use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, SettingsProblem, Takes};
-use crate::files::read_text;
+use crate::files::{read_input, read_text};
+use crate::interrupt::Interrupt;
+use crate::text::without_numbers;
 use crate::tree::feature::NotCovered;
+use crate::tree::nix_files::normal;
 
 /// Where the settings are looked for when no `--settings` is given; a key of a later file overrides that of an earlier one.
 /// The first is part of the live system, the second is what `nix-cfg-iso customize` changes. Each may be absent.
@@ -58,17 +62,18 @@ impl Settings {
     /// is not YAML.
     pub fn load(explicit: Option<&Path>) -> Result<Self> {
         match explicit {
-            Some(path) => Self::parse(&Self::text(path)?, path),
+            // Signals still end the process.
+            Some(path) => Self::parse(&Self::text(path, &Interrupt::default())?, path),
             None => Self::layered(&STANDARD_PATHS.map(Path::new)),
         }
     }
 
-    /// The text of the settings file at `path`.
+    /// The text of the settings file at `path`, which may be a pipe.
     ///
     /// # Errors
     /// A [`SettingsProblem`] when it cannot be read, or is no text.
-    pub fn text(path: &Path) -> Result<String> {
-        Ok(read_text(path, LARGEST).map_err(|error| unreadable(&error, path))?)
+    pub fn text(path: &Path, interrupt: &Interrupt) -> Result<String> {
+        Ok(read_input(path, LARGEST, interrupt).map_err(|error| unreadable(&error, path))?)
     }
 
     /// The settings of the files in `paths` that exist.
@@ -79,8 +84,9 @@ impl Settings {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 read => {
                     let layer = checked_keys(&read.map_err(|error| unreadable(&error, path))?, path)?;
-                    // The file is that of the host beside it.
-                    if layer.contains_key("host") {
+                    if let Some(host) = layer.get("host")
+                        && !is_of_host(keys.get("host").and_then(Value::as_str), host.as_str())
+                    {
                         keys.remove("hardware-config");
                     }
                     keys.extend(layer);
@@ -98,6 +104,12 @@ impl Settings {
         Self::of(checked_keys(text, path)?)
     }
 
+    /// The hardware file, if it is that of `host`, which may be another one than that in the settings.
+    pub fn hardware_config_of(&self, host: Option<&str>) -> Option<PathBuf> {
+        let file = self.hardware_config.clone();
+        file.filter(|_| is_of_host(self.host.as_deref(), host))
+    }
+
     fn of(mut keys: Mapping) -> Result<Self> {
         // A key without a value is as good as none.
         keys.retain(|_, value| !value.is_null());
@@ -108,8 +120,13 @@ impl Settings {
     }
 }
 
+/// Whether the hardware file beside the host `beside` is that of `host`: without one beside it, it is that of any.
+fn is_of_host(beside: Option<&str>, host: Option<&str>) -> bool {
+    beside.is_none() || beside == host
+}
+
 fn unreadable(error: &std::io::Error, path: &Path) -> Diagnostic {
-    let error = error.to_string();
+    let error = without_numbers(&error.to_string());
     Diagnostic::from(SettingsProblem::Unreadable { error }).at(path, None, None)
 }
 
@@ -118,6 +135,11 @@ fn checked_keys(text: &str, path: &Path) -> Result<Mapping, Diagnostics> {
     let at = |problem: SettingsProblem, (line, column)| Diagnostic::from(problem).at(path, line, column);
     let document: Value = serde_yaml::from_str(text).map_err(|error| {
         let number = |value: usize| u32::try_from(value).ok();
+        let twice = twice(text).map(|(key, line)| at(SettingsProblem::Twice { key }, (Some(line), None)));
+        let twice: Vec<Diagnostic> = twice.collect();
+        if !twice.is_empty() {
+            return Diagnostics(twice);
+        }
         let place = error.location();
         let place = place.map_or((None, None), |place| (number(place.line()), number(place.column())));
         let error = error.to_string();
@@ -150,6 +172,16 @@ fn checked_keys(text: &str, path: &Path) -> Result<Mapping, Diagnostics> {
     }
 }
 
+/// The keys at the beginning of a line that an earlier line has as well, with their lines.
+fn twice(text: &str) -> impl Iterator<Item = (String, u32)> {
+    let mut known = BTreeSet::new();
+    let keys = text.lines().zip(1..).filter_map(|(line, number)| {
+        let key = line.split_once(':')?.0.trim_end().trim_matches(['"', '\'']);
+        (!line.starts_with([' ', '#', '-', '{'])).then(|| (key.to_owned(), number))
+    });
+    keys.filter(move |(key, _)| !known.insert(key.clone()))
+}
+
 /// The keys, as they are written in the file, and what each takes.
 const KEYS: [(&str, Takes); 11] = [
     ("source", Takes::AbsolutePath),
@@ -179,9 +211,13 @@ fn problem(key: &str, value: &Value) -> Option<SettingsProblem> {
             let value = path.into();
             return Some(SettingsProblem::Relative { key, value });
         }
-        (Takes::AbsolutePath | Takes::PathInTree | Takes::Name, Value::String(_)) | (Takes::Switch, Value::Bool(_)) => {
-            true
+        // It would be the running system, and the installer refuses it.
+        (Takes::AbsolutePath, Value::String(path)) if key == "target" && Path::new(path).parent().is_none() => {
+            return Some(SettingsProblem::RunningSystem);
         }
+        (Takes::PathInTree, Value::String(path)) => normal(Path::new(path)).is_some(),
+        (Takes::Name, Value::String(name)) => !name.is_empty() && !name.contains(char::is_control),
+        (Takes::AbsolutePath, Value::String(_)) | (Takes::Switch, Value::Bool(_)) => true,
         (Takes::Features, list) => serde_yaml::from_value::<Vec<NotCovered>>(list.clone()).is_ok(),
         _ => false,
     };
@@ -199,7 +235,7 @@ fn described(value: &Value) -> String {
         Value::Null => "nothing".to_owned(),
         Value::Bool(value) => format!("`{value}`"),
         Value::Number(value) => format!("the number {value}"),
-        Value::String(value) => format!("the text \"{value}\""),
+        Value::String(value) => format!("the text {value:?}"),
         Value::Sequence(_) => "a list".to_owned(),
         Value::Mapping(_) => "keys with values".to_owned(),
         Value::Tagged(value) => format!("a value with the tag {}", value.tag),

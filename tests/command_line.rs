@@ -57,6 +57,19 @@ fn another_user_than_root_is_told_from_a_wrong_command_line() {
 }
 
 #[test]
+fn a_description_that_nobody_can_read_is_an_error_and_names_no_log() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let program = env!("CARGO_BIN_EXE_nix-cfg-install");
+    let said = Command::new(program).arg("--describe").stdout(full).output().unwrap();
+    let text = String::from_utf8(said.stderr).unwrap();
+    assert_eq!(said.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("was not printed") && text.contains("No space left on device\n") && !text.contains("log"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_description_that_was_interrupted_is_not_printed() {
     use std::io::Read;
     use std::os::unix::fs::PermissionsExt;

@@ -11,6 +11,7 @@ use crate::nix::environment::{Channels, environment};
 use crate::plan::{machine, phases};
 use crate::process::Runner;
 use crate::progress::{Format, Reporter};
+use crate::text::without_numbers;
 
 /// Prints the report of this machine. What is not known is said on stderr.
 pub(super) fn print() -> ExitCode {
@@ -19,8 +20,8 @@ pub(super) fn print() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Interrupted>() => ExitCode::from(INTERRUPTED),
         Err(error) => {
-            let error = format!("{error:#}");
-            report.problem(&ProgramProblem::Unknown { error }.into());
+            let error = without_numbers(&format!("{error:#}"));
+            report.problem(&ProgramProblem::NotDescribed { error }.into());
             ExitCode::FAILURE
         }
     }

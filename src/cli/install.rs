@@ -32,6 +32,7 @@ use crate::process::{NIX, Runner};
 use crate::progress::{Format, Reporter};
 use crate::settings::Settings;
 use crate::store::live_image::StoreImage;
+use crate::text::without_numbers;
 use crate::tree::source::{self, STANDARD_PLACES};
 
 const DEFAULT_TARGET: &str = "/mnt";
@@ -209,7 +210,7 @@ fn request(
     runner: &Runner,
     report: &Reporter,
 ) -> Result<Request> {
-    let named = args.target.clone().or(settings.target);
+    let named = args.target.clone().or(settings.target.clone());
     let (target, machine) = target_and_machine(args, globals, named, runner, report)?;
     let of_machine = || Decisions {
         no_boot_loader: machine.no_boot_loader,
@@ -217,10 +218,7 @@ fn request(
     };
     let source = args.source.clone().map(|path| (path, "--source"));
     let host = args.host.clone().or(machine.host.clone()).or(settings.host.clone());
-    // The file in the settings is that of the host in the settings.
-    let of_settings = settings
-        .hardware_config
-        .filter(|_| settings.host.is_none() || host == settings.host);
+    let of_settings = settings.hardware_config_of(host.as_deref());
     Ok(Request {
         decisions: globals.map_or_else(of_machine, |globals| globals.decisions(target.root())),
         source: source.or(settings.source.map(|path| (path, "the settings"))),
@@ -350,5 +348,9 @@ fn diagnostics(error: anyhow::Error) -> Vec<Diagnostic> {
     let error = format!("{error:#}");
     // A full or read-only disk has an explanation, whichever program or call met it. Anything else is no program's output.
     let known = explain::known(&format!("error: {error}"));
-    vec![known.unwrap_or_else(|| ProgramProblem::Unknown { error }.into())]
+    let unknown = || {
+        let error = without_numbers(&error);
+        ProgramProblem::Unknown { error }.into()
+    };
+    vec![known.unwrap_or_else(unknown)]
 }

@@ -30,7 +30,7 @@ use crate::nix::environment::{Channels, environment};
 use crate::plan::machine;
 use crate::process::Runner;
 use crate::progress::{Format, Reporter};
-use crate::text::printable;
+use crate::text::{printable, without_numbers};
 use crate::tree::source::ETC_NIXOS;
 
 /// The exit code when it fails, or reports errors.
@@ -133,7 +133,7 @@ fn refresh(args: Refresh) -> Result<()> {
         allow_secrets: args.allow_secrets,
         discard_edits: args.discard_edits,
     };
-    let report = refresh::refresh(&options, &runner()?)?;
+    let report = refresh::refresh(&options, &runner()?, &mut say)?;
     report.warnings.iter().for_each(show);
     say(&report.notes)
 }
@@ -249,7 +249,7 @@ fn say(lines: &[String]) -> Result<()> {
 /// Writes to stdout. A reader who went away (`| head`) has seen enough.
 fn print(text: &str) -> Result<()> {
     match io::stdout()
-        .write_all(text.as_bytes())
+        .write_all(printable(text).as_bytes())
         .and_then(|()| io::stdout().flush())
     {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("Failed to write to stdout"),
@@ -286,7 +286,7 @@ fn fail(error: anyhow::Error) -> u8 {
             exit_code::of(&problems, FAILED)
         }
         Err(error) => {
-            complain(&format!("error: {error:#}"));
+            complain(&format!("error: {}", without_numbers(&format!("{error:#}"))));
             FAILED
         }
     }

@@ -14,9 +14,12 @@ pub enum CustomizeProblem {
     NotOurs { file: PathBuf, lacking: &'static str },
     /// Its installer was made before it read settings from the ISO.
     ReadsNoSettings { file: PathBuf },
-    SameFile { out: PathBuf },
-    Exists { out: PathBuf },
-    NoRoom { directory: PathBuf, needed: u64, free: u64 },
+    /// In the words of the system.
+    Unreadable { file: PathBuf, error: String },
+    /// It is a pipe, a directory or the like.
+    NotAFile { file: PathBuf },
+    /// It has `length` bytes, and its first sectors say `whole`.
+    Truncated { file: PathBuf, length: u64, whole: u64 },
     NoXorriso,
     /// What starts a machine is another than in the original: the lines of xorriso's report that are `gone` and `new`.
     BootChanged { gone: Vec<String>, new: Vec<String> },
@@ -26,12 +29,25 @@ pub enum CustomizeProblem {
     OtherKind { is_flake: bool },
 }
 
+const NAME_IT: &str = "Name the image, which `nix build` leaves as result/iso/NAME.iso.";
+
 impl CustomizeProblem {
     pub(super) fn text(&self) -> Text {
         match self {
+            Self::Unreadable { file, error: why } => {
+                error("iso-unreadable", format!("{} cannot be read", file.display())).because(why).remedy(NAME_IT)
+            }
+            Self::NotAFile { file } => error("iso-unreadable", format!("{} is not a file", file.display()))
+                .because("An ISO is read several times, and not in order.")
+                .remedy(NAME_IT),
+            Self::Truncated { file, length, whole } => {
+                error("iso-truncated", format!("{} is not complete", file.display()))
+                    .because(format!("It has {} of {}.", bytes(*length), bytes(*whole)))
+                    .remedy("Copy or build it again.")
+            }
             Self::NotAnIso { file } => error("not-an-iso", format!("{} is not an ISO image", file.display()))
                 .because("It has no volume descriptor of ISO 9660. A compressed image must be decompressed first.")
-                .remedy("Name the image, which `nix build` leaves as result/iso/NAME.iso."),
+                .remedy(NAME_IT),
             Self::NotOurs { file, lacking } => error(
                 "not-our-iso",
                 format!("{} is not an ISO that installs your own configuration", file.display()),
@@ -44,17 +60,6 @@ impl CustomizeProblem {
             )
             .because("It is of an earlier version, whose settings are in the compressed live system alone.")
             .remedy("Run `nix-cfg-iso update`, and build the ISO again. The configuration (--config) can be changed on this one."),
-            Self::SameFile { out } => error("iso-is-output", format!("{} is the ISO itself", out.display()))
-                .because("The ISO is only read; the changed one is written beside it.")
-                .remedy("Name another file to write."),
-            Self::Exists { out } => error("output-exists", format!("{} exists", out.display()))
-                .because("Existing files are not overwritten.")
-                .remedy("Name a new file, or remove this one. Write the new image to a USB stick afterwards."),
-            Self::NoRoom { directory, needed, free } => {
-                error("no-room-for-iso", format!("There is not enough space in {}", directory.display()))
-                    .because(format!("The image takes {}, and {} are free.", bytes(*needed), bytes(*free)))
-                    .remedy("Free some space, or name a file on another file system.")
-            }
             Self::NoXorriso => error("no-xorriso", "The program `xorriso` is not installed")
                 .because("It writes the changed ISO.")
                 .remedy("`nix shell nixpkgs#xorriso`, or the package `xorriso` of your distribution, and run the command again."),

@@ -18,6 +18,10 @@ pub enum IsoDirectoryProblem {
     BrokenLink { dir: PathBuf, target: PathBuf },
     /// It was not written by this program: it has no `manifest`.
     NoManifest { dir: PathBuf, manifest: PathBuf },
+    /// Its record is not what this program writes.
+    ManifestDamaged { dir: PathBuf },
+    /// It has no configuration, or one without an entry point. `from`: what was copied, if that is known and there.
+    NoConfiguration { dir: PathBuf, from: Option<PathBuf> },
     /// `init` wrote these `files`, and the ISO cannot be built without them.
     FilesMissing { dir: PathBuf, files: Vec<PathBuf> },
 }
@@ -52,6 +56,23 @@ impl IsoDirectoryProblem {
                 error("not-emitted", format!("{} was not written by nix-cfg-iso", dir.display()))
                     .because(format!("It has no {}.", manifest.display()))
                     .remedy("Name the directory that `nix-cfg-iso init` wrote, or write one with that command.")
+            }
+            Self::ManifestDamaged { dir } => {
+                error("manifest-damaged", format!("The record of {} is damaged", dir.display()))
+                    .because("It says what nix-cfg-iso wrote and copied, and was edited or cut off.")
+                    .remedy(
+                        "Restore the file from a backup or from Git, or write a new directory with `nix-cfg-iso init` and copy your \
+                         flake.nix there.",
+                    )
+            }
+            Self::NoConfiguration { dir, from } => {
+                let refresh = format!("nix-cfg-iso refresh {}", shell_word(dir.as_os_str()));
+                error("iso-configuration-missing", format!("The ISO directory {} has no configuration", dir.display()))
+                    .because("Its directory nix-cfg is missing, or has neither flake.nix nor configuration.nix.")
+                    .remedy(match from {
+                        Some(from) => format!("`{refresh}` copies it again from {}.", from.display()),
+                        None => format!("Copy it again: {refresh} --config TREE"),
+                    })
             }
             Self::FilesMissing { dir, files } => {
                 let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 
 use super::{Text, error, warning};
-use crate::text::shell_word;
+use crate::text::{one_line, shell_word};
 
 /// How the two differ, or why the configuration is not taken again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IsoRefreshProblem {
     /// Since the copy was made: `there` are the changes of the directory `from`, as lines; `here` are the files that were changed in
     /// the copy.
-    Differs { dir: PathBuf, from: String, there: Vec<String>, here: Vec<String> },
+    /// `writable`: whether this user can change the ISO directory.
+    Differs { dir: PathBuf, from: String, there: Vec<String>, here: Vec<String>, writable: bool },
     /// Nothing says where it was copied from: an earlier version of the program wrote the ISO directory `dir`.
     NoOrigin { dir: PathBuf },
     /// It is not on this machine.
@@ -24,7 +25,11 @@ pub enum IsoRefreshProblem {
 impl IsoRefreshProblem {
     pub(super) fn text(&self) -> Text {
         match self {
-            Self::Differs { dir, from, there, here } => differs(&word(dir), from, there, here),
+            Self::Differs { dir, from, there, here, writable } => {
+                let dir = word(dir);
+                let text = differs(&dir, from, there, here);
+                if *writable { text } else { text.remedy(format!("You cannot write to {dir}: refresh a copy of it, or as its owner.")) }
+            }
             Self::NoOrigin { dir } => {
                 error("origin-unknown", format!("{} does not say where its configuration was copied from", dir.display()))
                     .because("An earlier version of nix-cfg-iso wrote it.")
@@ -84,7 +89,7 @@ const SHOWN: usize = 20;
 
 /// A line for each file.
 fn list(files: &[String]) -> String {
-    let lines = files.iter().take(SHOWN).map(|file| format!("\n  {file}"));
+    let lines = files.iter().take(SHOWN).map(|file| format!("\n  {}", one_line(file)));
     let more = match files.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!("\n  and {more} more"),

@@ -1,8 +1,9 @@
 //! What the files of a configuration show without an evaluation, and what may be wrong with them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Text, warning};
+use crate::text::one_line;
 
 /// Findings that do not block: the configuration can be installed, though perhaps not as it is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,10 +112,6 @@ impl PrivateKey {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    let names: Vec<String> = paths.iter().map(|path| one_line(path)).collect();
+    let names: Vec<String> = paths.iter().map(|path| one_line(&path.to_string_lossy())).collect();
     names.join(", ")
-}
-
-fn one_line(path: &Path) -> String {
-    path.display().to_string().replace(char::is_control, "\u{fffd}")
 }

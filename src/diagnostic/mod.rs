@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::text::one_line;
+
 /// Whether a finding stops the installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -31,8 +33,7 @@ pub struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // One line, whatever is in the name.
-        let file = self.file.display().to_string();
-        f.write_str(&file.replace(char::is_control, "\u{fffd}"))?;
+        f.write_str(&one_line(&self.file.to_string_lossy()))?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
             if let Some(column) = self.column {
@@ -121,6 +122,7 @@ areas! {
     iso_image::IsoImageProblem,
     iso_input::IsoInputProblem,
     iso_options::IsoOptionProblem,
+    iso_output::IsoOutputProblem,
     iso_refresh::IsoRefreshProblem,
     iso_secret::IsoSecretProblem,
     key_problem::KeyProblem,

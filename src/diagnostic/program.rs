@@ -29,6 +29,8 @@ pub enum ProgramProblem {
     NixTooOld { needs: String, version: Option<String>, here: Option<String> },
     /// The configuration cannot be mounted at `place` for the evaluation.
     NotMounted { place: &'static str },
+    /// The report of this machine was not printed.
+    NotDescribed { error: String },
     /// An error that no rule knows. `error`: its last message.
     Unknown { error: String },
 }
@@ -89,6 +91,7 @@ impl ProgramProblem {
                     .because("It is evaluated there, where the installed system will have it; only Nix sees this mount.")
                     .remedy("Run this as root in a live system, not in a container that may not mount.")
             }
+            Self::NotDescribed { error: words } => error("not-described", "The report of this machine was not printed").because(words),
             Self::Unknown { error: words } => {
                 error("unknown", words).remedy("The log contains everything that led to it.")
             }

@@ -13,6 +13,10 @@ pub enum SettingsProblem {
     Invalid { error: String },
     /// It is YAML, and no mapping.
     NoMapping { found: String },
+    /// A key of an earlier line.
+    Twice { key: String },
+    /// `target: /`
+    RunningSystem,
     /// The path of `key` is not absolute.
     Relative { key: &'static str, value: PathBuf },
     /// `found`: the value, as a person calls it.
@@ -44,6 +48,11 @@ impl SettingsProblem {
                 error("settings", format!("The settings are not keys with values: this is {found}"))
                     .remedy("Write one setting a line, as in `host: laptop`.")
             }
+            Self::Twice { key } => error("settings", format!("`{key}` is set twice"))
+                .remedy("Remove one of the two."),
+            Self::RunningSystem => error("settings", "`target` cannot be \"/\"")
+                .because("That is the running system. A system is installed to another file system.")
+                .remedy("Name the mount point of the new root file system, such as /mnt."),
             Self::Relative { key, value } => error("settings", format!("`{key}` cannot be \"{}\"", value.display()))
                 .because("It is not an absolute path.")
                 .remedy("Give the whole path, beginning with /."),
@@ -64,7 +73,7 @@ fn wrong_type(key: &str, takes: Takes, found: &str) -> Text {
         Takes::Switch => ("true or false", format!("Write `{key}: true` or `{key}: false`.")),
         Takes::AbsolutePath => ("an absolute path", format!("Write `{key}: /…`.")),
         Takes::PathInTree => ("a path inside the configuration", format!("Write `{key}: hosts/…`.")),
-        Takes::Name => ("a name", format!("Write it in quotes: `{key}: \"…\"`.")),
+        Takes::Name => ("a name in one line", format!("Write it in quotes: `{key}: \"…\"`.")),
         Takes::Features => (
             "a list of entries with `kind`, `name` and `reason`",
             "Make the ISO again, which writes it; or remove it, and what the ISO is made without is not checked.".to_owned(),

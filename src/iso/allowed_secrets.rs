@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::copied::{Digests, hash};
+use super::copied::{Digests, hash, name};
 use crate::diagnostic::{Diagnostic, IsoSecretProblem};
+use crate::text::one_line;
 use crate::tree::lint::{self, FoundKey};
 use crate::tree::source::ConfigKind;
 
@@ -51,8 +52,8 @@ pub(super) fn look(root: &Path, kind: ConfigKind, allowed: Allowed<'_>, allow: &
     };
     let (mut named, mut refused) = (Vec::new(), Vec::new());
     for FoundKey { path, line, key, .. } in certain {
-        let place = format!("{}:{line}", path.display());
-        let name = path.display().to_string();
+        let place = format!("{}:{line}", one_line(&path.to_string_lossy()));
+        let name = name(&path);
         let digest = hash(&fs::read(root.join(&path)).unwrap_or_default());
         if allowed.has(&name, &digest) {
             named.push(format!("{place} ({})", key.name()));

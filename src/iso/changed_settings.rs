@@ -1,12 +1,14 @@
 //! The settings that `nix-cfg-iso customize` puts on an ISO.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_yaml::{Mapping, Value};
 
 use super::all_at_once::keep;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, SettingsProblem};
+use crate::interrupt::Interrupt;
 use crate::settings::{STANDARD_PATHS, Settings};
 
 /// The text of `file`, which is read only once because it may be a pipe, and all that is wrong with the settings in it and with the
@@ -14,30 +16,35 @@ use crate::settings::{STANDARD_PATHS, Settings};
 ///
 /// # Errors
 /// Other errors than those of settings.
-pub(super) fn checked(file: Option<&Path>, set: &[(String, String)]) -> Result<(Option<String>, Vec<Diagnostic>)> {
+pub(super) fn checked(
+    file: Option<&Path>,
+    set: &[(String, String)],
+    interrupt: &Interrupt,
+) -> Result<(Option<String>, Vec<Diagnostic>)> {
     let mut problems = Vec::new();
     let mut read = None;
     if let Some(file) = file {
-        read = keep(Settings::text(file), &mut problems)?;
+        read = keep(Settings::text(file, interrupt), &mut problems)?;
         if let Some(text) = &read {
-            problems.extend(all(Settings::parse(text, file))?);
+            keep(Settings::parse(text, file), &mut problems)?;
         }
     }
+    interrupt.check()?;
+    let mut known = BTreeSet::new();
     for (key, value) in set {
+        let mut found = Vec::new();
         let one = Mapping::from_iter([(key.as_str().into(), typed(value))]);
-        let found = all(Settings::parse(&serde_yaml::to_string(&one)?, Path::new("--set")))?;
+        keep(
+            Settings::parse(&serde_yaml::to_string(&one)?, Path::new("--set")),
+            &mut found,
+        )?;
+        if !known.insert(key) {
+            found.push(SettingsProblem::Twice { key: key.clone() }.into());
+        }
         let place = format!("--set {key}={value}");
         problems.extend(found.into_iter().map(|problem| problem.at(&place, None, None)));
     }
     Ok((read, problems))
-}
-
-fn all(read: Result<Settings>) -> Result<Vec<Diagnostic>> {
-    let Err(error) = read else { return Ok(Vec::new()) };
-    match error.downcast::<Diagnostics>() {
-        Ok(Diagnostics(problems)) => Ok(problems),
-        Err(error) => Ok(vec![error.downcast::<Diagnostic>()?]),
-    }
 }
 
 /// The text of the settings file `old` with the pairs in `set`.
@@ -66,7 +73,7 @@ fn typed(value: &str) -> Value {
     match value {
         "true" => Value::Bool(true),
         "false" => Value::Bool(false),
-        "null" | "" => Value::Null,
+        "null" => Value::Null,
         text => text.into(),
     }
 }
@@ -74,6 +81,7 @@ fn typed(value: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Diagnostics;
 
     fn pairs(set: &[(&str, &str)]) -> Vec<(String, String)> {
         set.iter()
@@ -101,19 +109,31 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("s.yaml");
         std::fs::write(&file, "host: b\n").unwrap();
+        let checked = |file: Option<&Path>, set: &[_]| super::checked(file, set, &Interrupt::default());
         assert_eq!(checked(None, &right).unwrap(), (None, Vec::new()));
         assert_eq!(
             checked(Some(&file), &right).unwrap(),
             (Some("host: b\n".to_owned()), Vec::new())
         );
-        let wrong = pairs(&[("hots", "a"), ("target", "mnt"), ("online", "perhaps")]);
-        let found = Diagnostics(checked(Some(Path::new("/nowhere/s.yaml")), &wrong).unwrap().1).to_string();
+        let wrong = [
+            ("hots", "a"),
+            ("target", "mnt"),
+            ("online", "perhaps"),
+            ("host", "a\nb"),
+            ("target", "/"),
+            ("read-image", ""),
+        ];
+        let found = Diagnostics(checked(Some(Path::new("/nowhere/s.yaml")), &pairs(&wrong)).unwrap().1).to_string();
         for text in [
             "/nowhere/s.yaml\n  why: No such file",
             "--set hots=a\n",
             "Did you mean `host`?",
             "--set target=mnt\n  why: It is not an absolute path",
             "--set online=perhaps\n",
+            "`host` takes a name in one line, and this is the text \"a\\nb\"\n  where: --set host=a\u{fffd}b\n",
+            "`target` cannot be \"/\"\n  where: --set target=/\n",
+            "`target` is set twice\n  where: --set target=/\n",
+            "`read-image` takes true or false, and this is the text \"\"\n",
         ] {
             assert!(found.contains(text), "{text}: {found}");
         }

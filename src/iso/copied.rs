@@ -1,8 +1,9 @@
 //! The configuration in an ISO directory as a copy: where it came from, what was copied, and what differs by now.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,7 @@ use walkdir::{DirEntry, WalkDir};
 use super::git_state::GitState;
 use super::staging::is_temporary;
 use crate::process::Runner;
+use crate::text::one_line;
 
 /// The digest of each file and link of a configuration, by its path in it. Directories have none, as in Git.
 pub(super) type Digests = BTreeMap<String, String>;
@@ -25,6 +27,9 @@ pub(super) type Digests = BTreeMap<String, String>;
 pub(super) struct Copied {
     /// The directory that was copied: an absolute path.
     pub from: String,
+    /// The same in hexadecimal, where it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_bytes: Option<String>,
     /// The commit that was checked out there, where it is a Git repository with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
@@ -112,12 +117,14 @@ fn digest(entry: &DirEntry) -> Result<String> {
     Ok(hash(&fs::read(path).with_context(what)?) + mark)
 }
 
-/// A path as a key of JSON.
-fn name(path: &Path) -> String {
-    match path.to_str() {
-        Some(text) => text.to_owned(),
-        None => path.as_os_str().as_bytes().escape_ascii().to_string(),
+/// A path as a key of JSON: bytes that are not UTF-8 as `\\xff`, so a backslash is two. No other path has the same.
+pub(super) fn name(path: &Path) -> String {
+    let mut name = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        name += &chunk.valid().replace('\\', "\\\\");
+        name.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
     }
+    name
 }
 
 /// The SHA-256 of `bytes`, in hexadecimal.
@@ -162,7 +169,7 @@ impl Changes {
         ];
         let lines = kinds
             .into_iter()
-            .flat_map(|(kind, paths)| paths.iter().map(move |path| format!("{kind}: {path}")));
+            .flat_map(|(kind, paths)| paths.iter().map(move |path| format!("{kind}: {}", one_line(path))));
         lines.collect()
     }
 
@@ -204,6 +211,10 @@ impl Copied {
         let sentence = format!("Copying {}{}.", from.display(), described.unwrap_or_default());
         let git = git.unwrap_or_default();
         let copied = Self {
+            from_bytes: from
+                .to_str()
+                .is_none()
+                .then(|| HEXLOWER.encode(from.as_os_str().as_bytes())),
             from: from.to_string_lossy().into_owned(),
             revision: git.revision,
             uncommitted: git.uncommitted.len(),
@@ -213,11 +224,19 @@ impl Copied {
         Ok((copied, sentence))
     }
 
+    /// The directory that was copied.
+    pub fn origin(&self) -> PathBuf {
+        let bytes = self
+            .from_bytes
+            .as_ref()
+            .and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok());
+        bytes.map_or_else(|| PathBuf::from(&self.from), |bytes| OsString::from_vec(bytes).into())
+    }
+
     /// How the configuration in the ISO directory `dir` and the one that it was copied from differ; `None` where that is not on
     /// this machine, or cannot be read.
     pub fn difference(&self, copy: &Digests) -> Option<Difference> {
-        let from = PathBuf::from(&self.from);
-        let origin = digests(&from).ok().filter(|origin| !origin.is_empty())?;
+        let origin = digests(&self.origin()).ok().filter(|origin| !origin.is_empty())?;
         Some(Difference::between(&self.files, copy, &origin))
     }
 }
@@ -262,6 +281,21 @@ mod tests {
         assert_eq!(changes.changed, ["changed", "link", "mode"]);
         assert_eq!(changes.removed, ["removed"]);
         assert!(digests(&path("nowhere")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn no_two_names_have_the_same_digest_key_and_none_leaves_its_line() {
+        let named = |bytes: &[u8]| name(Path::new(std::ffi::OsStr::from_bytes(bytes)));
+        assert_eq!(named("häuser/a.nix".as_bytes()), "häuser/a.nix");
+        assert_eq!(
+            (named(b"\xff").as_str(), named(b"\\xff").as_str()),
+            ("\\xff", "\\\\xff")
+        );
+        let (old, new) = (
+            Digests::new(),
+            Digests::from([(named(b"a\nchanged: b"), String::new())]),
+        );
+        assert_eq!(Changes::between(&old, &new).lines(), ["added: a\u{fffd}changed: b"]);
     }
 
     #[test]

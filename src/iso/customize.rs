@@ -1,14 +1,11 @@
 //! `nix-cfg-iso customize`: a finished ISO with other settings or another configuration, without Nix.
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
+use std::io::{Seek, SeekFrom};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use nix::sys::statvfs::statvfs;
 
 use super::all_at_once::{keep, only_warnings};
 use super::allowed_secrets::{self, Allowed};
@@ -19,12 +16,15 @@ use super::copied::Digests;
 use super::flake_template::{CONFIG_DIR, SETTINGS_FILE};
 use super::image_file::ImageIdentity;
 use super::init::copy_configuration;
+use super::output_file::{directory_of, publish, require_new, require_room};
 use super::remaster::{self, Contents, Replacement};
 use super::staging::{MODE, PREFIX};
-use crate::diagnostic::CustomizeProblem;
+use crate::diagnostic::{CustomizeProblem, Diagnostics};
+use crate::files::open_anything;
 use crate::locked_directory::LockedDirectory;
 use crate::process::Runner;
 use crate::progress::{Phase, Reporter, Unit};
+use crate::text::without_numbers;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
 
 /// The store of a NixOS ISO's live system.
@@ -72,39 +72,39 @@ pub struct CustomizeOptions {
 /// [`CustomizeProblem`]s, those of the settings and of the configuration, and errors of xorriso and of the file system. Nothing
 /// has the name of the new ISO then.
 pub fn customize(runner: &Runner, options: &CustomizeOptions, reporter: &Reporter) -> Result<InitReport> {
-    let (out, source, settings, mut report) = checked(options)?;
     reporter.phase(&PHASES[0]);
-    let what = || format!("Failed to read {}", options.iso.display());
-    let iso = fs::canonicalize(&options.iso).with_context(what)?;
-    let length = fs::metadata(&iso).with_context(what)?.len();
-    let identity = File::open(&iso)
-        .and_then(|file| ImageIdentity::read(&file))
-        .with_context(what)?;
-    let identity = identity.ok_or_else(|| CustomizeProblem::NotAnIso {
-        file: options.iso.clone(),
-    })?;
-    let contents = Contents::read(runner, &iso)?;
-    require_ours(&options.iso, &contents)?;
-    let directory = out.parent().unwrap_or(Path::new("/"));
+    let Checked {
+        image,
+        out,
+        source,
+        settings,
+        mut report,
+    } = checked(runner, options)?;
+    let directory = directory_of(&out);
     let staging = LockedDirectory::create(directory, PREFIX, MODE)
         .with_context(|| format!("Failed to create a directory in {}", directory.display()))?;
     let replacements = replacements(
         runner,
         options,
         (source.as_ref(), settings),
-        (&iso, &contents),
+        &image,
         staging.path(),
         &mut report,
     )?;
-    require_room(directory, length)?;
 
     reporter.phase(&PHASES[1]);
     let new = staging.path().join("new.iso");
     let mut watch = || {
         let written = fs::metadata(&new).map_or(0, |meta| meta.len());
-        reporter.progress(written.min(length), length, Unit::Bytes, "");
+        reporter.progress(written.min(image.length), image.length, Unit::Bytes, "");
     };
-    remaster::write(runner, &iso, (&identity, &contents), &replacements, &new, &mut watch)?;
+    let Image {
+        path,
+        identity,
+        contents,
+        ..
+    } = &image;
+    remaster::write(runner, path, (identity, contents), &replacements, &new, &mut watch)?;
 
     reporter.phase(&PHASES[2]);
     let what = || format!("Failed to write {}", options.out.display());
@@ -122,11 +122,76 @@ pub fn customize(runner: &Runner, options: &CustomizeOptions, reporter: &Reporte
     Ok(report)
 }
 
-/// The absolute path of the file to write, and the configuration and the text of the settings, if there are some; all that is wrong
-/// with the options at once.
-fn checked(options: &CustomizeOptions) -> Result<(PathBuf, Option<Source>, Option<String>, InitReport)> {
-    let (settings, mut problems) = changed_settings::checked(options.settings.as_deref(), &options.set)?;
+/// The ISO that is changed.
+struct Image {
+    /// Absolute, and no link.
+    path: PathBuf,
+    /// Of the file.
+    length: u64,
+    identity: ImageIdentity,
+    contents: Contents,
+}
+
+impl Image {
+    /// The image at `named`: a file, or a stick that it was written to.
+    fn open(runner: &Runner, named: &Path) -> Result<Self> {
+        let file = || named.to_owned();
+        let unreadable = |error: std::io::Error| {
+            let error = without_numbers(&error.to_string());
+            CustomizeProblem::Unreadable { file: file(), error }
+        };
+        let mut open = open_anything(named).map_err(unreadable)?;
+        let kind = open.metadata().map_err(unreadable)?.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            return Err(CustomizeProblem::NotAFile { file: file() }.into());
+        }
+        let path = fs::canonicalize(named).map_err(unreadable)?;
+        let length = open.seek(SeekFrom::End(0)).map_err(unreadable)?;
+        let identity = ImageIdentity::read(&open).map_err(unreadable)?;
+        let identity = identity.ok_or_else(|| CustomizeProblem::NotAnIso { file: file() })?;
+        let (file, whole) = (file(), identity.bytes);
+        if whole > length {
+            return Err(CustomizeProblem::Truncated { file, length, whole }.into());
+        }
+        let contents = Contents::read(runner, &path)?;
+        require_ours(named, &contents)?;
+        Ok(Self {
+            path,
+            length,
+            identity,
+            contents,
+        })
+    }
+}
+
+/// What the options name.
+struct Checked {
+    image: Image,
+    /// The absolute path of the file to write.
+    out: PathBuf,
+    source: Option<Source>,
+    /// The text of the settings file, if one was named.
+    settings: Option<String>,
+    report: InitReport,
+}
+
+/// Looks at all that the options name, and reports everything that is wrong with it at once.
+fn checked(runner: &Runner, options: &CustomizeOptions) -> Result<Checked> {
+    let file = options.settings.as_deref();
+    let (settings, mut problems) = changed_settings::checked(file, &options.set, runner.interrupt())?;
+    let image = keep(Image::open(runner, &options.iso), &mut problems)?;
     let out = keep(require_new(&options.iso, &options.out), &mut problems)?;
+    if let (Some(image), Some(out)) = (&image, &out) {
+        keep(require_room(directory_of(out), image.length), &mut problems)?;
+    }
+    let changes_settings = options.settings.is_some() || !options.set.is_empty();
+    if let Some(image) = &image
+        && changes_settings
+        && !image.contents.has(&format!("/{SETTINGS_FILE}"))
+    {
+        let file = options.iso.clone();
+        problems.push(CustomizeProblem::ReadsNoSettings { file }.into());
+    }
     let source = match &options.config {
         Some(config) => keep(config_option::open(config), &mut problems)?,
         None => None,
@@ -139,34 +204,19 @@ fn checked(options: &CustomizeOptions) -> Result<(PathBuf, Option<Source>, Optio
         problems.extend(keys.problems);
         notes.extend(keys.note);
     }
-    let report = InitReport {
-        warnings: only_warnings(problems)?,
-        notes,
-    };
-    // Without it there was an error.
-    Ok((out.unwrap_or_default(), source, settings, report))
-}
-
-/// The absolute path of `out`, which must be a new file in a directory that exists.
-fn require_new(iso: &Path, out: &Path) -> Result<PathBuf> {
-    let file = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
-    match (fs::symlink_metadata(out), file(out)) {
-        (Err(error), _) if error.kind() == ErrorKind::NotFound => {}
-        (Err(error), _) => return Err(error).with_context(|| format!("Failed to look at {}", out.display())),
-        (Ok(_), found) => {
-            let out = out.to_owned();
-            return Err(if found.is_some() && found == file(iso) {
-                CustomizeProblem::SameFile { out }.into()
-            } else {
-                CustomizeProblem::Exists { out }.into()
-            });
-        }
+    match (image, out) {
+        (Some(image), Some(out)) => Ok(Checked {
+            image,
+            out,
+            source,
+            settings,
+            report: InitReport {
+                warnings: only_warnings(problems)?,
+                notes,
+            },
+        }),
+        _ => Err(Diagnostics(problems).into()),
     }
-    let out = std::path::absolute(out).context("Failed to find the working directory")?;
-    let parent = out.parent().unwrap_or(Path::new("/"));
-    let parent = fs::canonicalize(parent).with_context(|| format!("Failed to find {}", parent.display()))?;
-    // `..` has none, and exists.
-    Ok(parent.join(out.file_name().unwrap_or_default()))
 }
 
 /// Fails unless it is an ISO that was built here.
@@ -182,27 +232,12 @@ fn require_ours(iso: &Path, contents: &Contents) -> Result<()> {
     }
 }
 
-fn require_room(directory: &Path, needed: u64) -> Result<()> {
-    let room = statvfs(directory).with_context(|| format!("Failed to look at {}", directory.display()))?;
-    let free = room.blocks_available() * room.fragment_size();
-    if free < needed {
-        let directory = directory.to_owned();
-        return Err(CustomizeProblem::NoRoom {
-            directory,
-            needed,
-            free,
-        }
-        .into());
-    }
-    Ok(())
-}
-
 /// What is put into the image, prepared in `staging`.
 fn replacements(
     runner: &Runner,
     options: &CustomizeOptions,
     (source, settings): (Option<&Source>, Option<String>),
-    (iso, contents): (&Path, &Contents),
+    image: &Image,
     staging: &Path,
     report: &mut InitReport,
 ) -> Result<Vec<Replacement>> {
@@ -211,7 +246,7 @@ fn replacements(
         let copy = staging.join(CONFIG_DIR);
         copy_configuration(source, &copy, runner.interrupt(), report)?;
         let is_flake = source.kind == ConfigKind::Flake;
-        if contents.has(&format!("/{CONFIG_DIR}/{FLAKE_NIX}")) != is_flake {
+        if image.contents.has(&format!("/{CONFIG_DIR}/{FLAKE_NIX}")) != is_flake {
             report.warnings.push(CustomizeProblem::OtherKind { is_flake }.into());
         }
         replacements.push(Replacement {
@@ -220,16 +255,12 @@ fn replacements(
         });
     }
     if options.settings.is_some() || !options.set.is_empty() {
-        if !contents.has(&format!("/{SETTINGS_FILE}")) {
-            let file = options.iso.clone();
-            return Err(CustomizeProblem::ReadsNoSettings { file }.into());
-        }
         let file = staging.join(SETTINGS_FILE);
         let old = if let Some(text) = settings {
             text
         } else {
             let old = staging.join("old.yaml");
-            remaster::extract(runner, iso, SETTINGS_FILE, &old)?;
+            remaster::extract(runner, &image.path, SETTINGS_FILE, &old)?;
             fs::read_to_string(&old).with_context(|| format!("Failed to read {}", old.display()))?
         };
         fs::write(&file, changed_settings::text(&old, &options.set)?)
@@ -242,54 +273,47 @@ fn replacements(
     Ok(replacements)
 }
 
-/// Gives the finished image its name. What appeared there meanwhile is kept, and is an error.
-fn publish(new: &Path, out: &Path, named: &Path) -> Result<()> {
-    let result = match renameat2(AT_FDCWD, new, AT_FDCWD, out, RenameFlags::RENAME_NOREPLACE) {
-        // Not every file system can do both in one step.
-        Err(Errno::EINVAL) if !out.exists() => fs::rename(new, out),
-        Err(Errno::EINVAL | Errno::EEXIST) => return Err(CustomizeProblem::Exists { out: named.to_owned() }.into()),
-        other => other.map_err(Into::into),
-    };
-    result
-        .and_then(|()| File::open(out.parent().unwrap_or(Path::new("/")))?.sync_all())
-        .with_context(|| format!("Failed to create {}", named.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interrupt::Interrupt;
 
     #[test]
-    fn a_file_that_exists_is_not_overwritten_and_least_of_all_the_iso() {
+    fn an_iso_that_is_cut_off_or_no_file_is_called_so_at_once_with_all_else_that_is_wrong() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
-        fs::write(path("a.iso"), "").unwrap();
-        fs::hard_link(path("a.iso"), path("same.iso")).unwrap();
-        std::os::unix::fs::symlink("a.iso", path("link.iso")).unwrap();
-        std::os::unix::fs::symlink("nowhere", path("broken.iso")).unwrap();
-        let refused = |name: &str| require_new(&path("a.iso"), &path(name)).unwrap_err().to_string();
-        for name in ["a.iso", "same.iso", "link.iso"] {
-            assert!(refused(name).contains("is the ISO itself"), "{}", refused(name));
+        let runner = Runner::new(Vec::new(), Interrupt::default());
+        let mut options = CustomizeOptions {
+            iso: path("a.iso"),
+            out: path("none/b.iso"),
+            set: vec![("host".to_owned(), String::new())],
+            settings: Some(path("pipe")),
+            config: Some(path("tree")),
+            allow_secrets: false,
+        };
+        nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut image = vec![0; 0x9000];
+        image[0x8000..0x8006].copy_from_slice(b"\x01CD001");
+        image[0x8050..0x8054].copy_from_slice(&[0, 0, 1, 0]);
+        image[0x8080..0x8082].copy_from_slice(&[0, 8]);
+        fs::write(path("a.iso"), &image).unwrap();
+        let said = |options: &CustomizeOptions| checked(&runner, options).err().unwrap().to_string();
+        for text in [
+            "a.iso is not complete\n  why: It has 37 kB of 134.2 MB.",
+            "none\n  why: No such file or directory\n",
+            "--set host=\n",
+            "pipe\n  why: It is a pipe to which nothing was written.",
+            "tree does not exist",
+        ] {
+            assert!(said(&options).contains(text), "{text}: {}", said(&options));
         }
-        fs::write(path("b.iso"), "").unwrap();
-        for name in ["b.iso", "broken.iso", "."] {
-            assert!(refused(name).contains(" exists\n"), "{}", refused(name));
+        for (iso, expected) in [
+            ("pipe", "is not a file"),
+            ("", "is not a file"),
+            ("none", "cannot be read\n  why: No such"),
+        ] {
+            options.iso = path(iso);
+            assert!(said(&options).contains(expected), "{}", said(&options));
         }
-        assert!(refused("none/c.iso").contains("Failed to find"));
-        let new = require_new(&path("a.iso"), &path("c.iso")).unwrap();
-        assert_eq!(new, fs::canonicalize(directory.path()).unwrap().join("c.iso"));
-        // Created meanwhile.
-        let error = publish(&path("a.iso"), &path("b.iso"), &path("b.iso")).unwrap_err();
-        assert!(error.to_string().contains(" exists\n"), "{error}");
-        publish(&path("a.iso"), &new, &new).unwrap();
-        assert!(new.exists() && !path("a.iso").exists());
-    }
-
-    #[test]
-    fn too_little_space_is_reported_before_anything_is_written() {
-        let directory = tempfile::tempdir().unwrap();
-        require_room(directory.path(), 1).unwrap();
-        let error = require_room(directory.path(), u64::MAX).unwrap_err().to_string();
-        assert!(error.contains("not enough space in"), "{error}");
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::process::{Invocation, Runner};
+use crate::text::one_line;
 
 /// The state of a directory in a Git repository.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl GitState {
             .uncommitted
             .iter()
             .take(SHOWN)
-            .cloned()
+            .map(|name| one_line(name))
             .collect::<Vec<_>>()
             .join(", ");
         let more = if count > SHOWN { ", …" } else { "" };

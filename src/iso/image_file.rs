@@ -24,6 +24,8 @@ const DISK_GUID: std::ops::Range<usize> = GPT + 56..GPT + 72;
 /// What identifies an image, and what else it offers.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ImageIdentity {
+    /// How large its file system is, in bytes: the file has at least as many.
+    pub bytes: u64,
     /// As the bytes stand in the header.
     pub disk_guid: Option<[u8; 16]>,
     pub mbr_id: Option<[u8; 4]>,
@@ -48,6 +50,7 @@ impl ImageIdentity {
     /// `start`: the first sectors of the image.
     fn parse(start: &[u8]) -> Option<Self> {
         let mut identity = Self {
+            bytes: 0,
             disk_guid: None,
             mbr_id: None,
             has_joliet: false,
@@ -61,6 +64,10 @@ impl ImageIdentity {
             match descriptor[0] {
                 PRIMARY => {
                     is_iso = true;
+                    // ECMA-119, 8.4.8 and 8.4.12: a number of blocks, and the size of one.
+                    let blocks = u32::from_le_bytes(descriptor[80..84].try_into().ok()?);
+                    let block = u16::from_le_bytes(descriptor[128..130].try_into().ok()?);
+                    identity.bytes = u64::from(blocks) * u64::from(block);
                     // In the field for applications (ECMA-119, 8.4.32; isomd5sum, libimplantisomd5.c).
                     identity.has_checksum = descriptor[883..1395].starts_with(b"ISO MD5SUM = ");
                 }
@@ -113,6 +120,7 @@ mod tests {
         }
         let plain = ImageIdentity::parse(&image(&[PRIMARY, SUPPLEMENTARY, TERMINATOR])).unwrap();
         let none = ImageIdentity {
+            bytes: 0,
             disk_guid: None,
             mbr_id: None,
             has_joliet: false,
@@ -127,12 +135,15 @@ mod tests {
         let (primary, joliet) = (FIRST_DESCRIPTOR * SECTOR, (FIRST_DESCRIPTOR + 1) * SECTOR);
         whole[primary + 883..primary + 896].copy_from_slice(b"ISO MD5SUM = ");
         whole[joliet + 88..joliet + 91].copy_from_slice(b"%/E");
+        whole[primary + 80..primary + 84].copy_from_slice(&[0, 1, 0, 0]);
+        whole[primary + 128..primary + 130].copy_from_slice(&[0, 8]);
         whole[440..444].copy_from_slice(&[1, 2, 3, 4]);
         whole[510..512].copy_from_slice(&MBR_SIGNATURE);
         whole[512..520].copy_from_slice(b"EFI PART");
         whole[568..584].copy_from_slice(&[7; 16]);
         let read = ImageIdentity::parse(&whole).unwrap();
         let expected = ImageIdentity {
+            bytes: 256 * 2048,
             disk_guid: Some([7; 16]),
             mbr_id: Some([1, 2, 3, 4]),
             has_joliet: true,

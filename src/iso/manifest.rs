@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::copied::{Copied, Digests, hash};
 use super::flake_template::{File, INSTALLER_DIR, IsoSpec, SETTINGS_FILE};
-use crate::diagnostic::IsoDirectoryProblem;
+use crate::diagnostic::{Diagnostic, Diagnostics, IsoDirectoryProblem};
 use crate::tree::source::FLAKE_NIX;
+use crate::tree::special_files::special_files;
 
 /// Its file name, in [`INSTALLER_DIR`].
 const NAME: &str = "manifest.json";
@@ -57,11 +58,16 @@ impl Manifest {
     /// Reads the record of the ISO directory `dir`.
     ///
     /// # Errors
-    /// [`IsoDirectoryProblem::NoManifest`] when there is none.
+    /// [`IsoDirectoryProblem::NoManifest`] when there is none, [`IsoDirectoryProblem::ManifestDamaged`], and [`Diagnostics`] of
+    /// pipes and the like in `dir`.
     pub fn load(dir: &Path) -> Result<Self> {
+        let special = special_files(dir);
+        if !special.is_empty() {
+            return Err(Diagnostics(special).into());
+        }
         let path = dir.join(INSTALLER_DIR).join(NAME);
         let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
                 return Err(IsoDirectoryProblem::NoManifest {
                     dir: dir.to_owned(),
                     manifest: Path::new(INSTALLER_DIR).join(NAME),
@@ -70,7 +76,11 @@ impl Manifest {
             }
             text => text.with_context(|| format!("Failed to read {}", path.display()))?,
         };
-        serde_json::from_str(&text).with_context(|| format!("{} is not a manifest of nix-cfg-iso", path.display()))
+        serde_json::from_str(&text).map_err(|error| {
+            let line = u32::try_from(error.line()).ok().filter(|line| *line > 0);
+            let problem = IsoDirectoryProblem::ManifestDamaged { dir: dir.to_owned() };
+            Diagnostic::from(problem).at(&path, line, None).into()
+        })
     }
 
     /// Writes it into the ISO directory `dir`.

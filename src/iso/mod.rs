@@ -19,6 +19,7 @@ pub mod init;
 mod image_file;
 mod remaster;
 mod changed_settings;
+mod output_file;
 pub mod customize;
 pub mod update;
 pub mod generate_config;

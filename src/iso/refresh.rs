@@ -46,12 +46,16 @@ pub struct RefreshOptions {
     pub discard_edits: bool,
 }
 
-/// Copies the configuration again. `runner` runs git.
+/// Copies the configuration again. `runner` runs git; `show` is called with what is reported of a run that is only tried.
 ///
 /// # Errors
 /// [`Diagnostics`]: what `init` would refuse, and edits that would be lost. Errors of the file system. The directory is as it was
 /// then.
-pub fn refresh(options: &RefreshOptions, runner: &Runner) -> Result<InitReport> {
+pub fn refresh(
+    options: &RefreshOptions,
+    runner: &Runner,
+    show: &mut dyn FnMut(&[String]) -> Result<()>,
+) -> Result<InitReport> {
     let dir = options.dir.as_path();
     let manifest = Manifest::load(dir)?;
     let _lock = lock(dir)?;
@@ -72,6 +76,11 @@ pub fn refresh(options: &RefreshOptions, runner: &Runner) -> Result<InitReport> 
     if !options.discard_edits {
         problems.extend(lost(dir, &from, (copied, &copy, &new)));
     }
+    let changes = Changes::between(&copy, &new);
+    if options.dry_run {
+        // Also what is refused: what it would change helps to decide.
+        show(&changes.lines())?;
+    }
     let mut report = InitReport {
         warnings: only_warnings(problems)?,
         notes: keys.note.into_iter().collect(),
@@ -81,13 +90,12 @@ pub fn refresh(options: &RefreshOptions, runner: &Runner) -> Result<InitReport> 
         allowed_keys: keys.allowed,
         ..taken
     };
-    let changes = Changes::between(&copy, &new);
     report.notes.push(note);
-    report.notes.extend(changes.lines());
     if options.dry_run {
         report.notes.push("Nothing was written.".to_owned());
         return Ok(report);
     }
+    report.notes.extend(changes.lines());
     replace(dir, &source, (manifest, taken), runner, &mut report)?;
     report.notes.push(next(options, source.kind, &changes));
     Ok(report)
@@ -108,11 +116,11 @@ fn origin(options: &RefreshOptions, copied: Option<&Copied>) -> Result<PathBuf> 
     match (&options.config, copied) {
         (Some(config), _) => Ok(config.clone()),
         (None, None) => Err(IsoRefreshProblem::NoOrigin { dir }.into()),
-        (None, Some(Copied { from, .. })) if !Path::new(from).exists() => {
-            let from = from.clone();
+        (None, Some(copied)) if !copied.origin().exists() => {
+            let from = copied.from.clone();
             Err(IsoRefreshProblem::OriginMissing { dir, from }.into())
         }
-        (None, Some(copied)) => Ok(PathBuf::from(&copied.from)),
+        (None, Some(copied)) => Ok(copied.origin()),
     }
 }
 
@@ -144,6 +152,8 @@ fn misfits(dir: &Path, manifest: &Manifest, source: &Source) -> Result<Vec<Diagn
 /// The edits in the copy that `new` does not have.
 fn lost(dir: &Path, from: &Path, (copied, copy, new): (Option<&Copied>, &Digests, &Digests)) -> Option<Diagnostic> {
     let place = dir.join(CONFIG_DIR);
+    // A copy that is gone has no edits.
+    place.symlink_metadata().ok()?;
     let changes = Changes::between(copy, new);
     let all = || changes.changed.iter().chain(&changes.removed).cloned().collect();
     let mut files = copied.map_or_else(all, |copied| Difference::between(&copied.files, copy, new).here);

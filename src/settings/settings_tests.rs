@@ -90,7 +90,7 @@ fn all_wrong_values_are_reported_in_words_of_yaml_with_line_and_column() {
                 not-covered: [{kind: nonsense}]\nnixpkgs: x\nhostt: a\n";
     let error = parse(text).unwrap_err().to_string();
     for expected in [
-        "`host` takes a name, and this is the number 12\n  where: s.yaml:1:7\n  what to do: Write it in quotes: `host: \"…\"`",
+        "`host` takes a name in one line, and this is the number 12\n  where: s.yaml:1:7\n  what to do: Write it in quotes: `host: \"…\"`",
         "`online` takes true or false, and this is the text \"perhaps\"\n  where: s.yaml:2:11\n  what to do: Write `online: true` or `online: false`.",
         "`target` takes an absolute path, and this is a list\n  where: s.yaml:3:1\n  what to do: Write `target: /…`",
         "`read-image` takes true or false, and this is the number 1\n  where: s.yaml:5:13\n",
@@ -102,12 +102,44 @@ fn all_wrong_values_are_reported_in_words_of_yaml_with_line_and_column() {
     ] {
         assert!(error.contains(expected), "{expected}\n\n{error}");
     }
+}
+
+#[test]
+fn keys_that_are_set_twice_impossible_values_and_other_texts_are_refused() {
     for (text, expected) in [
         ("- host: a\n", "The settings are not keys with values: this is a list\n"),
         ("just words\n", "this is the text \"just words\"\n"),
         (
             "host: a\nhost: b\n",
-            "The settings file is not valid YAML: duplicate entry with key \"host\"",
+            "`host` is set twice\n  where: s.yaml:2\n  what to do: Remove one",
+        ),
+        (
+            "online: true\n\"online\" : true\n# host:\nhost: a\nhost: b\n",
+            "`host` is set twice\n  where: s.yaml:5\n",
+        ),
+        (
+            "{host: a, host: b}\n",
+            "not valid YAML: duplicate entry with key \"host\"",
+        ),
+        (
+            "host: \"a\\nb\"\n",
+            "`host` takes a name in one line, and this is the text \"a\\nb\"\n  where: s.yaml:1:7",
+        ),
+        (
+            "host: \"\"\n",
+            "`host` takes a name in one line, and this is the text \"\"",
+        ),
+        (
+            "target: //\n",
+            "`target` cannot be \"/\"\n  where: s.yaml:1:9\n  why: That is the running system",
+        ),
+        (
+            "hardware-config: ../x.nix\n",
+            "takes a path inside the configuration, and this is the text \"../x.nix\"",
+        ),
+        (
+            "hardware-config: /etc/x.nix\n",
+            "takes a path inside the configuration, and this is the text",
         ),
         ("host: a\n  online: true\n", "s.yaml:2:9\n"),
         ("12: a\n", "`the number 12` is not a setting"),
@@ -151,6 +183,9 @@ fn a_key_of_the_medium_overrides_that_of_the_live_system() {
     assert!(load().unwrap().hardware_config.is_some());
     fs::write(&medium, "host: b\n").unwrap();
     assert_eq!(load().unwrap().hardware_config, None);
+    fs::write(&medium, "host: a\n").unwrap();
+    let same = load().unwrap();
+    assert!(same.hardware_config_of(Some("a")).is_some() && same.hardware_config_of(Some("b")).is_none());
     fs::write(&medium, "\nhots: b\n").unwrap();
     let error = load().unwrap_err().to_string();
     assert!(error.contains("iso.yaml:2") && error.contains("`host`"), "{error}");

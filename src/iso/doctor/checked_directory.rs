@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::diagnostic::IsoDirectoryProblem;
 use crate::iso::copied::{Copied, Digests, digests};
 use crate::iso::flake_template::{CONFIG_DIR, IsoSpec, SETTINGS_FILE};
 use crate::iso::manifest::{self, Manifest};
@@ -36,9 +37,17 @@ impl IsoDirectory {
     pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::load(dir)?;
         let configuration = dir.join(CONFIG_DIR);
-        let kind = source::choose(Some((&configuration, "the directory of the ISO")), &[])?.kind;
+        let Ok(source) = source::choose(Some((&configuration, "the directory of the ISO")), &[]) else {
+            let from = manifest
+                .configuration
+                .first()
+                .map(Copied::origin)
+                .filter(|from| from.is_dir());
+            let dir = dir.to_owned();
+            return Err(IsoDirectoryProblem::NoConfiguration { dir, from }.into());
+        };
         Ok(Self {
-            kind,
+            kind: source.kind,
             ..Self::with(dir, &manifest, configuration)?
         })
     }

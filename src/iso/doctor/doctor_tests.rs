@@ -7,11 +7,9 @@ use std::path::Path;
 use std::process::Command;
 
 use super::super::channels::Channels;
-use super::super::copied::{Copied, Digests, digests, hash};
 use super::super::flake_template::{self, CONFIG_DIR, IsoSpec};
 use super::super::manifest::Manifest;
 use super::*;
-use crate::diagnostic::Severity;
 use crate::interrupt::Interrupt;
 use crate::tree::source::ConfigKind;
 
@@ -27,10 +25,10 @@ const LOCKED: &str = r#"{
   "root": "root",
   "version": 7
 }"#;
-const KEY: &str = "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ";
+pub const KEY: &str = "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ";
 
 /// An ISO directory without a fault.
-fn faultless(kind: ConfigKind) -> tempfile::TempDir {
+pub fn faultless(kind: ConfigKind) -> tempfile::TempDir {
     let spec = IsoSpec {
         kind,
         hosts: if kind == ConfigKind::Flake {
@@ -72,7 +70,7 @@ fn faultless(kind: ConfigKind) -> tempfile::TempDir {
     dir
 }
 
-fn put(dir: &Path, name: &str, text: &str) {
+pub fn put(dir: &Path, name: &str, text: &str) {
     let path = dir.join(CONFIG_DIR).join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
@@ -121,7 +119,7 @@ fn large(dir: &Path) {
     file.set_len(120_000_000).unwrap();
 }
 
-fn look(dir: &Path) -> Vec<Diagnostic> {
+pub fn look(dir: &Path) -> Vec<Diagnostic> {
     let path = std::env::var_os("PATH").unwrap();
     let runner = Runner::new(vec![("PATH".into(), path)], Interrupt::default());
     doctor(&runner, dir, false, None).unwrap()
@@ -338,46 +336,6 @@ fn each_fault_is_found_alone_with_its_remedy() {
         }
         assert!(!found[0].remedy.is_empty(), "{code} has no remedy");
     }
-}
-
-#[test]
-fn what_differs_from_the_directory_that_was_copied_is_named_and_one_that_is_elsewhere_is_not_missed() {
-    let (dir, tree) = (faultless(ConfigKind::Channel), tempfile::tempdir().unwrap());
-    for name in ["configuration.nix", "hardware-configuration.nix"] {
-        fs::copy(dir.path().join(CONFIG_DIR).join(name), tree.path().join(name)).unwrap();
-    }
-    let mut manifest = Manifest::load(dir.path()).unwrap();
-    let runner = Runner::new(Vec::new(), Interrupt::default());
-    let copied = Copied::now(tree.path(), &runner).unwrap().0;
-    let files = digests(tree.path()).unwrap();
-    manifest.configuration = vec![Copied { files, ..copied }];
-    manifest.save(dir.path()).unwrap();
-    assert_eq!(look(dir.path()), []);
-    fs::write(tree.path().join("new.nix"), "{ }").unwrap();
-    put(dir.path(), "hardware-configuration.nix", &format!("{HARDWARE}\n"));
-    let [problem] = look(dir.path()).try_into().unwrap();
-    let text = problem.to_string();
-    assert_eq!((problem.code, problem.severity), ("origin-differs", Severity::Warning));
-    for words in [
-        "added: new.nix",
-        "hardware-configuration.nix",
-        "nix-cfg-iso refresh /",
-        "Edited in the copy",
-    ] {
-        assert!(text.contains(words), "{words} is not in\n{text}");
-    }
-    fs::remove_dir_all(tree.path()).unwrap();
-    assert_eq!(look(dir.path()), []);
-    // Private keys are refused unless they were allowed.
-    put(dir.path(), "id_ed25519", KEY);
-    let [problem] = look(dir.path()).try_into().unwrap();
-    assert_eq!((problem.code, problem.severity), ("tree-secret", Severity::Error));
-    manifest.configuration[0].allowed_keys = Digests::from([("id_ed25519".to_owned(), hash(KEY.as_bytes()))]);
-    manifest.save(dir.path()).unwrap();
-    assert_eq!(look(dir.path()), []);
-    // Only these.
-    put(dir.path(), "id_ed25519", &format!("{KEY}\n"));
-    assert_eq!(look(dir.path())[0].code, "tree-secret");
 }
 
 #[test]

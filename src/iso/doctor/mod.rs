@@ -9,6 +9,8 @@ mod evaluated;
 mod untracked;
 #[cfg(test)]
 mod doctor_tests;
+#[cfg(test)]
+mod origin_tests;
 
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! The configuration as a copy of a directory that a person goes on editing, and what of it must not be on an ISO.
 
+use nix::unistd::{AccessFlags, access};
+
 use super::checked_directory::IsoDirectory;
 use crate::diagnostic::{Diagnostic, IsoRefreshProblem};
 use crate::iso::allowed_secrets::{self, Allowed};
@@ -33,6 +35,7 @@ fn differs(iso: &IsoDirectory, copied: &Copied) -> Option<Diagnostic> {
         from: copied.from.clone(),
         there: if there.is_empty() { Vec::new() } else { there.lines() },
         here: difference.here,
+        writable: access(&iso.dir, AccessFlags::W_OK).is_ok(),
     };
     Some(problem.into())
 }

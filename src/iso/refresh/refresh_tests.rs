@@ -91,8 +91,15 @@ impl Iso {
 fn refresh_with(options: &RefreshOptions) -> Result<String, String> {
     let path = std::env::var_os("PATH").unwrap();
     let runner = Runner::new(vec![("PATH".into(), path)], Interrupt::default());
-    let report = refresh(options, &runner).map_err(|error| error.to_string())?;
-    Ok(report.notes.join("\n"))
+    let mut shown = Vec::new();
+    let mut show = |lines: &[String]| {
+        shown.extend(lines.to_owned());
+        Ok(())
+    };
+    match refresh(options, &runner, &mut show) {
+        Ok(report) => Ok([shown, report.notes].concat().join("\n")),
+        Err(error) => Err(format!("{}\n{error}", shown.join("\n"))),
+    }
 }
 
 #[test]
@@ -136,6 +143,15 @@ fn an_edit_in_the_copy_is_not_lost_without_being_asked_for() {
     let iso = Iso::new();
     fs::write(iso.copy("configuration.nix"), "{ mine = 1; }").unwrap();
     iso.refused(&["\n      configuration.nix\n", "--discard-edits"]);
+    let dry_run = RefreshOptions {
+        dry_run: true,
+        ..iso.options()
+    };
+    let said = refresh_with(&dry_run).unwrap_err();
+    assert!(
+        said.starts_with("changed: configuration.nix\n") && said.contains("--discard-edits"),
+        "{said}"
+    );
     // The same edit in the origin.
     iso.put("configuration.nix", "{ mine = 1; }");
     iso.refresh().unwrap();
@@ -211,6 +227,46 @@ fn what_init_would_refuse_is_refused_and_the_copy_stays() {
     iso.refused(&["is a channel configuration now"]);
     fs::remove_dir_all(iso.tree.path()).unwrap();
     iso.refused(&["--config TREE"]);
+}
+
+#[test]
+fn a_configuration_that_was_removed_from_the_directory_is_copied_again() {
+    let iso = Iso::new();
+    fs::remove_dir_all(iso.dir().join(CONFIG_DIR)).unwrap();
+    assert!(iso.refresh().unwrap().contains("added: configuration.nix"));
+    assert!(iso.copy("old.nix").exists());
+}
+
+#[test]
+fn a_directory_whose_name_is_not_utf_8_is_found_again() {
+    let iso = Iso::new();
+    let outside = tempfile::tempdir().unwrap();
+    let odd: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"odd \xff");
+    let odd = outside.path().join(odd);
+    fs::create_dir(&odd).unwrap();
+    fs::write(odd.join("configuration.nix"), "{ odd = 1; }").unwrap();
+    let named = RefreshOptions {
+        config: Some(odd.clone()),
+        ..iso.options()
+    };
+    refresh_with(&named).unwrap();
+    fs::write(odd.join("configuration.nix"), "{ odd = 2; }").unwrap();
+    assert!(iso.refresh().unwrap().contains("changed: configuration.nix"));
+}
+
+#[test]
+fn a_damaged_record_is_called_so_and_a_pipe_in_the_directory_does_not_hold_the_program_up() {
+    let iso = Iso::new();
+    let manifest = iso.dir().join("installer/manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, &text[..text.len() / 2]).unwrap();
+    iso.refused(&["The record of /", " is damaged\n  where: /", "manifest.json:"]);
+    fs::write(&manifest, text).unwrap();
+    let settings = iso.dir().join("nix-cfg-install.yaml");
+    fs::remove_file(&settings).unwrap();
+    nix::unistd::mkfifo(&settings, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let said = iso.refresh().unwrap_err();
+    assert!(said.contains("a named pipe\n  where: nix-cfg-install.yaml"), "{said}");
 }
 
 #[test]

@@ -166,6 +166,34 @@ fn an_iso_or_a_configuration_that_will_not_do_is_refused_and_nothing_is_written(
 }
 
 #[test]
+fn a_checksum_for_checkisomd5_is_put_back_or_missed() {
+    // With less than that, checkisomd5 1.2.3 refuses what implantisomd5 has just written.
+    let ours = image(&OURS, 4 << 20);
+    let path = |name: &str| ours.path().join(name).display().to_string();
+    rig::run("implantisomd5", &[&path("a.iso")]);
+    let said = customize(ours.path(), &["a.iso", "b.iso", "--set", "host=a"]);
+    assert!(said.status.success() && said.stderr.is_empty(), "{said:?}");
+    rig::run("checkisomd5", &[&path("b.iso")]);
+    // The sum is looked at: one that is not that of the image is found.
+    let mut changed = fs::read(path("b.iso")).unwrap();
+    let at = changed.windows(6).position(|bytes| bytes == b"host: ").unwrap();
+    changed[at] = b'H';
+    fs::write(path("b.iso"), changed).unwrap();
+    let found = Command::new("checkisomd5").arg(path("b.iso")).output().unwrap();
+    assert!(!found.status.success(), "{found:?}");
+    fs::create_dir(path("bin")).unwrap();
+    std::os::unix::fs::symlink("/usr/bin/xorriso", path("bin/xorriso")).unwrap();
+    let said = command(ours.path(), "PATH=$PWD/bin;", &["a.iso", "c.iso", "--set", "host=a"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(
+        said.status.success() && text.contains("no checksum for checkisomd5"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_disk_that_is_full_before_or_becomes_so_leaves_no_image() {
     let ours = image(&OURS, 8 << 20);
     let args = |out: &'static str| ["a.iso", out, "--set", "host=a"];
