@@ -6,9 +6,8 @@
   modules,
   # variants.nix, evaluated.
   family,
-  # `evaluate VARIANT` gives its machine; `obstacle NAME MACHINE` why it cannot be supported, or null.
-  evaluate,
-  obstacle,
+  # `examine NAME VARIANT` gives the `reason` why its machine cannot be supported, or null; and its `drv`.
+  examine,
   # The features that are not covered, as `nix-cfg-iso hardware-features` prints them.
   new,
 }:
@@ -50,12 +49,13 @@ let
   try =
     name: covers: proposed:
     let
-      machine = evaluate (family.unknown proposed.variant);
-      reason = proposed.reason or (obstacle (builtins.head covers).name machine);
+      variant = if proposed ? variant then family.unknown proposed.variant else null;
+      examined = examine (builtins.head covers).name variant;
     in
     {
-      inherit name covers reason;
-      machine = if proposed ? variant then machine else null;
+      inherit name covers variant;
+      reason = proposed.reason or examined.reason;
+      inherit (examined) drv;
     };
 
   isFileSystem = what: what.kind == "filesystem";
@@ -74,11 +74,11 @@ let
         apart filesystems
     );
   taken = builtins.filter (one: one.reason == null) tried;
-  machines = ones: builtins.listToAttrs (map (one: lib.nameValuePair one.name one.machine) ones);
+  named = what: ones: builtins.listToAttrs (map (one: lib.nameValuePair one.name one.${what}) ones);
 in
 {
-  machines = machines taken;
-  tried = machines (builtins.filter (one: one.machine != null) tried);
+  drvs = named "drv" taken;
+  tried = named "variant" (builtins.filter (one: one.variant != null) tried);
   covered = builtins.concatMap (one: one.covers) taken;
   uncovered = builtins.concatMap (one: map (what: what // { inherit (one) reason; }) one.covers) (
     builtins.filter (one: one.reason != null) tried

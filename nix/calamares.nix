@@ -11,13 +11,11 @@
 }:
 let
   cfg = config.offlineInstaller;
-  inherit (cfg) package targets hosts;
+  inherit (cfg) package described hosts;
   etc = "nix-cfg-install/calamares";
 
-  normalUsers =
-    target: builtins.attrNames (lib.filterAttrs (_: user: user.isNormalUser) target.config.users.users);
   # The users that all targets have. If they have users, but none in common, the page accepts any name and the check decides.
-  each = map normalUsers targets;
+  each = map (one: one.users) described;
   users = lib.foldl' lib.intersectLists (builtins.head each) each;
   userFlags =
     if builtins.concatLists each == [ ] then
@@ -25,13 +23,10 @@ let
     else
       lib.concatMapStrings (name: " --user ${name}") users;
   fileSystemFlags = lib.concatMapStrings (name: " --without-file-system ${name}") (
-    import ./grub-file-systems.nix { inherit pkgs targets; }
+    lib.unique (lib.concatMap (one: one.withoutFileSystems) described)
   );
   hostFlags = lib.concatMapStrings (host: " --host ${lib.escapeShellArg host}") hosts;
-  sizes = map (
-    target:
-    "${pkgs.closureInfo { rootPaths = [ target.config.system.build.toplevel ]; }}/total-nar-size"
-  ) targets;
+  sizes = map (one: "${pkgs.closureInfo { rootPaths = [ one.toplevel ]; }}/total-nar-size") described;
 
   extensions = pkgs.calamares-nixos-extensions;
 

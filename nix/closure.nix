@@ -11,8 +11,9 @@
   variants ? { },
   # The locales that can be chosen without a network, as in i18n.supportedLocales.
   locales ? [ "all" ],
-  # The same system from a copy of its tree at another store path, as on the target (relocated.nix).
-  relocated ? null,
+  # The store paths of its configuration, as text: the tree has another path on the target, because its hardware-configuration.nix
+  # differs, so what is made from "${self}/…" is built again there.
+  trees ? [ ],
   # If import from derivation is forbidden: the file that `nix-cfg-iso pin` wrote.
   list ? null,
 }:
@@ -54,16 +55,7 @@ let
     };
   # The toplevel's .drv path of each variant, by name.
   drvsOf =
-    family:
-    lib.mapAttrs (_: machine: machine.config.system.build.toplevel.drvPath) (
-      family.checked (
-        {
-          inherit target;
-        }
-        // family.machines
-        // (if relocated == null then { } else { inherit relocated; })
-      )
-    );
+    family: family.checked ({ target = target.config.system.build.toplevel.drvPath; } // family.drvs);
 
   # The JSON that the tool writes in a derivation. It contains .drv paths, and their context would make everything that they need a
   # dependency: only the text is used.
@@ -106,6 +98,10 @@ let
       inherit family drvs;
       facts = ask "offline-closure.json" (
         [ "frontier" ]
+        ++ lib.concatMap (tree: [
+          "--tree"
+          tree
+        ]) trees
         # With their full context, realising this would build all of it first.
         ++ lib.mapAttrsToList (name: drv: "${name}=${builtins.unsafeDiscardOutputDependency drv}") drvs
       );
@@ -137,7 +133,12 @@ let
     ) entry.outputs;
 in
 {
-  inherit facts drvs sources;
+  inherit
+    facts
+    drvs
+    sources
+    trees
+    ;
   # The same for `nix-cfg-iso pin`, which reads by itself what nixos-generate-config can write.
   drvsFor = written: drvsOf (familyFor written);
   inherit (family)

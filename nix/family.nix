@@ -51,10 +51,18 @@ let
             # Nobody has this machine.
             warnings = lib.mkForce [ ];
           }
+          # The manual is the same on all machines; `target` has it.
+          // lib.optionalAttrs (lib.attrByPath manual null target.options != null) (
+            lib.setAttrByPath manual (lib.mkForce false)
+          )
         )
       ];
     };
-  evaluated = lib.mapAttrs (_: evaluate) named;
+  manual = [
+    "documentation"
+    "nixos"
+    "enable"
+  ];
 
   # tryEval catches `throw` and failed assertions, which all refusals of nixpkgs are, but no error in nixpkgs itself, such as a
   # missing attribute.
@@ -116,44 +124,89 @@ let
     listIn (builtins.concatLists (lib.attrByPath (path ++ [ "definitions" ]) [ ] options));
   listIn = value: if works value then value else [ ];
 
-  # If the system itself does not evaluate, its own error comes first.
-  obstacles = builtins.seq (drv target) (
-    lib.filterAttrs (_: reason: reason != null) (
-      lib.mapAttrs (name: obstacle name (attempt name)) evaluated
-    )
-  );
-  # Why a variant is not on the image.
-  skipped = lib.genAttrs droppedVariants (_: "the image was built without it") // obstacles;
-  possible = removeAttrs evaluated (builtins.attrNames obstacles);
-
-  # Whether a variant covers what nixos-generate-config can write.
-  definitions = family.variants // added;
-  machines = evaluated // lib.mapAttrs (_: evaluate) (lib.getAttrs droppedVariants family.variants);
-  covers =
-    what: name:
+  # What is kept of a machine, so that its evaluation can be freed before the next one: why it cannot be supported, or null; its
+  # .drv file; and the features that it covers.
+  examine =
+    name: can: variant: machine:
     let
-      inherit (machines.${name}) config;
+      reason = obstacle name can machine;
+      kept = {
+        inherit reason;
+        drv = if reason == null then drv machine else null;
+        covers = builtins.filter (covers variant machine) features;
+      };
+    in
+    builtins.deepSeq kept kept;
+  features = builtins.filter (
+    what: !(what.kind == "attribute" && builtins.elem what.name family.free)
+  ) written.features;
+  # Whether a machine covers what nixos-generate-config can write.
+  covers =
+    variant: machine: what:
+    let
+      inherit (machine) config;
       is = condition: works condition && condition;
     in
     {
       attribute = is (lib.attrByPath (lib.splitString "." what.name) false config == true);
-      import = builtins.elem what.name definitions.${name}.imports;
+      import = builtins.elem what.name variant.imports;
       package = builtins.elem what.name (
-        map (package: "config.boot.kernelPackages.${package}") definitions.${name}.modulePackages
+        map (package: "config.boot.kernelPackages.${package}") variant.modulePackages
       );
       filesystem = is (lib.any (fs: fs.fsType == what.name) (builtins.attrValues config.fileSystems));
     }
     .${what.kind};
-  coveredBy = names: what: builtins.filter (covers what) names;
+
+  # The variants that one machine can be at once, by name. What the configuration does not allow would make it fail.
+  parts = lib.filterAttrs (
+    _: variant:
+    variant.shared or false
+    && builtins.all (package: works (package.outPath or (throw "there is none"))) (
+      variant.packages or [ ]
+      ++ map (name: target.config.boot.kernelPackages.${name} or null) variant.modulePackages
+    )
+  ) named;
+  whole = {
+    imports = lib.unique (lib.concatMap (variant: variant.imports) (builtins.attrValues parts));
+    modulePackages = lib.concatMap (variant: variant.modulePackages) (builtins.attrValues parts);
+    module.imports = map (variant: variant.module) (builtins.attrValues parts);
+  };
+  wholeName = builtins.concatStringsSep "+" (builtins.attrNames parts);
+  # If it does not evaluate, each of them is tried alone.
+  together = examine wholeName works whole (evaluate whole);
+  # If the system itself does not evaluate, its own error comes first.
+  joined = builtins.seq (drv target) (
+    builtins.length (builtins.attrNames parts) > 1 && together.reason == null
+  );
+  alone = lib.mapAttrs (name: variant: examine name (attempt name) variant (evaluate variant)) (
+    if joined then removeAttrs named (builtins.attrNames parts) else named
+  );
+
+  obstacles = lib.mapAttrs (_: one: one.reason) (lib.filterAttrs (_: one: one.reason != null) alone);
+  # Why a variant is not on the image.
+  skipped = lib.genAttrs droppedVariants (_: "the image was built without it") // obstacles;
+  possible =
+    removeAttrs alone (builtins.attrNames obstacles)
+    // lib.optionalAttrs joined { ${wholeName} = together; };
+
+  definitions = family.variants // added;
+  # What the variants would cover that are not on the image.
+  lost =
+    lib.mapAttrs (name: _: alone.${name}.covers) obstacles
+    // lib.genAttrs droppedVariants (
+      name:
+      let
+        machine = evaluate family.variants.${name};
+      in
+      builtins.filter (covers family.variants.${name} machine) features
+    );
   open = builtins.filter (
-    what:
-    !(what.kind == "attribute" && builtins.elem what.name family.free)
-    && coveredBy (builtins.attrNames possible) what == [ ]
-  ) written.features;
+    what: !(lib.any (one: builtins.elem what one.covers) (builtins.attrValues possible))
+  ) features;
   because =
     what:
     let
-      would = coveredBy (builtins.attrNames skipped) what;
+      would = builtins.filter (name: builtins.elem what lost.${name}) (builtins.attrNames skipped);
     in
     if family.never ? ${what.name} then
       family.never.${what.name}
@@ -174,17 +227,18 @@ let
       target
       modules
       family
-      evaluate
       new
       ;
-    obstacle = name: obstacle name works;
+    examine = name: variant: examine name works variant (evaluate variant);
   };
 in
 {
-  # The machines that the image supports, by the name of their variant.
-  machines = possible // automatic.machines;
-  # All machines that were tried, to find out why one does not evaluate.
-  tried = evaluated // automatic.tried;
+  # The .drv files of the machines that the image supports, by the name of their variant.
+  drvs = lib.mapAttrs (_: one: one.drv) possible // automatic.drvs;
+  # All machines that were tried, to find out why one does not evaluate. They are evaluated anew.
+  tried =
+    lib.mapAttrs (_: evaluate) (named // automatic.tried)
+    // lib.optionalAttrs joined { ${wholeName} = evaluate whole; };
   # The variants that are not on the image, with the reason.
   inherit skipped;
   # The features that automatic variants cover.

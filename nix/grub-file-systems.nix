@@ -3,8 +3,8 @@
 {
   # The live system's packages.
   pkgs,
-  # The systems that are installed, as `nixosSystem` returns them.
-  targets,
+  # The system that is installed, as `nixosSystem` returns it.
+  system,
 }:
 let
   version = package: (builtins.parseDrvName package.name).version;
@@ -12,9 +12,8 @@ let
 
   # On UEFI, /boot is the EFI system partition, which GRUB can read.
   needsGrub =
-    target:
     let
-      inherit (target.config.boot.loader) grub;
+      inherit (system.config.boot.loader) grub;
     in
     grub.enable && !(grub.efiSupport && builtins.all (device: device == "nodev") grub.devices);
   # A patch of an older GRUB: upstream's is "fs/xfs: Add new superblock features added in Linux 6.12/6.13".
@@ -24,15 +23,11 @@ let
       baseNameOf (toString (patch.name or patch))
     ) != null;
   readsNewXfs =
-    target:
     let
-      grub = target.pkgs.grub2;
+      grub = system.pkgs.grub2;
     in
     !(isBefore grub "2.14") || builtins.any isPatch (grub.patches or [ ]);
   # mkfs.xfs 6.18 enables `exchange` and `parent` by default.
   makesNewXfs = !(isBefore pkgs.xfsprogs "6.18");
 in
-if makesNewXfs && builtins.any (target: needsGrub target && !(readsNewXfs target)) targets then
-  [ "xfs" ]
-else
-  [ ]
+if makesNewXfs && needsGrub && !readsNewXfs then [ "xfs" ] else [ ]

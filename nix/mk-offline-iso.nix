@@ -58,24 +58,18 @@ let
         version
       ];
     };
+  # From nothing to each system. What is evaluated in the flake that the caller has is never freed.
   targets =
-    if flake == null then [ (evaluate (configuration + "/configuration.nix")) ] else map host hosts;
-  relocated =
-    host:
-    import ./relocated.nix {
-      inherit
-        configuration
-        flake
-        host
-        evaluate
-        ;
-    };
+    if flake == null then
+      [ (_: evaluate (configuration + "/configuration.nix")) ]
+    else
+      map (
+        name: _:
+        (import ./evaluated-anew.nix flake).nixosConfigurations.${name} or (throw ''
+          The flake has no nixosConfigurations.${name}.
+          It has: ${known}.'')
+      ) hosts;
   known = builtins.concatStringsSep ", " (builtins.attrNames (flake.nixosConfigurations or { }));
-  host =
-    name:
-    flake.nixosConfigurations.${name} or (throw ''
-      The flake has no nixosConfigurations.${name}.
-      It has: ${known}.'');
 
   # The inputs that the configuration's own lock names and that the evaluated flake does not have. Nix copies an inner lock into the
   # outer one when it adds the input, and does not notice when the inner one changes.
@@ -120,8 +114,18 @@ let
       # Each path of `unusedInputs` must lead to an input.
       builtins.deepSeq unused absent;
 
-  target = builtins.head targets;
-  source = if flake == null then "${nixpkgs}" else toString target.pkgs.path;
+  # What the live system takes from the first one before its modules are evaluated.
+  first =
+    let
+      target = builtins.head targets { };
+      kept = {
+        source = if flake == null then "${nixpkgs}" else toString target.pkgs.path;
+        inherit (target.pkgs.stdenv.hostPlatform) system;
+        inherit (target.config.system.nixos) versionSuffix revision;
+      };
+    in
+    builtins.deepSeq kept kept;
+  inherit (first) source;
   # What evaluates a channel configuration on the target: the same nixpkgs by the same store path, with the same version, which a
   # directory in the store does not contain.
   nixpkgsOfIso =
@@ -205,10 +209,10 @@ let
           ...
         }:
         {
-          nixpkgs.hostPlatform = lib.mkDefault target.pkgs.stdenv.hostPlatform.system;
+          nixpkgs.hostPlatform = lib.mkDefault first.system;
           system.nixos = {
-            versionSuffix = lib.mkDefault target.config.system.nixos.versionSuffix;
-            revision = lib.mkDefault target.config.system.nixos.revision;
+            versionSuffix = lib.mkDefault first.versionSuffix;
+            revision = lib.mkDefault first.revision;
           };
           offlineInstaller = {
             inherit
@@ -223,7 +227,6 @@ let
               offlineRebuild
               ;
             closure = lib.mkIf (closure != null) closure;
-            relocated = if flake == null then [ (relocated null) ] else map relocated hosts;
             package = lib.mkDefault (package pkgs);
             settingsFile = settings;
             settings = lib.mkIf (flake == null) (
@@ -243,7 +246,17 @@ let
     ]
     ++ modules;
   };
-  image = live.config.system.build.isoImage;
+  # The systems first: what their evaluation took is free for that of the live system, which stays.
+  image =
+    let
+      image = live.config.system.build.isoImage;
+      last = builtins.deepSeq live.config.offlineInstaller.described;
+    in
+    image
+    // {
+      drvPath = last image.drvPath;
+      outPath = last image.outPath;
+    };
 in
 if flake == null && nixpkgs == null then
   throw "mkOfflineIso needs `nixpkgs` for a channel configuration, or `flake` and `hosts` for a flake."
@@ -261,16 +274,17 @@ else
   image
   // {
     # The live system and what it installs, for inspection: `nix eval .#iso.live.config.…`.
-    inherit live targets;
+    inherit live;
+    targets = map (target: target { }) targets;
     # Boots the ISO in QEMU: `nix run .#iso.try`.
     try = import ./try.nix {
       inherit image;
       pkgs = import source {
-        inherit (target.pkgs.stdenv.hostPlatform) system;
+        inherit (first) system;
         config = { };
         overlays = [ ];
       };
     };
     # Its name in nix-offline-iso.
-    "offline-installer-${target.pkgs.stdenv.hostPlatform.system}" = image;
+    "offline-installer-${first.system}" = image;
   }

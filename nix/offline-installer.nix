@@ -17,14 +17,53 @@ let
     ;
   cfg = config.offlineInstaller;
 
-  toplevels = map (target: target.config.system.build.toplevel) cfg.targets;
+  # What the image takes from each system. All of it is evaluated at once and holds nothing of the evaluation, which is freed
+  # before that of the next system: so the memory does not grow with their number.
+  described = map (
+    target:
+    let
+      system = systemOf target;
+      kept = {
+        toplevel = "${system.config.system.build.toplevel}";
+        drv = system.config.system.build.toplevel.drvPath;
+        inherit (system.config.system) includeBuildDependencies;
+        features = featuresOf system;
+        users = builtins.attrNames (lib.filterAttrs (_: user: user.isNormalUser) system.config.users.users);
+        withoutFileSystems = import ./grub-file-systems.nix { inherit pkgs system; };
+        closure =
+          if onlyRuntime then
+            null
+          else
+            {
+              inherit (closureOf system)
+                automatic
+                drvs
+                facts
+                refuse
+                skipped
+                storePaths
+                uncovered
+                warnings
+                ;
+            };
+      };
+    in
+    builtins.deepSeq kept kept
+  ) cfg.targets;
+  systemOf = target: if builtins.isFunction target then target { } else target;
+  # The default, which has the priority 1500, is never "runtime". It depends on what is described.
+  onlyRuntime = options.offlineInstaller.closure.highestPrio < 1500 && cfg.closure == "runtime";
 
-  # What rebuilding the targets for other machines needs, from closure.nix; not evaluated for `closure = "runtime"`.
-  closures = lib.zipListsWith (
-    target: relocated:
+  # What rebuilding a system for other machines needs, from closure.nix.
+  closureOf =
+    target:
     import ./closure.nix {
-      inherit target relocated;
+      inherit target;
       inherit (cfg) variants locales;
+      trees = map builtins.unsafeDiscardStringContext [
+        (toString tree)
+        "${tree}"
+      ];
       list = cfg.closureList;
       tool = "${cfg.package.static or "${cfg.package}/bin"}/nix-cfg-iso";
       hardware = builtins.filter (
@@ -32,8 +71,26 @@ let
         baseNameOf file == "hardware-configuration.nix"
         || toString file == "${toString tree}/${namedHardware}"
       ) (lib.filesystem.listFilesRecursive tree);
-    }
-  ) cfg.targets (cfg.relocated ++ lib.genList (_: null) (builtins.length cfg.targets));
+    };
+  # For the programs that look into the image; what is not plain is evaluated anew.
+  closures = lib.zipListsWith (target: one: {
+    inherit (closureOf (systemOf target))
+      drvsFor
+      sources
+      tried
+      trees
+      ;
+    inherit (one.closure)
+      automatic
+      drvs
+      facts
+      refuse
+      skipped
+      storePaths
+      uncovered
+      warnings
+      ;
+  }) cfg.targets described;
   # One path that refers to all of them, for the installer to copy. A .drv file would not refer to outputs.
   kept = pkgs.closureInfo { rootPaths = cfg.rebuildPaths; };
   # The tree, as the paths of its modules name it.
@@ -43,11 +100,11 @@ let
       toString (if cfg.flake == null then cfg.configuration else cfg.flake.outPath)
     );
 
-  # The experimental features of a target: its configuration, which is evaluated here, may use them (pipe-operators).
-  features =
-    target:
+  # The experimental features of a system: its configuration, which is evaluated here, may use them (pipe-operators).
+  featuresOf =
+    system:
     let
-      value = target.config.nix.settings.experimental-features or [ ];
+      value = system.config.nix.settings.experimental-features or [ ];
     in
     if builtins.isString value then
       builtins.filter (word: builtins.isString word && word != "") (builtins.split "[ \n]+" value)
@@ -97,7 +154,8 @@ in
       type = types.listOf types.raw;
       example = literalExpression "[ self.nixosConfigurations.alpha ]";
       description = ''
-        The systems that are installed, as `nixosSystem` returns them. What they need is in the ISO's store.
+        The systems that are installed, as `nixosSystem` returns them, or functions that return them: these are evaluated one after
+        the other, and each is freed before the next. What they need is in the ISO's store.
       '';
     };
     hosts = mkOption {
@@ -154,11 +212,7 @@ in
         "full"
         "runtime"
       ];
-      default =
-        if lib.any (target: target.config.system.includeBuildDependencies) cfg.targets then
-          "full"
-        else
-          "frontier";
+      default = if lib.any (one: one.includeBuildDependencies) described then "full" else "frontier";
       defaultText = literalExpression ''"full" if a target has system.includeBuildDependencies, else "frontier"'';
       description = ''
         How much of the targets is in the ISO's store.
@@ -209,17 +263,17 @@ in
         configuration or nixpkgs.
       '';
     };
-    relocated = mkOption {
-      type = types.listOf types.raw;
-      default = [ ];
-      internal = true;
-      description = "The targets again, from a copy of their tree at another store path.";
-    };
     rebuildPaths = mkOption {
       type = types.listOf types.raw;
       readOnly = true;
       internal = true;
       description = "What evaluating and rebuilding the targets needs, in addition to their runtime closures.";
+    };
+    described = mkOption {
+      type = types.listOf types.raw;
+      readOnly = true;
+      internal = true;
+      description = "What the image takes from each target, as plain values.";
     };
     closures = mkOption {
       type = types.listOf types.raw;
@@ -249,10 +303,10 @@ in
 
   config = {
     offlineInstaller = {
-      inherit closures;
+      inherit closures described;
       rebuildPaths =
-        (if cfg.closure == "full" then map (toplevel: toplevel.drvPath) toplevels else [ ])
-        ++ (if cfg.closure != "runtime" then lib.concatMap (closure: closure.storePaths) closures else [ ])
+        (if cfg.closure == "full" then map (one: one.drv) described else [ ])
+        ++ (if onlyRuntime then [ ] else lib.concatMap (one: one.closure.storePaths) described)
         ++ (
           if cfg.flake == null then
             [ ]
@@ -261,8 +315,8 @@ in
         )
         ++ cfg.extraStorePaths;
       settings = lib.mkMerge [
-        (mkIf (cfg.closure != "runtime") {
-          not-covered = lib.unique (lib.concatMap (closure: closure.refuse) closures);
+        (mkIf (!onlyRuntime) {
+          not-covered = lib.unique (lib.concatMap (one: one.closure.refuse) described);
         })
         (mkIf (builtins.length cfg.hosts == 1) { host = mkDefault (builtins.head cfg.hosts); })
         (mkIf cfg.offlineRebuild { offline-rebuild = "${kept}"; })
@@ -296,7 +350,7 @@ in
           target = "/nix-cfg-install.yaml";
         }
       ];
-      storeContents = toplevels ++ cfg.rebuildPaths;
+      storeContents = map (one: one.toplevel) described ++ cfg.rebuildPaths;
       # nixpkgs' own level 19 makes an image 11 % smaller and takes 22 times as long (docs/iso.md). Reading is as fast.
       squashfsCompression = mkDefault "zstd -Xcompression-level 6";
       # The boot loader finds the medium by this name, of at most 32 characters; another NixOS stick must not have it.
@@ -318,7 +372,7 @@ in
           "nix-command"
           "flakes"
         ]
-        ++ lib.concatMap features cfg.targets
+        ++ lib.concatMap (one: one.features) described
       );
       flake-registry = "";
       substituters = mkForce [ ];

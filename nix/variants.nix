@@ -4,8 +4,9 @@
 # Requirements combine: LUKS of one variant and btrfs of another need no more packages. Those that do not combine are in one variant:
 # packages that are built for each other (GRUB for ZFS) or for a kernel (guest additions for the kernel that bcachefs needs).
 #
-# A variant has: `reason`; `imports`, modules of nixpkgs; `modulePackages`, kernel modules from outside the kernel; `module`; and
-# `when`, if only some releases of nixpkgs can describe such a machine.
+# A variant has: `reason`; `imports`, modules of nixpkgs; `modulePackages`, kernel modules from outside the kernel; `module`;
+# `when`, if only some releases of nixpkgs can describe such a machine; and `shared`, if it combines with all others that have it:
+# they are evaluated as one machine, unless the configuration refuses that (or one of the `packages` that they bring).
 {
   lib,
   # The system whose variants they are, as `nixosSystem` returns it.
@@ -119,11 +120,13 @@ let
   family = {
     uefi = {
       reason = "UEFI with systemd-boot, an ext4 root and a FAT boot partition";
+      shared = true;
       imports = [ not-detected ];
       module.imports = [ systemd-boot ];
     };
     metal = {
       reason = "any processor, firmware, disk controller and file system";
+      shared = true;
       imports = [
         not-detected
         "/hardware/network/broadcom-43xx.nix"
@@ -219,6 +222,7 @@ let
     };
     guests = {
       reason = "a guest of QEMU, VirtualBox or Hyper-V";
+      shared = true;
       imports = [ qemu-guest ];
       module.imports = [
         systemd-boot
@@ -239,6 +243,7 @@ let
     };
     bcachefs = {
       reason = "a root on bcachefs, with all that is built for its kernel: NixOS 24.05 uses a newer kernel, later releases a module";
+      shared = target.options.boot ? bcachefs.modulePackage;
       imports = [
         not-detected
         qemu-guest
@@ -254,6 +259,7 @@ let
     };
     locales = {
       reason = "another language than the configuration's: otherwise its locale would be compiled with glibc";
+      shared = true;
       module = {
         imports = [ systemd-boot ];
         i18n.supportedLocales = mkForce locales;
@@ -261,6 +267,7 @@ let
     };
     broadcom = {
       reason = "wireless cards of Broadcom that need its own driver (unfree)";
+      shared = true;
       # In NixOS 26.11 it has known vulnerabilities, and nixos-generate-config does not write it any more.
       when = isx86 && writes "config.boot.kernelPackages.broadcom_sta";
       imports = [ not-detected ];
@@ -272,6 +279,7 @@ let
     };
     npu = {
       reason = "the NPU of an Intel Core Ultra: its driver, its firmware, and graphics";
+      shared = true;
       when = isx86 && writes "hardware.cpu.intel.npu.enable";
       imports = [ not-detected ];
       module = {
@@ -281,6 +289,8 @@ let
     };
     parallels = {
       reason = "a guest of Parallels Desktop (unfree)";
+      shared = true;
+      packages = [ target.config.hardware.parallels.package or { } ];
       when = writes "hardware.parallels.enable";
       module = {
         imports = [ systemd-boot ];

@@ -77,7 +77,7 @@ fn run(args: Args) -> Result<()> {
 /// What the modules in nix/ run.
 fn internal(command: Internal) -> Result<()> {
     match command {
-        Internal::Frontier(args) => write_json(&args.out, &ImageClosure::of(&args.roots)?),
+        Internal::Frontier(args) => write_json(&args.out, &ImageClosure::of(&args.roots, &args.trees)?),
         Internal::HardwareFeatures(args) => {
             let written = HardwareFeatures::read(args.generate_config.as_deref(), &args.filesystems)?;
             write_json(&args.out, &written)

@@ -25,10 +25,12 @@ pub enum Internal {
 /// `nix-cfg-iso frontier`.
 #[derive(Debug, ClapArgs)]
 pub struct Frontier {
-    /// The system (as `target`) and its variants, each as NAME=/nix/store/….drv; `relocated` is the system from a copy of its
-    /// tree at another store path
+    /// The system (as `target`) and its variants, each as NAME=/nix/store/….drv
     #[arg(required = true, value_name = "NAME=DRV", value_parser = root)]
     pub roots: Vec<(String, PathBuf)>,
+    /// A store path of the configuration: packages that are made from it are refused
+    #[arg(long = "tree", value_name = "PATH")]
+    pub trees: Vec<String>,
     /// Where to write the JSON
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,

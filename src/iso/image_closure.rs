@@ -1,9 +1,11 @@
 //! What an image must hold, as JSON: for nix/closure.nix, which makes store paths of it, and for people who ask why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
 use crate::store::frontier::{Frontier, Leaf, Leaves, frontier};
@@ -12,8 +14,6 @@ use crate::store_path::store_name;
 
 /// The name of the root that is the installed system itself.
 pub const TARGET: &str = "target";
-/// The name of the root that is the same system, from a tree at another store path.
-pub const RELOCATED: &str = "relocated";
 
 /// All that is known without building.
 #[derive(Debug, Serialize, Deserialize)]
@@ -61,29 +61,44 @@ pub struct FrontierEntry {
 }
 
 impl ImageClosure {
-    /// Of the roots, by name.
+    /// Of the roots, by name. `trees` are the store paths of the configuration.
     ///
     /// # Errors
     /// When a .drv file cannot be read; when a package changes with the place of the tree, so that no image could hold it.
-    pub fn of(roots: &[(String, PathBuf)]) -> Result<Self> {
-        let paths: Vec<&PathBuf> = roots.iter().map(|(_, path)| path).collect();
-        let graph = Graph::load(&paths)?;
+    pub fn of(roots: &[(String, PathBuf)], trees: &[String]) -> Result<Self> {
+        let mut paths = Vec::with_capacity(roots.len());
+        for (_, path) in roots {
+            paths.push(
+                path.to_str()
+                    .with_context(|| format!("{} is not UTF-8", path.display()))?,
+            );
+        }
+        let trees: Vec<_> = trees.iter().map(memmem::Finder::new).collect();
+        let mut naming = Vec::new();
+        let graph = Graph::read_with(&paths, |path| {
+            let bytes = fs::read(path).with_context(|| format!("Failed to read {path}"))?;
+            if trees.iter().any(|tree| tree.find(&bytes).is_some()) {
+                naming.push(path.to_owned());
+            }
+            Ok(bytes)
+        })?;
+        let naming = naming.iter().filter_map(|path| graph.find(path)).collect();
         let names: Vec<&str> = roots.iter().map(|(name, _)| name.as_str()).collect();
-        let mut closure = of_graph(&graph, &names)?;
+        let mut closure = of_graph(&graph, &names, naming)?;
         closure.roots = roots.iter().cloned().collect();
         Ok(closure)
     }
 }
 
-/// The closure of a graph whose roots have `names`.
-fn of_graph(graph: &Graph, names: &[&str]) -> Result<ImageClosure> {
+/// The closure of a graph whose roots have `names`. The derivations `naming` have the configuration's own store path in them.
+fn of_graph(graph: &Graph, names: &[&str], naming: Vec<Id>) -> Result<ImageClosure> {
     let kinds = Leaves::new(graph);
     let found: Vec<(&str, Frontier)> = names
         .iter()
         .zip(graph.roots())
         .map(|(&name, &root)| (name, frontier(graph, &kinds, &[root])))
         .collect();
-    refuse_relocated(graph, &found)?;
+    refuse_moved(graph, &found, &moved(graph, naming))?;
     let mut carried: BTreeMap<Id, FrontierEntry> = BTreeMap::new();
     let mut glue: Vec<Id> = Vec::new();
     for (name, frontier) in &found {
@@ -135,23 +150,37 @@ fn of_graph(graph: &Graph, names: &[&str]) -> Result<ImageClosure> {
     })
 }
 
+/// `naming`, and the derivations that need one of them: their outputs are elsewhere when the configuration is. The output of a
+/// source is not.
+fn moved(graph: &Graph, naming: Vec<Id>) -> HashSet<Id> {
+    let mut users = vec![Vec::new(); graph.len()];
+    for (id, node) in graph.nodes().iter().enumerate() {
+        for (input, _) in &node.inputs {
+            users[*input].push(id);
+        }
+    }
+    let mut moved = HashSet::new();
+    let mut queue = naming;
+    while let Some(id) = queue.pop() {
+        if !graph.nodes()[id].fixed && moved.insert(id) {
+            queue.extend(&users[id]);
+        }
+    }
+    moved
+}
+
 /// Refuses packages that are made from the configuration's own store path (`"${self}/…"`): on the target that path is
 /// another, because its hardware configuration is, so they would have to be compiled there.
-fn refuse_relocated(graph: &Graph, found: &[(&str, Frontier)]) -> Result<()> {
-    let Some((_, relocated)) = found.iter().find(|(name, _)| *name == RELOCATED) else {
+fn refuse_moved(graph: &Graph, found: &[(&str, Frontier)], moved: &HashSet<Id>) -> Result<()> {
+    let Some((_, target)) = found.iter().find(|(name, _)| *name == TARGET) else {
         return Ok(());
     };
-    let known = |id: &&Id| {
-        found
-            .iter()
-            .any(|(name, other)| *name != RELOCATED && other.outputs.contains_key(id))
-    };
-    let moved: Vec<String> = relocated
+    let moved: Vec<String> = target
         .outputs
         .keys()
-        .filter(|id| !known(id))
+        .filter(|id| moved.contains(id))
         .map(|id| {
-            let by = relocated
+            let by = target
                 .needed_by
                 .get(id)
                 .map(|by| store_name(&graph.nodes()[*by].path))
@@ -173,9 +202,9 @@ fn refuse_relocated(graph: &Graph, found: &[(&str, Frontier)]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::graph::tests::{Description, describe, out};
+    use crate::store::graph::tests::{Description, describe, drv, out};
 
-    /// Two variants that share glue, and the relocated system, whose motd needs `extra`.
+    /// A system and a variant that share glue. The motd of the system needs `extra`, which is made with `site`.
     fn graph(extra: &'static str) -> Graph {
         let glue = |name, needs: &[&str]| -> Description<'static> {
             let needs = needs.iter().chain([&"stdenv-linux"]).map(ToString::to_string).collect();
@@ -183,26 +212,35 @@ mod tests {
         };
         describe(
             &[
-                glue("system", &["etc"]),
+                glue("system", &["etc", "motd"]),
                 glue("system-zfs", &["etc", "zfs!dev"]),
-                glue("system-relocated", &["etc", "motd"]),
                 glue("etc", &["bash"]),
                 glue("motd", &[extra]),
                 ("bash", false, vec![], vec!["bash.tar".into()]),
                 ("zfs", false, vec![], vec![]),
                 ("bash.tar", true, vec![], vec![]),
                 ("stdenv-linux", false, vec![], vec![]),
+                glue("text", &["site"]),
                 ("site", false, vec![], vec![]),
+                ("program", false, vec![], vec!["site".into()]),
+                ("site.tar", true, vec![], vec!["site".into()]),
             ],
-            &["system", "system-zfs", "system-relocated"],
+            &["system", "system-zfs"],
         )
     }
 
-    const NAMES: [&str; 3] = [TARGET, "zfs", RELOCATED];
+    const NAMES: [&str; 2] = [TARGET, "zfs"];
+
+    /// The closure, where the derivations `naming` have the path of the tree in them.
+    fn closure(extra: &'static str, naming: &[&str]) -> Result<ImageClosure> {
+        let graph = graph(extra);
+        let naming = naming.iter().map(|name| graph.find(&drv(name)).unwrap()).collect();
+        of_graph(&graph, &NAMES, naming)
+    }
 
     #[test]
     fn every_output_is_there_once_with_the_variants_that_need_it() {
-        let closure = of_graph(&graph("bash"), &NAMES).unwrap();
+        let closure = closure("bash", &[]).unwrap();
         let zfs = closure
             .frontier
             .iter()
@@ -220,10 +258,10 @@ mod tests {
         assert_eq!(
             closure.counts,
             Counts {
-                full_derivations: 5,
-                full_outputs: 10,
+                full_derivations: 6,
+                full_outputs: 12,
                 full_sources: 1,
-                glue: 5,
+                glue: 4,
                 frontier_derivations: 3,
                 frontier_outputs: 3,
                 frontier_sources: 0,
@@ -233,7 +271,39 @@ mod tests {
 
     #[test]
     fn a_package_that_changes_with_the_place_of_the_tree_is_refused_by_name() {
-        let error = of_graph(&graph("site"), &NAMES).unwrap_err().to_string();
-        assert!(error.contains("  site, for motd\n"), "{error}");
+        for (extra, naming) in [("site", "site"), ("program", "site")] {
+            let error = closure(extra, &[naming]).unwrap_err().to_string();
+            assert!(error.contains(&format!("  {extra}, for motd\n")), "{error}");
+        }
+    }
+
+    #[test]
+    fn text_that_names_the_tree_a_source_made_with_it_and_another_tree_are_no_such_packages() {
+        for (extra, naming) in [
+            ("site", "motd"),
+            ("text", "text"),
+            ("site.tar", "site.tar"),
+            ("site.tar", "site"),
+        ] {
+            closure(extra, &[naming]).unwrap();
+        }
+        closure("site", &[]).unwrap();
+    }
+
+    #[test]
+    fn the_path_of_the_tree_is_found_in_the_text_of_a_derivation() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("h-system.drv");
+        let text = r#"Derive([("out","/nix/store/h-system","","")],[],[],"x86_64-linux","/bin/sh",[],[("text","/nix/store/h-tree/motd")])"#;
+        fs::write(&path, text).unwrap();
+        let roots = [(TARGET.to_owned(), path)];
+        let of = |tree: &str| ImageClosure::of(&roots, &[tree.to_owned()]);
+        assert!(
+            of("/nix/store/h-tree")
+                .unwrap_err()
+                .to_string()
+                .contains("  system, for")
+        );
+        assert_eq!(of("/nix/store/h-other").unwrap().counts.frontier_outputs, 1);
     }
 }

@@ -51,12 +51,12 @@ const FACTS: &str = "\
 iso: let
   plain = builtins.unsafeDiscardStringContext;
   inherit (iso.live.config) isoImage offlineInstaller;
-  systems = map (target: target.config.system.build.toplevel) iso.targets;
+  inherit (offlineInstaller) described;
   all = if offlineInstaller.closure != \"runtime\" then offlineInstaller.closures else [ ];
   once = of: builtins.foldl' (seen: one: if builtins.elem one seen then seen else seen ++ [ one ]) [ ] (builtins.concatMap of all);
 in {
-  toplevels = map (system: plain system.outPath) systems;
-  drvs = map (system: plain system.drvPath) systems;
+  toplevels = map (one: plain one.toplevel) described;
+  drvs = map (one: plain one.drv) described;
   live = plain iso.live.config.system.build.toplevel.outPath;
   others = map (path: plain \"${path}\") isoImage.storeContents;
   rebuild = map (path: plain \"${path}\") offlineInstaller.rebuildPaths;

@@ -32,12 +32,14 @@ pub fn file(reference: &str) -> Result<PathBuf> {
     .into())
 }
 
-/// Where nix/closure.nix found what one system's nixos-generate-config can write.
+/// Where nix/closure.nix found what one system's nixos-generate-config can write, and the configuration.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Sources {
     generate_config: Option<PathBuf>,
     filesystems: PathBuf,
+    /// The store paths of the configuration.
+    trees: Vec<String>,
 }
 
 /// One system in the file.
@@ -50,7 +52,7 @@ struct Entry<'a> {
 
 const SOURCES: &str = "\
 iso: map (closure: builtins.mapAttrs (_: path: if path == null then null else builtins.unsafeDiscardStringContext path)
-  closure.sources) iso.live.config.offlineInstaller.closures";
+  closure.sources // { inherit (closure) trees; }) iso.live.config.offlineInstaller.closures";
 
 /// The .drv files of each system's variants, which depend on what can be written.
 fn roots(written: &[HardwareFeatures]) -> Result<String> {
@@ -76,9 +78,9 @@ pub fn pin(runner: &Runner, flake: &ImageOutput) -> Result<String> {
         .collect::<Result<_>>()?;
     let systems: Vec<BTreeMap<String, PathBuf>> = flake.eval(runner, &roots(&written)?)?;
     let mut entries = Vec::with_capacity(systems.len());
-    for (roots, written) in systems.into_iter().zip(&written) {
+    for ((roots, written), source) in systems.into_iter().zip(&written).zip(&sources) {
         let roots: Vec<(String, PathBuf)> = roots.into_iter().collect();
-        let closure = ImageClosure::of(&roots)?;
+        let closure = ImageClosure::of(&roots, &source.trees)?;
         entries.push(Entry { closure, written });
     }
     Ok(serde_json::to_string_pretty(&entries)? + "\n")

@@ -1,0 +1,136 @@
+"""What evaluating an ISO costs, beside the stock Calamares ISO of the same nixpkgs (NIXPKGS), and how that grows with the hosts."""
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+TOOL = PROJECT / "target/x86_64-unknown-linux-gnu/release/nix-cfg-iso"
+RESULTS = PROJECT / "target/bench.json"
+# The commit that the improvements are measured from.
+BEFORE = "4c65c31"
+HOSTS = [1, 2, 4, 10]
+CONFIG = """export NIX_SHOW_STATS=1 NIX_SHOW_STATS_PATH=/tmp/stats NIX_CONFIG='extra-experimental-features = nix-command flakes
+substituters =
+fsync-metadata = false
+flake-registry ='
+"""
+STOCK = """{
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-24.05";
+  outputs = { nixpkgs, ... }: {
+    iso = (nixpkgs.lib.nixosSystem {
+      modules = [
+        (nixpkgs + "/nixos/modules/installer/cd-dvd/installation-cd-graphical-calamares-gnome.nix")
+        { nixpkgs.hostPlatform = "x86_64-linux"; }
+      ];
+    }).config.system.build.isoImage;
+  };
+}
+"""
+SERVERS = """{
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-24.05";
+  outputs = { nixpkgs, ... }: {
+    nixosConfigurations = nixpkgs.lib.genAttrs (map (at: "host${toString at}") (nixpkgs.lib.range 1 COUNT)) (
+      name: nixpkgs.lib.nixosSystem {
+        modules = [ (import ./systems.nix).server { networking.hostName = nixpkgs.lib.mkForce name; } ];
+      }
+    );
+  };
+}
+"""
+
+
+class Machine:
+    """A live system with that nixpkgs in its store."""
+
+    def __init__(self, nixpkgs: str, directory: Path) -> None:
+        self.nixpkgs, self.directory = nixpkgs, directory
+        (directory / "isos").mkdir()
+        self.narhash = self.run(
+            "path=$(nix-store --add-fixed --recursive sha256 /inputs/nixpkgs/source)\n"
+            "nix hash to-sri --type sha256 $(nix-store -q --hash $path)"
+        ).strip()
+
+    def run(self, script: str) -> str:
+        command = [PROJECT / "tests/rig/live", "--nix", "2.34", "--state", self.directory / "state", "--empty-store"]
+        command += ["--bind", f"{self.nixpkgs}:/inputs/nixpkgs/source", "--bind", f"{self.directory / 'isos'}:/isos"]
+        command += ["--", "bash", "-c", CONFIG + script]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def lock(self, directory: Path) -> None:
+        """As a person's Nix would have locked it, with a network."""
+        nixpkgs = {"type": "github", "owner": "NixOS", "repo": "nixpkgs"}
+        locked = nixpkgs | {"rev": "3" * 40, "lastModified": 1717000000, "narHash": self.narhash}
+        nodes = {"root": {"inputs": {"nixpkgs": "nixpkgs"}}}
+        nodes["nixpkgs"] = {"locked": locked, "original": nixpkgs | {"ref": "nixos-24.05"}}
+        lock = {"version": 7, "root": "root", "nodes": nodes}
+        (directory / "flake.lock").write_text(json.dumps(lock))
+
+    def stock(self) -> None:
+        directory = self.directory / "isos/stock"
+        directory.mkdir()
+        (directory / "flake.nix").write_text(STOCK)
+        self.lock(directory)
+
+    def iso(self, name: str, hosts: int, modules: Path) -> None:
+        """An ISO of servers that differ in their names, with the Nix modules of a directory."""
+        tree = self.directory / f"tree-{name}"
+        tree.mkdir()
+        for file in ["systems.nix", "hardware-configuration.nix"]:
+            (tree / file).write_text((PROJECT / "tests/closure" / file).read_text())
+        (tree / "flake.nix").write_text(SERVERS.replace("COUNT", str(hosts)))
+        self.lock(tree)
+        directory = self.directory / "isos" / name
+        names = [word for at in range(hosts) for word in ("--host", f"host{at + 1}")]
+        command = [TOOL, "init", directory, "--config", tree, *names]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for module in modules.glob("*.nix"):
+            (directory / "installer" / module.name).write_text(module.read_text())
+
+    def evaluate(self, name: str) -> tuple[float, float]:
+        """The CPU seconds and the heap (GB) of evaluating it, as Nix reports them."""
+        self.run(f"nix eval --raw path:/isos/{name}#iso.drvPath --no-write-lock-file")
+        stats = json.loads((self.directory / "state/upper/tmp/stats").read_text())
+        return stats["cpuTime"], stats["gc"]["heapSize"] / 1e9
+
+
+def measure(nixpkgs: str, directory: Path) -> dict[str, float]:
+    old = directory / "before"
+    old.mkdir()
+    archive = subprocess.run(["git", "-C", PROJECT, "archive", BEFORE, "nix"], check=True, stdout=subprocess.PIPE).stdout
+    subprocess.run(["tar", "x", "-C", old], check=True, input=archive)
+    machine = Machine(nixpkgs, directory)
+    machine.stock()
+    machine.iso("before", 1, old / "nix")
+    for hosts in HOSTS:
+        machine.iso(f"hosts{hosts}", hosts, PROJECT / "nix")
+    cpu, heap = {}, {}
+    for name in ["stock", "before", *(f"hosts{hosts}" for hosts in HOSTS)]:
+        cpu[name], heap[name] = machine.evaluate(name)
+    figures = {"cpu_vs_stock": cpu["hosts1"] / cpu["stock"], "heap_vs_stock": heap["hosts1"] / heap["stock"]}
+    figures |= {"cpu_vs_before": cpu["hosts1"] / cpu["before"], "heap_vs_before": heap["hosts1"] / heap["before"]}
+    for hosts in HOSTS[1:]:
+        figures[f"hosts{hosts}_cpu"] = cpu[f"hosts{hosts}"] / cpu["hosts1"]
+        figures[f"hosts{hosts}_rss"] = heap[f"hosts{hosts}"] / heap["hosts1"]
+    figures |= {"stock_cpu_s": cpu["stock"], "stock_gb": heap["stock"], "one_cpu_s": cpu["hosts1"], "one_gb": heap["hosts1"]}
+    return {name: round(value, 2) for name, value in figures.items()}
+
+
+def main() -> None:
+    """Measures all of it, prints it and merges it into the results."""
+    trees = [tree for tree in os.environ.get("NIXPKGS", "").split(":") if tree]
+    if not trees:
+        print("*** SKIPPED: evaluating an ISO needs NIXPKGS in the environment. ***")
+        return
+    with tempfile.TemporaryDirectory(dir=PROJECT / "target") as directory:
+        iso = measure(trees[0], Path(directory))
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results["iso"] = iso
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    for name, value in iso.items():
+        print(f"iso.{name:<24} {value:,}")
+
+
+main()
