@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-TOOL = PROJECT / "target/x86_64-unknown-linux-gnu/release/nix-cfg-iso"
+TARGET = "x86_64-unknown-linux-gnu"
+TOOL = PROJECT / "target" / TARGET / "release/nix-cfg-iso"
 RESULTS = PROJECT / "target/bench.json"
 # The commit that the improvements are measured from.
 BEFORE = "4c65c31"
@@ -74,20 +75,17 @@ class Machine:
         (directory / "flake.nix").write_text(STOCK)
         self.lock(directory)
 
-    def iso(self, name: str, hosts: int, modules: Path) -> None:
-        """An ISO of servers that differ in their names, with the Nix modules of a directory."""
+    def iso(self, name: str, hosts: int, tool: Path) -> None:
+        """An ISO of servers that differ in their names, from that nix-cfg-iso."""
         tree = self.directory / f"tree-{name}"
         tree.mkdir()
         for file in ["systems.nix", "hardware-configuration.nix"]:
             (tree / file).write_text((PROJECT / "tests/closure" / file).read_text())
         (tree / "flake.nix").write_text(SERVERS.replace("COUNT", str(hosts)))
         self.lock(tree)
-        directory = self.directory / "isos" / name
         names = [word for at in range(hosts) for word in ("--host", f"host{at + 1}")]
-        command = [TOOL, "init", directory, "--config", tree, *names]
+        command = [tool, "init", self.directory / "isos" / name, "--config", tree, *names]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for module in modules.glob("*.nix"):
-            (directory / "installer" / module.name).write_text(module.read_text())
 
     def evaluate(self, name: str) -> tuple[float, float]:
         """The CPU seconds and the heap (GB) of evaluating it, as Nix reports them."""
@@ -96,16 +94,25 @@ class Machine:
         return stats["cpuTime"], stats["gc"]["heapSize"] / 1e9
 
 
+def tool_of_before() -> Path:
+    """The nix-cfg-iso of that commit."""
+    checkout = PROJECT / "target" / f"before-{BEFORE}"
+    if not checkout.exists():
+        archive = subprocess.run(["git", "-C", PROJECT, "archive", BEFORE], check=True, stdout=subprocess.PIPE).stdout
+        checkout.mkdir()
+        subprocess.run(["tar", "x", "-C", checkout], check=True, input=archive)
+    command = ["cargo", "build", "--quiet", "--release", "--target", TARGET, "--bin", "nix-cfg-iso"]
+    static = os.environ | {"RUSTFLAGS": "-C target-feature=+crt-static"}
+    subprocess.run(command, check=True, cwd=checkout, env=static)
+    return checkout / "target" / TARGET / "release/nix-cfg-iso"
+
+
 def measure(nixpkgs: str, directory: Path) -> dict[str, float]:
-    old = directory / "before"
-    old.mkdir()
-    archive = subprocess.run(["git", "-C", PROJECT, "archive", BEFORE, "nix"], check=True, stdout=subprocess.PIPE).stdout
-    subprocess.run(["tar", "x", "-C", old], check=True, input=archive)
     machine = Machine(nixpkgs, directory)
     machine.stock()
-    machine.iso("before", 1, old / "nix")
+    machine.iso("before", 1, tool_of_before())
     for hosts in HOSTS:
-        machine.iso(f"hosts{hosts}", hosts, PROJECT / "nix")
+        machine.iso(f"hosts{hosts}", hosts, TOOL)
     cpu, heap = {}, {}
     for name in ["stock", "before", *(f"hosts{hosts}" for hosts in HOSTS)]:
         cpu[name], heap[name] = machine.evaluate(name)
