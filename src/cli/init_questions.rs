@@ -1,18 +1,21 @@
 //! What `nix-cfg-iso init` asks on a terminal if its options do not say all that it has to know. A command line that does is
 //! never answered with a question.
 
+#[cfg(test)]
+mod init_questions_tests;
+
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::iso_args::Init;
-use crate::diagnostic::{Diagnostic, IsoOptionProblem, Severity};
-use crate::iso::{choices, hosts};
+use crate::diagnostic::{Diagnostic, IsoChannelProblem, IsoConfigProblem, IsoOptionProblem, Problem, Severity};
+use crate::iso::{channels, choices, config_option, hosts};
 use crate::text::{printable, shell_word};
 use crate::tree::nix_files::nix_files;
-use crate::tree::source::{self, CONFIGURATION_NIX, ConfigKind, FLAKE_NIX};
+use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, FLAKE_NIX};
 use crate::tree::syntax::{Name, NixFile};
 
 /// Where this machine has what suggests an answer; it need not exist.
@@ -23,11 +26,16 @@ pub struct Suggestions<'a> {
     pub os_release: &'a Path,
     /// What `~` means.
     pub home: Option<PathBuf>,
+    /// Files in which nix-channel keeps the subscriptions.
+    pub subscriptions: Vec<PathBuf>,
 }
+
+/// The next line that a person types, or `None` at the end of the input.
+pub type NextLine<'a> = dyn FnMut() -> Result<Option<Vec<u8>>> + 'a;
 
 /// Lines that a person types, and the questions. The terminal itself edits the line, so it works on every kind of terminal.
 pub struct Dialogue<'a> {
-    input: &'a mut dyn BufRead,
+    input: &'a mut NextLine<'a>,
     output: &'a mut dyn Write,
 }
 
@@ -42,8 +50,9 @@ pub fn complete(args: &mut Init, machine: &Suggestions, dialogue: &mut Dialogue)
         Some(config) => config,
         None => dialogue.configuration(machine)?,
     };
-    let source = source::choose(Some((&config, "--config")), &[]);
-    let tree = args.config.insert(config).as_path();
+    let source = config_option::open(&config);
+    let tree = &config.clone();
+    args.config = Some(config);
     let Ok(source) = source else {
         // Named by an option; what is wrong with it is an error of `init`.
         return Ok(asked);
@@ -55,19 +64,40 @@ pub fn complete(args: &mut Init, machine: &Suggestions, dialogue: &mut Dialogue)
                 args.hosts = dialogue.hosts(tree, &candidates)?;
             }
         }
-        ConfigKind::Channel if args.nixpkgs.is_none() => {
+        ConfigKind::Channel => {
             let release = choices::release(machine.os_release);
-            if asked || release.is_none() {
-                asked = true;
+            let missing = |args: &Init, nixpkgs: &str| missing_channels(tree, args, nixpkgs, machine);
+            asked |= args.nixpkgs.is_none() && release.is_none() || !missing(args, "").is_empty();
+            if asked && args.nixpkgs.is_none() {
                 args.nixpkgs = Some(dialogue.nixpkgs(release.as_deref())?);
             }
+            for (name, suggested) in missing(args, args.nixpkgs.as_deref().unwrap_or_default()) {
+                let reference = dialogue.channel(&name, &suggested)?;
+                args.channels.push((name, reference));
+            }
         }
-        _ => {}
+        ConfigKind::Flake => {}
     }
     if asked && args.desktop.is_none() {
         args.desktop = Some(dialogue.desktop(tree)?);
     }
     Ok(asked)
+}
+
+/// The channels that the configuration certainly looks up and the options do not name, each with a flake reference to suggest.
+fn missing_channels(tree: &Path, args: &Init, nixpkgs: &str, machine: &Suggestions) -> Vec<(String, String)> {
+    let mut problems = Vec::new();
+    channels::choose(tree, &args.channels, nixpkgs, &machine.subscriptions, &mut problems);
+    let missing = problems.into_iter().filter_map(|problem| match problem.problem {
+        Problem::IsoChannelProblem(IsoChannelProblem::Unnamed {
+            name,
+            reference,
+            imported: true,
+            ..
+        }) => Some((name, reference)),
+        _ => None,
+    });
+    missing.collect()
 }
 
 /// The command that gives these options, for a shell.
@@ -110,7 +140,7 @@ pub fn command(program: &OsStr, args: &Init) -> String {
 }
 
 impl<'a> Dialogue<'a> {
-    pub fn new(input: &'a mut dyn BufRead, output: &'a mut dyn Write) -> Self {
+    pub fn new(input: &'a mut NextLine<'a>, output: &'a mut dyn Write) -> Self {
         Self { input, output }
     }
 
@@ -124,7 +154,7 @@ impl<'a> Dialogue<'a> {
                 (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
                 _ => answer.into(),
             };
-            match source::choose(Some((&path, "--config")), &[]) {
+            match config_option::open(&path) {
                 Ok(_) => Ok(path),
                 Err(error) => Err(error
                     .downcast::<Diagnostic>()
@@ -153,6 +183,15 @@ impl<'a> Dialogue<'a> {
         })
     }
 
+    fn channel(&mut self, name: &str, suggested: &str) -> Result<String> {
+        let question = format!("Channel that the configuration looks up as <{name}>, a flake reference");
+        let default = (suggested != channels::PLACEHOLDER).then_some(suggested);
+        self.ask(&question, default, |answer| {
+            channels::reference_fault(name, answer, suggested)
+                .map_or(Ok(answer.to_owned()), |problem| Err(reason(&problem)))
+        })
+    }
+
     fn desktop(&mut self, tree: &Path) -> Result<String> {
         let is_named = |text: &str| {
             let mut paths = NixFile::parse(text).all_bindings().map(|binding| binding.path);
@@ -166,26 +205,29 @@ impl<'a> Dialogue<'a> {
         })
     }
 
-    /// Asks until `read` accepts the answer. An empty one is the default.
+    /// Asks until `read` accepts the answer. An empty one is the default, if there is one.
     fn ask<T>(&mut self, question: &str, default: Option<&str>, read: impl Fn(&str) -> Result<T, String>) -> Result<T> {
         let hint = default.map_or_else(String::new, |default| format!(" [{default}]"));
         loop {
             write!(self.output, "{}: ", printable(&format!("{question}{hint}")))?;
             self.output.flush()?;
-            let mut line = Vec::new();
-            if self
-                .input
-                .read_until(b'\n', &mut line)
-                .context("Failed to read the answer")?
-                == 0
-            {
-                self.say("")?;
-                return Err(IsoOptionProblem::NoAnswer.into());
-            }
+            let line = match (self.input)() {
+                Ok(Some(line)) => line,
+                end => {
+                    // Below what was typed.
+                    self.say("")?;
+                    end?;
+                    return Err(IsoOptionProblem::NoAnswer.into());
+                }
+            };
             let line = String::from_utf8_lossy(&line);
-            let answer = match line.trim() {
-                "" => default.unwrap_or_default(),
-                answer => answer,
+            let answer = match (line.trim(), default) {
+                ("", Some(default)) => default,
+                ("", None) => {
+                    self.say("  This has no default. Ctrl-C ends this, and nothing is written.")?;
+                    continue;
+                }
+                (answer, _) => answer,
             };
             match read(answer) {
                 Ok(value) => return Ok(value),
@@ -202,143 +244,25 @@ impl<'a> Dialogue<'a> {
 /// The desktop of NixOS that has an ISO of its own beside GNOME's.
 const PLASMA: &str = "plasma6";
 
-/// What is wrong with an answer, in a line.
+/// What is wrong with an answer, in a line. A remedy that names an option is none here.
 fn reason(problem: &Diagnostic) -> String {
-    let more = if problem.why.is_empty() {
-        &problem.remedy
-    } else {
-        &problem.why
+    use IsoConfigProblem::{File, Missing, NoEntryPoint, Reference};
+    let meant = match &problem.problem {
+        Problem::IsoConfigProblem(
+            Missing {
+                similar: Some(meant), ..
+            }
+            | NoEntryPoint {
+                nested: Some(meant), ..
+            }
+            | File { directory: meant, .. }
+            | Reference {
+                directory: Some(meant), ..
+            },
+        ) => meant,
+        Problem::IsoConfigProblem(_) => return format!("{}. {}", problem.what, problem.why).trim_end().to_owned(),
+        _ if problem.why.is_empty() => return format!("{}. {}", problem.what, problem.remedy),
+        _ => return format!("{}. {}", problem.what, problem.why),
     };
-    format!("{}. {more}", problem.what)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use clap::Parser;
-
-    use super::super::iso_args::{Args, Command};
-    use super::*;
-
-    /// The options, and what was said, with these answers.
-    fn answered(options: &[&str], tree: &Path, answers: &str) -> (Result<bool>, Init, String) {
-        let line = ["nix-cfg-iso", "init", "iso"].iter().chain(options);
-        let Command::Init(mut args) = Args::try_parse_from(line).unwrap().command else {
-            panic!("not init");
-        };
-        let machine = Suggestions {
-            etc_nixos: tree,
-            os_release: &tree.join("os-release"),
-            home: Some(tree.parent().unwrap().to_owned()),
-        };
-        let (mut input, mut output) = (answers.as_bytes(), Vec::new());
-        let asked = complete(&mut args, &machine, &mut Dialogue::new(&mut input, &mut output));
-        (asked, args, String::from_utf8(output).unwrap())
-    }
-
-    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let tree = tempfile::tempdir().unwrap();
-        for (name, text) in files {
-            fs::write(tree.path().join(name), text).unwrap();
-        }
-        tree
-    }
-
-    const TWO: (&str, &str) = (
-        "flake.nix",
-        "{ outputs = i: { nixosConfigurations = { alpha = 1; beta = 2; }; }; }",
-    );
-
-    #[test]
-    fn a_command_line_that_says_everything_is_asked_nothing() {
-        let (one, two) = (
-            tree(&[("flake.nix", "{ outputs = i: { nixosConfigurations.only = 1; }; }")]),
-            tree(&[TWO]),
-        );
-        let nixos = [
-            ("configuration.nix", "{ }"),
-            ("os-release", "ID=nixos\nVERSION_ID=\"26.05\"\n"),
-        ];
-        let (nixos, other) = (tree(&nixos), tree(&[("configuration.nix", "{ }")]));
-        for (tree, more) in [
-            (&one, [].as_slice()),
-            (&two, &["--host", "beta"]),
-            (&two, &["--host", "wrong"]),
-            (&nixos, &[]),
-            (&other, &["--nixpkgs", "nixpkgs"]),
-        ] {
-            let options = [["--config", tree.path().to_str().unwrap()].as_slice(), more].concat();
-            let (asked, args, said) = answered(&options, tree.path(), "");
-            assert_eq!((asked.unwrap(), said.as_str()), (false, ""), "{options:?}");
-            assert_eq!(args.desktop, None);
-        }
-        let (asked, ..) = answered(&["--config", "/nonexistent"], one.path(), "");
-        assert!(!asked.unwrap());
-    }
-
-    #[test]
-    fn what_is_missing_is_asked_with_defaults_until_the_answer_can_be_used() {
-        let tree = tree(&[
-            TWO,
-            ("desktop.nix", "{ services.desktopManager.plasma6.enable = true; }"),
-        ]);
-        let answers = "~/nowhere\n\n\ngamma\nalpha  beta\nK D E\n\n";
-        let (asked, args, said) = answered(&[], tree.path(), answers);
-        assert!(asked.unwrap());
-        assert_eq!(args.config.as_deref(), Some(tree.path()));
-        assert_eq!(args.hosts, ["alpha", "beta"]);
-        assert_eq!(args.desktop.as_deref(), Some("plasma6"));
-        for text in [
-            "/nowhere",
-            "Hosts in the configuration: alpha, beta\n",
-            "The flake has no host `gamma`. It has: alpha, beta.\n",
-            "`K D E` is not a name of a live system. Use gnome",
-        ] {
-            assert!(said.contains(text), "{text} is not in {said}");
-        }
-        assert_eq!(said.matches("Host to install").count(), 3, "{said}");
-        let words = command(OsStr::new("nix-cfg-iso"), &args);
-        let expected = format!(
-            "nix-cfg-iso init iso --config {} --host alpha --host beta --desktop plasma6",
-            tree.path().display()
-        );
-        assert_eq!(words, expected);
-        let (asked, again, _) = answered(
-            &shlex::split(&words)
-                .unwrap()
-                .iter()
-                .skip(3)
-                .map(String::as_str)
-                .collect::<Vec<_>>(),
-            tree.path(),
-            "",
-        );
-        assert!(!asked.unwrap() && again.hosts == args.hosts);
-    }
-
-    #[test]
-    fn a_channel_configuration_is_asked_for_its_nixpkgs() {
-        let tree = tree(&[("configuration.nix", "{ }")]);
-        let config = ["--config", tree.path().to_str().unwrap()];
-        let (_, args, said) = answered(&config, tree.path(), "githup:NixOS/nixpkgs\n\n\n");
-        assert_eq!(args.nixpkgs.as_deref(), Some(choices::EXAMPLE));
-        assert_eq!(args.desktop.as_deref(), Some("gnome"));
-        assert!(said.contains("githup"), "{said}");
-        // The release of this machine is the default where something else has to be asked.
-        fs::write(tree.path().join("os-release"), "ID=nixos\nVERSION_ID=24.05\n").unwrap();
-        let (_, args, _) = answered(&[], tree.path(), "\n\nnone\n");
-        assert_eq!(args.nixpkgs.as_deref(), Some("github:NixOS/nixpkgs/nixos-24.05"));
-        assert_eq!(args.desktop.as_deref(), Some("none"));
-    }
-
-    #[test]
-    fn the_end_of_the_input_ends_it() {
-        let tree = tree(&[TWO]);
-        for answers in ["", "\n", "\nalpha\n", "\nalpha\nK D E"] {
-            let (asked, ..) = answered(&[], tree.path(), answers);
-            let error = asked.unwrap_err().to_string();
-            assert!(error.contains("The input ended"), "{error}");
-        }
-    }
+    format!("{}. Did you mean {}?", problem.what, meant.display())
 }

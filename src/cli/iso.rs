@@ -13,7 +13,8 @@ use super::exit_code;
 use super::init_questions::{Dialogue, Suggestions, command, complete};
 use super::iso_args::{Args, Command, Customize, Doctor, Init, Refresh};
 use super::iso_internal_args::{CalamaresTargets, Internal};
-use crate::diagnostic::{Diagnostic, Diagnostics, IsoOptionProblem, Severity};
+use super::typed_lines::TypedLines;
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::iso::calamares_config::{self, InstalledSystems};
 use crate::iso::choices::{DEFAULT_DESKTOP, InitOptions, InitReport};
@@ -88,40 +89,67 @@ fn internal(command: Internal) -> Result<()> {
 }
 
 fn init(mut args: Init) -> Result<()> {
-    let os_release = Path::new("/etc/os-release");
+    let (os_release, programs) = (Path::new("/etc/os-release"), programs()?);
+    let mut asked = false;
     if io::stdin().is_terminal() && io::stderr().is_terminal() {
-        let machine = Suggestions {
-            etc_nixos: Path::new(ETC_NIXOS),
-            os_release,
-            home: std::env::var_os("HOME").map(PathBuf::from),
-        };
-        let (mut stdin, mut stderr) = (io::stdin().lock(), io::stderr());
-        if complete(&mut args, &machine, &mut Dialogue::new(&mut stdin, &mut stderr))? {
-            let command = command(&invoked_as(), &args);
-            complain(&format!("\nThe same without questions:\n    {command}\n"));
+        // Whoever answers questions learns first that it would be for nothing.
+        let mistakes = init::mistakes(&init_options(&args), &programs, os_release)?;
+        if !mistakes.is_empty() {
+            return Err(Diagnostics(mistakes).into());
         }
+        asked = ask(&mut args, os_release)?;
     }
-    let order = InitOptions {
-        program: invoked_as(),
-        dir: args.dir,
-        config: args.config.ok_or(IsoOptionProblem::NoConfiguration)?,
-        hosts: args.hosts,
-        desktop: args.desktop.unwrap_or_else(|| DEFAULT_DESKTOP.to_owned()),
-        nixpkgs: args.nixpkgs,
-        channels: args.channels,
-        subscriptions: subscriptions(),
-        system: args.system,
-        hardware_config: args.hardware_config,
-        build_helper: args.build_helper,
-        allow_secrets: args.allow_secrets,
-    };
     // Before the directory appears: where nothing can be written to stdout, nothing is done.
     let mut tell = |report: &InitReport| {
         report.warnings.iter().for_each(show);
+        if asked {
+            complain(&format!(
+                "The same without questions:\n    {}\n",
+                command(&invoked_as(), &args)
+            ));
+        }
         say(&report.notes)
     };
-    let next = init::init(&order, &programs()?, os_release, &mut tell)?;
-    say(&[next])
+    let next = init::init(&init_options(&args), &programs, os_release, &mut tell);
+    say(&[next.map_err(nothing_written)?])
+}
+
+/// Asks for what is missing, and gives whether there was something.
+fn ask(args: &mut Init, os_release: &Path) -> Result<bool> {
+    let machine = Suggestions {
+        etc_nixos: Path::new(ETC_NIXOS),
+        os_release,
+        home: std::env::var_os("HOME").map(PathBuf::from),
+        subscriptions: subscriptions(),
+    };
+    let typed = TypedLines::of_stdin(Interrupt::on_signals()?);
+    let (mut next, mut stderr) = (|| typed.next(), io::stderr());
+    complete(args, &machine, &mut Dialogue::new(&mut next, &mut stderr)).map_err(nothing_written)
+}
+
+fn nothing_written(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<Interrupted>() {
+        error.context("Interrupted. Nothing was written.")
+    } else {
+        error
+    }
+}
+
+fn init_options(args: &Init) -> InitOptions {
+    InitOptions {
+        program: invoked_as(),
+        dir: args.dir.clone(),
+        config: args.config.clone(),
+        hosts: args.hosts.clone(),
+        desktop: args.desktop.clone().unwrap_or_else(|| DEFAULT_DESKTOP.to_owned()),
+        nixpkgs: args.nixpkgs.clone(),
+        channels: args.channels.clone(),
+        subscriptions: subscriptions(),
+        system: args.system.clone(),
+        hardware_config: args.hardware_config.clone(),
+        build_helper: args.build_helper,
+        allow_secrets: args.allow_secrets,
+    }
 }
 
 fn refresh(args: Refresh) -> Result<()> {

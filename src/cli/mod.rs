@@ -7,5 +7,6 @@ pub mod install;
 mod iso_internal_args;
 pub mod iso_args;
 mod init_questions;
+mod typed_lines;
 
 pub mod iso;

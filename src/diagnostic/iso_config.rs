@@ -41,7 +41,7 @@ impl IsoConfigProblem {
                 .because("The configuration is a directory, which is copied as a whole.")
                 .remedy(format!("Name the directory: --config {}", word(directory))),
             Self::Reference { given, directory, host } => {
-                let given = format!("--config takes a directory, and {} is a flake reference", given.display());
+                let given = format!("{} is a flake reference, and not a directory", given.display());
                 let directory = directory.as_deref().map_or("DIRECTORY".to_owned(), word);
                 let host = host.as_ref().map(|host| format!(" --host {}", word(host.as_ref())));
                 error("config-reference", given).remedy(format!(

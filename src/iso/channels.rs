@@ -32,7 +32,7 @@ const WELL_KNOWN: [(&str, &str); 9] = [
 /// The channels of the ISO: those that are `named`. `nixpkgs` is a flake reference; `lists` are files in which nix-channel
 /// keeps what a person subscribed to. Adds to `problems` all names and references that cannot be used, and all channels that
 /// the configuration in `tree` looks up and nobody named: errors, or warnings for files that may not be evaluated.
-pub(super) fn choose(
+pub fn choose(
     tree: &Path,
     named: &[(String, String)],
     nixpkgs: &str,
@@ -47,18 +47,8 @@ pub(super) fn choose(
             problems.push(IsoChannelProblem::Name { name, fault }.into());
         } else if channels.insert(name.clone(), given.clone()).is_some() {
             problems.push(IsoChannelProblem::Twice { name: name.clone() }.into());
-        } else if let Some(fault) = flake_reference::fault(given, None) {
-            let example = match reference(name, nixpkgs, &subscribed) {
-                suggested if suggested == PLACEHOLDER => format!("github:OWNER/{name}"),
-                suggested => suggested,
-            };
-            let problem = IsoChannelProblem::Reference {
-                option: format!("--channel {name}"),
-                reference: given.clone(),
-                fault,
-                example,
-            };
-            problems.push(problem.into());
+        } else {
+            problems.extend(reference_fault(name, given, &reference(name, nixpkgs, &subscribed)));
         }
     }
     for lookup in missing(tree, |name| channels.contains_key(name)) {
@@ -71,6 +61,22 @@ pub(super) fn choose(
         problems.push(Diagnostic::from(problem).at(lookup.file, Some(lookup.line), None));
     }
     channels
+}
+
+/// What is wrong with the flake reference `given` for a channel, for which another one is `suggested`.
+pub fn reference_fault(name: &str, given: &str, suggested: &str) -> Option<Diagnostic> {
+    let fault = flake_reference::fault(given, None)?;
+    let problem = IsoChannelProblem::Reference {
+        option: format!("--channel {name}"),
+        reference: given.to_owned(),
+        fault,
+        example: if suggested == PLACEHOLDER {
+            format!("github:OWNER/{name}")
+        } else {
+            suggested.to_owned()
+        },
+    };
+    Some(problem.into())
 }
 
 /// The first look-up of each channel that is not `known`: one that is certain goes before one that is not.
@@ -129,7 +135,7 @@ fn name_fault(name: &str) -> Option<ChannelNameFault> {
 }
 
 /// What is suggested for a channel that is not known.
-const PLACEHOLDER: &str = "FLAKEREF";
+pub const PLACEHOLDER: &str = "FLAKEREF";
 
 /// The flake reference to suggest for a channel.
 fn reference(name: &str, nixpkgs: &str, subscribed: &Channels) -> String {

@@ -22,7 +22,7 @@ pub struct InitOptions {
     /// The directory to write.
     pub dir: PathBuf,
     /// The directory of the configuration.
-    pub config: PathBuf,
+    pub config: Option<PathBuf>,
     /// Hosts of a flake.
     pub hosts: Vec<String>,
     /// The desktop of the live system.

@@ -3,7 +3,7 @@
 
 mod flake_reference;
 mod all_at_once;
-mod config_option;
+pub mod config_option;
 mod desktops;
 pub mod channels;
 pub mod hosts;

@@ -33,7 +33,7 @@ impl Iso {
         let options = InitOptions {
             program: "nix-cfg-iso".into(),
             dir: iso.dir(),
-            config: iso.tree.path().to_owned(),
+            config: Some(iso.tree.path().to_owned()),
             hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
             desktop: "gnome".to_owned(),
             nixpkgs: hosts.is_empty().then(|| "nixpkgs".to_owned()),

@@ -5,6 +5,7 @@ pub mod evaluator;
 pub mod golden;
 pub mod gui;
 pub mod iso;
+pub mod pty;
 pub mod real;
 pub mod rows;
 pub mod upstream;

@@ -1,30 +1,9 @@
 //! What is seen on a terminal, of whatever kind it is.
 
-use std::fs::File;
-use std::io::Read;
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::Command;
 
-use nix::pty::openpty;
+use rig::pty::on_terminal;
 use rig::{Live, shipped};
-
-/// Runs `command` on a terminal of its own, which does not know its size, and gives its exit code and what the terminal was sent.
-fn on_terminal(mut command: Command) -> (i32, String) {
-    let terminal = openpty(None, None).unwrap();
-    let end = || Stdio::from(terminal.slave.try_clone().unwrap());
-    command.stdin(Stdio::null()).stdout(end()).stderr(end());
-    let mut master = File::from(terminal.master);
-    let reader = thread::spawn(move || {
-        let mut text = Vec::new();
-        // Its end is an error: nobody has the other side open any more.
-        let _ = master.read_to_end(&mut text);
-        String::from_utf8(text).unwrap()
-    });
-    let code = command.status().unwrap().code().unwrap();
-    // The command holds copies of it as well.
-    drop((command, terminal.slave));
-    (code, reader.join().unwrap())
-}
 
 /// How a terminal is known, and whether a line on it can be drawn again.
 const TERMINALS: [(&str, bool); 6] = [
@@ -47,8 +26,8 @@ fn errors_and_warnings_are_seen_on_every_terminal() {
     rig::edit(&tree, "configuration.nix", "./modules/greeter.nix", "./nowhere.nix");
     let live = Live::new("2.26").iso_tree(tree.path());
     for (terminal, redraws) in TERMINALS {
-        let (code, seen) = on_terminal(live.command(&format!("env {terminal} nix-cfg-install --check")));
-        assert_eq!(code, 3, "{terminal}: {seen}");
+        let (status, seen) = on_terminal(live.command(&format!("env {terminal} nix-cfg-install --check")), &[]);
+        assert_eq!(status.code(), Some(3), "{terminal}: {seen}");
         for text in [
             "host_key:1",
             "nowhere.nix, which does not exist",
@@ -70,8 +49,8 @@ fn the_generator_is_heard_on_every_terminal() {
             .args(terminal.split(' '))
             .arg(shipped("nix-cfg-iso"))
             .args(["doctor", "/nonexistent"]);
-        let (code, seen) = on_terminal(command);
-        assert_eq!(code, 1, "{terminal}: {seen}");
+        let (status, seen) = on_terminal(command, &[]);
+        assert_eq!(status.code(), Some(1), "{terminal}: {seen}");
         assert!(seen.contains("error: "), "{terminal}: {seen}");
         assert!(seen.contains("/nonexistent"), "{terminal}: {seen}");
     }
