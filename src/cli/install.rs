@@ -223,6 +223,7 @@ fn request(
         decisions: globals.map_or_else(of_machine, |globals| globals.decisions(target.root())),
         source: source.or(settings.source.map(|path| (path, "the settings"))),
         host,
+        host_of_iso: settings.host,
         hardware_config: args.hardware_config.clone().or(of_settings),
         not_covered: settings.not_covered,
         offline_rebuild: settings.offline_rebuild,

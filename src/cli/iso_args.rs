@@ -33,10 +33,9 @@ pub enum Command {
     Init(Init),
     /// Report what would go wrong, before the ISO is built
     Doctor(Doctor),
-    /// Copy the configuration again, after you changed it
+    /// Copy the configuration into DIR again, after you changed it
     Refresh(Refresh),
-    /// Bring a directory that init wrote up to date with this version of the program, and keep your edits; the configuration stays
-    /// as it is
+    /// Write what init wrote into DIR again, after an upgrade of this program, and keep your edits; refresh copies the configuration
     Update(Update),
     /// Change a finished ISO, without Nix and without building it: its settings, or its configuration
     Customize(Customize),

@@ -9,7 +9,8 @@ use crate::text::similar;
 pub enum FlakeProblem {
     /// It has no `nixosConfigurations`.
     NoHosts,
-    HostUnknown { host: String, hosts: Vec<String> },
+    /// `of_iso`: the host that the ISO was made for, if that is known.
+    HostUnknown { host: String, hosts: Vec<String>, of_iso: Option<String> },
     HostAmbiguous { hosts: Vec<String> },
     /// Nix would have to write flake.lock.
     LockIncomplete,
@@ -44,8 +45,11 @@ impl FlakeProblem {
             Self::NoHosts => error("host-none", "The flake has no nixosConfigurations")
                 .because("Without one there is no system to install.")
                 .remedy("Add `nixosConfigurations.NAME = nixpkgs.lib.nixosSystem { … };` to its outputs."),
-            Self::HostUnknown { host, hosts } => error("host-unknown", no_host(host, similar(host, hosts.iter().map(String::as_str))))
-                .because(list(hosts))
+            Self::HostUnknown { host, hosts, of_iso } => error("host-unknown", no_host(host, similar(host, hosts.iter().map(String::as_str))))
+                .because(match of_iso {
+                    Some(of_iso) => format!("{} This ISO was made for {of_iso}.", list(hosts)),
+                    None => list(hosts),
+                })
                 .remedy("Name one of these with --host."),
             Self::HostAmbiguous { hosts } => error(
                 "host-ambiguous",

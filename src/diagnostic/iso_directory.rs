@@ -1,6 +1,6 @@
 //! The directory that `nix-cfg-iso init` writes, or that its other commands are given.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Text, error};
 use crate::text::shell_word;
@@ -11,8 +11,8 @@ pub enum IsoDirectoryProblem {
     InsideConfiguration { dir: PathBuf },
     /// The other way round.
     ConfigurationInside { dir: PathBuf, config: PathBuf },
-    /// It contains something; `entry` is one of its names.
-    NotEmpty { dir: PathBuf, entry: PathBuf },
+    /// It contains something; `entry` is one of its names. `is_ours`: this program wrote it.
+    NotEmpty { dir: PathBuf, entry: PathBuf, is_ours: bool },
     NotADirectory { dir: PathBuf },
     /// It is a symbolic link to something that does not exist.
     BrokenLink { dir: PathBuf, target: PathBuf },
@@ -39,9 +39,7 @@ impl IsoDirectoryProblem {
                     .because("What is there was copied from the configuration, and is replaced by the next copy.")
                     .remedy("Name the directory in which you edit the configuration.")
             }
-            Self::NotEmpty { dir, entry } => error("directory-not-empty", format!("{} is not empty", dir.display()))
-                .because(format!("It contains {}. Existing files are not overwritten.", entry.display()))
-                .remedy("Name a new directory."),
+            Self::NotEmpty { dir, entry, is_ours } => not_empty(dir, entry, *is_ours),
             Self::NotADirectory { dir } => {
                 error("directory-unusable", format!("{} exists and is not a directory", dir.display()))
                     .because("Existing files are not overwritten.")
@@ -81,5 +79,21 @@ impl IsoDirectoryProblem {
                     .remedy(format!("`nix-cfg-iso update {}` writes them again.", shell_word(dir.as_os_str())))
             }
         }
+    }
+}
+
+fn not_empty(dir: &Path, entry: &Path, is_ours: bool) -> Text {
+    if is_ours {
+        error("directory-not-empty", format!("{} was written by nix-cfg-iso already", dir.display()))
+            .because("Existing files are not overwritten.")
+            .remedy(format!(
+                "To copy the configuration again: nix-cfg-iso refresh {}. To change what the options chose, edit flake.nix there, or name \
+                 a new directory.",
+                shell_word(dir.as_os_str())
+            ))
+    } else {
+        error("directory-not-empty", format!("{} is not empty", dir.display()))
+            .because(format!("It contains {}. Existing files are not overwritten.", entry.display()))
+            .remedy("Name a new directory.")
     }
 }

@@ -14,6 +14,9 @@ use crate::tree::source::ConfigKind;
 
 /// The directory of the emitted flake that belongs to this program.
 pub const INSTALLER_DIR: &str = "installer";
+
+/// The record of what this program wrote, in [`INSTALLER_DIR`].
+pub(super) const MANIFEST: &str = "manifest.json";
 /// The configuration that is installed, in the emitted directory and on the ISO.
 pub const CONFIG_DIR: &str = "nix-cfg";
 /// The settings file of `nix-cfg-install`, in the emitted directory and in the live system's /etc.

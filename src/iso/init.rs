@@ -23,9 +23,11 @@ use crate::diagnostic::{
 use crate::interrupt::Interrupt;
 use crate::process::Runner;
 use crate::text::shell_word;
+use crate::tree::declared_inputs;
+use crate::tree::flake_lock::FLAKE_LOCK;
 use crate::tree::lint;
 use crate::tree::snapshot::Copier;
-use crate::tree::source::Source;
+use crate::tree::source::{ConfigKind, Source};
 
 /// Writes the directory, and gives what to do next. `program_dir` is the directory of the running program; `os_release` is the
 /// file of that name. `show` is called before the directory appears.
@@ -140,6 +142,7 @@ fn look(
     problems.extend(keys.problems);
     report.notes.extend(keys.note);
     problems.extend(broken_files(&source));
+    problems.extend(without_lock(&source));
     Ok(Some(Checked {
         source,
         spec,
@@ -155,6 +158,18 @@ fn broken_files(source: &Source) -> impl Iterator<Item = Diagnostic> {
     broken.map(|module| Diagnostic {
         severity: Severity::Warning,
         ..module.problem
+    })
+}
+
+/// Warns of a flake with inputs and without a lock, which the doctor refuses: Nix can still write it.
+fn without_lock(source: &Source) -> Option<Diagnostic> {
+    if source.kind == ConfigKind::Channel || source.path.join(FLAKE_LOCK).exists() {
+        return None;
+    }
+    let absent = declared_inputs::problems(&source.path).ok()?.pop()?;
+    Some(Diagnostic {
+        severity: Severity::Warning,
+        ..absent
     })
 }
 

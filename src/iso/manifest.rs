@@ -9,13 +9,10 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::copied::{Copied, Digests, hash};
-use super::flake_template::{File, INSTALLER_DIR, IsoSpec, SETTINGS_FILE};
+use super::flake_template::{File, INSTALLER_DIR, IsoSpec, MANIFEST, SETTINGS_FILE};
 use crate::diagnostic::{Diagnostic, Diagnostics, IsoDirectoryProblem};
 use crate::tree::source::FLAKE_NIX;
 use crate::tree::special_files::special_files;
-
-/// Its file name, in [`INSTALLER_DIR`].
-const NAME: &str = "manifest.json";
 
 /// The record of one `init` or `update`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,12 +62,12 @@ impl Manifest {
         if !special.is_empty() {
             return Err(Diagnostics(special).into());
         }
-        let path = dir.join(INSTALLER_DIR).join(NAME);
+        let path = dir.join(INSTALLER_DIR).join(MANIFEST);
         let text = match fs::read_to_string(&path) {
             Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
                 return Err(IsoDirectoryProblem::NoManifest {
                     dir: dir.to_owned(),
-                    manifest: Path::new(INSTALLER_DIR).join(NAME),
+                    manifest: Path::new(INSTALLER_DIR).join(MANIFEST),
                 }
                 .into());
             }
@@ -86,7 +83,7 @@ impl Manifest {
     /// Writes it into the ISO directory `dir`.
     pub fn save(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).context("Failed to write the manifest as JSON")? + "\n";
-        File::text(Path::new(INSTALLER_DIR).join(NAME), text).write(dir)
+        File::text(Path::new(INSTALLER_DIR).join(MANIFEST), text).write(dir)
     }
 }
 

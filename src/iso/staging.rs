@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
 
+use super::flake_template::{INSTALLER_DIR, MANIFEST};
 use crate::diagnostic::IsoDirectoryProblem;
 use crate::live::mounts;
 use crate::locked_directory::{self, LockedDirectory, remove_stale};
@@ -159,6 +160,7 @@ pub(super) fn require_usable(dir: &Path) -> Result<bool> {
             Some(entry) => Err(IsoDirectoryProblem::NotEmpty {
                 dir: dir.to_owned(),
                 entry: entry.into(),
+                is_ours: dir.join(INSTALLER_DIR).join(MANIFEST).exists(),
             }
             .into()),
             None => Ok(false),

@@ -294,18 +294,28 @@ fn run(
 
 /// The host to install: `wanted` (from a flag or the settings), the only one, or the one named like the machine.
 ///
+/// `of_iso`: the host that the ISO was made for, if that is one.
+///
 /// # Errors
 /// A [`Diagnostic`] that lists the hosts when `wanted` is not among them or nothing decides.
-pub fn choose_host(hosts: &[String], wanted: Option<&str>, machine: Option<&str>) -> Result<(String, String)> {
+pub fn choose_host(
+    hosts: &[String],
+    (wanted, of_iso): (Option<&str>, Option<&str>),
+    machine: Option<&str>,
+) -> Result<(String, String)> {
     if hosts.is_empty() {
         return Err(FlakeProblem::NoHosts.into());
     }
     if let Some(host) = wanted {
         if hosts.iter().any(|known| known == host) {
-            return Ok((host.to_owned(), "it was asked for".to_owned()));
+            return Ok((
+                host.to_owned(),
+                "--host, the settings or the graphical installer name it".to_owned(),
+            ));
         }
         let (host, hosts) = (host.to_owned(), hosts.to_owned());
-        return Err(FlakeProblem::HostUnknown { host, hosts }.into());
+        let of_iso = of_iso.filter(|of_iso| *of_iso != host).map(str::to_owned);
+        return Err(FlakeProblem::HostUnknown { host, hosts, of_iso }.into());
     }
     match (hosts, machine) {
         ([only], _) => Ok((only.clone(), "it is the only one".to_owned())),
@@ -326,17 +336,27 @@ mod tests {
     #[test]
     fn the_host_is_the_named_one_the_only_one_or_the_machines_own() {
         let both = ["alpha".to_owned(), "beta".to_owned()];
-        assert_eq!(choose_host(&both, Some("beta"), Some("alpha")).unwrap().0, "beta");
-        assert_eq!(choose_host(&both[..1], None, Some("nixos")).unwrap().0, "alpha");
-        assert_eq!(choose_host(&both, None, Some("alpha")).unwrap().0, "alpha");
+        assert_eq!(
+            choose_host(&both, (Some("beta"), None), Some("alpha")).unwrap().0,
+            "beta"
+        );
+        assert_eq!(choose_host(&both[..1], (None, None), Some("nixos")).unwrap().0, "alpha");
+        assert_eq!(choose_host(&both, (None, None), Some("alpha")).unwrap().0, "alpha");
         for error in [
-            choose_host(&both, Some("gamma"), None).unwrap_err(),
-            choose_host(&both, None, Some("nixos")).unwrap_err(),
+            choose_host(&both, (Some("gamma"), None), None).unwrap_err(),
+            choose_host(&both, (None, None), Some("nixos")).unwrap_err(),
         ] {
             assert!(error.to_string().contains("alpha, beta"), "{error}");
         }
-        choose_host(&[], None, None).unwrap_err();
-        let typo = choose_host(&both, Some("aplha"), None).unwrap_err().to_string();
+        choose_host(&[], (None, None), None).unwrap_err();
+        let typo = choose_host(&both, (Some("aplha"), None), None).unwrap_err().to_string();
         assert!(typo.contains("no host `aplha`; did you mean `alpha`?"), "{typo}");
+        let other = choose_host(&both, (Some("gamma"), Some("beta")), None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            other.contains("has: alpha, beta. This ISO was made for beta.\n"),
+            "{other}"
+        );
     }
 }

@@ -21,6 +21,8 @@ pub struct Request {
     pub source: Option<(PathBuf, &'static str)>,
     /// The host that was named.
     pub host: Option<String>,
+    /// The host in the settings: that of the ISO, where it has one.
+    pub host_of_iso: Option<String>,
     /// The hardware configuration's path in the tree that was named.
     pub hardware_config: Option<PathBuf>,
     /// The store path that the target keeps, so that it can be rebuilt without a network.

@@ -48,7 +48,8 @@ pub(super) fn choose_hardware(
 }
 
 pub(super) fn choose_host(request: &Request, hosts: &[String]) -> Result<(String, String)> {
-    eval::choose_host(hosts, request.host.as_deref(), Some(&eval::machine_name()))
+    let named = (request.host.as_deref(), request.host_of_iso.as_deref());
+    eval::choose_host(hosts, named, Some(&eval::machine_name()))
 }
 
 /// Puts this machine's hardware configuration into the tree, and names what a person added to the one that was there. `None`

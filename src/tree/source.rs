@@ -61,7 +61,7 @@ pub struct Source {
 /// A [`SourceProblem`]. A place that exists and is wrong is never passed over for the next.
 pub fn choose(explicit: Option<(&Path, &str)>, standard: &[&Path]) -> Result<Source> {
     if let Some((path, named_by)) = explicit {
-        return open_source(path, &format!("it was named by {named_by}"));
+        return open_source(path, &format!("given by {named_by}"));
     }
     for (index, path) in standard.iter().enumerate() {
         match fs::symlink_metadata(path) {
@@ -199,7 +199,7 @@ mod tests {
         assert!(
             chosen
                 .reason
-                .contains("it was named by --source; it has both flake.nix and configuration.nix"),
+                .contains("given by --source; it has both flake.nix and configuration.nix"),
             "{}",
             chosen.reason
         );

@@ -63,8 +63,11 @@ fn the_tree_is_copied_without_git_and_what_nix_build_left() {
     }
     assert!(!copy.join("empty/.nix-cfg-iso-killed").exists());
     assert!(!copy.join(".git").exists() && copy.join("result").symlink_metadata().is_err());
-    let error = run(&options).unwrap_err();
-    assert!(error.to_string().contains("not overwritten"), "{error}");
+    let error = run(&options).unwrap_err().to_string();
+    assert!(
+        error.contains("was written by nix-cfg-iso already") && error.contains("nix-cfg-iso refresh /"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -217,4 +220,21 @@ fn the_release_of_this_nixos_is_the_default_nixpkgs() {
     run_with(&options, &release).unwrap();
     let flake = fs::read_to_string(options.dir.join("flake.nix")).unwrap();
     assert!(flake.contains("github:NixOS/nixpkgs/nixos-24.05"), "{flake}");
+}
+
+#[test]
+fn a_flake_whose_inputs_are_not_locked_is_written_with_a_warning() {
+    let (tree, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let flake = "{ inputs.a.url = \"github:a/a\"; outputs = i: { nixosConfigurations.a = 1; }; }";
+    fs::write(tree.path().join("flake.nix"), flake).unwrap();
+    fs::write(tree.path().join("hardware-configuration.nix"), "{ }").unwrap();
+    let options = InitOptions {
+        nixpkgs: None,
+        ..options(dir.path(), tree.path())
+    };
+    let warnings = run(&options).unwrap().warnings;
+    assert!(
+        warnings.len() == 1 && warnings[0].what.contains("flake.lock"),
+        "{warnings:?}"
+    );
 }

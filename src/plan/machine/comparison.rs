@@ -102,8 +102,12 @@ fn observed(report: &MachineReport, facts: &Facts) -> Observed {
     let product = &report.product;
     Observed {
         real_paths: named
-            .filter_map(|name| Some((report.real_path(&name)?.to_owned(), name)))
-            .map(|(real, name)| (name, real))
+            .filter_map(|name| {
+                // Of disks that the report does not list, nothing is known to be missing.
+                let unknown = report.disks.is_empty().then_some(name.as_path());
+                let real = report.real_path(&name).or(unknown)?.to_owned();
+                Some((name, real))
+            })
             .collect(),
         machine: Machine {
             system: [product.vendor.as_str(), &product.name].join(" "),
@@ -249,17 +253,25 @@ mod tests {
             hardware_configuration: None,
             ..machine()
         };
-        let with_layout = |device: &str| {
+        let with_layout = |machine: &MachineReport, device: &str| {
             let mut facts = facts("/dev/sda");
             let disks = facts.disks.as_mut().unwrap();
             disks.layout = vec![LayoutDisk {
                 name: "main".to_owned(),
                 device: device.to_owned(),
             }];
-            found(&machine, &facts, false).0
+            found(machine, &facts, false).0
         };
-        assert_eq!(with_layout("/dev/disk/by-id/ata-mine"), ["Warning file-systems-fixed"]);
+        assert_eq!(
+            with_layout(&machine, "/dev/disk/by-id/ata-mine"),
+            ["Warning file-systems-fixed"]
+        );
         let other = ["Warning layout-disk-missing", "Warning file-systems-fixed"];
-        assert_eq!(with_layout("/dev/disk/by-id/ata-other"), other);
+        assert_eq!(with_layout(&machine, "/dev/disk/by-id/ata-other"), other);
+        let unknown = MachineReport {
+            disks: Vec::new(),
+            ..machine
+        };
+        assert_eq!(with_layout(&unknown, "/dev/sdz"), ["Warning file-systems-fixed"]);
     }
 }

@@ -34,12 +34,13 @@ pub struct MachineReport {
     /// The major version of the TPM.
     #[serde(default)]
     pub tpm: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub product: Product,
     /// Disks that a system can be installed on. The live system's own medium is none of them.
+    #[serde(default, deserialize_with = "or_default")]
     pub disks: Vec<Disk>,
     /// Network cards, graphics cards and accelerators.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub pci: Vec<PciDevice>,
     /// What nixos-generate-config writes for it, without file systems.
     #[serde(default)]
@@ -63,13 +64,13 @@ pub struct Disk {
     /// As the kernel names it: `/dev/nvme0n1`.
     pub path: PathBuf,
     /// Its links in /dev/disk/by-id and by-path.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub names: Vec<PathBuf>,
     #[serde(default)]
     pub bytes: Option<u64>,
     #[serde(default)]
     pub model: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub partitions: Vec<Partition>,
 }
 
@@ -78,12 +79,12 @@ pub struct Disk {
 #[serde(expecting = "an object")]
 pub struct Partition {
     pub path: PathBuf,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub names: Vec<PathBuf>,
     #[serde(default)]
     pub bytes: Option<u64>,
     /// Whether its type is that of an EFI system partition.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub esp: bool,
     /// `ext4`, `vfat`, …
     #[serde(default)]
@@ -100,6 +101,11 @@ pub struct PciDevice {
     pub class: String,
     pub vendor: String,
     pub device: String,
+}
+
+/// A value, or its default for `null`.
+fn or_default<'a, D: serde::Deserializer<'a>, T: Default + Deserialize<'a>>(json: D) -> Result<T, D::Error> {
+    Option::deserialize(json).map(Option::unwrap_or_default)
 }
 
 /// The document.

@@ -160,6 +160,13 @@ mod tests {
         let least =
             format!("{{\"kind\":\"{KIND}\",\"version\":1,\"platform\":\"x\",\"firmware\":\"bios\",\"disks\":[]}}");
         assert_eq!(parse(&least).unwrap().firmware, Firmware::Bios);
+        for disks in [
+            "",
+            ",\"disks\":null",
+            ",\"disks\":[{\"path\":\"/dev/a\",\"names\":null,\"partitions\":null}],\"pci\":null",
+        ] {
+            parse(&least.replace(",\"disks\":[]", disks)).unwrap();
+        }
     }
 
     #[test]
