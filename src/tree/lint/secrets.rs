@@ -78,9 +78,13 @@ fn is_example(path: &Path) -> bool {
 
 /// The kind of key, its line, and whether it has no passphrase: of several keys the first one that has none.
 fn private_key(bytes: &[u8]) -> Option<(PrivateKey, u32, bool)> {
-    // Nothing of it is anywhere in most files.
     let text = std::str::from_utf8(bytes)
         .unwrap_or_else(|error| std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default());
+    // Most files have none of these.
+    let lower = text.to_ascii_lowercase();
+    if !SIGNS.iter().any(|sign| lower.contains(sign)) {
+        return None;
+    }
     let mut closed = None;
     let mut lines = text.lines().zip(1..);
     while let Some((line, number)) = lines.next() {
@@ -93,6 +97,15 @@ fn private_key(bytes: &[u8]) -> Option<(PrivateKey, u32, bool)> {
     }
     closed
 }
+
+/// What every text with a key has, in lower case.
+const SIGNS: [&str; 5] = [
+    "-----begin ",
+    "age-secret-key-",
+    "putty-user-key-file-",
+    WIREGUARD[0],
+    WIREGUARD[1],
+];
 
 /// How the body of an SSH key without a passphrase begins: `openssh-key-v1` and the cipher `none` (OpenSSH's PROTOCOL.key).
 const OPEN_SSH: &str = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU";
