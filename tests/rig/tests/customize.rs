@@ -172,7 +172,8 @@ fn a_checksum_for_checkisomd5_is_put_back_or_missed() {
     let path = |name: &str| ours.path().join(name).display().to_string();
     rig::run("implantisomd5", &[&path("a.iso")]);
     let said = customize(ours.path(), &["a.iso", "b.iso", "--set", "host=a"]);
-    assert!(said.status.success() && said.stderr.is_empty(), "{said:?}");
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && !text.contains("checkisomd5"), "{text}");
     rig::run("checkisomd5", &[&path("b.iso")]);
     // The sum is looked at: one that is not that of the image is found.
     let mut changed = fs::read(path("b.iso")).unwrap();
