@@ -1,12 +1,12 @@
 """BIOS, by hand: the ISO starts from a stick, its flake is changed in /tmp/nix-cfg, and GRUB starts the host that was asked for."""
 
-COMMANDS = r"""
+from documented import mounts
+
+COMMANDS = rf"""
 cp -r /iso/nix-cfg /tmp/
 chmod -R u+w /tmp/nix-cfg
 sed -i 's|boot.loader.systemd-boot.enable = true;|boot.loader.grub.device = "/dev/vda";|' /tmp/nix-cfg/hosts/beta/default.nix
-parted -s /dev/vda -- mklabel msdos mkpart primary ext4 1MiB 100% set 1 boot on
-mkfs.ext4 -q /dev/vda1
-mount --mkdir /dev/vda1 /mnt
+{mounts("docs/by-hand.md", "BIOS, ext4")}
 nix-cfg-install --host beta --check
 """
 
