@@ -26,6 +26,12 @@ let
     // {
       "/lib/modules" = "/run/booted-system/kernel-modules/lib/modules";
       "/usr/lib/modules" = "/run/booted-system/kernel-modules/lib/modules";
+      "/usr/lib/openssh" = "${pkgs.openssh}/lib/openssh";
+      "/usr/lib/resolvconf" = "${pkgs.openresolv}/lib/resolvconf";
+      "/usr/lib/x86_64-linux-gnu/dhcpcd" = "${pkgs.dhcpcd}/lib/dhcpcd";
+      "/usr/lib/x86_64-linux-gnu/xtables" = "${pkgs.iptables}/lib/xtables";
+      "/usr/libexec/dhcpcd-hooks" = "${pkgs.dhcpcd}/libexec/dhcpcd-hooks";
+      "/usr/libexec/dhcpcd-run-hooks" = "${pkgs.dhcpcd}/libexec/dhcpcd-run-hooks";
       "/usr/libexec/sudo" = "${pkgs.sudo}/libexec/sudo";
       "/usr/sbin/unix_chkpwd" = "/run/wrappers/bin/unix_chkpwd";
       "/usr/bin/dbus-broker" = "${pkgs.dbus-broker}/bin/dbus-broker";
@@ -47,6 +53,15 @@ in
           ln -sfn ${target} ${path}
         '') systemLinks
       );
+      # sudo and su ask for these when they start a login shell.
+      security.pam.services = {
+        sudo-i = { };
+        su-l.rootOK = true;
+      };
+      # It changes owners, which its unit forbids.
+      networking.dhcpcd.allowSetuid = true;
+      # sshd is built to have it; that of nixpkgs has /var/empty.
+      systemd.tmpfiles.rules = [ "d /run/sshd 0755 root root" ];
       # Its module would have to be compiled, and for a kernel that it supports.
       boot.supportedFilesystems.zfs = lib.mkForce false;
       # A picture that would be downloaded.
