@@ -14,7 +14,6 @@ use serde_yaml::{Mapping, Value};
 use crate::diagnostic::{Diagnostic, Diagnostics, SettingsProblem, Takes};
 use crate::files::{read_input, read_text};
 use crate::interrupt::Interrupt;
-use crate::text::without_numbers;
 use crate::tree::feature::NotCovered;
 use crate::tree::nix_files::normal;
 
@@ -126,7 +125,7 @@ fn is_of_host(beside: Option<&str>, host: Option<&str>) -> bool {
 }
 
 fn unreadable(error: &std::io::Error, path: &Path) -> Diagnostic {
-    let error = without_numbers(&error.to_string());
+    let error = error.to_string();
     Diagnostic::from(SettingsProblem::Unreadable { error }).at(path, None, None)
 }
 

@@ -11,7 +11,6 @@ use crate::nix::environment::{Channels, environment};
 use crate::plan::{machine, phases};
 use crate::process::Runner;
 use crate::progress::{Format, Reporter};
-use crate::text::without_numbers;
 
 /// Prints the report of this machine. What is not known is said on stderr.
 pub(super) fn print() -> ExitCode {
@@ -20,7 +19,7 @@ pub(super) fn print() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Interrupted>() => ExitCode::from(INTERRUPTED),
         Err(error) => {
-            let error = without_numbers(&format!("{error:#}"));
+            let error = format!("{error:#}");
             report.problem(&ProgramProblem::NotDescribed { error }.into());
             ExitCode::FAILURE
         }

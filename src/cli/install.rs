@@ -32,7 +32,6 @@ use crate::process::{NIX, Runner};
 use crate::progress::{Format, Reporter};
 use crate::settings::Settings;
 use crate::store::live_image::StoreImage;
-use crate::text::without_numbers;
 use crate::tree::source::{self, STANDARD_PLACES};
 
 const DEFAULT_TARGET: &str = "/mnt";
@@ -349,9 +348,5 @@ fn diagnostics(error: anyhow::Error) -> Vec<Diagnostic> {
     let error = format!("{error:#}");
     // A full or read-only disk has an explanation, whichever program or call met it. Anything else is no program's output.
     let known = explain::known(&format!("error: {error}"));
-    let unknown = || {
-        let error = without_numbers(&error);
-        ProgramProblem::Unknown { error }.into()
-    };
-    vec![known.unwrap_or_else(unknown)]
+    vec![known.unwrap_or_else(|| ProgramProblem::Unknown { error }.into())]
 }

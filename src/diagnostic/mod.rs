@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::text::one_line;
+use crate::text::{one_line, without_numbers};
 
 /// Whether a finding stops the installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,9 +63,9 @@ macro_rules! areas {
                 Self {
                     severity: text.severity,
                     code: text.code,
-                    what: text.what,
+                    what: without_numbers(&text.what),
                     place: None,
-                    why: text.why,
+                    why: without_numbers(&text.why),
                     remedy: text.remedy,
                     raw: String::new(),
                     problem: Problem::$area(problem),
@@ -313,6 +313,17 @@ impl std::error::Error for Diagnostics {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_the_system_in_a_problem_has_no_number() {
+        let error = std::io::Error::from_raw_os_error(2).to_string();
+        let settings = Diagnostic::from(SettingsProblem::Unreadable { error: error.clone() });
+        assert_eq!(settings.why, "No such file or directory");
+        let unknown = Diagnostic::from(ProgramProblem::Unknown {
+            error: format!("a: {error}"),
+        });
+        assert_eq!(unknown.what, "a: No such file or directory");
+    }
 
     #[test]
     fn a_problem_reads_as_what_where_why_and_what_to_do() {

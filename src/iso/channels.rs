@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::flake_reference;
 use crate::diagnostic::{ChannelNameFault, Diagnostic, IsoChannelProblem};
+use crate::files::read_text;
 use crate::tree::lint::{self, Lookup};
 use crate::tree::source::FLAKE_NIX;
 use crate::tree::syntax::{Name, NixFile, Shape};
@@ -134,6 +135,9 @@ fn name_fault(name: &str) -> Option<ChannelNameFault> {
     }
 }
 
+/// Bytes of the largest list of subscriptions that is read.
+const LARGEST: u64 = 1_000_000;
+
 /// What is suggested for a channel that is not known.
 pub const PLACEHOLDER: &str = "FLAKEREF";
 
@@ -163,7 +167,7 @@ fn reference(name: &str, nixpkgs: &str, subscribed: &Channels) -> String {
 /// What nix-channel keeps, `URL NAME` a line, as flake references. The first list that has a name counts.
 fn subscriptions(lists: &[PathBuf]) -> Channels {
     let mut found = Channels::new();
-    for text in lists.iter().filter_map(|list| fs::read_to_string(list).ok()) {
+    for text in lists.iter().filter_map(|list| read_text(list, LARGEST).ok()) {
         for line in text.lines() {
             if let [url, name] = line.split_whitespace().collect::<Vec<_>>()[..] {
                 found.entry(name.to_owned()).or_insert_with(|| flake_reference(url));

@@ -24,7 +24,6 @@ use crate::files::open_anything;
 use crate::locked_directory::LockedDirectory;
 use crate::process::Runner;
 use crate::progress::{Phase, Reporter, Unit};
-use crate::text::without_numbers;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
 
 /// The store of a NixOS ISO's live system.
@@ -137,7 +136,7 @@ impl Image {
     fn open(runner: &Runner, named: &Path) -> Result<Self> {
         let file = || named.to_owned();
         let unreadable = |error: std::io::Error| {
-            let error = without_numbers(&error.to_string());
+            let error = error.to_string();
             CustomizeProblem::Unreadable { file: file(), error }
         };
         let mut open = open_anything(named).map_err(unreadable)?;

@@ -10,7 +10,6 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::sys::statvfs::statvfs;
 
 use crate::diagnostic::IsoOutputProblem;
-use crate::text::without_numbers;
 
 /// The absolute path of `out`, which must be a new file in a directory that exists.
 pub(super) fn require_new(iso: &Path, out: &Path) -> Result<PathBuf> {
@@ -38,7 +37,7 @@ pub(super) fn require_new(iso: &Path, out: &Path) -> Result<PathBuf> {
     let real = fs::canonicalize(directory).and_then(|real| real.read_dir().map(|_| real));
     let real = real.map_err(|error| IsoOutputProblem::Directory {
         directory: directory.to_owned(),
-        error: without_numbers(&error.to_string()),
+        error: error.to_string(),
     })?;
     Ok(real.join(out.file_name().unwrap_or_default()))
 }

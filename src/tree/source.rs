@@ -12,7 +12,6 @@ use nix::sys::stat::{Mode, fstat};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::SourceProblem;
-use crate::text::without_numbers;
 
 /// The two standard places, the first that exists wins. `/tmp/nix-cfg` is how a person overrides what the ISO brought.
 pub const STANDARD_PLACES: [&str; 2] = ["/tmp/nix-cfg", "/iso/nix-cfg"];
@@ -124,10 +123,7 @@ fn nested(path: &Path) -> Option<PathBuf> {
 /// Opens the directory at `path`. A link is followed only if the owner of the directory made it: in /tmp anybody can make
 /// one, and this program reads as root.
 fn open_directory(path: &Path) -> Result<OwnedFd> {
-    let (given, text) = (
-        || path.to_owned(),
-        |error: std::io::Error| without_numbers(&error.to_string()),
-    );
+    let (given, text) = (|| path.to_owned(), |error: std::io::Error| error.to_string());
     let seen = fs::symlink_metadata(path).map_err(|error| SourceProblem::NotFound {
         path: given(),
         error: text(error),

@@ -11,7 +11,6 @@ use super::report::{KIND, MachineReport, VERSION};
 use crate::diagnostic::{Diagnostic, MachineProblem};
 use crate::files::read_input;
 use crate::interrupt::Interrupt;
-use crate::text::without_numbers;
 use crate::tree::syntax::{NixFile, position};
 
 /// By which a document is recognized.
@@ -29,10 +28,8 @@ struct Heading {
 pub fn load(path: &Path) -> Result<MachineReport> {
     let at = |problem: MachineProblem, line| Diagnostic::from(problem).at(path, line, None);
     // Signals still end the process.
-    let text = read_input(path, LARGEST, &Interrupt::default()).map_err(|error| {
-        let words = without_numbers(&error.to_string());
-        at(MachineProblem::Unreadable(words), None)
-    })?;
+    let text = read_input(path, LARGEST, &Interrupt::default())
+        .map_err(|error| at(MachineProblem::Unreadable(error.to_string()), None))?;
     let report = parse(&text).map_err(|(problem, line)| at(problem, line))?;
     let hardware = report.hardware_configuration.as_deref().unwrap_or("{ }");
     if let Some((_, offset)) = NixFile::parse(hardware).mistake() {
