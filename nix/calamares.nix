@@ -14,11 +14,28 @@ let
   inherit (cfg) package described hosts;
   etc = "nix-cfg-install/calamares";
 
-  # The users that all targets have. If they have users, but none in common, the page accepts any name and the check decides.
-  each = map (one: one.users) described;
+  # What each configuration decides. A page is dropped only if all of them do; otherwise the installer applies the answer where the
+  # chosen one leaves it open.
+  asked = map (one: one.asked) described;
+  decide = key: lib.all (one: one.decided ? ${key}) asked;
+  # Passwords are typed with the layout of this page: without it, with that of the live system.
+  hasLayout =
+    one:
+    lib.all (part: one.current.${part} == config.services.xserver.xkb.${part}) [
+      "layout"
+      "variant"
+    ];
+  pages =
+    lib.optional (decide "timezone" && decide "locale") "locale"
+    ++ lib.optional (decide "layout" && decide "keymap" && lib.all hasLayout asked) "keyboard";
+  pageFlags = lib.concatMapStrings (page: " --decided ${page}") pages;
+
+  # The users that all targets have. If they have users, but none in common, the page accepts any name and the check decides. A
+  # configuration without users gets the one that is typed, unless it has no place for one.
+  each = map (one: builtins.attrNames one.users) asked;
   users = lib.foldl' lib.intersectLists (builtins.head each) each;
   userFlags =
-    if builtins.concatLists each == [ ] then
+    if builtins.concatLists each == [ ] && decide "user" then
       "--no-users"
     else
       lib.concatMapStrings (name: " --user ${name}") users;
@@ -102,7 +119,7 @@ in
       # The largest system determines the required disk space.
       bytes=$(sort -n ${toString sizes} | tail -n 1)
       ${package}/bin/nix-cfg-iso calamares-targets ${extensions.unchanged} $out --package ${extensions} \
-        --closure-bytes $bytes ${userFlags} ${hostFlags} ${fileSystemFlags}
+        --closure-bytes $bytes ${userFlags} ${pageFlags} ${hostFlags} ${fileSystemFlags}
     '';
   };
 }

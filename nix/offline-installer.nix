@@ -28,7 +28,7 @@ let
         drv = system.config.system.build.toplevel.drvPath;
         inherit (system.config.system) includeBuildDependencies;
         features = featuresOf system;
-        users = builtins.attrNames (lib.filterAttrs (_: user: user.isNormalUser) system.config.users.users);
+        asked = import ./decided.nix system;
         withoutFileSystems = import ./grub-file-systems.nix { inherit pkgs system; };
         closure =
           if onlyRuntime then
@@ -315,6 +315,12 @@ in
         )
         ++ cfg.extraStorePaths;
       settings = lib.mkMerge [
+        {
+          choices = "${import ./answers.nix {
+            inherit pkgs;
+            inherit (cfg) locales;
+          }}";
+        }
         (mkIf (!onlyRuntime) {
           not-covered = lib.unique (lib.concatMap (one: one.closure.refuse) described);
         })

@@ -265,6 +265,11 @@ let
         i18n.supportedLocales = mkForce locales;
       };
     };
+    choices = {
+      reason = "answers to what the configuration leaves open: keyboard, time zone, host name, user, automatic login";
+      shared = true;
+      module.imports = [ systemd-boot ] ++ import ./answered.nix { inherit lib target; };
+    };
     broadcom = {
       reason = "wireless cards of Broadcom that need its own driver (unfree)";
       shared = true;

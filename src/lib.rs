@@ -56,10 +56,13 @@ pub mod for_tests {
     pub use crate::interrupt::Interrupt;
     pub use crate::iso::calamares_config::{InstalledSystems, OF_TARGETS, derive, derive_targets};
     pub use crate::iso::image_closure::ImageClosure;
+    pub use crate::live::answers;
+    pub use crate::live::choices_nix::choose;
     pub use crate::live::installer_facts::InstallerFacts;
     pub use crate::live::target::Target;
     pub use crate::nix::environment::{Channels, environment};
     pub use crate::nix::explain::{Context, RULES, Words, recognize};
+    pub use crate::nix::open;
     pub use crate::plan::phases;
     pub use crate::process::Runner;
     pub use crate::progress::{Format, Reporter};

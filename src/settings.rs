@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod settings_tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +46,10 @@ pub struct Settings {
     pub not_covered: Vec<NotCovered>,
     /// What rebuilding the system without a network needs, as one store path of the medium: kept on the target.
     pub offline_rebuild: Option<PathBuf>,
+    /// What is answered about the system to be installed.
+    pub set: BTreeMap<String, Value>,
+    /// What there is to choose from: a directory that the ISO has.
+    pub choices: Option<PathBuf>,
     /// Whether the store's image is read without the kernel's squashfs; yes by default.
     pub read_image: Option<bool>,
 }
@@ -117,6 +121,19 @@ impl Settings {
             Diagnostics(vec![SettingsProblem::Invalid { error }.into()])
         })?)
     }
+
+    /// The answers in `set`, as text.
+    pub fn answers(&self) -> BTreeMap<String, String> {
+        let text = |value: &Value| match value {
+            Value::Bool(value) => value.to_string(),
+            Value::Number(value) => value.to_string(),
+            Value::String(text) => text.clone(),
+            // None of the values that can be set.
+            _ => String::new(),
+        };
+        let answers = self.set.iter().filter(|(_, value)| !value.is_null());
+        answers.map(|(key, value)| (key.clone(), text(value))).collect()
+    }
 }
 
 /// Whether the hardware file beside the host `beside` is that of `host`: without one beside it, it is that of any.
@@ -182,7 +199,7 @@ fn twice(text: &str) -> impl Iterator<Item = (String, u32)> {
 }
 
 /// The keys, as they are written in the file, and what each takes.
-const KEYS: [(&str, Takes); 11] = [
+const KEYS: [(&str, Takes); 13] = [
     ("source", Takes::AbsolutePath),
     ("host", Takes::Name),
     ("hardware-config", Takes::PathInTree),
@@ -193,6 +210,8 @@ const KEYS: [(&str, Takes); 11] = [
     ("no-bootloader", Takes::Switch),
     ("not-covered", Takes::Features),
     ("offline-rebuild", Takes::AbsolutePath),
+    ("set", Takes::Answers),
+    ("choices", Takes::AbsolutePath),
     ("read-image", Takes::Switch),
 ];
 
@@ -217,6 +236,9 @@ fn problem(key: &str, value: &Value) -> Option<SettingsProblem> {
         (Takes::PathInTree, Value::String(path)) => normal(Path::new(path)).is_some(),
         (Takes::Name, Value::String(name)) => !name.is_empty() && !name.contains(char::is_control),
         (Takes::AbsolutePath, Value::String(_)) | (Takes::Switch, Value::Bool(_)) => true,
+        (Takes::Answers, Value::Mapping(answers)) => answers
+            .iter()
+            .all(|(key, value)| key.is_string() && !value.is_mapping() && !value.is_sequence()),
         (Takes::Features, list) => serde_yaml::from_value::<Vec<NotCovered>>(list.clone()).is_ok(),
         _ => false,
     };
@@ -273,6 +295,6 @@ fn unknown_key(key: &str) -> SettingsProblem {
     SettingsProblem::UnknownKey {
         key: key.to_owned(),
         nearest: nearest.map(|(_, known)| known),
-        known: KEYS.map(|(known, _)| known),
+        known: KEYS.map(|(known, _)| known).into(),
     }
 }

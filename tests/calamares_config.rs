@@ -72,6 +72,17 @@ fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
 }
 
 #[test]
+fn a_page_that_all_configurations_answer_is_not_shown() {
+    for version in STRUCTURES {
+        let decided = vec!["locale".to_owned(), "keyboard".to_owned()];
+        let directory = derive_all(fixture(version).path(), &InstalledSystems { decided, ..known(None) }).unwrap();
+        let settings = yaml(directory.path(), "settings.conf");
+        let pages = words(&settings["sequence"][0]["show"]);
+        assert_eq!(pages, ["welcome", "users", "partition", "summary"], "{version}");
+    }
+}
+
+#[test]
 fn a_file_system_that_grub_cannot_read_is_not_offered() {
     for version in ["late", "nixpkgs"] {
         let offered = |without: &[&str]| {

@@ -1,7 +1,7 @@
 //! globalStorage, as the pages and jobs of Calamares 3.3 and 3.4 fill it. Odd entries are the rule: the real partition job
 //! begins its list with an empty one, `bootLoader` is null on UEFI, booleans come as numbers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::dialog::ByHand;
 use super::keymap;
 use crate::diagnostic::CalamaresProblem;
+use crate::live::answers::{Answers, Lists};
 use crate::live::decisions::{Decisions, Firmware, Layout};
 use crate::live::installer_facts::{ANY_DISK, InstallerFacts, Luks};
 
@@ -40,6 +41,20 @@ pub struct Globals {
     keyboard_layout: String,
     #[serde(deserialize_with = "text")]
     keyboard_variant: String,
+    #[serde(deserialize_with = "text")]
+    location_region: String,
+    #[serde(deserialize_with = "text")]
+    location_zone: String,
+    locale_conf: Option<BTreeMap<String, String>>,
+    #[serde(deserialize_with = "text")]
+    hostname: String,
+    #[serde(deserialize_with = "text")]
+    fullname: String,
+    /// Whose name is there where the box was ticked.
+    #[serde(deserialize_with = "text")]
+    auto_login_user: String,
+    #[serde(rename = "nixos_allow_unfree", deserialize_with = "truth")]
+    unfree: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -205,6 +220,51 @@ impl Globals {
         }
     }
 
+    /// The answers on the pages that were shown. `lists` is what there is to choose from.
+    #[must_use]
+    pub fn answers(&self, lists: &Lists) -> Answers {
+        let mut answers = Answers::new();
+        let mut answer = |key: &str, value: &str| {
+            if !value.is_empty() {
+                answers.insert(key.to_owned(), value.to_owned());
+            }
+        };
+        if !self.location_region.is_empty() {
+            answer("timezone", &format!("{}/{}", self.location_region, self.location_zone));
+        }
+        let locales = self.locale_conf.iter().flatten();
+        for (key, value) in locales.filter(|(key, _)| *key == "LANG" || key.starts_with("LC_")) {
+            let key = if key == "LANG" { "locale" } else { key };
+            // With or without its character set, as in glibc's list.
+            let locale = value.split('/').next().unwrap_or_default();
+            // The parts follow from the time zone: the ISO need not have them.
+            if key == "locale" || lists.may_have_locale(locale) {
+                answer(key, locale);
+            }
+        }
+        answer("layout", &self.keyboard_layout);
+        // It is not chosen but derived from the layout, and need not exist. Where passphrases are typed with it, it is a fact of
+        // the machine.
+        let keymap = self.machine().keymap.filter(|keymap| lists.may_have_keymap(keymap));
+        answer(
+            "keymap",
+            keymap
+                .as_deref()
+                .filter(|_| self.passphrases().is_empty())
+                .unwrap_or_default(),
+        );
+        answer("hostname", &self.hostname);
+        answer("user", &self.username);
+        answer("fullname", &self.fullname);
+        answer("autologin", if self.auto_login_user.is_empty() { "" } else { "true" });
+        answer("unfree", if self.unfree { "true" } else { "" });
+        if !self.keyboard_layout.is_empty() {
+            // Without one as well: it replaces that of the settings.
+            answers.insert("variant".to_owned(), self.keyboard_variant.clone());
+        }
+        answers
+    }
+
     fn host(&self) -> Option<String> {
         (!self.host.is_empty()).then(|| self.host.clone())
     }
@@ -258,107 +318,4 @@ fn truth<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<bool, D::Err
 /// A list; null is empty.
 fn list<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<Partition>, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret;
-
-    use super::*;
-
-    #[test]
-    fn what_the_real_jobs_of_calamares_leave_is_understood() {
-        let globals: Globals = serde_json::from_str(
-            r#"{"firmwareType": "efi", "bootLoader": null, "rootMountPoint": "/tmp/calamares-root-x", "username": "alice",
-                "packagechooser_host": "laptop", "keyboardVConsoleKeymap": "de-latin1 ", "localeConf": {"LANG": "de_DE.UTF-8"}, "partitions": [
-                {"device": "", "mountPoint": "", "fs": "unknown", "fsName": "unknown", "uuid": "", "claimed": 0},
-                {"device": "/dev/sda1", "mountPoint": "/boot", "fs": "fat32", "fsName": "fat32", "uuid": "AB-CD", "claimed": 1},
-                {"device": "/dev/sda2", "mountPoint": "/", "fs": "ext4", "fsName": "luks2", "uuid": "u-2", "claimed": true,
-                 "luksMapperName": "luks-2", "luksUuid": "l-2", "luksPassphrase": "correct horse"},
-                {"device": "/dev/sda3", "mountPoint": null, "fs": "linuxswap", "fsName": "luks2", "uuid": "u-3", "claimed": true,
-                 "luksMapperName": "luks-3", "luksUuid": null, "luksPassphrase": "correct horse"}]}"#,
-        )
-        .unwrap();
-        assert_eq!(globals.target(), Some(Path::new("/tmp/calamares-root-x")));
-        let luks = |n: u8, uuid: &str, is_swap| Luks {
-            name: format!("luks-{n}"),
-            uuid: uuid.to_owned(),
-            device: PathBuf::from(format!("/dev/sda{n}")),
-            is_swap,
-        };
-        assert_eq!(
-            globals.machine(),
-            InstallerFacts {
-                grub_device: None,
-                no_boot_loader: false,
-                btrfs_root: false,
-                latest_kernel: false,
-                luks: vec![luks(2, "l-2", false), luks(3, "u-3", true)],
-                encrypted_boot: false,
-                swap: vec!["/dev/mapper/luks-3".into()],
-                keymap: Some("de-latin1".to_owned()),
-                host: Some("laptop".to_owned()),
-                before_partitioning: false,
-            }
-        );
-        let passphrases = globals.passphrases();
-        assert_eq!(passphrases[Path::new("/dev/sda2")].expose_secret(), "correct horse");
-        assert!(
-            !format!("{globals:?}").contains("correct"),
-            "a passphrase in a debug text"
-        );
-    }
-
-    #[test]
-    fn the_layout_of_the_keyboard_page_is_a_decision() {
-        let layout = |json: &str| {
-            serde_json::from_str::<Globals>(json)
-                .unwrap()
-                .decisions(Path::new("/"))
-                .layout
-        };
-        let chosen = layout(r#"{"keyboardLayout": "de", "keyboardVariant": "neo"}"#).unwrap();
-        assert_eq!((chosen.layout.as_str(), chosen.variant.as_str()), ("de", "neo"));
-        assert_eq!(layout("{}"), None);
-    }
-
-    #[test]
-    fn an_empty_global_storage_means_that_nothing_is_known() {
-        let globals: Globals = serde_json::from_str("{}").unwrap();
-        assert_eq!(globals.target(), None);
-        assert_eq!(globals.machine(), InstallerFacts::default());
-    }
-
-    #[test]
-    fn a_bios_starts_from_the_disk_that_was_chosen_and_a_separate_boot_needs_no_key() {
-        let machine = |boot: &str| {
-            let json = format!(
-                r#"{{"firmwareType": "bios", "bootLoader": {{"installPath": "/dev/sda"}}, "rootMountPoint": "/t", "partitions": [
-                    {{"device": "/dev/sda2", "mountPoint": "/", "fs": "ext4", "fsName": "luks", "claimed": true,
-                      "luksMapperName": "luks-2", "luksUuid": "l-2"}}{boot}]}}"#
-            );
-            serde_json::from_str::<Globals>(&json).unwrap().machine()
-        };
-        assert_eq!(machine("").grub_device.as_deref(), Some("/dev/sda"));
-        assert!(machine("").encrypted_boot);
-        let boot =
-            r#", {"device": "/dev/sda1", "mountPoint": "/boot", "fs": "ext4", "fsName": "ext4", "claimed": true}"#;
-        assert!(!machine(boot).encrypted_boot);
-    }
-
-    #[test]
-    fn a_bios_without_a_boot_disk_gets_no_boot_loader() {
-        let machine = |firmware: &str, loader: &str, partitions: &str| {
-            let json =
-                format!(r#"{{"firmwareType": "{firmware}", "bootLoader": {loader}, "partitions": [{partitions}]}}"#);
-            serde_json::from_str::<Globals>(&json).unwrap().machine()
-        };
-        let root = r#"{"device": "/dev/sda1", "mountPoint": "/", "fs": "ext4", "fsName": "ext4", "claimed": true}"#;
-        assert!(machine("bios", "null", root).no_boot_loader);
-        assert!(machine("bios", r#"{"installPath": ""}"#, root).no_boot_loader);
-        assert!(!machine("bios", r#"{"installPath": "/dev/sda"}"#, root).no_boot_loader);
-        assert!(!machine("efi", "null", root).no_boot_loader);
-        // Before the partition job nothing is decided.
-        assert!(!machine("bios", "null", "").no_boot_loader);
-    }
 }

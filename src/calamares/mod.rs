@@ -4,4 +4,6 @@
 mod keymap;
 pub mod dialog;
 pub mod globals;
+#[cfg(test)]
+mod globals_tests;
 pub mod caller;

@@ -17,6 +17,7 @@ use crate::calamares::dialog::dialog;
 use crate::calamares::globals::Globals;
 use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
+use crate::live::answers::{self, Answers, Lists};
 use crate::live::decisions::Decisions;
 use crate::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
 use crate::live::resume;
@@ -125,7 +126,7 @@ fn run(
 ) -> Result<String, Failure> {
     let begun = SystemTime::now();
     let stamp = humantime::format_rfc3339_seconds(begun).to_string().replace(':', "-");
-    let (settings, channels) =
+    let (settings, channels, answers) =
         settings_and_channels(settings, args, log, &stamp).map_err(Failure::before(phases::SETTINGS, BAD_SETTINGS))?;
     let mut runner = Runner::new(environment(&channels, args.online || settings.online), interrupt);
     if !runner.has(NIX) {
@@ -134,7 +135,7 @@ fn run(
     let image = settings.read_image.unwrap_or(true).then(StoreImage::of_live_store);
     report.phase(phases::SOURCE);
     let refused = |phase| Failure::before(phase, REFUSED);
-    let request = request(args, globals, settings, &runner, report).map_err(refused(phases::SOURCE))?;
+    let request = request((args, answers), globals, settings, &runner, report).map_err(refused(phases::SOURCE))?;
     // Held until the end.
     let lock = lock(args, &request, &mut runner).map_err(refused(phases::SOURCE))?;
     let live = LiveSystem {
@@ -180,13 +181,13 @@ fn run(
     Ok(format!("Installed. The log is {}.", log_place(log)))
 }
 
-/// The settings of the ISO, and the channels that they name.
+/// The settings of the ISO, the channels that they name, and the answers that they and the command line have.
 fn settings_and_channels(
     settings: Result<Settings>,
     args: &Args,
     log: &LogFile,
     stamp: &str,
-) -> Result<(Settings, Channels)> {
+) -> Result<(Settings, Channels, Answered)> {
     let settings = settings?;
     if !nix::unistd::geteuid().is_root() {
         return Err(PlanProblem::NotRoot.into());
@@ -198,12 +199,23 @@ fn settings_and_channels(
         log::debug!("{error:#}");
     }
     let channels = Channels::find(settings.nixpkgs.as_deref(), settings.channels.as_deref())?;
-    Ok((settings, channels))
+    let lists = settings.choices.as_deref().map(Lists::read).unwrap_or_default();
+    let (named, mut problems) = answers::parse(&args.answers);
+    let mut answers = settings.answers();
+    answers.extend(named);
+    problems.extend(answers::problems(&answers, &lists));
+    if !problems.is_empty() {
+        return Err(Diagnostics(problems).into());
+    }
+    Ok((settings, channels, (answers, lists)))
 }
+
+/// Answers, and what there was to choose from.
+type Answered = (Answers, Lists);
 
 /// Puts together what was asked for. An installation that Calamares began and a person finishes is mounted again.
 fn request(
-    args: &Args,
+    (args, (mut answers, lists)): (&Args, Answered),
     globals: Option<&Globals>,
     settings: Settings,
     runner: &Runner,
@@ -215,6 +227,13 @@ fn request(
         no_boot_loader: machine.no_boot_loader,
         ..Decisions::of_machine(target.root())
     };
+    if let Some(globals) = globals {
+        answers.extend(globals.answers(&lists));
+        let problems = answers::problems(&answers, &lists);
+        if !problems.is_empty() {
+            return Err(Diagnostics(problems).into());
+        }
+    }
     let source = args.source.clone().map(|path| (path, "--source"));
     let host = args.host.clone().or(machine.host.clone()).or(settings.host.clone());
     let of_settings = settings.hardware_config_of(host.as_deref());
@@ -225,6 +244,9 @@ fn request(
         host_of_iso: settings.host,
         hardware_config: args.hardware_config.clone().or(of_settings),
         not_covered: settings.not_covered,
+        answers,
+        answered_now: globals.is_some() || !args.answers.is_empty(),
+        lists,
         offline_rebuild: settings.offline_rebuild,
         must_be_mounted: !args.not_mounted,
         online: args.online || settings.online,

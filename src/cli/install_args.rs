@@ -46,6 +46,10 @@ pub struct Args {
     /// This machine's hardware-configuration.nix, relative to the top of the configuration
     #[arg(long, value_name = "PATH-IN-TREE")]
     pub hardware_config: Option<PathBuf>,
+    /// Answer what the configuration leaves open, such as timezone=Europe/Berlin; may be given more than once. Keys: timezone,
+    /// locale and its parts, keymap, layout, variant, hostname, user, fullname, autologin, unfree
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub answers: Vec<String>,
     /// Settings file [default: /etc/nix-cfg-install.yaml, and /iso/nix-cfg-install.yaml, whose keys override it; each if it
     /// exists]
     #[arg(long, value_name = "FILE")]

@@ -252,6 +252,7 @@ fn calamares_targets(args: CalamaresTargets) -> Result<()> {
     let known = InstalledSystems {
         closure_bytes: args.closure_bytes,
         users: (args.no_users || !args.users.is_empty()).then_some(args.users),
+        decided: args.decided,
         hosts: args.hosts,
         without: args.without,
     };

@@ -79,12 +79,15 @@ pub struct CalamaresTargets {
     /// A normal user of the configuration; may be given more than once
     #[arg(long = "user", value_name = "NAME")]
     pub users: Vec<String>,
-    /// The configuration has no normal user at all
+    /// The configuration has no normal user, and none can be added
     #[arg(long, conflicts_with = "users")]
     pub no_users: bool,
     /// A host that the person chooses from; given more than once, there is a page for it
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
+    /// A page whose questions the configuration answers, by its module in Calamares; may be given more than once
+    #[arg(long = "decided", value_name = "PAGE")]
+    pub decided: Vec<String>,
     /// A file system that the page of partitions does not offer, as Calamares names it; may be given more than once
     #[arg(long = "without-file-system", value_name = "NAME")]
     pub without: Vec<String>,

@@ -95,6 +95,7 @@ pub use supply::Damage;
 
 areas! {
     account::AccountProblem,
+    answer::AnswerProblem,
     apply::ApplyProblem,
     boot_loader::BootProblem,
     calamares_job::CalamaresProblem,

@@ -22,7 +22,7 @@ pub enum SettingsProblem {
     /// `found`: the value, as a person calls it.
     WrongType { key: &'static str, takes: Takes, found: String },
     /// `nearest`: the known key that is most similar.
-    UnknownKey { key: String, nearest: Option<&'static str>, known: [&'static str; 11] },
+    UnknownKey { key: String, nearest: Option<&'static str>, known: Box<[&'static str]> },
 }
 
 /// What a key takes.
@@ -32,6 +32,8 @@ pub enum Takes {
     PathInTree,
     Name,
     Switch,
+    /// What can be answered, by its keys.
+    Answers,
     /// What the ISO writes.
     Features,
 }
@@ -74,6 +76,10 @@ fn wrong_type(key: &str, takes: Takes, found: &str) -> Text {
         Takes::AbsolutePath => ("an absolute path", format!("Write `{key}: /…`.")),
         Takes::PathInTree => ("a path inside the configuration", format!("Write `{key}: hosts/…`.")),
         Takes::Name => ("a name in one line", format!("Write it in quotes: `{key}: \"…\"`.")),
+        Takes::Answers => (
+            "keys with single values",
+            format!("Write `{key}: {{ timezone: Europe/Berlin }}`; docs/settings.md has all keys."),
+        ),
         Takes::Features => (
             "a list of entries with `kind`, `name` and `reason`",
             "Make the ISO again, which writes it; or remove it, and what the ISO is made without is not checked.".to_owned(),

@@ -18,10 +18,13 @@ use crate::diagnostic::{Diagnostic, IsoImageProblem};
 pub struct InstalledSystems {
     /// The bytes that the largest of them takes on the disk.
     pub closure_bytes: u64,
-    /// The normal users that all of them have; `None` when that is not known.
+    /// The normal users that all of them have; none at all where nobody can be added either; `None` when that is not known, or
+    /// one can be.
     pub users: Option<Vec<String>>,
     /// The hosts that a person chooses from; with less than two there is nothing to choose.
     pub hosts: Vec<String>,
+    /// The pages whose questions the configurations of all of them answer, besides [`DECIDED`].
+    pub decided: Vec<String>,
     /// The file systems that are not offered, because a boot loader of theirs could not read them.
     pub without: Vec<String>,
 }
@@ -165,7 +168,9 @@ fn settings(settings: &mut Mapping, known: &InstalledSystems, notes: &mut Vec<St
         if let Some(Value::Sequence(pages)) = phase.get_mut("show") {
             pages.retain(|page| {
                 let name = page.as_str().unwrap_or_default();
-                let decided = DECIDED.contains(&module(name)) || (nobody && module(name) == "users");
+                let decided = DECIDED.contains(&module(name))
+                    || nobody && module(name) == "users"
+                    || known.decided.iter().any(|page| page == module(name));
                 if decided {
                     dropped.push(name.to_owned());
                 }

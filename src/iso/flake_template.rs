@@ -23,11 +23,14 @@ pub const CONFIG_DIR: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 15] = [
+const MODULES: [(&str, &str); 18] = [
+    ("answered.nix", include_str!("../../nix/answered.nix")),
+    ("answers.nix", include_str!("../../nix/answers.nix")),
     ("automatic.nix", include_str!("../../nix/automatic.nix")),
     ("calamares.nix", include_str!("../../nix/calamares.nix")),
     ("channels.nix", include_str!("../../nix/channels.nix")),
     ("closure.nix", include_str!("../../nix/closure.nix")),
+    ("decided.nix", include_str!("../../nix/decided.nix")),
     ("default.nix", include_str!("../../nix/default.nix")),
     ("evaluated-anew.nix", include_str!("../../nix/evaluated-anew.nix")),
     ("family.nix", include_str!("../../nix/family.nix")),

@@ -3,6 +3,8 @@
 pub mod decisions;
 pub mod efi_variables;
 pub mod installer_facts;
+pub mod answers;
+pub mod choices_nix;
 pub mod mounts;
 pub mod target;
 pub mod target_lock;

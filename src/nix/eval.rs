@@ -12,6 +12,7 @@ use super::explain;
 use super::facts::{EXPRESSION, Facts};
 use super::installed;
 use super::literal::{path_reference, string};
+use super::open::{self, Open};
 use crate::diagnostic::{Diagnostic, FlakeProblem};
 use crate::locked_directory::LockedDirectory;
 use crate::process::{Invocation, Runner, Stream};
@@ -83,25 +84,8 @@ pub fn evaluate(
     lenience: Lenience,
     on_part: OnPart<'_>,
 ) -> Result<Evaluation> {
-    let root = &configuration.root;
     let mut facts = Facts::default();
-    let said = match configuration.kind {
-        ConfigKind::Channel => {
-            let empty = LockedDirectory::private().context("Failed to make a temporary directory")?;
-            let invocation = installed::at_etc_nixos(channel(lenience), root, empty.path());
-            let seen = Seen {
-                at: Path::new(ETC_NIXOS),
-                channels: &runner.variable("NIX_PATH").map(channels_in).unwrap_or_default(),
-                root,
-            };
-            run(runner, invocation, &seen, &mut facts, on_part)
-        }
-        ConfigKind::Flake => {
-            let apply = of_flake(configuration.host.as_deref(), lenience);
-            let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", &apply]);
-            run(runner, invocation, &Seen::itself(root), &mut facts, on_part)
-        }
-    };
+    let said = ask(runner, configuration, (EXPRESSION, lenience), &mut facts, on_part);
     let toplevel =
         match said {
             Ok(text) => Ok(serde_json::from_str(&text)
@@ -109,6 +93,44 @@ pub fn evaluate(
             Err(error) => Err(error.downcast::<Diagnostic>()?),
         };
     Ok(Evaluation { facts, toplevel })
+}
+
+/// What the configuration leaves open of what can be answered. `None`: the flake has no host that fits.
+///
+/// # Errors
+/// An explained [`Diagnostic`] when the configuration cannot be evaluated.
+pub fn open(runner: &Runner, configuration: &Configuration) -> Result<Option<Open>> {
+    let asked = (open::EXPRESSION, Lenience::default());
+    let text = ask(runner, configuration, asked, &mut Facts::default(), &mut |_, _| {})?;
+    serde_json::from_str(&text).context("Nix printed values that are not the JSON that was asked for")
+}
+
+/// What `expression`, a function of the configuration's evaluation, gives, as JSON.
+fn ask(
+    runner: &Runner,
+    configuration: &Configuration,
+    (expression, lenience): (&str, Lenience),
+    facts: &mut Facts,
+    on_part: OnPart<'_>,
+) -> Result<String> {
+    let root = &configuration.root;
+    match configuration.kind {
+        ConfigKind::Channel => {
+            let empty = LockedDirectory::private().context("Failed to make a temporary directory")?;
+            let invocation = installed::at_etc_nixos(channel(expression, lenience), root, empty.path());
+            let seen = Seen {
+                at: Path::new(ETC_NIXOS),
+                channels: &runner.variable("NIX_PATH").map(channels_in).unwrap_or_default(),
+                root,
+            };
+            run(runner, invocation, &seen, facts, on_part)
+        }
+        ConfigKind::Flake => {
+            let apply = of_flake(expression, configuration.host.as_deref(), lenience);
+            let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", &apply]);
+            run(runner, invocation, &Seen::itself(root), facts, on_part)
+        }
+    }
 }
 
 /// Evaluates one of the systems that the emitted flake in `dir` installs, by its place among `iso.targets`, and with
@@ -147,25 +169,25 @@ pub fn evaluate_target(
 const ISO: &str = "builtins.seq iso.drvPath (builtins.trace
   \"nix-cfg-install: not_covered ${builtins.toJSON (iso.live.config.offlineInstaller.settings.not-covered or [ ])}\")";
 
-fn channel(lenience: Lenience) -> Invocation {
+fn channel(expression: &str, lenience: Lenience) -> Invocation {
     // `--eval` alone would not write the .drv files.
     let file = Path::new(ETC_NIXOS).join(CONFIGURATION_NIX);
     let invocation = Invocation::new("nix-instantiate")
         .args(["--eval", "--strict", "--json", "--read-write-mode", "-I"])
         .arg(format!("nixos-config={}", file.display()));
     if lenience == Lenience::default() {
-        return invocation.args(["--expr", &format!("({EXPRESSION}) (import <nixpkgs/nixos> {{ }})")]);
+        return invocation.args(["--expr", &format!("({expression}) (import <nixpkgs/nixos> {{ }})")]);
     }
     let more = lenient_module(lenience);
     let module = format!("{{ imports = [ {} {more} ]; }}", string(&file.to_string_lossy()));
     invocation.args([
         "--expr",
-        &format!("({EXPRESSION}) (import <nixpkgs/nixos> {{ configuration = {module}; }})"),
+        &format!("({expression}) (import <nixpkgs/nixos> {{ configuration = {module}; }})"),
     ])
 }
 
 /// From a flake's `nixosConfigurations`: reports their names, takes the host that was asked for or that fits, and evaluates it.
-fn of_flake(host: Option<&str>, lenience: Lenience) -> String {
+fn of_flake(expression: &str, host: Option<&str>, lenience: Lenience) -> String {
     let wanted = match host {
         Some(host) => format!("[ {} ]", string(host)),
         None => format!(
@@ -183,7 +205,7 @@ fn of_flake(host: Option<&str>, lenience: Lenience) -> String {
   names = builtins.attrNames hosts;
   fitting = builtins.filter (name: hosts ? ${{name}}) ({wanted});
   os = hosts.${{builtins.head fitting}};
-in builtins.trace \"nix-cfg-install: hosts ${{builtins.toJSON names}}\" (if fitting == [ ] then null else ({EXPRESSION}) {os})"
+in builtins.trace \"nix-cfg-install: hosts ${{builtins.toJSON names}}\" (if fitting == [ ] then null else ({expression}) {os})"
     )
 }
 

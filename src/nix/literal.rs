@@ -16,13 +16,13 @@ const KEYWORDS: [&str; 10] = [
     "assert", "else", "if", "in", "inherit", "let", "or", "rec", "then", "with",
 ];
 
-/// The name of an attribute that consists of letters, digits, `-` and `_`: as a string where it is a keyword.
+/// The name of an attribute: as a string where it is a keyword, or no identifier.
 pub fn attribute(name: &str) -> String {
-    if KEYWORDS.contains(&name) {
-        string(name)
-    } else {
-        name.to_owned()
-    }
+    let is_part = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+    let is_identifier = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(is_part)
+        && !KEYWORDS.contains(&name);
+    if is_identifier { name.to_owned() } else { string(name) }
 }
 
 /// An absolute path as a flake reference, without what a URL gives a meaning of its own.
@@ -46,6 +46,19 @@ mod tests {
     #[test]
     fn text_cannot_break_out_of_its_literal() {
         assert_eq!(string("a\"${b}\\"), r#""a\"\${b}\\""#);
+    }
+
+    #[test]
+    fn any_name_is_one_attribute() {
+        for (name, text) in [
+            ("alice-2", "alice-2"),
+            ("or", "\"or\""),
+            ("john.doe", "\"john.doe\""),
+            ("2nd", "\"2nd\""),
+            ("", "\"\""),
+        ] {
+            assert_eq!(attribute(name), text);
+        }
     }
 
     #[test]

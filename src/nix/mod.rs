@@ -4,6 +4,7 @@ pub mod activity;
 pub mod literal;
 pub mod secret_facts;
 pub mod facts;
+pub mod open;
 pub mod installed;
 pub mod environment;
 pub mod explain;

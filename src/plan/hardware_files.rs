@@ -16,7 +16,8 @@ use crate::live::target::Target;
 use crate::nix::literal;
 use crate::process::Invocation;
 use crate::tree::attributes::without;
-use crate::tree::{import_line, subvolumes};
+use crate::tree::import_line::{self, Import};
+use crate::tree::subvolumes;
 
 /// Puts the target's hardware configuration to `path` in the snapshot: byte for byte, or with one marked line more where the
 /// machine needs a machine.nix, which is then put beside it. `machine` is what is known of it besides. Gives whether
@@ -141,7 +142,7 @@ fn put_machine(
     text: String,
     note: &dyn Fn(&str),
 ) -> Result<String> {
-    let imported = import_line::added(&text).map(str::to_owned);
+    let imported = import_line::added(&text, Import::Machine).map(str::to_owned);
     let module = match (machine.nix(), &imported, existing) {
         (Some(module), _, _) => module,
         (None, Some(name), Some(existing)) => {
@@ -150,7 +151,8 @@ fn put_machine(
         }
         (None, _, _) => return Ok(text),
     };
-    let name = imported.as_deref().unwrap_or_else(|| free_name(hardware));
+    let names = (installer_facts::MACHINE_NIX, installer_facts::MACHINE_NIX_BESIDE_OTHER);
+    let name = imported.as_deref().unwrap_or_else(|| free_name(hardware, names));
     let file = hardware.with_file_name(name);
     let what = || format!("Failed to write {}", path.with_file_name(name).display());
     remove(&file)?;
@@ -163,26 +165,31 @@ fn put_machine(
             "Beside it: {name}, with what only the graphical installer knows of this machine."
         ));
     }
-    import_line::add(&text, name).ok_or_else(|| {
+    import(&text, name, Import::Machine, path)
+}
+
+/// `text`, the hardware configuration at `path` in the snapshot, with one more import of the file `name` beside it.
+///
+/// # Errors
+/// When it is not written as nixos-generate-config writes it.
+pub(super) fn import(text: &str, name: &str, what: Import, path: &Path) -> Result<String> {
+    import_line::add(text, name, what).ok_or_else(|| {
         let (path, module) = (path.to_owned(), name.to_owned());
         PlanProblem::HardwareShape { path, module }.into()
     })
 }
 
-/// What [`put`] put into the snapshot for the file at `path`: it, and the machine.nix that it imports.
+/// What is put into the snapshot for the file at `path`: it, and the files beside it that it imports.
 pub fn files(snapshot: &Path, path: &Path) -> Result<Vec<PathBuf>> {
     let file = snapshot.join(path);
     let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
-    let beside = import_line::added(&text).map(|name| path.with_file_name(name));
+    let added = [Import::Machine, Import::Choices].map(|import| import_line::added(&text, import));
+    let beside = added.into_iter().flatten().map(|name| path.with_file_name(name));
     Ok(std::iter::once(path.to_owned()).chain(beside).collect())
 }
 
-/// The user's own file of that name beside `hardware` stays.
-fn free_name(hardware: &Path) -> &'static str {
-    let usual = hardware.with_file_name(installer_facts::MACHINE_NIX);
-    if usual.symlink_metadata().is_ok() {
-        installer_facts::MACHINE_NIX_BESIDE_OTHER
-    } else {
-        installer_facts::MACHINE_NIX
-    }
+/// The first of `names` for a file beside `hardware`, or the second, so that the user's own file of that name stays.
+pub(super) fn free_name(hardware: &Path, (usual, other): (&'static str, &'static str)) -> &'static str {
+    let is_taken = hardware.with_file_name(usual).symlink_metadata().is_ok();
+    if is_taken { other } else { usual }
 }

@@ -7,6 +7,7 @@ mod collector;
 mod stage;
 mod flake_inputs;
 pub mod hardware_files;
+mod left_open;
 pub mod observed;
 mod checks;
 mod resolve;
@@ -24,6 +25,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::diagnostic::{Delivery, Diagnostic};
+use crate::live::choices_nix::Choices;
 use crate::live::installer_facts::{InstallerFacts, KEY_FILE};
 use crate::live::target::{Kept, Target};
 use crate::memory::{Memory, PROC};
@@ -69,6 +71,8 @@ pub struct Plan {
     pub verified_bytes: u64,
     /// The store paths that are copied besides the system's closure.
     pub extra: Vec<PathBuf>,
+    /// What was answered about the system.
+    pub choices: Choices,
     /// Where the files of the installer go, by their paths in the installed system.
     pub kept_at: Kept,
     /// The sources that the configuration is evaluated from, by their store paths: what each is called.
@@ -104,6 +108,14 @@ const NAMES_SHOWN: usize = 12;
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "System: {}", self.system.display())?;
+        let Choices { taken, decided, .. } = &self.choices;
+        for (what, answers) in [("Chosen", taken), ("Set by the configuration, not changed", decided)] {
+            let named = |(key, value): (&String, &String)| format!("{key} {value}").trim_end().to_owned();
+            let all: Vec<String> = answers.iter().map(named).collect();
+            if !all.is_empty() {
+                writeln!(f, "{what}: {}", all.join(", "))?;
+            }
+        }
         let shown = self
             .build
             .iter()
@@ -150,16 +162,17 @@ pub fn plan(request: &Request, live: &LiveSystem<'_>, source: &Source) -> Result
     }
 }
 
+/// What is known of the machine. Without a target, the rest is checked with file systems that stand in for its own.
+fn machine(request: &Request) -> InstallerFacts {
+    if request.machine.before_partitioning || request.target.is_there(request.must_be_mounted) {
+        return request.machine.clone();
+    }
+    InstallerFacts::before_partitioning()
+}
+
 /// `None` where the errors that were found leave nothing more to look at.
 fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut Found<'_>) -> Result<Option<Plan>> {
-    // Without a target, the rest is checked with file systems that stand in for its own.
-    let stand_in = InstallerFacts::before_partitioning();
-    let has_target = request.target.is_there(request.must_be_mounted);
-    let machine = if has_target || request.machine.before_partitioning {
-        &request.machine
-    } else {
-        &stand_in
-    };
+    let machine = &machine(request);
     let snapshot = stage::copy(live, source, found)?;
     let root = snapshot.path();
     let broken = stage::look(live, root, source.kind, found)?;
@@ -177,6 +190,8 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         kind: source.kind,
         host,
     };
+    let tree_with_hardware = (&configuration, hardware.path.as_path(), broken.as_slice());
+    let asked = left_open::put((request, live), machine, tree_with_hardware, found)?;
     found.extend(Memory::read(Path::new(PROC)).and_then(|memory| checks::space::evaluation(&memory)));
     let mut outcome = evaluate::evaluate((live.runner, live.report), &configuration, &tree, &broken)?;
     found.extend(std::mem::take(&mut outcome.problems));
@@ -187,7 +202,11 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         configuration.host = Some(host);
     }
     let (kept_at, problems) = check_values((request, live), machine, &outcome, (&tree, &hardware));
-    found.extend(problems);
+    found.extend(
+        problems
+            .into_iter()
+            .chain(asked.unknown.filter(|_| outcome.toplevel.is_some())),
+    );
     let Some(evaluated) = &outcome.toplevel else {
         return Ok(None);
     };
@@ -206,6 +225,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         extra: needs.extra,
         kept_source: needs.kept_source,
         kept_at,
+        choices: asked.choices,
         sources: needs.sources,
         uses: needs.work.uses.into_iter().collect(),
         snapshot,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::live::answers::{Answers, Lists};
 use crate::live::decisions::Decisions;
 use crate::live::installer_facts::InstallerFacts;
 use crate::live::target::Target;
@@ -12,7 +13,6 @@ use crate::store::live_image::StoreImage;
 use crate::tree::feature::NotCovered;
 
 /// What was asked for: on the command line, in the settings, in the graphical installer.
-#[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // Each is asked for on its own.
 pub struct Request {
     /// Where to install.
@@ -33,6 +33,11 @@ pub struct Request {
     pub decisions: Decisions,
     /// What only the graphical installer knows of this machine.
     pub machine: InstallerFacts,
+    /// What was answered about the system, and what there was to choose from.
+    pub answers: Answers,
+    /// Whether they were given for this run, and not by the settings alone, which do not replace what an earlier run applied.
+    pub answered_now: bool,
+    pub lists: Lists,
     /// Whether the target has to be a mount point.
     pub must_be_mounted: bool,
     /// Whether the network may be used.

@@ -14,7 +14,8 @@ fn every_key_that_is_documented_is_understood() {
     let settings = parse(
         "source: /a\nhost: h\nhardware-config: hosts/h/hardware-configuration.nix\nnixpkgs: /n\nchannels: /c\ntarget: /t\n\
          online: true\nno-bootloader: true\nnot-covered: [{\"kind\":\"filesystem\",\"name\":\"zfs\",\"reason\":\"no room\"}]\n\
-         offline-rebuild: /nix/store/h-offline-rebuild\nread-image: false\n",
+         offline-rebuild: /nix/store/h-offline-rebuild\nread-image: false\n\
+         set: {timezone: Europe/Berlin, unfree: true}\nchoices: /nix/store/h-choices\n",
     )
     .unwrap();
     assert_eq!(
@@ -36,6 +37,11 @@ fn every_key_that_is_documented_is_understood() {
                 reason: "no room".into(),
             }],
             offline_rebuild: Some("/nix/store/h-offline-rebuild".into()),
+            set: BTreeMap::from([
+                ("timezone".to_owned(), "Europe/Berlin".into()),
+                ("unfree".to_owned(), true.into()),
+            ]),
+            choices: Some("/nix/store/h-choices".into()),
             read_image: Some(false),
         }
     );

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::attributes::{Attribute, attributes};
 use super::hardware::importer;
-use super::import_line;
+use super::import_line::{self, Import};
 use super::syntax::{NixFile, Shape};
 use crate::diagnostic::{Diagnostic, HardwareProblem};
 
@@ -129,7 +129,7 @@ fn items(text: &str, one: &Attribute) -> Vec<String> {
         .collect()
 }
 
-/// The modules that nixos-generate-config imports, and the file that this installer adds.
+/// The modules that nixos-generate-config imports, and the files that this installer adds.
 fn is_generated_import(item: &str, text: &str) -> bool {
     let modules = [
         "/installer/scan/not-detected.nix",
@@ -137,8 +137,9 @@ fn is_generated_import(item: &str, text: &str) -> bool {
         "/hardware/network/broadcom-43xx.nix",
     ];
     let of_nixos = item.contains("modulesPath") || item.contains("<nixpkgs/nixos/modules");
-    let added = import_line::added(text).is_some_and(|name| item == format!("./{name}"));
-    added || of_nixos && modules.iter().any(|module| item.contains(module))
+    let added = [Import::Machine, Import::Choices].map(|import| import_line::added(text, import));
+    let is_added = added.into_iter().flatten().any(|name| item == format!("./{name}"));
+    is_added || of_nixos && modules.iter().any(|module| item.contains(module))
 }
 
 /// A swap partition by a name that nixos-generate-config writes, without anything else.

@@ -173,6 +173,7 @@ pub fn known(users: Option<&[&str]>) -> InstalledSystems {
         closure_bytes: CLOSURE,
         users: users.map(|users| users.iter().map(|&name| name.to_owned()).collect()),
         hosts: Vec::new(),
+        decided: Vec::new(),
         without: Vec::new(),
     }
 }

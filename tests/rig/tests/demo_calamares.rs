@@ -189,6 +189,7 @@ fn the_pages_on_a_screen() {
         closure_bytes: 100_000_000,
         users: Some(vec!["alice".to_owned()]),
         hosts: ["laptop", "server"].map(str::to_owned).to_vec(),
+        decided: Vec::new(),
         without: Vec::new(),
     };
     let pages_directory = derive_all(before.path(), &known).unwrap();

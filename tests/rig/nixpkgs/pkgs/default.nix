@@ -505,15 +505,58 @@ rec {
   zfs = package "zfs-user-2.2" { };
   # The locales are compiled together, so that another list is another package.
   glibcLocales =
-    locales:
-    run "glibc-locales-2.39"
+    overridable
+      (
+        { locales }:
+        run "glibc-locales-2.39"
+          {
+            inherit stdenv locales;
+            src = fetchurl "glibc-2.39.tar" "the source of glibc\n";
+          }
+          ''
+            mkdir -p $out/bin $out/lib/locale && echo "$locales" > $out/lib/locale/locale-archive
+            printf '#!%s/bin/bash\ncat %s/lib/locale/locale-archive\n' ${bootstrap} $out > $out/bin/locales && chmod +x $out/bin/locales
+            mkdir -p $out/share/i18n
+            printf '%s \\\n' SUPPORTED-LOCALES= de_AT.UTF-8/UTF-8 de_DE.UTF-8/UTF-8 de_DE/ISO-8859-1 en_US.UTF-8/UTF-8 \
+              pt_PT.UTF-8/UTF-8 > $out/share/i18n/SUPPORTED
+          ''
+      )
       {
-        inherit stdenv locales;
-        src = fetchurl "glibc-2.39.tar" "the source of glibc\n";
+        locales = [ "all" ];
+      };
+
+  tzdata = package "tzdata-2024a" {
+    script = ''
+      cd $out/share && mkdir -p zoneinfo/Europe zoneinfo/Asia zoneinfo/America/Argentina zoneinfo/posix && cd zoneinfo
+      for zone in UTC Europe/Lisbon Europe/Berlin Asia/Tokyo America/Argentina/Ushuaia posix/UTC; do echo TZif2 > $zone; done
+      ln -s Berlin Europe/Bonn
+      echo "no zone" > zone.tab
+    '';
+  };
+  kbd = package "kbd-2.6" {
+    script = ''
+      cd $out/share && mkdir -p keymaps/i386/qwerty keymaps/i386/qwertz && cd keymaps/i386
+      touch qwerty/us.map.gz qwertz/de.map.gz qwertz/de-latin1.map.gz qwertz/de-latin1-nodeadkeys.map.gz
+    '';
+  };
+  xkeyboard_config = package "xkeyboard-config-2.42" {
+    script = ''
+      mkdir -p $out/share/X11/xkb/rules
+      printf '%s\n' '! model' '  pc105  Generic' "" '! layout' '  us  English (US)' '  de  German' "" \
+        '! variant' '  nodeadkeys  de: German (no dead keys)' "" '! option' '  grp  Switching' > $out/share/X11/xkb/rules/base.lst
+    '';
+  };
+  xkbvalidate = package "xkbvalidate-1.0" { };
+  keyboard =
+    { layout, variant, ... }:
+    glue "xkb-validated"
+      {
+        inherit layout variant;
+        nativeBuildInputs = [ xkbvalidate ];
       }
       ''
-        mkdir -p $out/bin $out/lib/locale && echo "$locales" > $out/lib/locale/locale-archive
-        printf '#!%s/bin/bash\ncat %s/lib/locale/locale-archive\n' ${bootstrap} $out > $out/bin/locales && chmod +x $out/bin/locales
+        xkbvalidate "$layout" "$variant" > /dev/null
+        mkdir -p $out && echo "$layout $variant" > $out/keyboard
       '';
 
   microcode-intel = package "microcode-intel-20240531" { };

@@ -75,7 +75,7 @@ in
       ++ lib.optional cfg.boot.swraid.enable pkgs.mdadm
       ++ lib.optional (cfg.boot.initrd.luks.devices != { }) pkgs.cryptsetup
       ++ lib.optional (cfg.powerManagement.cpuFreqGovernor != null) kernel.cpupower
-      ++ [ (pkgs.glibcLocales config.i18n.supportedLocales) ];
+      ++ [ (pkgs.glibcLocales.override { locales = config.i18n.supportedLocales; }) ];
     environment.etc.hostid = lib.mkIf (cfg.networking.hostId != null) {
       text = cfg.networking.hostId;
     };

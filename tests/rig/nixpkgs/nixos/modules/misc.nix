@@ -37,12 +37,36 @@ in
     };
     i18n = {
       defaultLocale = string "en_US.UTF-8";
+      extraLocaleSettings = mkOption {
+        type = types.attrsOf types.str;
+        default = { };
+      };
       supportedLocales = mkOption {
         type = types.listOf types.str;
-        default = [ "en_US.UTF-8/UTF-8" ];
+        default = lib.unique (
+          map (locale: "${locale}/UTF-8") (
+            [
+              "en_US.UTF-8"
+              config.i18n.defaultLocale
+            ]
+            ++ builtins.attrValues config.i18n.extraLocaleSettings
+          )
+        );
       };
     };
     console.keyMap = string "us";
+    services.xserver = {
+      enable = mkEnableOption "the X server";
+      xkb = {
+        layout = string "us";
+        variant = string "";
+      };
+    };
+    # Functions and values for other modules.
+    lib = mkOption {
+      type = types.attrsOf types.attrs;
+      default = { };
+    };
     powerManagement.cpuFreqGovernor = mkOption {
       type = types.nullOr types.str;
       default = null;
@@ -61,7 +85,15 @@ in
   config.environment.etc = {
     hostname.text = "${config.networking.hostName}\n";
     "vconsole.conf".text = "KEYMAP=${config.console.keyMap}\n";
-    "locale.conf".text = "LANG=${config.i18n.defaultLocale}\n";
+    "locale.conf".text =
+      "LANG=${config.i18n.defaultLocale}\n"
+      + lib.concatStrings (
+        lib.mapAttrsToList (name: value: "${name}=${value}\n") config.i18n.extraLocaleSettings
+      );
+    # As nixpkgs does it, the layout is tried while the system is built.
+    "X11/keyboard" = lib.mkIf config.services.xserver.enable {
+      source = "${pkgs.keyboard config.services.xserver.xkb}/keyboard";
+    };
     os-release.text = "NAME=MiniNixOS\nID=nixos\nVERSION_ID=${lib.version}\n";
     timezone = lib.mkIf (config.time.timeZone != null) { text = "${config.time.timeZone}\n"; };
     firmware = lib.mkIf config.hardware.enableRedistributableFirmware {

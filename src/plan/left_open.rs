@@ -1,0 +1,125 @@
+//! choices.nix in the snapshot: what was answered and the configuration leaves open.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::collector::{Found, not_checked};
+use super::hardware_files;
+use super::request::{LiveSystem, Request};
+use crate::diagnostic::{AnswerProblem, Diagnostic};
+use crate::files::remove;
+use crate::live::choices_nix::{CHOICES_NIX, CHOICES_NIX_BESIDE_OTHER, Choices, choose};
+use crate::live::installer_facts::InstallerFacts;
+use crate::nix::eval::{self, Configuration};
+use crate::nix::open::PROBE;
+use crate::tree::import_line::{self, Import};
+
+/// What becomes of the answers, and, where that is not known because the configuration could not be evaluated, a warning for the
+/// case that it can be evaluated later on.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub choices: Choices,
+    pub unknown: Option<Diagnostic>,
+}
+
+/// Puts choices.nix beside the hardware configuration at `path` in the snapshot: with what was answered and is open, or as an
+/// earlier run put it on the target. Nothing is asked of a configuration with `broken` files, which is refused.
+pub(super) fn put(
+    (request, live): (&Request, &LiveSystem<'_>),
+    machine: &InstallerFacts,
+    (configuration, path, broken): (&Configuration, &Path, &[PathBuf]),
+    found: &mut Found<'_>,
+) -> Result<Asked> {
+    let hardware = configuration.root.join(path);
+    let what = || format!("Failed to put {CHOICES_NIX} beside {}", path.display());
+    let text = fs::read_to_string(&hardware).with_context(what)?;
+    let imported = import_line::added(&text, Import::Choices);
+    let name =
+        imported.unwrap_or_else(|| hardware_files::free_name(&hardware, (CHOICES_NIX, CHOICES_NIX_BESIDE_OTHER)));
+    let beside = hardware.with_file_name(name);
+    let earlier = match (imported, hardware_files::existing(&request.target, machine)?) {
+        (Some(name), Some(existing)) => fs::read_to_string(existing.with_file_name(name)).with_context(what)?,
+        _ => EMPTY.to_owned(),
+    };
+    let write = |module: &str| -> Result<()> {
+        remove(&beside)?;
+        fs::write(&beside, module).with_context(what)
+    };
+    if !broken.is_empty() || request.answers.is_empty() || imported.is_some() && !request.answered_now {
+        if imported.is_some() {
+            write(&earlier)?;
+        }
+        return Ok(Asked::default());
+    }
+    if imported.is_none() {
+        let text = found.keep(hardware_files::import(&text, name, Import::Choices, path))?;
+        let Some(text) = text else { return Ok(Asked::default()) };
+        rewrite(&hardware, &text).with_context(what)?;
+    }
+    write(PROBE)?;
+    let (asked, module) = ask((request, live), configuration, path, found)?;
+    match (module, imported) {
+        (Some(module), _) => {
+            write(&module)?;
+            live.report.note(&format!(
+                "Beside it: {name}, with what was chosen and the configuration leaves open."
+            ));
+        }
+        (None, Some(_)) => write(&earlier)?,
+        (None, None) => {
+            remove(&beside)?;
+            rewrite(&hardware, &text).with_context(what)?;
+        }
+    }
+    Ok(asked)
+}
+
+/// Compares the answers with the configuration, whose hardware configuration at `path` imports [`PROBE`]. Gives the module, too, if
+/// anything is open.
+fn ask(
+    (request, live): (&Request, &LiveSystem<'_>),
+    configuration: &Configuration,
+    path: &Path,
+    found: &mut Found<'_>,
+) -> Result<(Asked, Option<String>)> {
+    let mut asked = Asked::default();
+    let open = match eval::open(live.runner, configuration) {
+        Ok(Some(open)) => open,
+        Ok(None) => return Ok((asked, None)),
+        Err(error) => {
+            let problem = error.downcast::<Diagnostic>()?;
+            asked.unknown = Some(not_checked("what the configuration leaves open", &problem.what));
+            return Ok((asked, None));
+        }
+    };
+    let (choices, problems) = choose(&request.answers, &open, &request.lists.supported);
+    found.extend(problems);
+    if choices.taken.is_empty() {
+        asked.choices = choices;
+        return Ok((asked, None));
+    }
+    if !open.imported {
+        let keys: Vec<&str> = choices.taken.keys().map(String::as_str).collect();
+        let (keys, hardware) = (keys.join(", "), path.display().to_string());
+        found.add(AnswerProblem::NotImported { keys, hardware }.into());
+        return Ok((asked, None));
+    }
+    if !request.lists.are_known() {
+        let why = "The live system has no list of what there is to choose from.";
+        found.add(not_checked("the answers", why));
+    }
+    let module = choices.nix(&open);
+    asked.choices = choices;
+    Ok((asked, module))
+}
+
+const EMPTY: &str = "{ ... }:\n{\n}\n";
+
+/// Changes a file, and leaves its time and mode.
+fn rewrite(file: &Path, text: &str) -> Result<()> {
+    let modified = fs::metadata(file)?.modified()?;
+    fs::write(file, text)?;
+    Ok(fs::File::open(file)?.set_modified(modified)?)
+}
