@@ -33,6 +33,7 @@ let
     };
 in
 {
+  open = import ../../nix/decided.nix target;
   inherit (closure)
     automatic
     facts

@@ -1,4 +1,4 @@
-# Three systems of a real nixpkgs, each on the machine of ./hardware-configuration.nix.
+# Systems of a real nixpkgs, each on the machine of ./hardware-configuration.nix.
 let
   server =
     { pkgs, ... }:
@@ -38,6 +38,22 @@ let
 in
 {
   inherit server;
+  # Leaves open all that an installer can ask.
+  open =
+    { pkgs, ... }:
+    {
+      imports = [ ./hardware-configuration.nix ];
+      boot.loader.systemd-boot.enable = true;
+      boot.loader.efi.canTouchEfiVariables = true;
+      nixpkgs.config.allowUnfreePredicate = _: true;
+      networking.networkmanager.enable = true;
+      services.xserver = {
+        enable = true;
+        windowManager.icewm.enable = true;
+      };
+      environment.systemPackages = [ pkgs.git ];
+      system.stateVersion = "24.05";
+    };
   gnome = {
     imports = [ desktop ];
     services.xserver = {

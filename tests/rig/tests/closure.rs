@@ -1,5 +1,7 @@
 //! How small an offline closure is, and that it is enough: with each real nixpkgs of `NIXPKGS`, and in the rig with real builds.
 
+mod closure_answers;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::panic::catch_unwind;
@@ -8,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
+use closure_answers::answered;
 use nix_cfg_install::for_tests::ImageClosure;
 use nix_cfg_install::for_tests::store_name;
 use nix_cfg_install::for_tests::{Feature, FeatureKind, NotCovered};
@@ -127,7 +130,7 @@ fn assert_all_known(evaluated: &Evaluated) {
     assert_eq!(evaluated.uncovered, [], "not covered");
 }
 
-/// The server's image, with the frontier of its family.
+/// The image of a system, with the frontier of its family.
 struct Family {
     evaluator: Evaluator,
     facts: ImageClosure,
@@ -135,10 +138,10 @@ struct Family {
 }
 
 impl Family {
-    fn new(tree: &Tree) -> Self {
+    fn new(tree: &Tree, system: &str) -> Self {
         let evaluator = Evaluator::new(&tree.path);
         let cowsay = "changed.cowsay = { pkgs, ... }: { environment.systemPackages = [ pkgs.cowsay ]; };";
-        let evaluated = evaluator.evaluate("server", cowsay).unwrap();
+        let evaluated = evaluator.evaluate(system, cowsay).unwrap();
         assert_eq!(evaluated.skipped, BTreeMap::new());
         assert_all_known(&evaluated);
         assert_eq!(evaluated.store_paths.len(), evaluated.facts.counts.frontier_outputs);
@@ -164,7 +167,12 @@ impl Family {
     fn installs_on(&self, machine: &str) {
         let more = format!("machines.machine = /project/tests/machines/{machine}.nix;");
         let drv = self.evaluator.eval("server", &more, ".machines.machine").unwrap();
-        let graph = self.evaluator.graph(&serde_json::from_str::<String>(&drv).unwrap());
+        self.has_all_for(&serde_json::from_str::<String>(&drv).unwrap());
+    }
+
+    /// `drv`, another system, is built from what the image holds, without a compiler.
+    fn has_all_for(&self, drv: &str) {
+        let graph = self.evaluator.graph(drv);
         let kinds = Leaves::new(&graph);
         let missing = |kept: fn(&Graph, Id) -> bool| work(&graph, &self.facts, &self.image, kept).missing;
         let all = |_: &Graph, _| true;
@@ -191,7 +199,7 @@ fn family_and_machines(tree: &Tree) -> Vec<(String, Box<dyn FnOnce() + Send>)> {
     let family = {
         let (shared, tree) = (shared.clone(), tree.clone());
         move || {
-            let made = shared.get_or_init(|| catch_unwind(|| Family::new(&tree)).ok());
+            let made = shared.get_or_init(|| catch_unwind(|| Family::new(&tree, "server")).ok());
             assert!(made.is_some(), "the family cannot be evaluated");
             shared.clone()
         }
@@ -210,6 +218,27 @@ fn family_and_machines(tree: &Tree) -> Vec<(String, Box<dyn FnOnce() + Send>)> {
         rows.push((format!("machine/{name}"), Box::new(run)));
     }
     rows
+}
+
+fn any_answers_need_nothing_that_the_image_does_not_hold(tree: &Tree) {
+    let family = Family::new(tree, "open");
+    let open = serde_json::from_str(&family.evaluator.eval("open", "", ".open").unwrap()).unwrap();
+    let all: Vec<String> = (0..30).map(|n| answered(n, &open)).collect();
+    for some in all.chunks(5) {
+        let modules: Vec<String> = some
+            .iter()
+            .zip(0..)
+            .map(|(text, n)| format!("a{n} = {text};"))
+            .collect();
+        let more = format!("changed = {{ {} }};", modules.concat());
+        let drvs = family.evaluator.eval("open", &more, ".changed").unwrap();
+        let drvs: BTreeMap<String, String> = serde_json::from_str(&drvs).unwrap();
+        let different: HashSet<&String> = drvs.values().collect();
+        assert_eq!(different.len(), some.len());
+        for drv in drvs.values() {
+            family.has_all_for(drv);
+        }
+    }
 }
 
 fn three_real_systems_need_a_small_part_of_their_build_closure(tree: &Tree) {
@@ -322,6 +351,7 @@ fn main() -> ExitCode {
         file!(),
         vec![
             for_each_tree("family_and_machines", family_and_machines),
+            on_each_tree(any_answers_need_nothing_that_the_image_does_not_hold),
             on_each_tree(three_real_systems_need_a_small_part_of_their_build_closure),
             on_each_tree(what_nixos_generate_config_can_write_is_covered_or_named),
             on_each_tree(a_newer_nixos_generate_config_does_not_pass_unseen),
