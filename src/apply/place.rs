@@ -19,7 +19,7 @@ use crate::live::target::Target;
 use crate::plan::{Plan, hardware_files};
 use crate::process::Invocation;
 use crate::store::room::Grain;
-use crate::tree::snapshot::Copier;
+use crate::tree::snapshot::{Copier, OWNER_WRITES};
 use crate::tree::source::{ConfigKind, ETC_NIXOS};
 
 /// Puts the configuration into the target's etc/nixos, and gives the encrypted volumes the key that the system expects.
@@ -177,7 +177,7 @@ fn is_inode(path: &Path, inode: u64) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| meta.ino() == inode)
 }
 
-/// Whether two trees have the same names, kinds, modes, contents and links. Times do not count.
+/// Whether two trees have the same names, kinds, modes, contents and links. Times and whether the owner may write do not count.
 fn same_tree(a: &Path, b: &Path) -> Result<bool> {
     if !b.is_dir() {
         return Ok(false);
@@ -206,7 +206,9 @@ fn same_tree(a: &Path, b: &Path) -> Result<bool> {
 
 fn same_entry(a: &walkdir::DirEntry, b: &walkdir::DirEntry) -> Result<bool> {
     let (meta_a, meta_b) = (a.metadata()?, b.metadata()?);
-    if meta_a.mode() != meta_b.mode() {
+    // Every copy has this bit; what git added to the snapshot has it only in the copy on the target.
+    let mode = |meta: &fs::Metadata| meta.mode() | if meta.is_symlink() { 0 } else { OWNER_WRITES };
+    if mode(&meta_a) != mode(&meta_b) {
         return Ok(false);
     }
     if meta_a.is_symlink() {
@@ -346,6 +348,19 @@ mod tests {
             fs::rename(target.etc_nixos(), target.etc_nixos_before("killed")).unwrap();
             begun(target, make(&target.staging(), "1"));
         });
+    }
+
+    #[test]
+    fn a_file_that_is_read_only_is_not_placed_anew_each_time() {
+        let ((_directory, target), tree) = (target(), tree("1"));
+        let file = tree.path().join("file");
+        let place = |mode| {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            place(&target, tree.path(), Path::new("file"), "a", &Interrupt::default()).unwrap()
+        };
+        assert_eq!(place(0o444), Placed::New(None));
+        assert_eq!(place(0o444), Placed::Same);
+        assert!(matches!(place(0o555), Placed::New(Some(_))));
     }
 
     #[test]

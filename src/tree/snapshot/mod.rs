@@ -31,7 +31,7 @@ use findings::{Unread, file_type, unreadable};
 const KEPT_MODE: u32 = 0o1777;
 
 /// The owner of the copy may change it: everything on an ISO, and in a Nix store, is read-only.
-const OWNER_WRITES: u32 = 0o200;
+pub const OWNER_WRITES: u32 = 0o200;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 256 << 10;

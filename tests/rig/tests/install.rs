@@ -221,6 +221,13 @@ fn settings_are_read_and_flags_win_over_them() {
     );
     let said = live.install("--dry-run --host beta").ok();
     assert!(said.err.contains("Host: beta"), "{}", said.err);
+    live.install("--dry-run --host gamma").fails(
+        3,
+        &[
+            "no host `gamma`",
+            "The flake has: alpha, beta. This ISO was made for alpha.",
+        ],
+    );
     live.sh("echo 'nixpkgs: /nowhere' > /etc/nix-cfg-install.yaml").ok();
     live.install("--dry-run")
         .fails(2, &["There is no nixpkgs at /nowhere", "the live system's channel"]);
