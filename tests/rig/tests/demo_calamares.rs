@@ -178,29 +178,22 @@ fn failures_on_a_screen() {
     });
 }
 
-/// The page before the last of which is shown: there is no disk for the page with the partitions.
-#[test]
-#[ignore = "a demo: make demo-calamares"]
-fn the_pages_on_a_screen() {
-    let directory_of = |repository: &str| at_version(repository, "0.3.15");
-    let upstream = std::env::var("CALAMARES_EXTENSIONS").ok();
-    let before = upstream.as_deref().map_or_else(|| fixture("late"), directory_of);
-    let known = InstalledSystems {
-        closure_bytes: 100_000_000,
-        users: Some(vec!["alice".to_owned()]),
-        hosts: ["laptop", "server"].map(str::to_owned).to_vec(),
-        decided: Vec::new(),
-        without: Vec::new(),
-    };
-    let pages_directory = derive_all(before.path(), &known).unwrap();
+/// The pages for `known`, of what is derived from `before`, up to the one before that with the partitions: there is no disk for it.
+/// `number` is that of the pictures; each click has one.
+fn show_pages(calamares: &str, before: &Path, known: &InstalledSystems, number: u8, clicks: &[(&str, (u32, u32))]) {
+    let pages_directory = derive_all(before, known).unwrap();
     let file = conf(pages_directory.path(), "settings.conf");
     let text = std::fs::read_to_string(&file).unwrap();
     let without = text.replace("\"partition\",", "");
     assert!(without.len() < text.len(), "{text}");
     std::fs::write(&file, without).unwrap();
     let screen = Screen::start();
-    let live =
-        pages("3.3", pages_directory.path()).with(&["--bind", "/tmp/.X11-unix:/tmp/.X11-unix", "--target-size", "3G"]);
+    let live = pages(calamares, pages_directory.path()).with(&[
+        "--bind",
+        "/tmp/.X11-unix:/tmp/.X11-unix",
+        "--target-size",
+        "3G",
+    ]);
     // The disk of the rig under a name that Calamares looks at, for the room that is asked for.
     let script = format!(
         "disk=$(findmnt -no SOURCE /mnt) && mknod /dev/sda b 7 ${{disk#/dev/loop}}
@@ -214,19 +207,61 @@ fn the_pages_on_a_screen() {
         thread::sleep(Duration::from_millis(200));
     }
     thread::sleep(Duration::from_secs(1));
-    let picture = |name: &str| directory().join(format!("0-{name}.png"));
+    let picture = |name: &str| directory().join(format!("{number}-{name}.png"));
     Screen::picture(&picture("1-welcome"));
-    let next = (656, 503);
-    for (name, (x, y)) in [
-        ("2-host", next),
-        ("2-host-chosen", (110, 34)),
-        ("3-location", next),
-        ("4-keyboard", next),
-        ("5-users", next),
-    ] {
-        click(x, y, &picture(name));
+    for (name, (x, y)) in clicks {
+        click(*x, *y, &picture(name));
     }
     calamares.kill().unwrap();
     calamares.wait().unwrap();
     drop(screen);
+}
+
+const NEXT: (u32, u32) = (656, 503);
+
+fn known(users: Option<&[&str]>, hosts: &[&str], decided: &[&str]) -> InstalledSystems {
+    let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+    InstalledSystems {
+        closure_bytes: 100_000_000,
+        users: users.map(owned),
+        hosts: owned(hosts),
+        decided: owned(decided),
+        without: Vec::new(),
+    }
+}
+
+#[test]
+#[ignore = "a demo: make demo-calamares"]
+fn the_pages_on_a_screen() {
+    let directory_of = |repository: &str| at_version(repository, "0.3.15");
+    let upstream = std::env::var("CALAMARES_EXTENSIONS").ok();
+    let before = upstream.as_deref().map_or_else(|| fixture("late"), directory_of);
+    let clicks = [
+        ("2-host", NEXT),
+        ("2-host-chosen", (110, 34)),
+        ("3-location", NEXT),
+        ("4-keyboard", NEXT),
+        ("5-users", NEXT),
+    ];
+    let known = known(Some(&["alice"]), &["laptop", "server"], &[]);
+    show_pages("3.3", before.path(), &known, 0, &clicks);
+}
+
+/// Of a configuration that decides all, of one that decides nothing, and of two hosts of which one decides all.
+#[test]
+#[ignore = "a demo: make demo-calamares"]
+fn the_pages_that_are_left_on_a_screen() {
+    let mut number = 10;
+    for (calamares, version) in [("3.3", "late"), ("3.4", "nixpkgs")] {
+        let decided = known(Some(&["alice"]), &[], &["locale", "keyboard"]);
+        let open = known(None, &[], &[]);
+        let one_of_two = known(None, &["laptop", "server"], &[]);
+        let to_users = [("2-location", NEXT), ("3-keyboard", NEXT), ("4-users", NEXT)];
+        let to_host = [("2-host", NEXT), ("2-host-chosen", (110, 34)), ("3-location", NEXT)];
+        let cases = [(decided, &to_users[2..]), (open, &to_users), (one_of_two, &to_host)];
+        for (known, clicks) in &cases {
+            show_pages(calamares, fixture(version).path(), known, number, clicks);
+            number += 1;
+        }
+    }
 }
