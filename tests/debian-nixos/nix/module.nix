@@ -53,6 +53,8 @@ in
           ln -sfn ${target} ${path}
         '') systemLinks
       );
+      # Debian's Nix would take /usr/bin/bash-static.
+      nix.settings.sandbox-paths = [ "/bin/sh=${pkgs.busybox}/bin/busybox" ];
       # sudo and su ask for these when they start a login shell.
       security.pam.services = {
         sudo-i = { };
@@ -60,6 +62,9 @@ in
       };
       # It changes owners, which its unit forbids.
       networking.dhcpcd.allowSetuid = true;
+      # systemd of nixpkgs finds its own programs by their bare names.
+      systemd.services.systemd-tmpfiles-resetup.serviceConfig.ExecStart =
+        lib.mkForce "${systemd}/bin/systemd-tmpfiles --create --remove --exclude-prefix=/dev";
       # sshd is built to have it; that of nixpkgs has /var/empty.
       systemd.tmpfiles.rules = [ "d /run/sshd 0755 root root" ];
       # Its module would have to be compiled, and for a kernel that it supports.
