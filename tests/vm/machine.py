@@ -1,6 +1,6 @@
 """A virtual machine without a network: QEMU's two serial ports, conditions to wait for, and what it leaves behind.
 
-Everything stands in target/vm/NAME: console.log and work.log with the second of each line, times.json, trace.tsv, results/.
+Everything stands in target/vm/NAME (of NAME with a slash: target/NAME): console.log and work.log with the second of each line, times.json, trace.tsv, results/.
 """
 
 import codecs
@@ -73,9 +73,9 @@ class Stream:
 PROCESSOR = ["-cpu", "max,-cx16,-avx,-avx2"]
 
 
-def qemu(directory: Path, firmware: str, disks, iso=None, stick=False) -> list:
-    """The command of a machine. `disks` are (file, serial, read-only); the ISO is a CD, or a stick that it was written to."""
-    command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", *PROCESSOR, "-smp", "2", "-m", "1536"]
+def qemu(directory: Path, firmware: str, disks, iso=None, stick=None, memory=1536) -> list:
+    """The command of a machine. `disks` are (file, serial, read-only); the ISO is a CD, or was written to a stick: "scsi" or "usb"."""
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", *PROCESSOR, "-smp", "2", "-m", str(memory)]
     command += ["-nic", "none", "-display", "none", "-no-reboot", "-serial", "stdio"]
     # Then SeaBIOS, and so GRUB, speaks and listens on the first serial port.
     command += ["-machine", "graphics=off"] if firmware == "bios" else []
@@ -91,10 +91,14 @@ def qemu(directory: Path, firmware: str, disks, iso=None, stick=False) -> list:
         command += ["-drive", f"if=none,id=disk{index},format=raw,file={file}{mode}"]
         command += ["-device", f"virtio-blk-pci,drive=disk{index},serial={serial},bootindex={2 + index}"]
     if iso:
-        # A stick to the firmware and the boot loader; the kernel, Debian's for clouds, knows no USB.
-        kind, media = ("scsi-hd,removable=on", "disk") if stick else ("scsi-cd", "cdrom")
-        command += ["-device", "virtio-scsi-pci", "-device", f"{kind},drive=iso,bootindex=1"]
-        command += ["-drive", f"if=none,id=iso,format=raw,media={media},readonly=on,file={iso}"]
+        # Debian's kernel for clouds knows no USB: there, "scsi" is a stick to the firmware and the boot loader.
+        bus, device = {
+            None: ("virtio-scsi-pci", "scsi-cd"),
+            "scsi": ("virtio-scsi-pci", "scsi-hd,removable=on"),
+            "usb": ("qemu-xhci", "usb-storage,removable=on"),
+        }[stick]
+        command += ["-device", bus, "-device", f"{device},drive=iso,bootindex=1"]
+        command += ["-drive", f"if=none,id=iso,format=raw,media={'disk' if stick else 'cdrom'},readonly=on,file={iso}"]
     return command
 
 
@@ -202,13 +206,13 @@ class Machine:
             self.does(command)
             self.run.stage(command)
 
-    def installs(self, command: str, logs: str = "/mnt/var/log/nix-cfg-install") -> None:
+    def installs(self, command: str, logs: str = "/mnt/var/log/nix-cfg-install", seconds: float = 3 * PATIENCE) -> None:
         """Runs the installer at the prompt, with its events on the second serial port, and keeps its log from `logs`."""
         self.run.stage(f"{command}: begins")
-        self.does(f"{command} --progress json > /dev/ttyS1", 3 * PATIENCE)
+        self.does(f"{command} --progress json > /dev/ttyS1", seconds)
         self.run.stage(f"{command}: done")
         results = self.run.directory / "results"
-        results.mkdir()
+        results.mkdir(exist_ok=True)
         (results / "nix-cfg-install.log").write_text(self.does(f"cat {logs}/*.log"))
 
     def shuts_down(self) -> None:
@@ -229,7 +233,7 @@ class Run:
     """One scenario's run, and its directory target/vm/NAME."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.directory = name, PROJECT / "target/vm" / name
+        self.name, self.directory = name, PROJECT / "target" / (name if "/" in name else f"vm/{name}")
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         self.start = time.monotonic()
@@ -264,7 +268,7 @@ class Run:
 
     def keep_as(self, name: str) -> Path:
         """Puts what is left of this run aside."""
-        kept = self.directory.with_name(name)
+        kept = self.directory.with_name(Path(name).name)
         shutil.rmtree(kept, ignore_errors=True)
         return self.directory.rename(kept)
 
@@ -293,7 +297,7 @@ class Run:
             (directory / file).write_text(text)
         return directory
 
-    def medium(self, firmware: str, iso: Path, disk: Path, *more: tuple[Path, str, bool], stick: bool = False) -> Machine:
+    def medium(self, firmware: str, iso: Path, disk: Path, *more: tuple[Path, str, bool], stick: str | None = None) -> Machine:
         """Boots the ISO by its own boot loader into its own system, where root is at the prompt. `disk` is its /dev/vda."""
         return self.at_the_prompt(qemu(self.directory, firmware, [(disk, "target", False), *more], iso, stick))
 

@@ -15,6 +15,7 @@ struct Taken {
     cpu_s: Option<f64>,
     heap_mb: Option<u64>,
     counts: Option<Value>,
+    also: Option<Value>,
 }
 
 thread_local! {
@@ -41,6 +42,11 @@ pub fn figures(stats: &str) -> (f64, u64) {
 /// How many outputs there are, by kind.
 pub fn counts(counts: Value) {
     TAKEN.with_borrow_mut(|taken| taken.counts = Some(counts));
+}
+
+/// Other figures of this test.
+pub fn also(figures: Value) {
+    TAKEN.with_borrow_mut(|taken| taken.also = Some(figures));
 }
 
 /// The rows of one test binary, in a file that says at every moment what was shown so far.
@@ -84,6 +90,9 @@ impl Rows {
             row["wall_s"] = tenths(started.elapsed().as_secs_f64()).into();
             if let Some(counts) = taken.counts {
                 row["counts"] = counts;
+            }
+            if let Some(figures) = taken.also {
+                row["figures"] = figures;
             }
             row["why"] = match &result {
                 Ok(Ok(())) => Value::Null,

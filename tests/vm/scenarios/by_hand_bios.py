@@ -14,7 +14,7 @@ nix-cfg-install --host beta --check
 def play(run):
     """The scenario."""
     disk = run.disk("1500M")
-    with run.medium("bios", run.iso("flake"), disk, stick=True) as live:
+    with run.medium("bios", run.iso("flake"), disk, stick="scsi") as live:
         live.does_all(COMMANDS)
         live.installs("nix-cfg-install --host beta")
         live.shuts_down()

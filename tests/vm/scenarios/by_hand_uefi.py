@@ -6,7 +6,7 @@ from documented import mounts
 def play(run):
     """The scenario."""
     disk = run.disk("3G")
-    with run.medium("uefi", run.iso("channel"), disk, stick=True) as live:
+    with run.medium("uefi", run.iso("channel"), disk, stick="scsi") as live:
         live.does_all(mounts("README.md", "By hand"))
         live.does("nix-cfg-install --check --progress json > /dev/null")
         live.installs("nix-cfg-install")

@@ -42,7 +42,7 @@ def play(run):
     tree = run.tree("flake", {BETA: [LOADER]})
     first = customized(run, run.iso("flake"), "first", "--set", "host=beta", "--config", tree)
     disk = run.disk("1500M")
-    with run.medium("bios", first, disk, stick=True) as live:
+    with run.medium("bios", first, disk, stick="scsi") as live:
         live.does_all("""
             parted -s /dev/vda -- mklabel msdos mkpart primary ext4 1MiB 100% set 1 boot on
             mkfs.ext4 -q /dev/vda1

@@ -21,7 +21,7 @@ mount --mkdir -o umask=0077 /dev/vda1 /mnt/boot
 def play(run):
     """The scenario."""
     disk = run.disk("1500M")
-    with run.medium("uefi", run.iso("channel"), disk, stick=True) as live:
+    with run.medium("uefi", run.iso("channel"), disk, stick="scsi") as live:
         live.does_all(COMMANDS)
         live.installs("nix-cfg-install", "/mnt/persist/var/log/nix-cfg-install")
         live.shuts_down()
