@@ -32,6 +32,8 @@ pub struct Settings {
     pub host: Option<String>,
     /// This machine's hardware-configuration.nix, relative to the tree.
     pub hardware_config: Option<PathBuf>,
+    /// A directory of files for the installed system that its configuration does not have.
+    pub extra_files: Option<PathBuf>,
     /// The nixpkgs of a channel configuration.
     pub nixpkgs: Option<PathBuf>,
     /// A directory with more channels, by their names: what a channel configuration looks up and the installed system gets.
@@ -199,10 +201,11 @@ fn twice(text: &str) -> impl Iterator<Item = (String, u32)> {
 }
 
 /// The keys, as they are written in the file, and what each takes.
-const KEYS: [(&str, Takes); 13] = [
+const KEYS: [(&str, Takes); 14] = [
     ("source", Takes::AbsolutePath),
     ("host", Takes::Name),
     ("hardware-config", Takes::PathInTree),
+    ("extra-files", Takes::AbsolutePath),
     ("nixpkgs", Takes::AbsolutePath),
     ("channels", Takes::AbsolutePath),
     ("target", Takes::AbsolutePath),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::installation::Installation;
-use super::leftovers;
+use super::{leftovers, put_extra_files};
 use crate::diagnostic::{ApplyProblem, Diagnostic};
 use crate::live::target::Target;
 use crate::nix::explain;
@@ -50,6 +50,11 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     let cleaned = leftovers::finish(target);
     let finished = finished?;
     if finished.status.success() {
+        if let Some(files) = &plan.extra_files {
+            for problem in put_extra_files::give(files, target)? {
+                live.report.problem(&problem);
+            }
+        }
         return cleaned;
     }
     let said = finished.tail.join("\n");

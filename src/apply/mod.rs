@@ -5,6 +5,7 @@
 mod installation;
 mod leftovers;
 mod disk;
+mod put_extra_files;
 mod activate;
 mod build;
 pub mod copy;
@@ -33,8 +34,9 @@ struct Step {
     run: fn(&Plan, &Target, &Installation<'_>) -> Result<()>,
 }
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     step(phases::PLACE, 4, place::step),
+    step(phases::PLACE, 4, put_extra_files::step),
     step(phases::BUILD, 5, build::step),
     step(phases::COPY, 6, copy::step),
     step(phases::ACTIVATE, 7, activate::step),

@@ -243,6 +243,7 @@ fn request(
         host,
         host_of_iso: settings.host,
         hardware_config: args.hardware_config.clone().or(of_settings),
+        extra_files: args.extra_files.clone().or(settings.extra_files),
         not_covered: settings.not_covered,
         answers,
         answered_now: globals.is_some() || !args.answers.is_empty(),

@@ -50,6 +50,9 @@ pub struct Args {
     /// locale and its parts, keymap, layout, variant, hostname, user, fullname, autologin, unfree
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub answers: Vec<String>,
+    /// Files for the installed system that its configuration does not have, such as keys: DIR/etc/ssh/… becomes /etc/ssh/…
+    #[arg(long, value_name = "DIR")]
+    pub extra_files: Option<PathBuf>,
     /// Settings file [default: /etc/nix-cfg-install.yaml, and /iso/nix-cfg-install.yaml, whose keys override it; each if it
     /// exists]
     #[arg(long, value_name = "FILE")]

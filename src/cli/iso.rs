@@ -224,6 +224,7 @@ fn customize(args: Customize) -> Result<()> {
         settings: args.settings,
         config: args.config,
         allow_secrets: args.allow_secrets,
+        extra_files: args.extra_files,
     };
     let reporter = Reporter::new(Format::Auto.renderer(), &PHASES);
     let done = customize::customize(&runner()?, &options, &reporter);

@@ -149,7 +149,7 @@ pub struct Update {
 
 /// `nix-cfg-iso customize`.
 #[derive(Debug, ClapArgs)]
-#[command(group(ArgGroup::new("change").args(["set", "settings", "config"]).required(true).multiple(true)))]
+#[command(group(ArgGroup::new("change").args(["set", "settings", "config", "extra_files"]).required(true).multiple(true)))]
 pub struct Customize {
     /// The ISO; it is only read
     pub iso: PathBuf,
@@ -169,6 +169,10 @@ pub struct Customize {
     /// Copy private keys as well: whoever has the ISO can read them
     #[arg(long, requires = "config")]
     pub allow_secrets: bool,
+    /// Files for the installed system that its configuration does not have, such as keys: DIR/etc/ssh/… becomes /etc/ssh/…
+    /// Whoever has the ISO can read them
+    #[arg(long, value_name = "DIR")]
+    pub extra_files: Option<PathBuf>,
 }
 
 /// `nix-cfg-iso why`.

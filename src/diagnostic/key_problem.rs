@@ -40,6 +40,7 @@ impl Delivery {
 
     /// What to do before the installation; `action` is a part of a sentence. `severity`: the problem's.
     pub(super) fn remedy(&self, action: &str, severity: Severity) -> String {
+        const OR_BRING: &str = "Or bring it with --extra-files DIR (docs/extra-files.md).";
         match self {
             Self::Target(_) => {
                 let (first, rest) = action.split_at(1);
@@ -47,17 +48,17 @@ impl Delivery {
                     Severity::Error => ", and run the command again.",
                     Severity::Warning => " before the installation.",
                 };
-                format!("{}{rest}{end}", first.to_uppercase())
+                format!("{}{rest}{end} {OR_BRING}", first.to_uppercase())
             }
             Self::Later(root) => format!(
-                "Mount the new file systems at {}, {action}, and run the command again.",
+                "Mount the new file systems at {}, {action}, and run the command again. {OR_BRING}",
                 root.display()
             ),
             Self::Graphical => format!(
-                "The graphical installer brings no files. Install in a terminal: mount the new file systems at /mnt, {action}, and run nix-cfg-install."
+                "Bring it on the ISO: nix-cfg-iso customize ISO OUT.iso --extra-files DIR (docs/extra-files.md). Or install in a terminal: mount the new file systems at /mnt, {action}, and run nix-cfg-install."
             ),
             Self::Iso => format!(
-                "To install, mount the new file systems at /mnt in a terminal, {action}, and run nix-cfg-install."
+                "To install, mount the new file systems at /mnt in a terminal, {action}, and run nix-cfg-install. {OR_BRING}"
             ),
         }
     }

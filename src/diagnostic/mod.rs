@@ -83,6 +83,7 @@ macro_rules! areas {
 
 pub use apply::Shortage;
 pub use copy_problem::SpecialFile;
+pub use extra_files_problem::{AccountKind, RuleFault};
 pub use file_system::{Alternative, Difference, Doubt};
 pub use firmware_problem::{PartitionRole, Refusal};
 pub use flake::LockFeature;
@@ -102,6 +103,7 @@ areas! {
     capacity::CapacityProblem,
     copy_problem::CopyProblem,
     expression::ExpressionProblem,
+    extra_files_problem::ExtraFilesProblem,
     file_system::FileSystemProblem,
     firmware_problem::FirmwareProblem,
     first_start_problem::FirstStartProblem,

@@ -24,6 +24,7 @@ use crate::files::open_anything;
 use crate::locked_directory::LockedDirectory;
 use crate::process::Runner;
 use crate::progress::{Phase, Reporter, Unit};
+use crate::tree::extra_files::ExtraFiles;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
 
 /// The store of a NixOS ISO's live system.
@@ -63,6 +64,20 @@ pub struct CustomizeOptions {
     pub config: Option<PathBuf>,
     /// Whether private keys in it may be on the ISO.
     pub allow_secrets: bool,
+    /// A directory of files for the installed system.
+    pub extra_files: Option<PathBuf>,
+}
+
+/// The directory of such files in the root of the ISO.
+const EXTRA_FILES: &str = "nix-cfg-extra-files";
+
+impl CustomizeOptions {
+    /// The settings, with the one that names the extra files.
+    fn settings(&self) -> Vec<(String, String)> {
+        let extra_files = ("extra-files".to_owned(), format!("/iso/{EXTRA_FILES}"));
+        let extra_files = self.extra_files.iter().map(|_| extra_files.clone());
+        self.set.iter().cloned().chain(extra_files).collect()
+    }
 }
 
 /// Writes the changed ISO.
@@ -177,13 +192,13 @@ struct Checked {
 /// Looks at all that the options name, and reports everything that is wrong with it at once.
 fn checked(runner: &Runner, options: &CustomizeOptions) -> Result<Checked> {
     let file = options.settings.as_deref();
-    let (settings, mut problems) = changed_settings::checked(file, &options.set, runner.interrupt())?;
+    let (settings, mut problems) = changed_settings::checked(file, &options.settings(), runner.interrupt())?;
     let image = keep(Image::open(runner, &options.iso), &mut problems)?;
     let out = keep(require_new(&options.iso, &options.out), &mut problems)?;
     if let (Some(image), Some(out)) = (&image, &out) {
         keep(require_room(directory_of(out), image.length), &mut problems)?;
     }
-    let changes_settings = options.settings.is_some() || !options.set.is_empty();
+    let changes_settings = options.settings.is_some() || !options.settings().is_empty();
     if let Some(image) = &image
         && changes_settings
         && !image.contents.has(&format!("/{SETTINGS_FILE}"))
@@ -202,6 +217,11 @@ fn checked(runner: &Runner, options: &CustomizeOptions) -> Result<Checked> {
         let keys = allowed_secrets::look(&source.path, source.kind, allowed, "add --allow-secrets");
         problems.extend(keys.problems);
         notes.extend(keys.note);
+    }
+    if let Some(directory) = &options.extra_files {
+        let files = keep(ExtraFiles::read(directory).map_err(Into::into), &mut problems)?;
+        let note = |files: ExtraFiles| format!("Extra files: {}. Whoever has the ISO can read them.", files.count());
+        notes.extend(files.map(note));
     }
     match (image, out) {
         (Some(image), Some(out)) => Ok(Checked {
@@ -253,7 +273,15 @@ fn replacements(
             source: copy,
         });
     }
-    if options.settings.is_some() || !options.set.is_empty() {
+    if let Some(directory) = &options.extra_files {
+        let what = || format!("Failed to read {}", directory.display());
+        replacements.push(Replacement {
+            name: EXTRA_FILES,
+            source: fs::canonicalize(directory).with_context(what)?,
+        });
+    }
+    let set = options.settings();
+    if options.settings.is_some() || !set.is_empty() {
         let file = staging.join(SETTINGS_FILE);
         let old = if let Some(text) = settings {
             text
@@ -262,7 +290,7 @@ fn replacements(
             remaster::extract(runner, &image.path, SETTINGS_FILE, &old)?;
             fs::read_to_string(&old).with_context(|| format!("Failed to read {}", old.display()))?
         };
-        fs::write(&file, changed_settings::text(&old, &options.set)?)
+        fs::write(&file, changed_settings::text(&old, &set)?)
             .with_context(|| format!("Failed to write {}", file.display()))?;
         replacements.push(Replacement {
             name: SETTINGS_FILE,
@@ -289,6 +317,7 @@ mod tests {
             settings: Some(path("pipe")),
             config: Some(path("tree")),
             allow_secrets: false,
+            extra_files: Some(path("extra")),
         };
         nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         let mut image = vec![0; 0x9000];
@@ -303,6 +332,7 @@ mod tests {
             "--set host=\n",
             "pipe\n  why: It is a pipe to which nothing was written.",
             "tree does not exist",
+            "The extra files cannot be read",
         ] {
             assert!(said(&options).contains(text), "{text}: {}", said(&options));
         }

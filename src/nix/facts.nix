@@ -223,6 +223,8 @@ let
         (config.services.getty.autologinUser or null)
         (config.services.displayManager.autoLogin.user or null)
       ];
+      names = attrNames config.users.users;
+      groups = attrNames config.users.groups;
       accounts = map account (
         filter (name: name == "root" || config.users.users.${name}.isNormalUser) (
           attrNames config.users.users

@@ -2,6 +2,9 @@
 
 #![allow(clippy::struct_excessive_bools)] // Each is an option of NixOS.
 
+#[cfg(test)]
+mod facts_tests;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -97,6 +100,10 @@ pub struct Users {
     pub elsewhere: bool,
     /// Who is logged in without being asked.
     pub autologin: Vec<String>,
+    /// The names of all users.
+    pub names: Vec<String>,
+    /// The names of all groups.
+    pub groups: Vec<String>,
     /// Root and the normal users.
     pub accounts: Vec<Account>,
 }
@@ -378,22 +385,4 @@ fn read<T: DeserializeOwned>(name: &str, json: &str) -> Option<T> {
     serde_json::from_str(json)
         .inspect_err(|error| log::debug!("the fact {name} cannot be read: {error}"))
         .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn facts_are_read_from_traces_and_a_fact_that_throws_is_absent() {
-        let mut facts = Facts::default();
-        assert!(facts.take(r#"trace: nix-cfg-install: platform "x86_64-linux""#));
-        assert!(facts.take("trace: nix-cfg-install: users null"));
-        assert!(facts.take(r#"trace: nix-cfg-install: boot {"loaders":["grub"],"grub_devices":["/dev/sda"]}"#));
-        assert!(!facts.take("trace: something of the user's own"));
-        assert!(!facts.take("warning: unknown setting"));
-        assert_eq!(facts.platform.as_deref(), Some("x86_64-linux"));
-        assert_eq!(facts.users, None);
-        assert_eq!(facts.boot.unwrap().grub_devices, ["/dev/sda"]);
-    }
 }

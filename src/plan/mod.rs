@@ -5,6 +5,7 @@ pub mod phases;
 pub mod request;
 mod collector;
 mod stage;
+mod extra_file_problems;
 mod flake_inputs;
 pub mod hardware_files;
 mod left_open;
@@ -33,6 +34,7 @@ use crate::nix::eval::Configuration;
 use crate::nix::facts::Facts;
 use crate::store::reading;
 use crate::text::bytes;
+use crate::tree::extra_files::ExtraFiles;
 use crate::tree::hardware::Hardware;
 use crate::tree::private_copy::PrivateCopy;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
@@ -90,6 +92,9 @@ pub struct Plan {
     /// The values of the configuration that the checks compared.
     #[serde(skip)]
     pub facts: Facts,
+    /// What a person brings for the installed system.
+    #[serde(skip)]
+    pub extra_files: Option<ExtraFiles>,
 }
 
 impl Plan {
@@ -173,6 +178,7 @@ fn machine(request: &Request) -> InstallerFacts {
 /// `None` where the errors that were found leave nothing more to look at.
 fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut Found<'_>) -> Result<Option<Plan>> {
     let machine = &machine(request);
+    let extra_files = found.keep(extra_file_problems::read(request))?.flatten();
     let snapshot = stage::copy(live, source, found)?;
     let root = snapshot.path();
     let broken = stage::look(live, root, source.kind, found)?;
@@ -201,12 +207,10 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         live.report.note(&format!("Host: {host}, because {reason}."));
         configuration.host = Some(host);
     }
-    let (kept_at, problems) = check_values((request, live), machine, &outcome, (&tree, &hardware));
-    found.extend(
-        problems
-            .into_iter()
-            .chain(asked.unknown.filter(|_| outcome.toplevel.is_some())),
-    );
+    let (tree, brought) = ((&tree, &hardware), extra_files.as_ref());
+    let (kept_at, problems) = check_values((request, live), machine, &outcome, tree, brought);
+    found.extend(problems);
+    found.extend(asked.unknown.filter(|_| outcome.toplevel.is_some()));
     let Some(evaluated) = &outcome.toplevel else {
         return Ok(None);
     };
@@ -230,6 +234,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         uses: needs.work.uses.into_iter().collect(),
         snapshot,
         facts: outcome.facts,
+        extra_files,
     }))
 }
 
@@ -239,6 +244,7 @@ fn check_values(
     machine: &InstallerFacts,
     outcome: &Outcome,
     (tree, hardware): (&Tree<'_>, &Hardware),
+    extra_files: Option<&ExtraFiles>,
 ) -> (Kept, Vec<Diagnostic>) {
     let (facts, decisions) = (&outcome.facts, &request.decisions);
     let target = (!machine.before_partitioning).then_some(&request.target);
@@ -251,6 +257,9 @@ fn check_values(
             live.report.note(note);
         }
     }
+    observed
+        .present
+        .extend(extra_files.into_iter().flat_map(ExtraFiles::paths));
     if machine.encrypted_boot {
         observed.present.insert(KEY_FILE.to_owned());
     }
@@ -277,7 +286,17 @@ fn check_values(
         delivery: &delivery,
     });
     let mounted = target.and_then(|target| target.keeping(&kept).etc_nixos_mounted());
-    (kept, problems.into_iter().chain(forgotten).chain(mounted).collect())
+    let of_extra = extra_files.map(|files| extra_file_problems::problems(files, facts.users.as_ref(), target));
+    let of_extra = of_extra.into_iter().flatten();
+    (
+        kept,
+        problems
+            .into_iter()
+            .chain(forgotten)
+            .chain(mounted)
+            .chain(of_extra)
+            .collect(),
+    )
 }
 
 /// Reads everything on the ISO that `plan` needs, and compares it with the store's database.

@@ -25,6 +25,8 @@ pub struct Request {
     pub host_of_iso: Option<String>,
     /// The hardware configuration's path in the tree that was named.
     pub hardware_config: Option<PathBuf>,
+    /// A directory of files for the installed system.
+    pub extra_files: Option<PathBuf>,
     /// The store path that the target keeps, so that it can be rebuilt without a network.
     pub offline_rebuild: Option<PathBuf>,
     /// What the ISO was made without.

@@ -12,7 +12,7 @@ fn parse(text: &str) -> Result<Settings> {
 #[test]
 fn every_key_that_is_documented_is_understood() {
     let settings = parse(
-        "source: /a\nhost: h\nhardware-config: hosts/h/hardware-configuration.nix\nnixpkgs: /n\nchannels: /c\ntarget: /t\n\
+        "source: /a\nhost: h\nhardware-config: hosts/h/hardware-configuration.nix\nextra-files: /e\nnixpkgs: /n\nchannels: /c\ntarget: /t\n\
          online: true\nno-bootloader: true\nnot-covered: [{\"kind\":\"filesystem\",\"name\":\"zfs\",\"reason\":\"no room\"}]\n\
          offline-rebuild: /nix/store/h-offline-rebuild\nread-image: false\n\
          set: {timezone: Europe/Berlin, unfree: true}\nchoices: /nix/store/h-choices\n",
@@ -24,6 +24,7 @@ fn every_key_that_is_documented_is_understood() {
             source: Some("/a".into()),
             host: Some("h".into()),
             hardware_config: Some("hosts/h/hardware-configuration.nix".into()),
+            extra_files: Some("/e".into()),
             nixpkgs: Some("/n".into()),
             channels: Some("/c".into()),
             target: Some("/t".into()),

@@ -37,6 +37,8 @@ pub mod declared_inputs;
 
 pub mod lint;
 
+pub mod extra_files;
+
 pub mod private_copy;
 
 pub mod snapshot;

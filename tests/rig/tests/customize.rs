@@ -96,20 +96,27 @@ fn a_changed_iso_has_another_configuration_and_settings_and_its_check_says_what_
     let live = boot("2.26", &directory.path().join("mine.iso"));
     live.install("--check").fails(3, &["/tmp/mine"]);
     // Back to what the live system has; the other settings of the ISO are as they were.
-    let said = customize(directory.path(), &["mine.iso", "last.iso", "--set", "source=null"]);
+    let extra = temporary();
+    write(&extra, "etc/secrets/key", "a key\n");
+    let brought = ["--extra-files", extra.path().to_str().unwrap()];
+    let said = customize(
+        directory.path(),
+        &[&["mine.iso", "last.iso", "--set", "source=null"], &brought[..]].concat(),
+    );
     assert!(said.status.success(), "{said:?}");
     let live = boot("2.26", &directory.path().join("last.iso"));
     assert_eq!(
-        live.sh("tail -n 2 /iso/nix-cfg-install.yaml; stat -c %a:%u /iso/nix-cfg /iso/nix-cfg/configuration.nix")
+        live.sh("tail -n 3 /iso/nix-cfg-install.yaml; stat -c %a:%u /iso/nix-cfg /iso/nix-cfg/configuration.nix")
             .ok()
             .out,
-        "source: null\nonline: false\n555:0\n444:0\n"
+        "source: null\nonline: false\nextra-files: /iso/nix-cfg-extra-files\n555:0\n444:0\n"
     );
     live.install("").ok();
     assert!(
         live.read("/mnt/etc/nixos/configuration.nix")
             .contains("systemPackages = [ ];")
     );
+    assert_eq!(live.read("/mnt/etc/secrets/key"), "a key\n");
 }
 
 #[test]

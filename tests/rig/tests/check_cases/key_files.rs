@@ -66,6 +66,13 @@ fn lanzaboote(name: &'static str, generates: bool, expected: &[&'static str]) ->
     case(name, "channel", change, expected)
 }
 
+/// The key, brought along.
+const EXTRA_FILES: &str = "mkdir -p /tmp/extra/var/lib/sops-nix; echo > /tmp/extra/var/lib/sops-nix/key.txt";
+const BAD_EXTRA_FILES: &str = "mkdir -p /tmp/bad/etc/nixos; cd /tmp/bad; echo > etc/nixos/x; mkfifo pipe; \
+    echo \"/pipe: { mode: 640 }\" > extra-files.yaml; cd /";
+const EXTRA_FILES_OF_NOBODY: &str =
+    "mkdir /tmp/nobody; cd /tmp/nobody; echo > token; echo \"/token: { owner: alcie }\" > extra-files.yaml; cd /";
+
 /// Files that are not there.
 pub fn absent() -> Vec<Case> {
     vec![
@@ -93,6 +100,20 @@ pub fn absent() -> Vec<Case> {
         ),
         lanzaboote("signing-keys-absent", false, &["error signing-keys-missing"]),
         module("secure-boot-on", "{ }", &["warning secure-boot-refuses"]).on(SECURE_BOOT),
+        module(
+            "extra-files-refused",
+            "{ }",
+            &[
+                "error extra-files-manifest /tmp/bad/extra-files.yaml:1",
+                "error extra-files-not-kept /tmp/bad/etc/nixos/x",
+                "error extra-files-special /tmp/bad/pipe",
+            ],
+        )
+        .args("--extra-files /tmp/bad")
+        .on(BAD_EXTRA_FILES),
+        module("extra-files-without-owner", "{ }", &["error extra-files-owner"])
+            .args("--extra-files /tmp/nobody")
+            .on(EXTRA_FILES_OF_NOBODY),
     ]
 }
 
@@ -100,6 +121,9 @@ pub fn absent() -> Vec<Case> {
 pub fn present() -> Vec<Case> {
     vec![
         sops("secret-password-with-key", EARLY, PRESENT, &[]).on(KEY_ON_TARGET),
+        sops("secret-password-with-extra-files", EARLY, ABSENT, &[])
+            .args("--extra-files /tmp/extra")
+            .on(EXTRA_FILES),
         lanzaboote("signing-keys-generated", true, &[]),
         module("initrd-secrets-of-another-machine-left-alone", INITRD_SSH, &[]).args("--no-bootloader"),
     ]

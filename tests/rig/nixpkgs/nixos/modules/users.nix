@@ -77,6 +77,10 @@ in
       home = "/root";
       group = "root";
     };
+    users.groups = {
+      root = { };
+      users = { };
+    };
     environment.systemPackages = builtins.concatMap (user: user.packages) users;
     environment.etc."pam.d/login".text =
       lib.concatStrings (

@@ -1,0 +1,269 @@
+//! Puts the files that a person brought on the target: before the activation, which may need them; with their owners after it,
+//! which creates these.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, lchown, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use nix::fcntl::OFlag;
+
+use super::disk::require_room;
+use super::installation::Installation;
+use crate::diagnostic::{AccountKind, Diagnostic, ExtraFilesProblem};
+use crate::files::{exchange, remove, sync};
+use crate::live::target::Target;
+use crate::plan::Plan;
+use crate::store::room::Grain;
+use crate::tree::extra_files::{Account, ExtraFile, ExtraFiles, Kind};
+
+/// The mode of a file that belongs to root alone.
+const PRIVATE: u32 = 0o600;
+
+/// Copies them. What the target has in the place of a file is kept beside it, unless it is the same.
+pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let Some(files) = &plan.extra_files else { return Ok(()) };
+    require_room(target.root(), Grain::of(target.root())?.room(&files.directory)?)?;
+    for file in &files.files {
+        installation.live.runner.interrupt().check()?;
+        let what = || format!("Failed to bring {}", target.inside_path(&file.path).display());
+        if let Some(kept) = put(&files.directory, file, target, &installation.stamp).with_context(what)? {
+            installation
+                .live
+                .report
+                .note(&format!("What was there before is kept: {}", kept.display()));
+        }
+    }
+    installation
+        .live
+        .report
+        .note(&format!("Extra files: {}.", files.count()));
+    Ok(())
+}
+
+/// The directory that `file` is in on the target, by a path that leads to it whatever links are in between, as in the installed
+/// system.
+fn directory_of(file: &ExtraFile, target: &Target) -> io::Result<(File, PathBuf)> {
+    let parent = file.path.parent().unwrap_or(Path::new(""));
+    let directory = target.open_inside(&Path::new("/").join(parent))?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+    Ok((directory, path))
+}
+
+/// Copies one; gives what is kept of the target, by its name.
+fn put(source: &Path, file: &ExtraFile, target: &Target, stamp: &str) -> Result<Option<PathBuf>> {
+    let (_open, directory) = directory_of(file, target)?;
+    let name = file
+        .path
+        .file_name()
+        .context("It has no name")?
+        .to_string_lossy()
+        .into_owned();
+    let (source, at) = (source.join(&file.path), directory.join(&name));
+    if let Kind::Directory(mode) = file.kind {
+        match DirBuilder::new().mode(mode).create(&at) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made?,
+        }
+        return Ok(None);
+    }
+    let new = directory.join(format!(".{name}.nix-cfg-install"));
+    remove(&new)?;
+    if file.kind == Kind::Link {
+        let link = fs::read_link(&source)?;
+        if fs::read_link(&at).is_ok_and(|there| there == link) {
+            return Ok(None);
+        }
+        symlink(link, &new)?;
+    } else {
+        copy(&source, &new)?;
+        if is_same(&new, &at)? {
+            remove(&new)?;
+            return Ok(None);
+        }
+    }
+    let before = format!("{name}.before-{stamp}");
+    exchange(&new, &at, &directory.join(&before))?;
+    // What was exchanged.
+    let is_kept = new.symlink_metadata().is_ok();
+    if is_kept {
+        fs::rename(&new, directory.join(&before))?;
+    }
+    sync(&directory)?;
+    Ok(is_kept.then(|| target.inside_path(&file.path).with_file_name(before)))
+}
+
+/// Copies a file, which may have become something else since its directory was read.
+fn copy(source: &Path, new: &Path) -> Result<()> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mut from = File::options().read(true).custom_flags(flags.bits()).open(source)?;
+    ensure!(from.metadata()?.is_file(), "it was exchanged while it was read");
+    let mut to = File::options().write(true).create_new(true).mode(PRIVATE).open(new)?;
+    io::copy(&mut from, &mut to)?;
+    Ok(to.sync_all()?)
+}
+
+/// Whether both are files with the same contents.
+fn is_same(new: &Path, there: &Path) -> Result<bool> {
+    match there.symlink_metadata() {
+        Ok(meta) if meta.is_file() && meta.len() == new.metadata()?.len() => Ok(fs::read(new)? == fs::read(there)?),
+        _ => Ok(false),
+    }
+}
+
+/// Gives them their owners and modes. The problems are those of accounts that the system creates when it starts.
+pub(super) fn give(files: &ExtraFiles, target: &Target) -> Result<Vec<Diagnostic>> {
+    let read = |path: &str| target.read_inside(Path::new(path)).unwrap_or_default();
+    let (users, groups) = (read("/etc/passwd"), read("/etc/group"));
+    let mut later = Vec::new();
+    for file in &files.files {
+        let mut id = |kind, account: &Account, table: &str, column| {
+            let found = match account {
+                Account::Id(id) => Some(*id),
+                Account::Name(name) => number(table, name, column),
+            };
+            if let (None, Account::Name(name)) = (found, account) {
+                let (name, path) = (name.clone(), file.path.clone());
+                later.push(ExtraFilesProblem::AccountLater { kind, name, path }.into());
+            }
+            found
+        };
+        let of_owner = |account: &Account| match account {
+            Account::Name(name) => number(&users, name, GID),
+            Account::Id(_) => None,
+        };
+        let owner = file
+            .owner
+            .as_ref()
+            .map_or(Some(0), |owner| id(AccountKind::User, owner, &users, UID));
+        let group = match &file.group {
+            Some(group) => id(AccountKind::Group, group, &groups, UID),
+            None => file.owner.as_ref().and_then(of_owner),
+        };
+        let what = || {
+            format!(
+                "Failed to set the owner of {}",
+                target.inside_path(&file.path).display()
+            )
+        };
+        set(file, target, (owner.unwrap_or(0), group.unwrap_or(0))).with_context(what)?;
+    }
+    Ok(later)
+}
+
+fn set(file: &ExtraFile, target: &Target, (owner, group): (u32, u32)) -> Result<()> {
+    let (_open, directory) = directory_of(file, target)?;
+    let at = directory.join(file.path.file_name().unwrap_or_default());
+    // A directory without a rule may be the system's own.
+    let is_ruled = file.owner.is_some() || file.group.is_some();
+    if is_ruled || file.kind == Kind::File {
+        lchown(&at, Some(owner), Some(group))?;
+    }
+    let mode = file.mode.or((file.kind == Kind::File).then_some(PRIVATE));
+    if let Some(mode) = mode.filter(|_| file.kind != Kind::Link) {
+        fs::set_permissions(&at, Permissions::from_mode(mode))?;
+    }
+    Ok(())
+}
+
+/// The columns of passwd(5); in group(5), the first of them is the group's.
+const UID: usize = 2;
+const GID: usize = 3;
+
+/// The number in a column of the line of `name`.
+fn number(table: &str, name: &str, column: usize) -> Option<u32> {
+    let mut lines = table.lines().map(|line| line.split(':'));
+    let mut line = lines.find(|line| line.clone().next() == Some(name))?;
+    line.nth(column)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::tree::extra_files::MANIFEST;
+
+    fn brought(files: &[(&str, &str)]) -> (tempfile::TempDir, ExtraFiles) {
+        let directory = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = directory.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let files = ExtraFiles::read(directory.path()).unwrap();
+        (directory, files)
+    }
+
+    fn put_all(files: &ExtraFiles, target: &Target, stamp: &str) -> Vec<PathBuf> {
+        let kept = files
+            .files
+            .iter()
+            .filter_map(|file| put(&files.directory, file, target, stamp).unwrap());
+        kept.collect()
+    }
+
+    #[test]
+    fn they_are_private_what_was_there_is_kept_and_a_second_run_changes_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let target = Target::new(root.path());
+        fs::create_dir(root.path().join("etc")).unwrap();
+        fs::write(root.path().join("etc/key"), "old").unwrap();
+        let (_directory, files) = brought(&[("etc/key", "new"), ("var/lib/x/key", "k")]);
+        let before = target.root().join("etc/key.before-1");
+        assert_eq!(put_all(&files, &target, "1"), std::slice::from_ref(&before));
+        assert!(put_all(&files, &target, "2").is_empty());
+        let text = |path: &str| fs::read_to_string(root.path().join(path)).unwrap();
+        assert_eq!((text("etc/key"), text("var/lib/x/key")), ("new".into(), "k".into()));
+        assert_eq!(fs::read_to_string(before).unwrap(), "old");
+        let mode = |path: &str| root.path().join(path).metadata().unwrap().mode() & 0o7777;
+        assert_eq!(
+            (mode("etc/key"), mode("var/lib"), mode("var/lib/x")),
+            (0o600, 0o755, 0o700)
+        );
+        // A run that was killed leaves half of a file, and nothing else.
+        fs::write(root.path().join("etc/.key.nix-cfg-install"), "ne").unwrap();
+        assert!(put_all(&files, &target, "3").is_empty());
+        assert_eq!(fs::read_dir(root.path().join("etc")).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn links_on_the_target_lead_where_they_lead_in_the_installed_system() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("persist/ssh")).unwrap();
+        fs::create_dir(root.path().join("etc")).unwrap();
+        symlink("/persist/ssh", root.path().join("etc/ssh")).unwrap();
+        let (directory, _) = brought(&[("etc/ssh/key", "k")]);
+        symlink("key", directory.path().join("etc/ssh/link")).unwrap();
+        let files = ExtraFiles::read(directory.path()).unwrap();
+        assert!(put_all(&files, &Target::new(root.path()), "1").is_empty());
+        assert_eq!(fs::read_to_string(root.path().join("persist/ssh/link")).unwrap(), "k");
+        assert!(put_all(&files, &Target::new(root.path()), "2").is_empty());
+    }
+
+    #[test]
+    fn owners_are_those_of_the_installed_system() {
+        let root = tempfile::tempdir().unwrap();
+        let target = Target::new(root.path());
+        let own = root.path().metadata().unwrap();
+        fs::create_dir(root.path().join("etc")).unwrap();
+        let passwd = format!(
+            "root:x:0:0::/root:/bin/sh\nalice:x:{}:{}::/:/bin/sh\n",
+            own.uid(),
+            own.gid()
+        );
+        fs::write(root.path().join("etc/passwd"), passwd).unwrap();
+        fs::write(root.path().join("etc/group"), format!("keys:x:{}:\n", own.gid())).unwrap();
+        let manifest = "/a: { owner: alice, mode: \"0750\" }\n/b: { owner: alice, group: keys }\n";
+        let (directory, _) = brought(&[("a/x", ""), ("b", ""), (MANIFEST, manifest)]);
+        let files = ExtraFiles::read(directory.path()).unwrap();
+        put_all(&files, &target, "1");
+        assert!(give(&files, &target).unwrap().is_empty());
+        let mode = |path: &str| root.path().join(path).metadata().unwrap().mode() & 0o7777;
+        assert_eq!((mode("a"), mode("a/x"), mode("b")), (0o750, 0o600, 0o600));
+        assert_eq!(number("alice:x:1000:100::", "alice", GID), Some(100));
+        assert_eq!(number("alice:x:1000:100::", "ali", UID), None);
+    }
+}

@@ -1,0 +1,371 @@
+//! Files that a person brings for the installed system, and that neither its configuration nor its store has: keys, secrets.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_yaml::{Mapping, Value};
+use walkdir::WalkDir;
+
+use crate::diagnostic::{Diagnostic, Diagnostics, ExtraFilesProblem, RuleFault};
+use crate::files::read_text;
+use crate::tree::nix_files::normal;
+
+/// Who owns what, in the directory; it is not copied.
+pub const MANIFEST: &str = "extra-files.yaml";
+
+/// Bytes of the largest manifest that is read.
+const LARGEST: u64 = 1_000_000;
+
+/// A directory of such files, read once.
+#[derive(Debug)]
+pub struct ExtraFiles {
+    /// Where they are now.
+    pub directory: PathBuf,
+    /// All of them, a directory before what is in it.
+    pub files: Vec<ExtraFile>,
+}
+
+/// A file, a directory, or a link, which stays a link.
+#[derive(Debug)]
+pub struct ExtraFile {
+    /// Relative to the directory, and to the root of the installed system.
+    pub path: PathBuf,
+    pub kind: Kind,
+    /// Absent where the manifest does not say: root.
+    pub owner: Option<Account>,
+    /// Absent where the manifest does not say: root, or the owner's own group.
+    pub group: Option<Account>,
+    /// The permission bits that the manifest gives.
+    pub mode: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// With the mode that it gets where it is not there yet.
+    Directory(u32),
+    File,
+    Link,
+}
+
+/// A user or a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account {
+    Id(u32),
+    /// Of the installed system.
+    Name(String),
+}
+
+/// What the manifest says of a path.
+#[derive(Debug, Default)]
+struct Rule {
+    owner: Option<Account>,
+    group: Option<Account>,
+    mode: Option<u32>,
+}
+
+impl ExtraFiles {
+    /// Reads the names in `directory`, and its manifest.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with each file that cannot be brought, and each mistake in the manifest.
+    pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
+        let mut problems = Vec::new();
+        let manifest = directory.join(MANIFEST);
+        let rules = match read_text(&manifest, LARGEST) {
+            Ok(text) => rules(&text, &manifest, &mut problems),
+            Err(_) if directory.is_dir() && manifest.symlink_metadata().is_err() => BTreeMap::new(),
+            Err(error) => {
+                let at = if directory.is_dir() { &manifest } else { directory };
+                return Err(Diagnostics(vec![unreadable(&error.to_string(), at)]));
+            }
+        };
+        let mut files = Vec::new();
+        for entry in WalkDir::new(directory).min_depth(1).sort_by_file_name() {
+            match entry {
+                Ok(entry) if entry.depth() == 1 && entry.file_name() == MANIFEST => {}
+                Ok(entry) => match extra_file(directory, &entry, &rules) {
+                    Ok(file) => files.push(file),
+                    Err(problem) => problems.push(Diagnostic::from(problem).at(entry.path(), None, None)),
+                },
+                Err(error) => {
+                    let at = error.path().unwrap_or(directory).to_owned();
+                    problems.push(unreadable(&error.to_string(), &at));
+                }
+            }
+        }
+        let absent = rules
+            .keys()
+            .filter(|path| !files.iter().any(|file| file.path == **path));
+        let absent = absent.map(|path| ExtraFilesProblem::RuleWithoutFile { path: path.clone() });
+        problems.extend(absent.map(|problem| Diagnostic::from(problem).at(&manifest, None, None)));
+        if problems.is_empty() {
+            let directory = directory.to_owned();
+            Ok(Self { directory, files })
+        } else {
+            Err(Diagnostics(problems))
+        }
+    }
+
+    /// Their paths in the installed system.
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        let paths = self.files.iter().map(|file| file.path.to_str());
+        paths.flatten().map(|path| format!("/{path}"))
+    }
+
+    /// How many of them are no directories.
+    pub fn count(&self) -> usize {
+        let is_file = |file: &&ExtraFile| !matches!(file.kind, Kind::Directory(_));
+        self.files.iter().filter(is_file).count()
+    }
+}
+
+fn unreadable(error: &str, at: &Path) -> Diagnostic {
+    let error = error.to_owned();
+    Diagnostic::from(ExtraFilesProblem::Unreadable { error }).at(at, None, None)
+}
+
+fn extra_file(
+    root: &Path,
+    entry: &walkdir::DirEntry,
+    rules: &BTreeMap<PathBuf, Rule>,
+) -> Result<ExtraFile, ExtraFilesProblem> {
+    let path = entry.path().strip_prefix(root).unwrap_or(entry.path()).to_owned();
+    let kind = entry.file_type();
+    let kind = if kind.is_dir() {
+        Kind::Directory(mode_of_new_directory(&path, entry.path()))
+    } else if kind.is_file() {
+        Kind::File
+    } else if kind.is_symlink() {
+        Kind::Link
+    } else {
+        return Err(ExtraFilesProblem::Special);
+    };
+    if !matches!(kind, Kind::Directory(_)) && not_kept(&path) {
+        return Err(ExtraFilesProblem::NotKept { path });
+    }
+    let nearest = |what: fn(&Rule) -> Option<&Account>| {
+        let mut above = path.ancestors();
+        above.find_map(|path| rules.get(path).and_then(what)).cloned()
+    };
+    Ok(ExtraFile {
+        owner: nearest(|rule| rule.owner.as_ref()),
+        group: nearest(|rule| rule.group.as_ref()),
+        mode: rules.get(&path).and_then(|rule| rule.mode),
+        kind,
+        path,
+    })
+}
+
+/// Whether the installed system does not keep what is at `path`, or takes it from its configuration.
+fn not_kept(path: &Path) -> bool {
+    const PLACES: [&str; 8] = ["dev", "etc/nixos", "nix/store", "nix/var", "proc", "run", "sys", "tmp"];
+    PLACES.iter().any(|place| path.starts_with(place))
+}
+
+/// A directory for files is closed to others; one that only leads to directories, and /etc and /etc/ssh, which everybody reads,
+/// wherever they are kept, is open.
+fn mode_of_new_directory(path: &Path, source: &Path) -> u32 {
+    let holds_files = || {
+        let entries = fs::read_dir(source).into_iter().flatten().flatten();
+        entries.into_iter().any(|entry| !entry.path().is_dir())
+    };
+    let is_shared = path.ends_with("etc") || path.ends_with("etc/ssh");
+    let is_closed = path == Path::new("root") || !is_shared && holds_files();
+    if is_closed { 0o700 } else { 0o755 }
+}
+
+/// The rules of a manifest, by the paths that they are for, relative to the root.
+fn rules(text: &str, manifest: &Path, problems: &mut Vec<Diagnostic>) -> BTreeMap<PathBuf, Rule> {
+    let mut refuse = |fault, line: Option<u32>| {
+        problems.push(Diagnostic::from(ExtraFilesProblem::Manifest { fault }).at(manifest, line, None));
+    };
+    let keys: Mapping = match serde_yaml::from_str(text) {
+        Ok(Value::Mapping(keys)) => keys,
+        Ok(Value::Null) => Mapping::new(),
+        Ok(_) => {
+            refuse(RuleFault::NoMapping, None);
+            return BTreeMap::new();
+        }
+        Err(error) => {
+            let line = error.location().and_then(|place| u32::try_from(place.line()).ok());
+            let error = error.to_string();
+            refuse(RuleFault::Yaml { error }, line);
+            return BTreeMap::new();
+        }
+    };
+    let mut rules = BTreeMap::new();
+    for (path, value) in &keys {
+        let path = path.as_str().unwrap_or_default();
+        let line = text.lines().zip(1..).find(|(line, _)| line.contains(path));
+        let line = line.map(|(_, line)| line);
+        let inside = path.strip_prefix('/').map(Path::new).and_then(normal);
+        let Some(inside) = inside.filter(|inside| inside.as_os_str() != "") else {
+            refuse(RuleFault::Path { path: path.to_owned() }, line);
+            continue;
+        };
+        match rule(value) {
+            Ok(rule) => drop(rules.insert(inside, rule)),
+            Err(faults) => faults.into_iter().for_each(|fault| refuse(fault, line)),
+        }
+    }
+    rules
+}
+
+fn rule(value: &Value) -> Result<Rule, Vec<RuleFault>> {
+    let keys = value.as_mapping().ok_or_else(|| vec![RuleFault::NoRule])?;
+    let (mut rule, mut faults) = (Rule::default(), Vec::new());
+    for (key, value) in keys {
+        let key = key.as_str().unwrap_or_default();
+        match (key, account(value)) {
+            ("owner", Some(owner)) => rule.owner = Some(owner),
+            ("group", Some(group)) => rule.group = Some(group),
+            ("owner" | "group", None) => faults.push(RuleFault::Account { key: key.to_owned() }),
+            ("mode", _) => match value.as_str().and_then(mode) {
+                Some(mode) => rule.mode = Some(mode),
+                None => faults.push(RuleFault::Mode),
+            },
+            _ => faults.push(RuleFault::Key { key: key.to_owned() }),
+        }
+    }
+    if faults.is_empty() { Ok(rule) } else { Err(faults) }
+}
+
+fn account(value: &Value) -> Option<Account> {
+    match value {
+        Value::String(name) if !name.is_empty() && !name.contains([':', '\n']) => Some(Account::Name(name.clone())),
+        Value::Number(id) => Some(Account::Id(u32::try_from(id.as_u64()?).ok()?)),
+        _ => None,
+    }
+}
+
+/// As chmod(1) takes it, in digits. Not a number of YAML: there, `0o640` is 416.
+fn mode(text: &str) -> Option<u32> {
+    let digits = (3..=4).contains(&text.len()) && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    digits.then(|| u32::from_str_radix(text, 8).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(files: &[&str], manifest: &str) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "secret").unwrap();
+        }
+        if !manifest.is_empty() {
+            fs::write(directory.path().join(MANIFEST), manifest).unwrap();
+        }
+        directory
+    }
+
+    fn read(files: &[&str], manifest: &str) -> Result<ExtraFiles, Vec<String>> {
+        let directory = directory(files, manifest);
+        let said =
+            |problem: &Diagnostic| format!("{}: {}", problem.place.as_ref().unwrap().file.display(), problem.what);
+        let strip = |text: String| text.replace(&format!("{}/", directory.path().display()), "");
+        ExtraFiles::read(directory.path())
+            .map_err(|Diagnostics(problems)| problems.iter().map(said).map(strip).collect())
+    }
+
+    #[test]
+    fn a_directory_for_files_is_closed_and_one_that_everybody_needs_is_not() {
+        let files = read(
+            &[
+                "etc/ssh/key",
+                "var/lib/sops-nix/key.txt",
+                "root/.ssh/id",
+                "persist/etc/ssh/key",
+            ],
+            "",
+        )
+        .unwrap();
+        let modes: BTreeMap<&str, u32> = files
+            .files
+            .iter()
+            .filter_map(|file| match file.kind {
+                Kind::Directory(mode) => Some((file.path.to_str().unwrap(), mode)),
+                _ => None,
+            })
+            .collect();
+        let open = [
+            "etc",
+            "etc/ssh",
+            "persist",
+            "persist/etc",
+            "persist/etc/ssh",
+            "var",
+            "var/lib",
+        ];
+        let closed = ["root", "root/.ssh", "var/lib/sops-nix"];
+        assert_eq!(modes.len(), open.len() + closed.len());
+        assert!(open.iter().all(|path| modes[path] == 0o755), "{modes:?}");
+        assert!(closed.iter().all(|path| modes[path] == 0o700), "{modes:?}");
+        assert_eq!(files.count(), 4);
+        assert!(files.paths().any(|path| path == "/etc/ssh/key"));
+    }
+
+    #[test]
+    fn owners_hold_below_their_directory_and_a_mode_for_its_path_alone() {
+        let manifest = "/home/alice: { owner: alice }\n/home/alice/.ssh/id:\n  mode: \"0640\"\n  group: 100\n";
+        let files = read(&["home/alice/.ssh/id", "home/bob"], manifest).unwrap();
+        let file = |path: &str| files.files.iter().find(|file| file.path == Path::new(path)).unwrap();
+        let id = file("home/alice/.ssh/id");
+        assert_eq!(id.owner, Some(Account::Name("alice".into())));
+        assert_eq!((id.group.clone(), id.mode), (Some(Account::Id(100)), Some(0o640)));
+        assert_eq!(
+            (file("home/bob").owner.clone(), file("home/alice/.ssh").mode),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn all_that_cannot_be_brought_is_reported_at_once() {
+        let manifest = "/etc/key: { mode: 640, user: root }\n/etc/absent: { owner: root }\netc/key: {}\n/../up: {}\n/: {}\n\
+                        /etc/b: { owner: [], mode: \"0o640\" }\n";
+        let files = ["etc/key", "etc/b", "etc/nixos/configuration.nix", "run/secrets/a"];
+        let said = read(&files, manifest).unwrap_err();
+        assert_eq!(
+            said,
+            [
+                "extra-files.yaml: `mode` is not of the form \"0640\"",
+                "extra-files.yaml: `user` is not a key of a rule",
+                "extra-files.yaml: \"etc/key\" is not an absolute path of the installed system",
+                "extra-files.yaml: \"/../up\" is not an absolute path of the installed system",
+                "extra-files.yaml: \"/\" is not an absolute path of the installed system",
+                "extra-files.yaml: `owner` is neither a name nor a number",
+                "extra-files.yaml: `mode` is not of the form \"0640\"",
+                "etc/nixos/configuration.nix: The extra file /etc/nixos/configuration.nix would not be kept",
+                "run/secrets/a: The extra file /run/secrets/a would not be kept",
+                "extra-files.yaml: The manifest names /etc/absent, which is not among the extra files",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_no_directory_no_file_or_no_manifest_is_named() {
+        let directory = directory(&["a"], "- a\n");
+        nix::unistd::mkfifo(&directory.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let said = |path: &Path| {
+            let Err(Diagnostics(problems)) = ExtraFiles::read(path) else {
+                panic!("it was read")
+            };
+            problems.into_iter().map(|problem| problem.what).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            said(directory.path()),
+            [
+                "The manifest has no paths with rules",
+                "An extra file is a named pipe, a socket or a device"
+            ]
+        );
+        for path in ["a", "absent"] {
+            assert_eq!(said(&directory.path().join(path)), ["The extra files cannot be read"]);
+        }
+        fs::write(directory.path().join(MANIFEST), "{").unwrap();
+        assert!(said(directory.path())[0].starts_with("The manifest is not valid YAML"));
+    }
+}
