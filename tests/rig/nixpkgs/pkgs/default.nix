@@ -528,7 +528,7 @@ rec {
   tzdata = package "tzdata-2024a" {
     script = ''
       cd $out/share && mkdir -p zoneinfo/Europe zoneinfo/Asia zoneinfo/America/Argentina zoneinfo/posix && cd zoneinfo
-      for zone in UTC Europe/Lisbon Europe/Berlin Asia/Tokyo America/Argentina/Ushuaia posix/UTC; do echo TZif2 > $zone; done
+      for zone in UTC Europe/Lisbon Europe/Berlin Asia/Tokyo America/New_York America/Argentina/Ushuaia posix/UTC; do echo TZif2 > $zone; done
       ln -s Berlin Europe/Bonn
       echo "no zone" > zone.tab
     '';
