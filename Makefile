@@ -5,6 +5,12 @@ ifeq ($(ARCH),x86_64)
 TARGET := x86_64-unknown-linux-gnu
 # lld, the linker of this target since Rust 1.90, folds identical functions.
 SMALL := -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,$(CURDIR)/.ci/no-unwind-tables.ld
+# The paths of the sources, which the places of panics name, without the directories of whoever builds it.
+SMALL += --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/=
+# std asks glibc for the bounds of a stack, only to name an overflow of it, and glibc reads them with scanf: 90 kB with its floating-point
+# numbers. revoke(2) is one of the calls that glibc answers with ENOSYS; std then goes on without the bounds (library/std of 1.95,
+# src/sys/pal/unix/stack_overflow.rs).
+SMALL += -C link-arg=-Wl,--defsym=pthread_getattr_np=revoke
 else
 TARGET := $(ARCH)-unknown-linux-musl
 endif
