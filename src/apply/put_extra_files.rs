@@ -18,6 +18,7 @@ use crate::live::target::Target;
 use crate::plan::Plan;
 use crate::store::room::Grain;
 use crate::tree::extra_files::{Account, ExtraFile, ExtraFiles, Kind};
+use crate::tree::snapshot::copy_contents;
 
 /// The mode of a file that belongs to root alone.
 const PRIVATE: u32 = 0o600;
@@ -101,7 +102,7 @@ fn copy(source: &Path, new: &Path) -> Result<()> {
     let mut from = File::options().read(true).custom_flags(flags.bits()).open(source)?;
     ensure!(from.metadata()?.is_file(), "it was exchanged while it was read");
     let mut to = File::options().write(true).create_new(true).mode(PRIVATE).open(new)?;
-    io::copy(&mut from, &mut to)?;
+    copy_contents(&mut from, &mut to)?;
     Ok(to.sync_all()?)
 }
 

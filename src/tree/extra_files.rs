@@ -1,6 +1,5 @@
 //! Files that a person brings for the installed system, and that neither its configuration nor its store has: keys, secrets.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +55,10 @@ pub enum Account {
     Name(String),
 }
 
-/// What the manifest says of a path.
+/// What the manifest says of paths, relative to the root.
+type Rules = Vec<(PathBuf, Rule)>;
+
+/// What it says of one.
 #[derive(Debug, Default)]
 struct Rule {
     owner: Option<Account>,
@@ -72,9 +74,9 @@ impl ExtraFiles {
     pub fn read(directory: &Path) -> Result<Self, Diagnostics> {
         let mut problems = Vec::new();
         let manifest = directory.join(MANIFEST);
-        let rules = match read_text(&manifest, LARGEST) {
+        let rules: Rules = match read_text(&manifest, LARGEST) {
             Ok(text) => rules(&text, &manifest, &mut problems),
-            Err(_) if directory.is_dir() && manifest.symlink_metadata().is_err() => BTreeMap::new(),
+            Err(_) if directory.is_dir() && manifest.symlink_metadata().is_err() => Rules::new(),
             Err(error) => {
                 let at = if directory.is_dir() { &manifest } else { directory };
                 return Err(Diagnostics(vec![unreadable(&error.to_string(), at)]));
@@ -94,9 +96,8 @@ impl ExtraFiles {
                 }
             }
         }
-        let absent = rules
-            .keys()
-            .filter(|path| !files.iter().any(|file| file.path == **path));
+        let absent = rules.iter().map(|(path, _)| path);
+        let absent = absent.filter(|path| !files.iter().any(|file| file.path == **path));
         let absent = absent.map(|path| ExtraFilesProblem::RuleWithoutFile { path: path.clone() });
         problems.extend(absent.map(|problem| Diagnostic::from(problem).at(&manifest, None, None)));
         if problems.is_empty() {
@@ -128,7 +129,7 @@ fn unreadable(error: &str, at: &Path) -> Diagnostic {
 fn extra_file(
     root: &Path,
     entry: &walkdir::DirEntry,
-    rules: &BTreeMap<PathBuf, Rule>,
+    rules: &[(PathBuf, Rule)],
 ) -> Result<ExtraFile, ExtraFilesProblem> {
     let path = entry.path().strip_prefix(root).unwrap_or(entry.path()).to_owned();
     let kind = entry.file_type();
@@ -146,15 +147,19 @@ fn extra_file(
     }
     let nearest = |what: fn(&Rule) -> Option<&Account>| {
         let mut above = path.ancestors();
-        above.find_map(|path| rules.get(path).and_then(what)).cloned()
+        above.find_map(|path| rule_of(rules, path).and_then(what)).cloned()
     };
     Ok(ExtraFile {
         owner: nearest(|rule| rule.owner.as_ref()),
         group: nearest(|rule| rule.group.as_ref()),
-        mode: rules.get(&path).and_then(|rule| rule.mode),
+        mode: rule_of(rules, &path).and_then(|rule| rule.mode),
         kind,
         path,
     })
+}
+
+fn rule_of<'a>(rules: &'a [(PathBuf, Rule)], path: &Path) -> Option<&'a Rule> {
+    rules.iter().find(|(of, _)| of == path).map(|(_, rule)| rule)
 }
 
 /// Whether the installed system does not keep what is at `path`, or takes it from its configuration.
@@ -175,8 +180,8 @@ fn mode_of_new_directory(path: &Path, source: &Path) -> u32 {
     if is_closed { 0o700 } else { 0o755 }
 }
 
-/// The rules of a manifest, by the paths that they are for, relative to the root.
-fn rules(text: &str, manifest: &Path, problems: &mut Vec<Diagnostic>) -> BTreeMap<PathBuf, Rule> {
+/// The rules of a manifest.
+fn rules(text: &str, manifest: &Path, problems: &mut Vec<Diagnostic>) -> Rules {
     let mut refuse = |fault, line: Option<u32>| {
         problems.push(Diagnostic::from(ExtraFilesProblem::Manifest { fault }).at(manifest, line, None));
     };
@@ -185,16 +190,16 @@ fn rules(text: &str, manifest: &Path, problems: &mut Vec<Diagnostic>) -> BTreeMa
         Ok(Value::Null) => Mapping::new(),
         Ok(_) => {
             refuse(RuleFault::NoMapping, None);
-            return BTreeMap::new();
+            return Rules::new();
         }
         Err(error) => {
             let line = error.location().and_then(|place| u32::try_from(place.line()).ok());
             let error = error.to_string();
             refuse(RuleFault::Yaml { error }, line);
-            return BTreeMap::new();
+            return Rules::new();
         }
     };
-    let mut rules = BTreeMap::new();
+    let mut rules = Rules::new();
     for (path, value) in &keys {
         let path = path.as_str().unwrap_or_default();
         let line = text.lines().zip(1..).find(|(line, _)| line.contains(path));
@@ -205,7 +210,7 @@ fn rules(text: &str, manifest: &Path, problems: &mut Vec<Diagnostic>) -> BTreeMa
             continue;
         };
         match rule(value) {
-            Ok(rule) => drop(rules.insert(inside, rule)),
+            Ok(rule) => rules.push((inside, rule)),
             Err(faults) => faults.into_iter().for_each(|fault| refuse(fault, line)),
         }
     }
@@ -247,6 +252,8 @@ fn mode(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn directory(files: &[&str], manifest: &str) -> tempfile::TempDir {

@@ -167,20 +167,28 @@ fn copy_file(source: OwnedFd, target: &Path) -> Result<u64> {
     anyhow::ensure!(file_type(&stat) == SFlag::S_IFREG, "it was exchanged while it was read");
     let mut source = File::from(source);
     let mut dest = File::options().write(true).create_new(true).mode(0o600).open(target)?;
+    let copied = copy_contents(&mut source, &mut dest)?;
+    dest.set_permissions(fs::Permissions::from_mode(stat.st_mode & KEPT_MODE | OWNER_WRITES))?;
+    dest.set_times(FileTimes::new().set_modified(modified(&stat)))?;
+    Ok(copied)
+}
+
+/// Copies all of `source`, and gives the bytes.
+///
+/// # Errors
+/// With [`Unread`] as context where it is the source's.
+pub fn copy_contents(source: &mut File, dest: &mut File) -> Result<u64> {
     let mut buffer = vec![0; CHUNK];
     let mut copied = 0;
     loop {
         let read = match source.read(&mut buffer) {
-            Ok(0) => break,
+            Ok(0) => return Ok(copied),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             read => read.context(Unread)?,
         };
         dest.write_all(&buffer[..read])?;
         copied += read as u64;
     }
-    dest.set_permissions(fs::Permissions::from_mode(stat.st_mode & KEPT_MODE | OWNER_WRITES))?;
-    dest.set_times(FileTimes::new().set_modified(modified(&stat)))?;
-    Ok(copied)
 }
 
 /// A directory's mode and time come after its contents, which would change the time and might need the write bit.
