@@ -65,7 +65,7 @@ impl Choices {
             Some(name) if is_new(name) => match open.decided.get("user") {
                 Some(users) => {
                     self.decided.insert("user".to_owned(), users.clone());
-                    // It is the check of the accounts that has a word for a person who will not exist.
+                    // The check of the accounts reports it.
                     self.user = None;
                 }
                 None if open.others.contains(name) => problems.push(AnswerProblem::AccountTaken { user: name.clone() }),
