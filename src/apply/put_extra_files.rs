@@ -1,6 +1,7 @@
 //! Puts the files that a person brought on the target: before the activation, which may need them; with their owners after it,
 //! which creates these.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -13,7 +14,7 @@ use nix::fcntl::OFlag;
 use super::disk::require_room;
 use super::installation::Installation;
 use crate::diagnostic::{AccountKind, Diagnostic, ExtraFilesProblem};
-use crate::files::{exchange, remove, sync};
+use crate::files::{remove, sync};
 use crate::live::target::Target;
 use crate::plan::Plan;
 use crate::store::room::Grain;
@@ -56,13 +57,8 @@ fn directory_of(file: &ExtraFile, target: &Target) -> io::Result<(File, PathBuf)
 /// Copies one; gives what is kept of the target, by its name.
 fn put(source: &Path, file: &ExtraFile, target: &Target, stamp: &str) -> Result<Option<PathBuf>> {
     let (_open, directory) = directory_of(file, target)?;
-    let name = file
-        .path
-        .file_name()
-        .context("It has no name")?
-        .to_string_lossy()
-        .into_owned();
-    let (source, at) = (source.join(&file.path), directory.join(&name));
+    let name = file.path.file_name().context("It has no name")?;
+    let (source, at) = (source.join(&file.path), directory.join(name));
     if let Kind::Directory(mode) = file.kind {
         match DirBuilder::new().mode(mode).create(&at) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -70,7 +66,7 @@ fn put(source: &Path, file: &ExtraFile, target: &Target, stamp: &str) -> Result<
         }
         return Ok(None);
     }
-    let new = directory.join(format!(".{name}.nix-cfg-install"));
+    let new = directory.join(around(".", name, ".nix-cfg-install"));
     remove(&new)?;
     if file.kind == Kind::Link {
         let link = fs::read_link(&source)?;
@@ -85,15 +81,22 @@ fn put(source: &Path, file: &ExtraFile, target: &Target, stamp: &str) -> Result<
             return Ok(None);
         }
     }
-    let before = format!("{name}.before-{stamp}");
-    exchange(&new, &at, &directory.join(&before))?;
-    // What was exchanged.
-    let is_kept = new.symlink_metadata().is_ok();
+    // In two steps: whichever was the last before a power cut, what was there has its name, and the next run goes on.
+    let before = around("", name, &format!(".before-{stamp}"));
+    let is_kept = at.symlink_metadata().is_ok();
     if is_kept {
-        fs::rename(&new, directory.join(&before))?;
+        fs::rename(&at, directory.join(&before))?;
     }
+    fs::rename(&new, &at)?;
     sync(&directory)?;
     Ok(is_kept.then(|| target.inside_path(&file.path).with_file_name(before)))
+}
+
+fn around(before: &str, name: &OsStr, after: &str) -> OsString {
+    let mut all = OsString::from(before);
+    all.push(name);
+    all.push(after);
+    all
 }
 
 /// Copies a file, which may have become something else since its directory was read.
@@ -154,19 +157,33 @@ pub(super) fn give(files: &ExtraFiles, target: &Target) -> Result<Vec<Diagnostic
     Ok(later)
 }
 
-fn set(file: &ExtraFile, target: &Target, (owner, group): (u32, u32)) -> Result<()> {
+fn set(file: &ExtraFile, target: &Target, (owner, group): (u32, u32)) -> io::Result<()> {
     let (_open, directory) = directory_of(file, target)?;
     let at = directory.join(file.path.file_name().unwrap_or_default());
+    let has_owner = file.owner.is_some() || file.group.is_some();
     // A directory without a rule may be the system's own.
-    let is_ruled = file.owner.is_some() || file.group.is_some();
-    if is_ruled || file.kind == Kind::File {
-        lchown(&at, Some(owner), Some(group))?;
+    if has_owner || file.kind == Kind::File {
+        let outcome = lchown(&at, Some(owner), Some(group));
+        if has_owner {
+            outcome
+        } else {
+            unless_unsupported(outcome)
+        }?;
     }
-    let mode = file.mode.or((file.kind == Kind::File).then_some(PRIVATE));
-    if let Some(mode) = mode.filter(|_| file.kind != Kind::Link) {
-        fs::set_permissions(&at, Permissions::from_mode(mode))?;
+    let permissions = Permissions::from_mode;
+    match (file.mode, file.kind) {
+        (_, Kind::Link) | (None, Kind::Directory(_)) => Ok(()),
+        (Some(mode), _) => fs::set_permissions(&at, permissions(mode)),
+        (None, Kind::File) => unless_unsupported(fs::set_permissions(&at, permissions(PRIVATE))),
     }
-    Ok(())
+}
+
+/// FAT has neither owners nor modes: how it is mounted decides.
+fn unless_unsupported(outcome: io::Result<()>) -> io::Result<()> {
+    outcome.or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// The columns of passwd(5); in group(5), the first of them is the group's.
@@ -182,6 +199,7 @@ fn number(table: &str, name: &str, column: usize) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
@@ -242,6 +260,26 @@ mod tests {
         assert!(put_all(&files, &Target::new(root.path()), "1").is_empty());
         assert_eq!(fs::read_to_string(root.path().join("persist/ssh/link")).unwrap(), "k");
         assert!(put_all(&files, &Target::new(root.path()), "2").is_empty());
+    }
+
+    #[test]
+    fn a_run_that_was_killed_loses_nothing_and_names_may_have_any_bytes() {
+        let root = tempfile::tempdir().unwrap();
+        let target = Target::new(root.path());
+        let (directory, _) = brought(&[("etc/key", "new")]);
+        let odd = Path::new(OsStr::from_bytes(b"etc/odd\xff"));
+        fs::write(directory.path().join(odd), "odd").unwrap();
+        let files = ExtraFiles::read(directory.path()).unwrap();
+        // After what was there got its new name, and before the new file got its own.
+        fs::create_dir(root.path().join("etc")).unwrap();
+        fs::write(root.path().join("etc/key.before-1"), "old").unwrap();
+        fs::write(root.path().join("etc/.key.nix-cfg-install"), "new").unwrap();
+        assert!(put_all(&files, &target, "2").is_empty());
+        let text = |path: &Path| fs::read_to_string(root.path().join(path)).unwrap();
+        assert_eq!(text(Path::new("etc/key")), "new");
+        assert_eq!(text(Path::new("etc/key.before-1")), "old");
+        assert_eq!(text(odd), "odd");
+        assert_eq!(fs::read_dir(root.path().join("etc")).unwrap().count(), 3);
     }
 
     #[test]

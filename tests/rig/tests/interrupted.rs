@@ -13,16 +13,23 @@ const KILLS: u32 = 20;
 
 const INSTALL: &str = "nix-cfg-install --host alpha --progress plain";
 
+/// Files for the installed system, in a directory of the live system.
+const EXTRA_FILES: &str = "mkdir -p /stick/home/alice && echo key > /stick/home/alice/key && \
+    echo '/home/alice: { owner: alice }' > /stick/extra-files.yaml";
+
 /// The disk's UUID is in the configuration, and so in the store paths: all disks of a comparison get the same.
 fn with_known_uuid() -> Live {
-    live().with(&["--target-uuid", "01234567-89ab-cdef-0123-456789abcdef"])
+    let live = live().with(&["--target-uuid", "01234567-89ab-cdef-0123-456789abcdef"]);
+    live.sh(EXTRA_FILES).ok();
+    live
 }
 
 #[test]
 fn killed_at_any_moment_a_rerun_ends_in_the_same_tree_as_an_undisturbed_run() {
+    let install = format!("{INSTALL} --extra-files /stick");
     let calm = with_known_uuid();
     let began = Instant::now();
-    calm.sh(INSTALL).ok();
+    calm.sh(&install).ok();
     let whole = began.elapsed().as_secs_f64();
     let expected = calm.fingerprint();
     let mut killed = 0;
@@ -37,12 +44,12 @@ fn killed_at_any_moment_a_rerun_ends_in_the_same_tree_as_an_undisturbed_run() {
         let after = whole * (f64::from(attempt) * 0.618_034).fract();
         let live = with_known_uuid();
         // Killed with all that it started: the live system ends, as it does when the machine's power is cut.
-        let said = live.sh(&format!("timeout -s KILL {after:.3} {INSTALL}"));
+        let said = live.sh(&format!("timeout -s KILL {after:.3} {install}"));
         if said.code != 137 {
             continue;
         }
         killed += 1;
-        let said = live.sh(INSTALL).ok();
+        let said = live.sh(&install).ok();
         let actual = live.fingerprint();
         same(&expected, &actual, &format!("killed after {after:.3} s: {}", said.err));
     }
