@@ -34,9 +34,8 @@ struct Step {
     run: fn(&Plan, &Target, &Installation<'_>) -> Result<()>,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 6] = [
     step(phases::PLACE, 4, place::step),
-    step(phases::PLACE, 4, put_extra_files::step),
     step(phases::BUILD, 5, build::step),
     step(phases::COPY, 6, copy::step),
     step(phases::ACTIVATE, 7, activate::step),

@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 
 use super::disk::require_room;
 use super::installation::Installation;
-use super::{git_index, luks};
+use super::{git_index, luks, put_extra_files};
 use crate::diagnostic::Diagnostics;
 use crate::files::{exchange, remove, sync};
 use crate::interrupt::Interrupt;
@@ -22,7 +22,8 @@ use crate::store::room::Grain;
 use crate::tree::snapshot::{Copier, OWNER_WRITES};
 use crate::tree::source::{ConfigKind, ETC_NIXOS};
 
-/// Puts the configuration into the target's etc/nixos, and gives the encrypted volumes the key that the system expects.
+/// Puts the configuration into the target's etc/nixos, and extra files where they belong; gives the encrypted volumes the key that the
+/// system expects.
 pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
     let report = installation.live.report;
     let snapshot = plan.snapshot.path();
@@ -46,6 +47,9 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
             "The former contents of etc/nixos are kept in {}.",
             kept.display()
         )),
+    }
+    if let Some(files) = &plan.extra_files {
+        put_extra_files::copy_all(files, target, installation)?;
     }
     bind_again(target, installation)
 }

@@ -16,7 +16,6 @@ use super::installation::Installation;
 use crate::diagnostic::{AccountKind, Diagnostic, ExtraFilesProblem};
 use crate::files::{remove, sync};
 use crate::live::target::Target;
-use crate::plan::Plan;
 use crate::store::room::Grain;
 use crate::tree::extra_files::{Account, ExtraFile, ExtraFiles, Kind};
 use crate::tree::snapshot::copy_contents;
@@ -25,8 +24,7 @@ use crate::tree::snapshot::copy_contents;
 const PRIVATE: u32 = 0o600;
 
 /// Copies them. What the target has in the place of a file is kept beside it, unless it is the same.
-pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    let Some(files) = &plan.extra_files else { return Ok(()) };
+pub(super) fn copy_all(files: &ExtraFiles, target: &Target, installation: &Installation<'_>) -> Result<()> {
     require_room(target.root(), Grain::of(target.root())?.room(&files.directory)?)?;
     for file in &files.files {
         installation.live.runner.interrupt().check()?;
