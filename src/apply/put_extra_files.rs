@@ -115,7 +115,7 @@ fn is_same(new: &Path, there: &Path) -> Result<bool> {
     }
 }
 
-/// Gives them their owners and modes. The problems are those of accounts that the system creates when it starts.
+/// Gives them their owners and modes; an owner that is not known is left as it is. The problems are those of accounts that the system creates when it starts.
 pub(super) fn give(files: &ExtraFiles, target: &Target) -> Result<Vec<Diagnostic>> {
     let read = |path: &str| target.read_inside(Path::new(path)).unwrap_or_default();
     let (users, groups) = (read("/etc/passwd"), read("/etc/group"));
@@ -127,8 +127,7 @@ pub(super) fn give(files: &ExtraFiles, target: &Target) -> Result<Vec<Diagnostic
                 Account::Name(name) => number(table, name, column),
             };
             if let (None, Account::Name(name)) = (found, account) {
-                let (name, path) = (name.clone(), file.path.clone());
-                later.push(ExtraFilesProblem::AccountLater { kind, name, path }.into());
+                later.push((kind, name.clone(), file.path.clone()));
             }
             found
         };
@@ -142,7 +141,7 @@ pub(super) fn give(files: &ExtraFiles, target: &Target) -> Result<Vec<Diagnostic
             .map_or(Some(0), |owner| id(AccountKind::User, owner, &users, UID));
         let group = match &file.group {
             Some(group) => id(AccountKind::Group, group, &groups, UID),
-            None => file.owner.as_ref().and_then(of_owner),
+            None => file.owner.as_ref().map_or(Some(0), of_owner),
         };
         let what = || {
             format!(
@@ -150,18 +149,23 @@ pub(super) fn give(files: &ExtraFiles, target: &Target) -> Result<Vec<Diagnostic
                 target.inside_path(&file.path).display()
             )
         };
-        set(file, target, (owner.unwrap_or(0), group.unwrap_or(0))).with_context(what)?;
+        set(file, target, (owner, group)).with_context(what)?;
     }
-    Ok(later)
+    // What is below another one goes with it.
+    later.dedup_by(|next, before| next.0 == before.0 && next.1 == before.1 && next.2.starts_with(&before.2));
+    let problems = later
+        .into_iter()
+        .map(|(kind, name, path)| ExtraFilesProblem::AccountLater { kind, name, path });
+    Ok(problems.map(Diagnostic::from).collect())
 }
 
-fn set(file: &ExtraFile, target: &Target, (owner, group): (u32, u32)) -> io::Result<()> {
+fn set(file: &ExtraFile, target: &Target, (owner, group): (Option<u32>, Option<u32>)) -> io::Result<()> {
     let (_open, directory) = directory_of(file, target)?;
     let at = directory.join(file.path.file_name().unwrap_or_default());
     let has_owner = file.owner.is_some() || file.group.is_some();
     // A directory without a rule may be the system's own.
     if has_owner || file.kind == Kind::File {
-        let outcome = lchown(&at, Some(owner), Some(group));
+        let outcome = lchown(&at, owner, group);
         if has_owner {
             outcome
         } else {
@@ -298,6 +302,11 @@ mod tests {
         let files = ExtraFiles::read(directory.path()).unwrap();
         put_all(&files, &target, "1");
         assert!(give(&files, &target).unwrap().is_empty());
+        fs::write(root.path().join("etc/passwd"), "").unwrap();
+        let later = give(&files, &target).unwrap();
+        let commands: Vec<&str> = later.iter().map(|problem| problem.remedy.as_str()).collect();
+        let command = |path: &str| format!("After the first start: sudo chown -R alice {path}");
+        assert_eq!(commands, [command("/a"), command("/b")]);
         let mode = |path: &str| root.path().join(path).metadata().unwrap().mode() & 0o7777;
         assert_eq!((mode("a"), mode("a/x"), mode("b")), (0o750, 0o600, 0o600));
         assert_eq!(number("alice:x:1000:100::", "alice", GID), Some(100));

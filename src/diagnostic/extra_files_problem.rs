@@ -22,7 +22,7 @@ pub enum ExtraFilesProblem {
     InTheWay { path: PathBuf },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AccountKind {
     User,
     Group,
@@ -90,7 +90,7 @@ impl ExtraFilesProblem {
                     ..warning("extra-files-owner-later", format!("{} belongs to root for now", inside.display()))
                 }
                 .because(format!("The installed system creates the {} `{name}` only when it starts.", kind.word()))
-                .remedy(format!("After the first start: sudo {program} {at} {}", shell_word(inside.as_os_str())))
+                .remedy(format!("After the first start: sudo {program} -R {at} {}", shell_word(inside.as_os_str())))
             }
             Self::InTheWay { path } => error(
                 "extra-files-in-the-way",

@@ -1,5 +1,6 @@
 //! Whether the files that a person brings can be put on the target, and have owners there.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
@@ -22,27 +23,39 @@ pub(super) fn read(request: &Request) -> Result<Option<ExtraFiles>> {
 
 /// The problems of `files` for a system with `users`, at `target` where that is mounted.
 pub(super) fn problems(files: &ExtraFiles, users: Option<&Users>, target: Option<&Target>) -> Vec<Diagnostic> {
-    let of_accounts = files.files.iter().filter_map(|file| Some(unknown(file, users?)));
+    let of_accounts = users.map(|users| unknown(&files.files, users)).unwrap_or_default();
     let in_the_way = files.files.iter().filter_map(|file| in_the_way(file, target?));
-    of_accounts.flatten().chain(in_the_way).map(Diagnostic::from).collect()
+    of_accounts
+        .into_iter()
+        .chain(in_the_way)
+        .map(Diagnostic::from)
+        .collect()
 }
 
-/// The accounts of `file` that the system does not have.
-fn unknown(file: &ExtraFile, users: &Users) -> Vec<ExtraFilesProblem> {
-    let accounts = [
-        (AccountKind::User, &file.owner, &users.names),
-        (AccountKind::Group, &file.group, &users.groups),
-    ];
-    let unknown = accounts.into_iter().filter_map(|(kind, account, known)| match account {
-        Some(Account::Name(name)) if !known.contains(name) => Some(ExtraFilesProblem::UnknownAccount {
-            kind,
-            name: name.clone(),
-            path: file.path.clone(),
-            nearest: similar(name, known.iter().map(String::as_str)).map(str::to_owned),
-        }),
-        _ => None,
-    });
-    unknown.collect()
+/// The accounts that the system does not have, each with the first file that is to belong to it.
+fn unknown(files: &[ExtraFile], users: &Users) -> Vec<ExtraFilesProblem> {
+    let mut reported = BTreeSet::new();
+    let mut problems = Vec::new();
+    for file in files {
+        let accounts = [
+            (AccountKind::User, &file.owner, &users.names),
+            (AccountKind::Group, &file.group, &users.groups),
+        ];
+        for (kind, account, known) in accounts {
+            if let Some(Account::Name(name)) = account
+                && !known.contains(name)
+                && reported.insert((kind, name))
+            {
+                problems.push(ExtraFilesProblem::UnknownAccount {
+                    kind,
+                    name: name.clone(),
+                    path: file.path.clone(),
+                    nearest: similar(name, known.iter().map(String::as_str)).map(str::to_owned),
+                });
+            }
+        }
+    }
+    problems
 }
 
 /// The problem of what is on the target in the place of `file`, and is of another kind. A link to a directory is one.
@@ -93,13 +106,7 @@ mod tests {
             .collect();
         let rename = "extra-files-in-the-way Rename what is there, or the extra file.";
         let meant = |name: &str| format!("extra-files-owner Did you mean `{name}`? Correct it in the manifest.");
-        let expected = [
-            meant("wheel"),
-            meant("alice"),
-            meant("alice"),
-            rename.into(),
-            rename.into(),
-        ];
+        let expected = [meant("wheel"), meant("alice"), rename.into(), rename.into()];
         assert_eq!(found, expected);
         assert!(problems(&files, None, None).is_empty());
     }

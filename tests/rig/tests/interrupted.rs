@@ -14,8 +14,8 @@ const KILLS: u32 = 20;
 const INSTALL: &str = "nix-cfg-install --host alpha --progress plain";
 
 /// Files for the installed system, in a directory of the live system.
-const EXTRA_FILES: &str = "mkdir -p /stick/home/alice && echo key > /stick/home/alice/key && \
-    echo '/home/alice: { owner: alice }' > /stick/extra-files.yaml";
+const EXTRA_FILES: &str = "mkdir -p /stick/home/ada && echo key > /stick/home/ada/key && \
+    echo '/home/ada: { owner: ada }' > /stick/extra-files.yaml";
 
 /// The disk's UUID is in the configuration, and so in the store paths: all disks of a comparison get the same.
 fn with_known_uuid() -> Live {
