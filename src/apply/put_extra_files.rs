@@ -115,7 +115,8 @@ fn is_same(new: &Path, there: &Path) -> Result<bool> {
     }
 }
 
-/// Gives them their owners and modes; an owner that is not known is left as it is. The problems are those of accounts that the system creates when it starts.
+/// Gives them their owners and modes; an owner that is not known is left as it is. The problems are those of accounts that the system
+/// creates when it starts.
 pub(super) fn give(files: &ExtraFiles, target: &Target) -> Result<Vec<Diagnostic>> {
     let read = |path: &str| target.read_inside(Path::new(path)).unwrap_or_default();
     let (users, groups) = (read("/etc/passwd"), read("/etc/group"));

@@ -123,10 +123,7 @@ impl Target {
     /// # Errors
     /// When it is not there or cannot be opened.
     pub fn open_inside(&self, path: &Path) -> io::Result<File> {
-        let how = OpenHow::new()
-            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT);
-        Ok(openat2(File::open(&self.root)?, path, how)?.into())
+        open_inside(&self.root, path, OFlag::O_RDONLY)
     }
 
     /// The text of that file.
@@ -227,6 +224,14 @@ impl Target {
         problems.extend(link.map(|link| TargetProblem::StoreLink { link }));
         problems
     }
+}
+
+/// As [`Target::open_inside`], of the system at `root`. With `O_PATH` it is only looked at: to open a pipe would wait for its writer.
+pub fn open_inside(root: &Path, path: &Path, flags: OFlag) -> io::Result<File> {
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT);
+    Ok(openat2(File::open(root)?, path, how)?.into())
 }
 
 /// What keeps a system from being installed on the file system at `root`.

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
+use nix::fcntl::OFlag;
 
 use super::request::Request;
 use crate::diagnostic::{AccountKind, Diagnostic, ExtraFilesProblem};
-use crate::live::target::Target;
+use crate::live::target::{Target, open_inside};
 use crate::nix::facts::Users;
 use crate::text::similar;
 use crate::tree::extra_files::{Account, ExtraFile, ExtraFiles, Kind};
@@ -62,8 +63,7 @@ fn unknown(files: &[ExtraFile], users: &Users) -> Vec<ExtraFilesProblem> {
 fn in_the_way(file: &ExtraFile, target: &Target) -> Option<ExtraFilesProblem> {
     let path = Path::new("/").join(&file.path);
     let is_there = target.inside_path(&path).symlink_metadata().is_ok();
-    let is_directory = target
-        .open_inside(&path)
+    let is_directory = open_inside(target.root(), &path, OFlag::O_PATH)
         .and_then(|there| there.metadata())
         .is_ok_and(|meta| meta.is_dir());
     let wants_directory = matches!(file.kind, Kind::Directory(_));
@@ -91,6 +91,9 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
+        // Nobody writes to it.
+        fs::write(brought.path().join("pipe"), "").unwrap();
+        nix::unistd::mkfifo(&root.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         let manifest = "/home/alice: { owner: alcie, group: 100 }\n/etc/key: { owner: root, group: wheels }\n";
         fs::write(brought.path().join(MANIFEST), manifest).unwrap();
         let users = Users {

@@ -5,10 +5,9 @@ use std::io::Read;
 use std::path::Path;
 
 use data_encoding::BASE64;
-use rustix::fs::OFlags;
+use nix::fcntl::OFlag;
 
-use super::target_files::open_inside;
-use crate::live::target::Target;
+use crate::live::target::{Target, open_inside};
 
 /// Where Linux shows the variables of a UEFI firmware.
 pub const EFIVARS: &str = "/sys/firmware/efi/efivars";
@@ -55,7 +54,8 @@ impl SecureBoot {
 /// The first certificate in the PEM file `path` of the system below `root`, in the form that signature lists have (DER).
 fn certificate(root: &Path, path: &str) -> Option<Vec<u8>> {
     let mut text = String::new();
-    open_inside(root, path, OFlags::RDONLY)?
+    open_inside(root, Path::new(path), OFlag::O_RDONLY)
+        .ok()?
         .read_to_string(&mut text)
         .ok()?;
     let (_, rest) = text.split_once("-----BEGIN CERTIFICATE-----")?;

@@ -1,27 +1,15 @@
 //! Files of the installed system that are on the target already: a person put them there, or an earlier system did.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use nix::fcntl::OFlag;
 
-/// Opens the absolute `path` of the system below `root`: its links lead to where they do there (openat2(2), Linux 5.6).
-pub fn open_inside(root: &Path, path: &str, flags: OFlags) -> Option<File> {
-    let root = open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let file = openat2(
-        root,
-        path,
-        flags | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT,
-    );
-    Some(file.ok()?.into())
-}
+use crate::live::target::open_inside;
 
 /// Those of `paths` that exist below `root`.
 pub fn present(root: &Path, paths: Vec<String>) -> BTreeSet<String> {
-    let exists = |path: &String| path.starts_with('/') && open_inside(root, path, OFlags::PATH).is_some();
+    let exists = |path: &String| path.starts_with('/') && open_inside(root, Path::new(path), OFlag::O_PATH).is_ok();
     paths.into_iter().filter(exists).collect()
 }
 
