@@ -360,12 +360,8 @@ fn next_step(is_written: bool) -> &'static str {
 }
 
 fn diagnostics(error: anyhow::Error) -> Vec<Diagnostic> {
-    let error = match error.downcast::<Diagnostics>() {
-        Ok(Diagnostics(problems)) => return problems,
-        Err(error) => error,
-    };
-    let error = match error.downcast::<Diagnostic>() {
-        Ok(problem) => return vec![problem],
+    let error = match Diagnostics::of(error) {
+        Ok(problems) => return problems,
         Err(error) => error,
     };
     let error = format!("{error:#}");

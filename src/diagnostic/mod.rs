@@ -299,6 +299,19 @@ impl Diagnostic {
 #[derive(Debug)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
+impl Diagnostics {
+    /// The problems that `error` is made of.
+    ///
+    /// # Errors
+    /// `error` itself, where it is neither a [`Diagnostic`] nor several.
+    pub fn of(error: anyhow::Error) -> Result<Vec<Diagnostic>, anyhow::Error> {
+        match error.downcast() {
+            Ok(Self(problems)) => Ok(problems),
+            Err(error) => Ok(vec![error.downcast()?]),
+        }
+    }
+}
+
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().enumerate() {

@@ -12,10 +12,7 @@ pub(super) fn keep<T>(result: Result<T>, problems: &mut Vec<Diagnostic>) -> Resu
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) => {
-            match error.downcast() {
-                Ok(Diagnostics(all)) => problems.extend(all),
-                Err(error) => problems.push(error.downcast()?),
-            }
+            problems.extend(Diagnostics::of(error)?);
             Ok(None)
         }
     }

@@ -36,15 +36,13 @@ impl<'a> Found<'a> {
 
     /// Takes the problems of a look that failed with them, so that the others still run; other errors go up.
     pub fn keep<T>(&mut self, outcome: Result<T>) -> Result<Option<T>> {
-        let error = match outcome {
-            Ok(value) => return Ok(Some(value)),
-            Err(error) => error,
-        };
-        match error.downcast::<Diagnostic>() {
-            Ok(problem) => self.add(problem),
-            Err(error) => self.extend(error.downcast::<Diagnostics>()?.0),
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                self.extend(Diagnostics::of(error)?);
+                Ok(None)
+            }
         }
-        Ok(None)
     }
 
     /// Takes what a probe found, or says that it could not look: that blocks nothing, and is never silent.
