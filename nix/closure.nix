@@ -53,9 +53,16 @@ let
         written
         ;
     };
-  # The toplevel's .drv path of each variant, by name.
+  # The toplevel's .drv path of each variant, by name, and the scripts of disko, in which another disk may be named on the machine.
   drvsOf =
-    family: family.checked ({ target = target.config.system.build.toplevel.drvPath; } // family.drvs);
+    family:
+    family.checked (
+      {
+        target = target.config.system.build.toplevel.drvPath;
+      }
+      // lib.mapAttrs (_: script: script.drvPath) (import ./disko-scripts.nix target)
+      // family.drvs
+    );
 
   # The JSON that the tool writes in a derivation. It contains .drv paths, and their context would make everything that they need a
   # dependency: only the text is used.

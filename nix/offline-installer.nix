@@ -26,6 +26,7 @@ let
       kept = {
         toplevel = "${system.config.system.build.toplevel}";
         drv = system.config.system.build.toplevel.drvPath;
+        scripts = map (script: "${script}") (builtins.attrValues (import ./disko-scripts.nix system));
         inherit (system.config.system) includeBuildDependencies;
         features = featuresOf system;
         asked = import ./decided.nix system;
@@ -356,7 +357,7 @@ in
           target = "/nix-cfg-install.yaml";
         }
       ];
-      storeContents = map (one: one.toplevel) described ++ cfg.rebuildPaths;
+      storeContents = lib.concatMap (one: [ one.toplevel ] ++ one.scripts) described ++ cfg.rebuildPaths;
       # nixpkgs' own level 19 makes an image 11 % smaller and takes 22 times as long (docs/iso.md). Reading is as fast.
       squashfsCompression = mkDefault "zstd -Xcompression-level 6";
       # The boot loader finds the medium by this name, of at most 32 characters; another NixOS stick must not have it.

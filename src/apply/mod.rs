@@ -8,6 +8,7 @@ mod disk;
 mod put_extra_files;
 mod activate;
 mod build;
+mod make_layout;
 pub mod copy;
 mod git_index;
 mod inspect;
@@ -24,6 +25,7 @@ use crate::plan::{Plan, phases};
 use crate::progress::Phase;
 use crate::store::reading;
 pub use installation::Installation;
+pub use make_layout::make_layout;
 pub use next_steps::next_steps;
 
 /// A part of the installation.

@@ -195,6 +195,8 @@ impl Globals {
             keymap: chosen(self.console_keymap.trim())
                 .or_else(|| keymap::of_layout(&self.keyboard_layout, &self.keyboard_variant)),
             host: self.host(),
+            disks: BTreeMap::new(),
+            layout_sets_file_systems: false,
             before_partitioning: false,
         }
     }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret;
@@ -37,6 +38,8 @@ fn what_the_real_jobs_of_calamares_leave_is_understood() {
             swap: vec!["/dev/mapper/luks-3".into()],
             keymap: Some("de-latin1".to_owned()),
             host: Some("laptop".to_owned()),
+            disks: BTreeMap::new(),
+            layout_sets_file_systems: false,
             before_partitioning: false,
         }
     );

@@ -1,7 +1,7 @@
 //! `nix-cfg-install`: parses the command line, sets up the log, plans, applies, and gives the exit code.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
@@ -9,9 +9,10 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use nix::sys::stat::{Mode, umask};
 
-use super::install_args::{Args, Step};
-use super::{described_machine, exit_code};
-use crate::apply::{Failure, Installation, apply, next_steps, prepare};
+use super::install_args::Args;
+use super::prepared_target::{ask_and_make, lock, target_and_machine, use_layout, written};
+use super::{described_machine, disk_questions, exit_code};
+use crate::apply::{Failure, Installation, apply, next_steps};
 use crate::calamares::caller;
 use crate::calamares::dialog::dialog;
 use crate::calamares::globals::Globals;
@@ -19,23 +20,18 @@ use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::live::answers::{self, Answers, Lists};
 use crate::live::decisions::Decisions;
-use crate::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
-use crate::live::resume;
-use crate::live::target::Target;
-use crate::live::target_lock::{LOCKS, TargetLock};
 use crate::log_file::{LogFile, init_logging};
 use crate::nix::environment::{Channels, environment};
 use crate::nix::explain;
-use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, INSPECT, KEEP, PLACE};
+use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, INSPECT, KEEP, PARTITION, PLACE, RECHECK};
 use crate::plan::request::{LiveSystem, Request};
-use crate::plan::{self, REFUSED};
+use crate::plan::{self, Plan, REFUSED};
 use crate::process::{NIX, Runner};
 use crate::progress::{Format, Reporter};
 use crate::settings::Settings;
 use crate::store::live_image::StoreImage;
-use crate::tree::source::{self, STANDARD_PLACES};
+use crate::tree::source::{self, STANDARD_PLACES, Source};
 
-const DEFAULT_TARGET: &str = "/mnt";
 const LIVE_LOGS: &str = "/var/log/nix-cfg-install";
 
 /// The exit code when the command line or the settings are wrong.
@@ -133,38 +129,45 @@ fn run(
         return Err(Failure::before(phases::SETTINGS, REFUSED)(ProgramProblem::NoNix.into()));
     }
     let image = settings.read_image.unwrap_or(true).then(StoreImage::of_live_store);
-    report.phase(phases::SOURCE);
-    let refused = |phase| Failure::before(phase, REFUSED);
-    let request = request((args, answers), globals, settings, &runner, report).map_err(refused(phases::SOURCE))?;
-    // Held until the end.
-    let lock = lock(args, &request, &mut runner).map_err(refused(phases::SOURCE))?;
-    let live = LiveSystem {
-        runner: &runner,
-        report,
-        channels,
-        image: image.flatten(),
-    };
-    let explicit = request
-        .source
-        .as_ref()
-        .map(|(path, named_by)| (path.as_path(), *named_by));
-    let source = source::choose(explicit, &STANDARD_PLACES.map(Path::new)).map_err(refused(phases::SOURCE))?;
-    report.note(&source.reason);
-    report.phase(phases::CHECK);
     if !args.installs() {
         // Nothing follows, or only the reading of what would be copied.
         for phase in [PLACE, BUILD, COPY, ACTIVATE, INSPECT, KEEP] {
             report.expect(phase, 0.0);
         }
     }
-    let plan = plan::plan(&request, &live, &source).map_err(refused(phases::CHECK))?;
-    if args.verify_store {
-        report.phase(COPY);
-        plan::verify(&plan, &live).map_err(Failure::before(COPY, DAMAGED))?;
-        return Ok("The ISO has what the installation needs, and it is undamaged.".to_owned());
+    report.phase(phases::SOURCE);
+    let refused = |phase| Failure::before(phase, REFUSED);
+    let mut request = request((args, answers), globals, settings, &runner, report).map_err(refused(phases::SOURCE))?;
+    // Held until the end.
+    let mut lock = lock(args, &request, &mut runner).map_err(refused(phases::SOURCE))?;
+    let mut live = LiveSystem {
+        runner: &runner,
+        report,
+        channels,
+        image: image.flatten(),
+    };
+    let source = choose_source(&request).map_err(refused(phases::SOURCE))?;
+    report.note(&source.reason);
+    report.phase(phases::CHECK);
+    let mut plan = plan::plan(&request, &live, &source).map_err(refused(phases::CHECK))?;
+    if let Some(text) = checked(args, &plan, &live)? {
+        return Ok(text);
     }
-    if !args.installs() {
-        return Ok("The configuration can be installed. Nothing was written.".to_owned());
+    let disko = plan.disko.take();
+    if let Some(layout) = &disko {
+        ask_and_make(args, &request, layout, &live)?;
+        let LiveSystem { channels, image, .. } = live;
+        let of_directory = lock;
+        lock = use_layout(args, layout, &mut request, &mut runner).map_err(written(PARTITION))?;
+        drop(of_directory);
+        live = LiveSystem {
+            runner: &runner,
+            report,
+            channels,
+            image,
+        };
+        report.phase(RECHECK);
+        plan = plan::plan(&request, &live, &source).map_err(written(RECHECK))?;
     }
     let installation = Installation {
         request: &request,
@@ -179,6 +182,26 @@ fn run(
         report.note(&line);
     }
     Ok(format!("Installed. The log is {}.", log_place(log)))
+}
+
+/// The configuration that was named, or the one in the standard places.
+fn choose_source(request: &Request) -> Result<Source> {
+    let explicit = request.source.as_ref();
+    let explicit = explicit.map(|(path, named_by)| (path.as_path(), *named_by));
+    source::choose(explicit, &STANDARD_PLACES.map(Path::new))
+}
+
+/// The last line of a run that only checks; `None` where an installation follows.
+fn checked(args: &Args, plan: &Plan, live: &LiveSystem<'_>) -> Result<Option<String>, Failure> {
+    if args.verify_store {
+        live.report.phase(COPY);
+        plan::verify(plan, live).map_err(Failure::before(COPY, DAMAGED))?;
+        return Ok(Some(
+            "The ISO has what the installation needs, and it is undamaged.".to_owned(),
+        ));
+    }
+    let text = || "The configuration can be installed. Nothing was written.".to_owned();
+    Ok((!args.installs()).then(text))
 }
 
 /// The settings of the ISO, the channels that they name, and the answers that they and the command line have.
@@ -222,7 +245,8 @@ fn request(
     report: &Reporter,
 ) -> Result<Request> {
     let named = args.target.clone().or(settings.target.clone());
-    let (target, machine) = target_and_machine(args, globals, named, runner, report)?;
+    let mut disko = disk_questions::request(args)?;
+    let (target, machine) = target_and_machine((args, disko.as_mut()), globals, named, runner, report)?;
     let of_machine = || Decisions {
         no_boot_loader: machine.no_boot_loader,
         ..Decisions::of_machine(target.root())
@@ -243,6 +267,7 @@ fn request(
         host,
         host_of_iso: settings.host,
         hardware_config: args.hardware_config.clone().or(of_settings),
+        disko,
         extra_files: args.extra_files.clone().or(settings.extra_files),
         not_covered: settings.not_covered,
         answers,
@@ -255,56 +280,6 @@ fn request(
         target,
         machine,
     })
-}
-
-/// Where to install, and what is known of the machine: from Calamares, or from an installation that it began.
-fn target_and_machine(
-    args: &Args,
-    globals: Option<&Globals>,
-    named: Option<PathBuf>,
-    runner: &Runner,
-    report: &Reporter,
-) -> Result<(Target, InstallerFacts)> {
-    if !args.installs() && globals.is_none() && named.is_none() && !Target::new(DEFAULT_TARGET).is_mounted() {
-        // A check needs no target.
-        return Ok((Target::new(DEFAULT_TARGET), InstallerFacts::before_partitioning()));
-    }
-    let named = named.unwrap_or_else(|| DEFAULT_TARGET.into());
-    let defaults = Path::new(GENERATOR_DEFAULTS);
-    let Some(globals) = globals else {
-        let Some(begun) = resume::begun(&named) else {
-            return Ok((Target::new(named), InstallerFacts::default()));
-        };
-        report.note("Continuing the installation that Calamares began.");
-        if args.installs() {
-            prepare::mount_again(runner, report, &named, &begun.mounts)?;
-            prepare::start_swap(runner, report, &begun.machine.swap)?;
-        }
-        return Ok((Target::new(named), begun.machine));
-    };
-    if args.calamares == Some(Step::Check) {
-        let machine = globals.machine_before_partitioning().with_kernel_of(defaults);
-        return Ok((Target::new(named), machine));
-    }
-    let machine = globals
-        .machine()
-        .with_lasting_names(Path::new(BY_ID))
-        .with_kernel_of(defaults);
-    let target = globals.mounted()?;
-    resume::keep(target, &machine)?;
-    prepare::start_swap(runner, report, &machine.swap)?;
-    Ok((Target::new(target), machine))
-}
-
-/// The lock of the target, where it is written to or read at length. The programs that `runner` starts inherit it.
-fn lock(args: &Args, request: &Request, runner: &mut Runner) -> Result<Option<TargetLock>> {
-    let is_there = !request.machine.before_partitioning && request.target.root().is_dir();
-    if args.calamares == Some(Step::Check) || args.check || !is_there {
-        return Ok(None);
-    }
-    let lock = TargetLock::take(&request.target, Path::new(LOCKS))?;
-    runner.share_lock(lock.file()?);
-    Ok(Some(lock))
 }
 
 fn log_place(log: &LogFile) -> String {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Parser, ValueEnum};
 
+use crate::nix::disko::Mode;
 use crate::progress::Format;
 
 const EXIT_CODES: &str = "\
@@ -20,6 +21,7 @@ Exit codes:
     9  the installed system would not start as it is
    10  not started as root
    11  Nix is not installed on this machine
+   12  making the layout of the disk failed
   130  interrupted
 
 After a failure, run the same command again: it continues where it stopped. The log is in /var/log/nix-cfg-install
@@ -53,6 +55,19 @@ pub struct Args {
     /// Files for the installed system that its configuration does not have, such as keys: DIR/etc/ssh/… becomes /etc/ssh/…
     #[arg(long, value_name = "DIR")]
     pub extra_files: Option<PathBuf>,
+    /// Make the disks as the configuration's layout for disko wants them, and mount them at the target, after the check and before
+    /// the installation
+    #[arg(long, value_enum, value_name = "MODE", conflicts_with_all = ["calamares", "not_mounted"])]
+    pub disko: Option<Mode>,
+    /// The device that is a disk of the layout, such as main=/dev/disk/by-id/…; may be given more than once
+    #[arg(long = "disk", value_name = "NAME=DEVICE", requires = "disko")]
+    pub disks: Vec<String>,
+    /// A file with the passphrase of the layout's encrypted volumes, instead of asking for it
+    #[arg(long, value_name = "FILE", requires = "disko")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Erase the disks of `--disko wipe` without asking
+    #[arg(long, requires = "disko")]
+    pub yes: bool,
     /// Settings file [default: /etc/nix-cfg-install.yaml, and /iso/nix-cfg-install.yaml, whose keys override it; each if it
     /// exists]
     #[arg(long, value_name = "FILE")]
@@ -104,6 +119,21 @@ pub enum Step {
     Check,
     /// The installation, when the target is mounted
     Install,
+}
+
+impl ValueEnum for Mode {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Wipe, Self::Format, Self::Mount]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Wipe => ("wipe", "Erase the disks, make the layout, mount it"),
+            Self::Format => ("format", "Make what is missing of the layout, erase nothing, mount it"),
+            Self::Mount => ("mount", "Mount a layout that was made before"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
 }
 
 impl ValueEnum for Format {

@@ -3,10 +3,12 @@
 mod described_machine;
 mod exit_code;
 pub mod install_args;
+mod typed_lines;
+mod disk_questions;
+mod prepared_target;
 pub mod install;
 mod iso_internal_args;
 pub mod iso_args;
 mod init_questions;
-mod typed_lines;
 
 pub mod iso;

@@ -206,20 +206,24 @@ fn not_imported(hardware: &Path, has_root: bool) -> Text {
 fn fixed(systems: &[(String, String)], graphical: bool, alternative: &Alternative) -> Text {
     let code = "file-systems-fixed";
     let what = "The configuration sets the file systems of this machine itself";
-    let by_hand = "partition and format the disk as the configuration requires (disko has a script for it), mount the file systems, and run nix-cfg-install in a terminal";
     let mut list = String::new();
     for (at, source) in systems {
         let _ = write!(list, "\n{at}: {source}");
     }
     let instead = alternative.text();
+    let make = if alternative.disko {
+        "let disko make the disk, in a terminal: nix-cfg-install --disko wipe"
+    } else {
+        "partition and format the disk as the configuration requires, mount the file systems, and run nix-cfg-install in a terminal"
+    };
     if graphical {
         return error(code, what)
             .because(format!("The graphical installer makes partitions of its own. The installed system would look for these instead, and could not start:{list}"))
-            .remedy(format!("Either {instead}. Or keep them: {by_hand}."));
+            .remedy(format!("Either {instead}. Or keep them: {make}."));
     }
     warning(code, what)
         .because(format!("It can be installed only where these are mounted:{list}"))
-        .remedy(format!("Before the installation, {by_hand}. Or, for other partitions, {instead}."))
+        .remedy(format!("To keep them, {make}. Or, for other partitions, {instead}."))
 }
 
 fn other(lines: &str, target: &Path, hardware: &Path, alternative: Option<&Alternative>) -> Text {

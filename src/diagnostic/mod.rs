@@ -102,6 +102,7 @@ areas! {
     calamares_job::CalamaresProblem,
     capacity::CapacityProblem,
     copy_problem::CopyProblem,
+    disko_problem::DiskoProblem,
     expression::ExpressionProblem,
     extra_files_problem::ExtraFilesProblem,
     file_system::FileSystemProblem,

@@ -1,12 +1,13 @@
-//! What the graphical installer knows of a machine and no configuration can: `machine.nix`, beside
+//! What the installer knows of a machine and no configuration can: `machine.nix`, beside
 //! hardware-configuration.nix and imported by it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::nix::literal::string;
+use crate::nix::literal::{attribute, string};
 
 /// The usual name of the file.
 pub const MACHINE_NIX: &str = "machine.nix";
@@ -51,6 +52,12 @@ pub struct InstallerFacts {
     /// Which of a flake's hosts it becomes, where a person was asked.
     #[serde(default)]
     pub host: Option<String>,
+    /// The disks that were chosen for a layout for disko: devices by their names in it.
+    #[serde(default)]
+    pub disks: BTreeMap<String, String>,
+    /// Whether a layout for disko sets the file systems: nixos-generate-config writes none.
+    #[serde(default)]
+    pub layout_sets_file_systems: bool,
     /// Whether there is no disk yet: file systems that stand in for those to come.
     pub before_partitioning: bool,
 }
@@ -84,6 +91,9 @@ impl InstallerFacts {
     pub fn with_lasting_names(mut self, by_id: &Path) -> Self {
         let lasting = self.grub_device.as_deref().and_then(|disk| lasting_name(disk, by_id));
         self.grub_device = lasting.or(self.grub_device);
+        for device in self.disks.values_mut() {
+            *device = lasting_name(device, by_id).unwrap_or_else(|| device.clone());
+        }
         self
     }
 
@@ -113,7 +123,8 @@ impl InstallerFacts {
         body.extend(self.grub());
         body.extend(self.volumes());
         body.extend(self.console());
-        if self.before_partitioning {
+        body.extend(self.layout());
+        if self.before_partitioning && !self.layout_sets_file_systems {
             body.push(STAND_INS.to_owned());
         }
         if body.is_empty() {
@@ -127,6 +138,19 @@ impl InstallerFacts {
             (false, false) => "{ ... }:",
         };
         Some(format!("{HEADER}{arguments}\n{{\n{body}}}\n"))
+    }
+
+    fn layout(&self) -> Option<String> {
+        if self.disks.is_empty() {
+            return None;
+        }
+        let mut text =
+            "  # The disks that were chosen for the layout, whichever ones the configuration names.\n".to_owned();
+        for (name, device) in &self.disks {
+            let (name, device) = (attribute(name), string(device));
+            text.extend([format!("  disko.devices.disk.{name}.device = lib.mkForce {device};\n")]);
+        }
+        Some(text)
     }
 
     fn grub(&self) -> Option<String> {
@@ -206,7 +230,7 @@ fn lasting_name(disk: &str, by_id: &Path) -> Option<String> {
 }
 
 const HEADER: &str = "\
-# What only the graphical installer knew of this machine. hardware-configuration.nix beside it imports it.
+# What only the installer knew of this machine. hardware-configuration.nix beside it imports it.
 # Written by nix-cfg-install; from here on it is yours.
 ";
 
@@ -239,6 +263,18 @@ mod tests {
             ..InstallerFacts::default()
         };
         assert_eq!(plain.nix(), None);
+    }
+
+    #[test]
+    fn the_disks_of_a_layout_are_written_down_and_nothing_stands_in_for_its_file_systems() {
+        let machine = InstallerFacts {
+            disks: BTreeMap::from([("main".to_owned(), "/dev/sda".to_owned())]),
+            layout_sets_file_systems: true,
+            ..InstallerFacts::before_partitioning()
+        };
+        let text = machine.nix().unwrap();
+        let end = "whichever ones the configuration names.\n  disko.devices.disk.main.device = lib.mkForce \"/dev/sda\";\n}\n";
+        assert!(text.contains("{ lib, ... }:") && text.ends_with(end), "{text}");
     }
 
     #[test]

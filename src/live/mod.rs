@@ -6,6 +6,7 @@ pub mod installer_facts;
 pub mod answers;
 pub mod choices_nix;
 pub mod mounts;
+pub mod disk_use;
 pub mod target;
 pub mod target_lock;
 pub mod placement;

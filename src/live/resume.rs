@@ -1,6 +1,6 @@
-//! What the live system remembers of an installation that Calamares began, so that a person can go on by hand: only
-//! Calamares knows the machine, and it can be set to unmount the disk after a failure (nixpkgs', to 2026, is not). In
-//! memory: gone after a restart.
+//! What the live system remembers of an installation whose disk Calamares or disko partitioned, so that a later run goes on:
+//! only the one that began knows the machine, and Calamares can be set to unmount the disk after a failure (nixpkgs', to 2026, is
+//! not). In memory: gone after a restart.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -12,15 +12,15 @@ use serde::{Deserialize, Serialize};
 use super::installer_facts::InstallerFacts;
 use crate::live::mounts::{self, Mount};
 
-const FILE: &str = "/run/nix-cfg-install/calamares.json";
+const FILE: &str = "/run/nix-cfg-install/begun.json";
 
-/// An installation that Calamares began.
+/// An installation that was begun.
 #[derive(Serialize, Deserialize)]
 pub struct Begun {
     target: PathBuf,
     /// How its disk was mounted.
     pub mounts: Vec<Mount>,
-    /// What Calamares knew of the machine.
+    /// What was known of the machine.
     pub machine: InstallerFacts,
 }
 
@@ -47,7 +47,7 @@ fn write(file: &Path, begun: &Begun) -> Result<()> {
     Ok(())
 }
 
-/// The installation to `target` that Calamares began, if there is one.
+/// The installation to `target` that was begun, if there is one.
 pub fn begun(target: &Path) -> Option<Begun> {
     load(Path::new(FILE), target)
 }

@@ -11,6 +11,7 @@ use super::environment::channels_in;
 use super::explain;
 use super::facts::{EXPRESSION, Facts};
 use super::installed;
+use super::lenience::Lenience;
 use super::literal::{path_reference, string};
 use super::open::{self, Open};
 use crate::diagnostic::{Diagnostic, FlakeProblem};
@@ -27,17 +28,6 @@ pub struct Configuration {
     pub kind: ConfigKind,
     /// Which of a flake's configurations; `None`: the only one, or the one named like this machine.
     pub host: Option<String>,
-}
-
-/// What an evaluation passes over, to find what else is wrong. Its toplevel is not what the user asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lenience {
-    /// Options that do not exist.
-    pub undeclared: bool,
-    /// Packages that nixpkgs refuses: unfree, insecure, broken, not for this platform, …
-    pub refused: bool,
-    /// Rules of modules that are broken.
-    pub assertions: bool,
 }
 
 /// Hears of the parts of an evaluation; see [`evaluate`].
@@ -85,7 +75,13 @@ pub fn evaluate(
     on_part: OnPart<'_>,
 ) -> Result<Evaluation> {
     let mut facts = Facts::default();
-    let said = ask(runner, configuration, (EXPRESSION, lenience), &mut facts, on_part);
+    let said = ask(
+        runner,
+        configuration,
+        (EXPRESSION, lenience.module().as_deref()),
+        &mut facts,
+        on_part,
+    );
     let toplevel =
         match said {
             Ok(text) => Ok(serde_json::from_str(&text)
@@ -100,16 +96,16 @@ pub fn evaluate(
 /// # Errors
 /// An explained [`Diagnostic`] when the configuration cannot be evaluated.
 pub fn open(runner: &Runner, configuration: &Configuration) -> Result<Option<Open>> {
-    let asked = (open::EXPRESSION, Lenience::default());
+    let asked = (open::EXPRESSION, None);
     let text = ask(runner, configuration, asked, &mut Facts::default(), &mut |_, _| {})?;
     serde_json::from_str(&text).context("Nix printed values that are not the JSON that was asked for")
 }
 
-/// What `expression`, a function of the configuration's evaluation, gives, as JSON.
-fn ask(
+/// What `expression`, a function of the configuration's evaluation, gives, as JSON. `module`: one more, as an expression.
+pub(super) fn ask(
     runner: &Runner,
     configuration: &Configuration,
-    (expression, lenience): (&str, Lenience),
+    (expression, module): (&str, Option<&str>),
     facts: &mut Facts,
     on_part: OnPart<'_>,
 ) -> Result<String> {
@@ -117,7 +113,7 @@ fn ask(
     match configuration.kind {
         ConfigKind::Channel => {
             let empty = LockedDirectory::private().context("Failed to make a temporary directory")?;
-            let invocation = installed::at_etc_nixos(channel(expression, lenience), root, empty.path());
+            let invocation = installed::at_etc_nixos(channel(expression, module), root, empty.path());
             let seen = Seen {
                 at: Path::new(ETC_NIXOS),
                 channels: &runner.variable("NIX_PATH").map(channels_in).unwrap_or_default(),
@@ -126,7 +122,7 @@ fn ask(
             run(runner, invocation, &seen, facts, on_part)
         }
         ConfigKind::Flake => {
-            let apply = of_flake(expression, configuration.host.as_deref(), lenience);
+            let apply = of_flake(expression, configuration.host.as_deref(), module);
             let invocation = nix_eval(root, "nixosConfigurations").args(["--apply", &apply]);
             run(runner, invocation, &Seen::itself(root), facts, on_part)
         }
@@ -169,16 +165,15 @@ pub fn evaluate_target(
 const ISO: &str = "builtins.seq iso.drvPath (builtins.trace
   \"nix-cfg-install: not_covered ${builtins.toJSON (iso.live.config.offlineInstaller.settings.not-covered or [ ])}\")";
 
-fn channel(expression: &str, lenience: Lenience) -> Invocation {
+fn channel(expression: &str, module: Option<&str>) -> Invocation {
     // `--eval` alone would not write the .drv files.
     let file = Path::new(ETC_NIXOS).join(CONFIGURATION_NIX);
     let invocation = Invocation::new("nix-instantiate")
         .args(["--eval", "--strict", "--json", "--read-write-mode", "-I"])
         .arg(format!("nixos-config={}", file.display()));
-    if lenience == Lenience::default() {
+    let Some(more) = module else {
         return invocation.args(["--expr", &format!("({expression}) (import <nixpkgs/nixos> {{ }})")]);
-    }
-    let more = lenient_module(lenience);
+    };
     let module = format!("{{ imports = [ {} {more} ]; }}", string(&file.to_string_lossy()));
     invocation.args([
         "--expr",
@@ -187,7 +182,7 @@ fn channel(expression: &str, lenience: Lenience) -> Invocation {
 }
 
 /// From a flake's `nixosConfigurations`: reports their names, takes the host that was asked for or that fits, and evaluates it.
-fn of_flake(expression: &str, host: Option<&str>, lenience: Lenience) -> String {
+fn of_flake(expression: &str, host: Option<&str>, module: Option<&str>) -> String {
     let wanted = match host {
         Some(host) => format!("[ {} ]", string(host)),
         None => format!(
@@ -195,11 +190,9 @@ fn of_flake(expression: &str, host: Option<&str>, lenience: Lenience) -> String 
             string(&machine_name())
         ),
     };
-    let os = if lenience == Lenience::default() {
-        "os".to_owned()
-    } else {
-        format!("(os.extendModules {{ modules = [ {} ]; }})", lenient_module(lenience))
-    };
+    let os = module.map_or("os".to_owned(), |module| {
+        format!("(os.extendModules {{ modules = [ {module} ]; }})")
+    });
     format!(
         "hosts: let
   names = builtins.attrNames hosts;
@@ -208,34 +201,6 @@ fn of_flake(expression: &str, host: Option<&str>, lenience: Lenience) -> String 
 in builtins.trace \"nix-cfg-install: hosts ${{builtins.toJSON names}}\" (if fitting == [ ] then null else ({expression}) {os})"
     )
 }
-
-fn lenient_module(lenience: Lenience) -> String {
-    let undeclared = if lenience.undeclared {
-        "_module.check = false;"
-    } else {
-        ""
-    };
-    let refused = if lenience.refused { TELL_REFUSED } else { "" };
-    // What `lib.mkForce [ ]` is, without the lib of a nixpkgs.
-    let assertions = if lenience.assertions {
-        "assertions = { _type = \"override\"; priority = 50; content = [ ]; };"
-    } else {
-        ""
-    };
-    format!("({{ options, ... }}: {{ {undeclared} {refused} {assertions} }})")
-}
-
-/// Reports each package that nixpkgs refuses, and accepts it (pkgs/stdenv/generic/check-meta.nix, 24.05 and 26.11; the one for
-/// broken packages since 26.05, where the other does not get their names). A nixpkgs that was made outside the modules takes
-/// no settings from them.
-const TELL_REFUSED: &str = r#"nixpkgs.config =
-      if options.nixpkgs ? pkgs && options.nixpkgs.pkgs.isDefined then { } else {
-        handleEvalIssue = _: message:
-          builtins.trace "nix-cfg-install: refused ${builtins.toJSON { inherit message; }}" true;
-        allowBrokenPredicate = package:
-          let name = package.name or "${package.pname or ""}-${package.version or ""}";
-          in builtins.trace "nix-cfg-install: refused ${builtins.toJSON { package = name; }}" true;
-      };"#;
 
 /// What NixOS calls every machine that was given no name, live systems among them (nixos/modules/tasks/network-interfaces.nix).
 /// It says nothing of which host of a flake this machine is, even where one has that name.

@@ -8,4 +8,6 @@ pub mod open;
 pub mod installed;
 pub mod environment;
 pub mod explain;
+pub mod lenience;
 pub mod eval;
+pub mod disko;

@@ -115,7 +115,12 @@ pub(super) fn existing(target: &Target, machine: &InstallerFacts) -> Result<Opti
 
 fn generate(request: &Request, live: &LiveSystem<'_>, machine: &InstallerFacts) -> Result<String> {
     let invocation = Invocation::new("nixos-generate-config").arg("--show-hardware-config");
-    let invocation = if machine.before_partitioning {
+    let invocation = if machine.layout_sets_file_systems {
+        live.report.note(
+            "The configuration has the layout of the disk: asking nixos-generate-config for the rest of the hardware.",
+        );
+        invocation.arg("--no-filesystems")
+    } else if machine.before_partitioning {
         live.report
             .note("The disk is not partitioned yet: asking nixos-generate-config for the rest of the hardware.");
         invocation.arg("--no-filesystems")
@@ -162,7 +167,7 @@ fn put_machine(
     }
     if !machine.before_partitioning {
         note(&format!(
-            "Beside it: {name}, with what only the graphical installer knows of this machine."
+            "Beside it: {name}, with what only the installer knows of this machine."
         ));
     }
     import(&text, name, Import::Machine, path)

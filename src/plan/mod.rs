@@ -9,6 +9,7 @@ mod extra_file_problems;
 mod flake_inputs;
 pub mod hardware_files;
 mod left_open;
+
 pub mod observed;
 mod checks;
 mod resolve;
@@ -16,6 +17,7 @@ mod omissions;
 mod evaluate;
 mod own_source;
 mod needs;
+mod disko_script;
 pub mod machine;
 
 use std::collections::BTreeMap;
@@ -44,6 +46,7 @@ pub use checks::first_start;
 pub use checks::kept_places::kept;
 pub use checks::{assertions, before_machine};
 use collector::Found;
+pub use disko_script::DiskoPlan;
 use evaluate::Outcome;
 use observed::Observed;
 use request::{LiveSystem, Request};
@@ -73,6 +76,9 @@ pub struct Plan {
     pub verified_bytes: u64,
     /// The store paths that are copied besides the system's closure.
     pub extra: Vec<PathBuf>,
+    /// The layout for disko that is made before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disko: Option<DiskoPlan>,
     /// What was answered about the system.
     pub choices: Choices,
     /// Where the files of the installer go, by their paths in the installed system.
@@ -113,6 +119,9 @@ const NAMES_SHOWN: usize = 12;
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "System: {}", self.system.display())?;
+        for disk in self.disko.iter().flat_map(|disko| &disko.disks) {
+            write!(f, "{disk}")?;
+        }
         let Choices { taken, decided, .. } = &self.choices;
         for (what, answers) in [("Chosen", taken), ("Set by the configuration, not changed", decided)] {
             let named = |(key, value): (&String, &String)| format!("{key} {value}").trim_end().to_owned();
@@ -159,12 +168,17 @@ pub fn plan(request: &Request, live: &LiveSystem<'_>, source: &Source) -> Result
         found.extend(request.target.problems(request.must_be_mounted));
     }
     match find(request, live, source, &mut found)? {
-        Some(plan) if !found.has_errors() => {
+        Some(plan) if !found.has_errors() && has_layout(request, &plan) => {
             live.report.plan(&plan);
             Ok(plan)
         }
         _ => Err(found.into_error()),
     }
+}
+
+/// Whether `plan` makes the disk, where nothing else does.
+fn has_layout(request: &Request, plan: &Plan) -> bool {
+    plan.disko.is_some() || request.disko.is_none() || !request.machine.before_partitioning
 }
 
 /// What is known of the machine. Without a target, the rest is checked with file systems that stand in for its own.
@@ -177,7 +191,7 @@ fn machine(request: &Request) -> InstallerFacts {
 
 /// `None` where the errors that were found leave nothing more to look at.
 fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut Found<'_>) -> Result<Option<Plan>> {
-    let machine = &machine(request);
+    let mut machine = machine(request);
     let extra_files = found.keep(extra_file_problems::read(request))?.flatten();
     let snapshot = stage::copy(live, source, found)?;
     let root = snapshot.path();
@@ -188,16 +202,16 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     let Some((host, hardware)) = found.keep(resolve::choose_hardware(request, live, source.kind, root))? else {
         return Ok(None);
     };
-    let Some(tree) = resolve::put_hardware((request, live), machine, root, &hardware, found)? else {
-        return Ok(None);
-    };
     let mut configuration = Configuration {
         root: root.to_owned(),
         kind: source.kind,
         host,
     };
+    let at_hardware = ((&configuration, root), &hardware, broken.as_slice());
+    let placed = disko_script::put_hardware((request, live), &mut machine, at_hardware, found)?;
+    let Some((tree, disko)) = placed else { return Ok(None) };
     let tree_with_hardware = (&configuration, hardware.path.as_path(), broken.as_slice());
-    let asked = left_open::put((request, live), machine, tree_with_hardware, found)?;
+    let asked = left_open::put((request, live), &machine, tree_with_hardware, found)?;
     found.extend(Memory::read(Path::new(PROC)).and_then(|memory| checks::space::evaluation(&memory)));
     let mut outcome = evaluate::evaluate((live.runner, live.report), &configuration, &tree, &broken)?;
     found.extend(std::mem::take(&mut outcome.problems));
@@ -208,7 +222,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         configuration.host = Some(host);
     }
     let (tree, brought) = ((&tree, &hardware), extra_files.as_ref());
-    let (kept_at, problems) = check_values((request, live), machine, &outcome, tree, brought);
+    let (kept_at, problems) = check_values((request, live), &machine, &outcome, tree, brought);
     found.extend(problems);
     found.extend(asked.unknown.filter(|_| outcome.toplevel.is_some()));
     let Some(evaluated) = &outcome.toplevel else {
@@ -228,6 +242,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         verified_bytes: needs.verified,
         extra: needs.extra,
         kept_source: needs.kept_source,
+        disko,
         kept_at,
         choices: asked.choices,
         sources: needs.sources,
@@ -274,6 +289,12 @@ fn check_values(
     let binds = facts.binds.as_deref().unwrap_or_default();
     let kept = facts.disks.as_ref().map(|disks| kept(disks, binds, mounted));
     let (kept, forgotten) = kept.unwrap_or_default();
+    let hardware_path = &hardware.path;
+    let not_taken = request.disko.as_ref().and_then(|wanted| {
+        let layout = facts.disks.iter().flat_map(|disks| &disks.layout);
+        let evaluated = layout.map(|disk| (disk.name.as_str(), disk.device.as_str())).collect();
+        disko_script::not_taken(wanted, &evaluated, hardware_path)
+    });
     let problems = outcome.check(&checks::Context {
         decisions,
         tree,
@@ -295,6 +316,7 @@ fn check_values(
             .chain(forgotten)
             .chain(mounted)
             .chain(of_extra)
+            .chain(not_taken)
             .collect(),
     )
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::diagnostic::{
     BootProblem, Diagnostic, ExpressionProblem, FileSystemProblem, FirstStartProblem, Problem, SupplyProblem,
 };
-use crate::nix::eval::Lenience;
+use crate::nix::lenience::Lenience;
 use crate::tree::attributes::blanked;
 use crate::tree::source::{CONFIGURATION_NIX, FLAKE_NIX, HARDWARE_CONFIGURATION};
 

@@ -1,11 +1,13 @@
 //! What is to be installed where, and the live system that it is installed from.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::live::answers::{Answers, Lists};
 use crate::live::decisions::Decisions;
 use crate::live::installer_facts::InstallerFacts;
 use crate::live::target::Target;
+use crate::nix::disko::Mode;
 use crate::nix::environment::Channels;
 use crate::process::Runner;
 use crate::progress::Reporter;
@@ -27,6 +29,8 @@ pub struct Request {
     pub hardware_config: Option<PathBuf>,
     /// A directory of files for the installed system.
     pub extra_files: Option<PathBuf>,
+    /// The layout for disko is to be made before the installation.
+    pub disko: Option<DiskoRequest>,
     /// The store path that the target keeps, so that it can be rebuilt without a network.
     pub offline_rebuild: Option<PathBuf>,
     /// What the ISO was made without.
@@ -46,6 +50,13 @@ pub struct Request {
     pub online: bool,
     /// Whether the boot loader is left alone.
     pub no_bootloader: bool,
+}
+
+/// How a layout for disko is to be made.
+pub struct DiskoRequest {
+    pub mode: Mode,
+    /// The disks that were chosen: devices by their names in the layout.
+    pub disks: BTreeMap<String, String>,
 }
 
 /// The running system, with its programs and its store.

@@ -81,6 +81,7 @@ pub(super) fn put_hardware<'a>(
     }
     Ok(Some(Tree {
         partitioned: !machine.before_partitioning,
+        made_by_layout: machine.layout_sets_file_systems,
         ..Tree::new(root, &hardware.path, generated)
     }))
 }

@@ -113,6 +113,11 @@ impl Reporter {
         self.state().renderer.show(&Event::Log { text });
     }
 
+    /// Runs `question`, in which a person types, while nothing is drawn.
+    pub fn pause(&self, question: &mut dyn FnMut()) {
+        self.state().renderer.pause(question);
+    }
+
     /// Shows what will be done.
     pub fn plan<P: fmt::Display + Serialize>(&self, plan: &P) {
         let text = plan.to_string();

@@ -15,6 +15,11 @@ use crate::text::printable;
 pub trait Renderer: Send {
     /// Shows one event.
     fn show(&mut self, event: &Event<'_>);
+
+    /// Runs `question`, and draws nothing by itself meanwhile.
+    fn pause(&self, question: &mut dyn FnMut()) {
+        question();
+    }
 }
 
 /// Which renderer the user asked for.
@@ -183,6 +188,10 @@ fn terminal_columns() -> u16 {
 }
 
 impl Renderer for Bar {
+    fn pause(&self, question: &mut dyn FnMut()) {
+        self.drawn.suspend(question);
+    }
+
     fn show(&mut self, event: &Event<'_>) {
         self.fit(terminal_columns());
         self.draw(event);

@@ -13,8 +13,9 @@ use crate::diagnostic::{
     ProgramProblem, SupplyProblem,
 };
 use crate::iso::channels;
-use crate::nix::eval::{self, Configuration, Lenience};
+use crate::nix::eval::{self, Configuration};
 use crate::nix::facts::{Facts, Users};
+use crate::nix::lenience::Lenience;
 use crate::nix::literal::{path_reference, string};
 use crate::plan::{self, before_machine, first_start};
 use crate::process::Runner;

@@ -20,7 +20,7 @@ mod zfs;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::diagnostic::{Delivery, Diagnostic};
+use crate::diagnostic::{Delivery, Diagnostic, DiskoProblem};
 use crate::live::decisions::Decisions;
 use crate::nix::facts::{Boot, Disks, Facts};
 use crate::plan::collector::not_checked;
@@ -175,6 +175,11 @@ fn disk_problems(
     }
     let esp = boot.and_then(|boot| boot::needed_esp(boot, decisions));
     let Some(target) = context.target else {
+        if tree.made_by_layout {
+            let lacking = esp.filter(|esp| boot::esp(esp, disks, observed, None).is_some());
+            let problem = lacking.map(|esp| DiskoProblem::NoEsp { esp: esp.to_owned() }.into());
+            return problem.into_iter().collect();
+        }
         let graphical = decisions.partitions_graphically;
         let fixed = file_systems::before_partitioning(disks, esp, graphical, tree);
         return layout_disks::missing(disks, observed)

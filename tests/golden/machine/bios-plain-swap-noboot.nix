@@ -1,4 +1,4 @@
-# What only the graphical installer knew of this machine. hardware-configuration.nix beside it imports it.
+# What only the installer knew of this machine. hardware-configuration.nix beside it imports it.
 # Written by nix-cfg-install; from here on it is yours.
 { lib, ... }:
 {

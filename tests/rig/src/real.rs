@@ -33,13 +33,14 @@ impl Tree {
 }
 
 /// What a test may need, by the environment variable that names it.
-const NEEDS: [(&str, &str); 4] = [
+const NEEDS: [(&str, &str); 5] = [
     ("NIXPKGS", "NIXPKGS=TREE[:TREE…]"),
     ("NIX_OFFLINE_ISO", "NIX_OFFLINE_ISO=DIR, the sources of nix-offline-iso"),
     (
         "CALAMARES_EXTENSIONS",
         "CALAMARES_EXTENSIONS=GIT-DIR, the repository of calamares-nixos-extensions",
     ),
+    ("DISKO", "DISKO=DIR, the sources of disko"),
     (
         "SECRET_MODULES",
         "SECRET_MODULES=DIR, the sources of sops-nix, agenix, impermanence and lanzaboote in it",

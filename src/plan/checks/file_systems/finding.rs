@@ -17,6 +17,8 @@ pub struct Tree<'a> {
     pub generated: bool,
     /// Whether the disk is partitioned already.
     pub partitioned: bool,
+    /// Whether disko makes the file systems that the configuration sets.
+    pub made_by_layout: bool,
 }
 
 impl<'a> Tree<'a> {
@@ -27,6 +29,7 @@ impl<'a> Tree<'a> {
             hardware: hardware_files::files(root, hardware).unwrap_or_else(|_| vec![hardware.to_owned()]),
             generated,
             partitioned: true,
+            made_by_layout: false,
         }
     }
 
@@ -37,6 +40,7 @@ impl<'a> Tree<'a> {
             hardware: vec![hardware.to_owned()],
             generated: false,
             partitioned: false,
+            made_by_layout: false,
         }
     }
 

@@ -254,6 +254,7 @@ fn what_the_configuration_only_completes_has_to_be_on_the_machine() {
     let reported = |partitioned| {
         let tree = Tree {
             partitioned,
+            made_by_layout: false,
             ..Tree::new(root, Path::new("hardware-configuration.nix"), true)
         };
         let problems = completed(&facts, &tree).into_iter();
@@ -349,6 +350,7 @@ fn whose_a_hardware_file_is_shows_the_evaluation() {
         hardware: vec![file.into()],
         generated: true,
         partitioned: true,
+        made_by_layout: false,
     };
     let doubted = Hardware {
         path: file.into(),

@@ -86,6 +86,7 @@ fn tree() -> Tree<'static> {
         hardware: vec!["hardware-configuration.nix".into()],
         generated: true,
         partitioned: true,
+        made_by_layout: false,
     }
 }
 
