@@ -3,6 +3,8 @@
 import json
 import re
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from machine import Failed, Machine, Run, qemu
@@ -81,13 +83,13 @@ class NixOS(Machine):
         if failed := self.failed_units():
             raise Failed(f"{self.title}: {', '.join(failed)} failed; see failed-units.log")
 
-    def checks_and_installs(self, options: str = "") -> None:
-        """At the live system's prompt, with the target mounted; then it goes off."""
+    def checks_and_installs(self, options: str = "", hardware: str = "hardware-configuration.nix") -> None:
+        """At the live system's prompt, with the target mounted; then it goes off. `hardware` is written in /etc/nixos."""
         self.does(f"nix-cfg-install --check {options} --progress json > /dev/null", SLOW)
         self.run.stage("checked")
         self.installs(f"nix-cfg-install {options}", seconds=SLOW)
         self.keep("df -B1 /mnt /mnt/boot; ls -lR /mnt/boot", "disk")
-        self.keep("cat /mnt/etc/nixos/hardware-configuration.nix", "hardware-configuration.nix")
+        self.keep(f"cat /mnt/etc/nixos/{hardware}", "hardware-configuration.nix")
         self.keep("cat /mnt/var/lib/nix-cfg-install/receipt.json", "receipt.json")
         self.shuts_down()
         self.run.check_progress()
@@ -102,3 +104,37 @@ class NixOS(Machine):
         """It stops many units before."""
         self.process.wait(SLOW)
         self.run.stage(f"{self.title}: off")
+
+
+@contextmanager
+def installed(run: Run, title: str, firmware: str, disk: Path, passphrase: str = "") -> Iterator[NixOS]:
+    """The machine with its disk alone: without a failed unit, and root at the prompt; it goes off at the end."""
+    with NixOS(run, title, firmware, disk) as system:
+        if passphrase:
+            system.expect(r"(?i)passphrase for .*: ?(\([^\n]*\) ?)?$", seconds=SLOW)
+            run.stage(f"{title}: asks for the passphrase")
+            system.picture(f"{title}: passphrase".replace(" ", "-"))
+            system.send(f"{passphrase}\n")
+        system.enter("root", "demo")
+        system.all_started()
+        system.says("nixos-version", r"^26\.")
+        yield system
+        system.shuts_down()
+
+
+def rebuilds(system: NixOS, change: str, menu: str, entries: str) -> None:
+    """Changes its configuration and makes a second generation of it without a network; the boot menu, as the command `menu` prints
+    it, has both: the pattern `entries`."""
+    system.says("which htop", "/run/current-system/sw/bin/htop")
+    system.says("nix-collect-garbage", "store paths deleted")
+    system.does(change)
+    system.run.stage("rebuilds")
+    system.keep("nixos-rebuild boot --option substitute false 2>&1", "nixos-rebuild.log")
+    system.run.stage("rebuilt")
+    system.says(menu, entries)
+
+
+def is_second_generation(system: NixOS) -> None:
+    """It is what `rebuilds` made."""
+    system.says("which htop || echo there is none", "there is none")
+    system.says("readlink /nix/var/nix/profiles/system", "system-2-link")

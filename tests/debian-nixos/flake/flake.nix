@@ -1,33 +1,31 @@
-# Two machines, for a real nixpkgs: one of each boot loader.
+# Two machines, for a real nixpkgs: a new one with systemd-boot, and one with GRUB whose disk disko lays out.
 {
-  inputs.nixpkgs.url = "nixpkgs"; # `build` names its copy
+  # `build` locks its copies of both.
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs";
+  inputs.disko.url = "github:nix-community/disko";
+  inputs.disko.inputs.nixpkgs.follows = "nixpkgs";
 
   outputs =
-    { nixpkgs, ... }:
+    { nixpkgs, disko, ... }:
     let
       host =
-        name: loader:
+        name: modules:
         nixpkgs.lib.nixosSystem {
           modules = [
-            ./hardware-configuration.nix
-            {
-              boot.kernelParams = [
-                "console=tty0"
-                "console=ttyS0,115200n8"
-              ];
-              boot.loader = loader;
-              networking.hostName = name;
-              services.openssh.enable = true;
-              users.users.root.initialHashedPassword = "$6$demo$xaYAg242RG/EY4k/kcP49.T.9VhXcRON0IgP0S5Gd6sjdtt8oMWkfCFu.PE6zK1w/06gz0EXGQVnxkVH2TZxG0";
-              system.stateVersion = "26.05";
-            }
-          ];
+            ./common.nix
+            ./${name}/hardware-configuration.nix
+            { networking.hostName = name; }
+          ]
+          ++ modules;
         };
     in
     {
       nixosConfigurations = {
-        alpha = host "alpha" { systemd-boot.enable = true; };
-        beta = host "beta" { grub.device = "/dev/vda"; };
+        alpha = host "alpha" [ { boot.loader.systemd-boot.enable = true; } ];
+        beta = host "beta" [
+          disko.nixosModules.disko
+          ./beta/disk.nix
+        ];
       };
     };
 }

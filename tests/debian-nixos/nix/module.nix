@@ -38,7 +38,8 @@ let
       "/usr/bin/systemd-tty-ask-password-agent" = "${systemd}/bin/systemd-tty-ask-password-agent";
       "/usr/share/dbus-1" = "/run/current-system/sw/share/dbus-1";
       "/usr/share/zoneinfo" = "/etc/zoneinfo";
-    };
+    }
+    // lib.optionalAttrs config.boot.loader.grub.enable { "/usr/lib/grub" = "${pkgs.grub2}/lib/grub"; };
 in
 {
   config = lib.mkMerge [

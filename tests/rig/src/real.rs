@@ -146,7 +146,7 @@ pub fn on_each_tree(test: impl Fn(&Tree) + Copy + Send + 'static) -> Vec<Test> {
 /// A test that runs on each tree of `NIXPKGS`, and needs what `also` name besides.
 pub fn on_each_tree_with(also: &'static [&'static str], test: impl Fn(&Tree) + Copy + Send + 'static) -> Vec<Test> {
     let name = name_of(test);
-    let mut tests = for_each_tree(&name, |tree| {
+    let tests = for_each_tree(&name, |tree| {
         let tree = tree.clone();
         let run = move || {
             for variable in also {
@@ -156,8 +156,13 @@ pub fn on_each_tree_with(also: &'static [&'static str], test: impl Fn(&Tree) + C
         };
         vec![(name.clone(), Box::new(run) as Box<dyn FnOnce() + Send>)]
     });
+    needing(also, tests)
+}
+
+/// They need what `variables` name besides.
+pub fn needing(variables: &[&'static str], mut tests: Vec<Test>) -> Vec<Test> {
     for test in &mut tests {
-        test.needs.extend(also);
+        test.needs.extend(variables);
     }
     tests
 }

@@ -7,17 +7,62 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::sync::OnceLock;
 
-use rig::real::{self, Tree, for_each_tree, long};
+use rig::real::{self, Tree, for_each_tree, long, needing};
 use rig::{Live, attach, detach, project, rows};
 use serde_json::{Value, json};
 
 /// The releases whose systemd is that of `tests/debian-nixos/packages.lock`.
 const RELEASES: [&str; 1] = ["26.11"];
 
-/// What stays on the machine for rebuilding it.
-const OFFLINE_REBUILD: &str = "s/^ *desktop =/offlineRebuild = true;\\n&/";
+/// An image that is built and installed from.
+struct Image {
+    /// It is in target/debian-nixos/iso-NAME.
+    name: &'static str,
+    /// The configuration in tests/debian-nixos.
+    tree: &'static str,
+    hosts: &'static [&'static str],
+    /// What is changed in the flake.nix of `nix-cfg-iso init`, for sed.
+    edit: &'static str,
+    file: OnceLock<PathBuf>,
+}
+
+static PLAIN: Image = Image {
+    name: "plain",
+    tree: "server",
+    hosts: &[],
+    edit: "",
+    file: OnceLock::new(),
+};
+
+/// With what rebuilding it needs on the machine.
+static CHANNEL: Image = Image {
+    name: "channel",
+    edit: r"s/^ *desktop =/offlineRebuild = true;\n&/",
+    tree: "server",
+    hosts: &[],
+    file: OnceLock::new(),
+};
+
+/// With the whole build closure.
+static FULL: Image = Image {
+    name: "full",
+    edit: r#"s/^ *desktop =/closure = "full";\n&/"#,
+    tree: "server",
+    hosts: &[],
+    file: OnceLock::new(),
+};
+
+/// Two hosts, and disko's own script for the disk of one of them.
+static FLAKE: Image = Image {
+    name: "flake",
+    tree: "flake",
+    hosts: &["--host", "alpha", "--host", "beta"],
+    edit: r"s/^ *desktop =/offlineRebuild = true;\n&/
+        s/modules = \[ \];/modules = [ { environment.systemPackages = [ inputs.config.nixosConfigurations.beta.config.system.build.destroyFormatMount ]; } ];/",
+    file: OnceLock::new(),
+};
 
 /// Runs a program of the project on a nixpkgs, and gives what it wrote to stdout.
 fn tool(nixpkgs: &Tree, program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> String {
@@ -34,25 +79,92 @@ fn tool(nixpkgs: &Tree, program: &str, arguments: &[&str], environment: &[(&str,
     said
 }
 
-/// The image of a configuration in tests/debian-nixos. A second time it takes an evaluation only.
-fn image(nixpkgs: &Tree, tree: &str) -> PathBuf {
-    let directory = format!("tests/debian-nixos/{tree}");
-    let hosts: &[&str] = if tree == "flake" {
-        &["--host", "alpha", "--host", "beta"]
-    } else {
-        &[]
-    };
-    let edit = if tree == "server" { OFFLINE_REBUILD } else { "" };
-    let arguments = [&["iso", &directory], hosts].concat();
-    let said = tool(nixpkgs, "tests/debian-nixos/build", &arguments, &[("EDIT", edit)]);
-    PathBuf::from(said.lines().last().unwrap())
+/// The file of an image, which is built if no row has done it. Where all is built, that takes an evaluation only.
+fn build<'a>(nixpkgs: &Tree, image: &'a Image) -> &'a Path {
+    image.file.get_or_init(|| {
+        let directory = format!("tests/debian-nixos/{}", image.tree);
+        let arguments = [&["iso", &directory], image.hosts].concat();
+        let name = format!("iso-{}", image.name);
+        let environment = [("EDIT", image.edit), ("NAME", &name)];
+        let said = tool(nixpkgs, "tests/debian-nixos/build", &arguments, &environment);
+        PathBuf::from(said.lines().last().unwrap())
+    })
 }
 
-fn an_iso_is_built(nixpkgs: &Tree, tree: &str) {
-    let started = Instant::now();
-    let image = image(nixpkgs, tree);
-    let megabytes = fs::metadata(&image).unwrap().len() / 1_000_000;
-    rows::also(json!({ "iso_mb": megabytes, "build_s": started.elapsed().as_secs() }));
+/// What is left of the making of an image, as text.
+fn left(image: &Image, file: &str) -> String {
+    let directory = project().join(format!("target/debian-nixos/iso-{}", image.name));
+    fs::read_to_string(directory.join(file)).unwrap()
+}
+
+/// The size of an image, and what making it took, in this run or an earlier one with the same programs.
+fn figures(nixpkgs: &Tree, image: &Image) -> Value {
+    let file = build(nixpkgs, image);
+    json!({
+        "iso_mb": fs::metadata(file).unwrap().len() / 1_000_000,
+        "wall_s": left(image, "seconds").trim().parse::<u64>().unwrap(),
+        "evaluate_s": rows::figures(&left(image, "evaluation.json")).0,
+    })
+}
+
+fn a_plain_image_is_built(nixpkgs: &Tree) {
+    let mut figures = figures(nixpkgs, &PLAIN);
+    figures["parts"] = json!(parts(&left(&PLAIN, "size")));
+    rows::also(figures);
+}
+
+/// What `nix-cfg-iso size` printed: the size of each part before it is compressed.
+fn parts(table: &str) -> BTreeMap<&str, String> {
+    let part = |line| {
+        let (name, figures) = str::split_once(line, "  ")?;
+        let figures: Vec<&str> = figures.split_whitespace().collect();
+        let &[_paths, number, unit] = figures.as_slice() else {
+            panic!("{table}");
+        };
+        Some((name, format!("{number} {unit}")))
+    };
+    let lines = table.lines().skip(1).take_while(|line| !line.is_empty());
+    lines.filter_map(part).collect()
+}
+
+/// The bytes of the whole build closure of what the image installs: .drv files, sources, all outputs.
+const BYTES: &str = r"
+PATH=/run/current-system/sw/bin:$PATH
+nix-store -qR --include-outputs /nix/store/*-nixos-system-server-*.drv |
+  xargs nix --extra-experimental-features nix-command path-info --size | awk '{ bytes += $2 } END { print bytes }'
+";
+
+fn an_image_with_the_whole_build_closure_is_built(nixpkgs: &Tree) {
+    let mut figures = figures(nixpkgs, &FULL);
+    let bytes: f64 = live(build(nixpkgs, &FULL)).sh(BYTES).ok().out.trim().parse().unwrap();
+    figures["closure_mb"] = (bytes / 1e6).round().into();
+    rows::also(figures);
+}
+
+/// A live system of an image as it is, and an empty disk.
+fn live(image: &Path) -> Live {
+    Live::bare("2.34").with(&["--iso", image.to_str().unwrap(), "--target-size", "8G"])
+}
+
+/// What the files of dbus in every rebuilt system are made with, and nothing else refers to, is deleted from the live system's store.
+const TAKEN_AWAY: &str = r"
+PATH=/run/current-system/sw/bin:$PATH
+nix-store --delete --ignore-liveness /nix/store/*-libxslt-[0-9.]* > /dev/null
+";
+
+fn a_path_that_is_taken_away_is_named(nixpkgs: &Tree) {
+    let live = live(build(nixpkgs, &PLAIN));
+    live.sh(TAKEN_AWAY).ok();
+    let named = [
+        "error: libxslt-",
+        " is not on this medium",
+        "Nothing was written to the target.",
+    ];
+    for options in ["--check", ""] {
+        let script = format!("nix-cfg-install {options} --no-bootloader --progress plain");
+        live.sh(&script).fails(3, &named);
+    }
+    assert_eq!(live.sh("cd /mnt && find .").ok().out, ".\n./lost+found\n");
 }
 
 /// One installation by this project and one by nixos-install alone, of the same system, each onto an empty disk of its own, with the
@@ -75,8 +187,7 @@ tail -n 1 /ours; tail -n 1 /stock; nix --extra-experimental-features nix-command
 ";
 
 fn stock_beside_ours(nixpkgs: &Tree) {
-    let image = image(nixpkgs, "server");
-    let live = Live::bare("2.34").with(&["--iso", image.to_str().unwrap(), "--target-size", "8G"]);
+    let live = live(build(nixpkgs, &PLAIN));
     let script = BOTH
         .replace("ATTACH", &attach("/second.img", "second"))
         .replace("DETACH", &detach("second"));
@@ -120,8 +231,8 @@ fn phases<'a>(events: impl Iterator<Item = &'a str>) -> Value {
 }
 
 /// Plays a scenario of tests/vm/real, whose files are then in target/real/NAME.
-fn scenario(nixpkgs: &Tree, name: &str, tree: &str) {
-    let image = image(nixpkgs, tree);
+fn scenario(nixpkgs: &Tree, name: &str, image: &Image) {
+    let image = build(nixpkgs, image);
     let log = tool(
         nixpkgs,
         "tests/vm/run",
@@ -139,22 +250,47 @@ fn stages(directory: &Path) -> Value {
     serde_json::from_str::<Value>(&times).unwrap()["stages"].take()
 }
 
-fn rows_of(tree: &Tree) -> Vec<(String, Box<dyn FnOnce() + Send>)> {
+type Row = (String, Box<dyn FnOnce() + Send>);
+type Named = (&'static str, fn(&Tree));
+
+fn rows_of(tree: &Tree, rows: &[Named]) -> Vec<Row> {
     if !RELEASES.contains(&tree.release.as_str()) {
         return Vec::new();
     }
-    let row = |name: &str, run: fn(&Tree)| -> (String, Box<dyn FnOnce() + Send>) {
+    let row = |&(name, run): &Named| -> Row {
         let tree = tree.clone();
         (format!("debian/{name}"), Box::new(move || run(&tree)))
     };
-    vec![
-        row("iso/channel", |nixpkgs| an_iso_is_built(nixpkgs, "server")),
-        row("iso/flake", |nixpkgs| an_iso_is_built(nixpkgs, "flake")),
-        row("stock_beside_ours", stock_beside_ours),
-        row("uefi", |nixpkgs| scenario(nixpkgs, "uefi", "server")),
-    ]
+    rows.iter().map(row).collect()
+}
+
+fn of_a_channel(tree: &Tree) -> Vec<Row> {
+    let rows: [Named; 6] = [
+        ("iso/plain", a_plain_image_is_built),
+        ("iso/channel", |nixpkgs| rows::also(figures(nixpkgs, &CHANNEL))),
+        ("iso/full", an_image_with_the_whole_build_closure_is_built),
+        ("a_path_that_is_taken_away_is_named", a_path_that_is_taken_away_is_named),
+        ("stock_beside_ours", stock_beside_ours),
+        ("uefi", |nixpkgs| scenario(nixpkgs, "uefi", &CHANNEL)),
+    ];
+    rows_of(tree, &rows)
+}
+
+fn of_a_flake(tree: &Tree) -> Vec<Row> {
+    let rows: [Named; 2] = [
+        ("iso/flake", |nixpkgs| rows::also(figures(nixpkgs, &FLAKE))),
+        ("bios", |nixpkgs| scenario(nixpkgs, "bios", &FLAKE)),
+    ];
+    rows_of(tree, &rows)
 }
 
 fn main() -> ExitCode {
-    real::run(file!(), vec![long(for_each_tree("a_real_machine", rows_of))])
+    let tests = vec![
+        long(for_each_tree("a_real_machine", of_a_channel)),
+        long(needing(
+            &["DISKO"],
+            for_each_tree("a_real_machine_of_a_flake", of_a_flake),
+        )),
+    ];
+    real::run(file!(), tests)
 }
