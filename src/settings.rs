@@ -11,7 +11,7 @@ use anyhow::Result;
 use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
-use crate::diagnostic::{Diagnostic, Diagnostics, SettingsProblem, Takes};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, SettingsProblem, Takes};
 use crate::files::{read_input, read_text};
 use crate::interrupt::Interrupt;
 use crate::tree::feature::NotCovered;
@@ -50,6 +50,9 @@ pub struct Settings {
     pub offline_rebuild: Option<PathBuf>,
     /// What is answered about the system to be installed.
     pub set: BTreeMap<String, Value>,
+    /// Where each of these answers stands.
+    #[serde(skip)]
+    pub places: BTreeMap<String, Place>,
     /// What there is to choose from: a directory that the ISO has.
     pub choices: Option<PathBuf>,
     /// Whether the store's image is read without the kernel's squashfs; yes by default.
@@ -83,12 +86,16 @@ impl Settings {
 
     /// The settings of the files in `paths` that exist.
     fn layered(paths: &[&Path]) -> Result<Self> {
-        let mut keys = Mapping::new();
+        let (mut keys, mut places) = (Mapping::new(), BTreeMap::new());
         for path in paths {
             match read_text(path, LARGEST) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 read => {
-                    let layer = checked_keys(&read.map_err(|error| unreadable(&error, path))?, path)?;
+                    let text = read.map_err(|error| unreadable(&error, path))?;
+                    let layer = checked_keys(&text, path)?;
+                    if let Some(answers) = layer.get("set") {
+                        places = places_of(answers, &text, path);
+                    }
                     if let Some(host) = layer.get("host")
                         && !is_of_host(keys.get("host").and_then(Value::as_str), host.as_str())
                     {
@@ -98,7 +105,10 @@ impl Settings {
                 }
             }
         }
-        Self::of(keys)
+        Ok(Self {
+            places,
+            ..Self::of(keys)?
+        })
     }
 
     /// The settings in `text`, which is that of the file at `path`.
@@ -106,7 +116,12 @@ impl Settings {
     /// # Errors
     /// As [`Self::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
-        Self::of(checked_keys(text, path)?)
+        let keys = checked_keys(text, path)?;
+        let answers = keys.get("set").cloned().unwrap_or_default();
+        Ok(Self {
+            places: places_of(&answers, text, path),
+            ..Self::of(keys)?
+        })
     }
 
     /// The hardware file, if it is that of `host`, which may be another one than that in the settings.
@@ -136,6 +151,18 @@ impl Settings {
         let answers = self.set.iter().filter(|(_, value)| !value.is_null());
         answers.map(|(key, value)| (key.clone(), text(value))).collect()
     }
+}
+
+/// Where `answers` stand in `text`, which is that of the file at `path`.
+fn places_of(answers: &Value, text: &str, path: &Path) -> BTreeMap<String, Place> {
+    let keys = answers.as_mapping().into_iter().flat_map(Mapping::keys);
+    let place = |key: &Value| {
+        let key = key.as_str()?;
+        let (line, column) = place_of(text, key);
+        let file = path.to_owned();
+        Some((key.to_owned(), Place { file, line, column }))
+    };
+    keys.filter_map(place).collect()
 }
 
 /// Whether the hardware file beside the host `beside` is that of `host`: without one beside it, it is that of any.

@@ -1,5 +1,6 @@
 //! `nix-cfg-install`: parses the command line, sets up the log, plans, applies, and gives the exit code.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -224,9 +225,11 @@ fn settings_and_channels(
     let channels = Channels::find(settings.nixpkgs.as_deref(), settings.channels.as_deref())?;
     let lists = settings.choices.as_deref().map(Lists::read).unwrap_or_default();
     let (named, mut problems) = answers::parse(&args.answers);
+    let mut places = settings.places.clone();
+    places.retain(|key, _| !named.contains_key(key));
     let mut answers = settings.answers();
     answers.extend(named);
-    problems.extend(answers::problems(&answers, &lists));
+    problems.extend(answers::problems(&answers, &lists, &places));
     if !problems.is_empty() {
         return Err(Diagnostics(problems).into());
     }
@@ -253,7 +256,7 @@ fn request(
     };
     if let Some(globals) = globals {
         answers.extend(globals.answers(&lists));
-        let problems = answers::problems(&answers, &lists);
+        let problems = answers::problems(&answers, &lists, &BTreeMap::new());
         if !problems.is_empty() {
             return Err(Diagnostics(problems).into());
         }

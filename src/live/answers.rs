@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::diagnostic::{AnswerProblem, Diagnostic};
+use crate::diagnostic::{AnswerProblem, Diagnostic, Place};
 use crate::text::similar;
 
 /// The answers, by their keys: those of [`KEYS`] and of [`FORMATS`].
@@ -112,13 +112,17 @@ fn may_have(list: &[String], value: &str) -> bool {
     list.iter().any(|known| known == value) || list.is_empty() && value.chars().all(is_part)
 }
 
-/// What is wrong with the answers whatever is installed, all of it.
+/// What is wrong with the answers whatever is installed, all of it. `places` are those of answers in a file.
 #[must_use]
-pub fn problems(answers: &Answers, lists: &Lists) -> Vec<Diagnostic> {
-    let all = answers
-        .iter()
-        .filter_map(|(key, value)| problem(key, value, answers, lists));
-    all.map(Diagnostic::from).collect()
+pub fn problems(answers: &Answers, lists: &Lists, places: &BTreeMap<String, Place>) -> Vec<Diagnostic> {
+    let all = answers.iter().filter_map(|(key, value)| {
+        let problem = problem(key, value, answers, lists)?;
+        Some(Diagnostic {
+            place: places.get(key).cloned(),
+            ..problem.into()
+        })
+    });
+    all.collect()
 }
 
 fn problem(key: &str, value: &str, answers: &Answers, lists: &Lists) -> Option<AnswerProblem> {
@@ -236,7 +240,7 @@ mod tests {
     fn reported(words: &str, lists: &Lists) -> Vec<String> {
         let words: Vec<String> = words.split('|').map(str::to_owned).collect();
         let (answers, mut problems) = parse(&words);
-        problems.extend(super::problems(&answers, lists));
+        problems.extend(super::problems(&answers, lists, &BTreeMap::new()));
         let line = |one: Diagnostic| format!("{}: {} {}", one.code, one.what, one.remedy);
         problems.into_iter().map(line).collect()
     }

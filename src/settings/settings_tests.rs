@@ -42,6 +42,7 @@ fn every_key_that_is_documented_is_understood() {
                 ("timezone".to_owned(), "Europe/Berlin".into()),
                 ("unfree".to_owned(), true.into()),
             ]),
+            places: settings.places.clone(),
             choices: Some("/nix/store/h-choices".into()),
             read_image: Some(false),
         }
@@ -196,6 +197,31 @@ fn a_key_of_the_medium_overrides_that_of_the_live_system() {
     fs::write(&medium, "\nhots: b\n").unwrap();
     let error = load().unwrap_err().to_string();
     assert!(error.contains("iso.yaml:2") && error.contains("`host`"), "{error}");
+}
+
+#[test]
+fn each_answer_has_the_place_where_it_stands() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let first = write("first", "set:\n  keymap: de\n  timezone: Berlin\n");
+    let place = |paths: &[&Path], key: &str| {
+        Settings::layered(paths)
+            .unwrap()
+            .places
+            .get(key)
+            .map(ToString::to_string)
+    };
+    let shown = first.display();
+    assert_eq!(place(&[&first], "timezone"), Some(format!("{shown}:3:13")));
+    // A later file has all of them, or none.
+    let other = write("other", "host: a\n");
+    assert_eq!(place(&[&first, &other], "keymap"), Some(format!("{shown}:2:11")));
+    let later = write("later", "set: { timezone: UTC }\n");
+    assert_eq!(place(&[&first, &later], "keymap"), None);
 }
 
 #[test]
