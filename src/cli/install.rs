@@ -21,6 +21,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::live::answers::{self, Answers, Lists};
 use crate::live::decisions::Decisions;
+use crate::live::resume;
 use crate::log_file::{LogFile, init_logging};
 use crate::nix::environment::{Channels, environment};
 use crate::nix::explain;
@@ -189,7 +190,7 @@ fn run(
 fn choose_source(request: &Request) -> Result<Source> {
     let explicit = request.source.as_ref();
     let explicit = explicit.map(|(path, named_by)| (path.as_path(), *named_by));
-    source::choose(explicit, &STANDARD_PLACES.map(Path::new))
+    source::choose(explicit, &STANDARD_PLACES.map(Path::new), request.host.as_deref())
 }
 
 /// The last line of a run that only checks; `None` where an installation follows.
@@ -249,17 +250,25 @@ fn request(
 ) -> Result<Request> {
     let named = args.target.clone().or(settings.target.clone());
     let mut disko = disk_questions::request(args)?;
-    let (target, machine) = target_and_machine((args, disko.as_mut()), globals, named, runner, report)?;
+    let known = (globals, &lists);
+    let (target, machine) = target_and_machine((args, disko.as_mut()), known, named, runner, report)?;
     let of_machine = || Decisions {
         no_boot_loader: machine.no_boot_loader,
         ..Decisions::of_machine(target.root())
     };
+    let mut answered_now = globals.is_some() || !args.answers.is_empty();
     if let Some(globals) = globals {
         answers.extend(globals.answers(&lists));
         let problems = answers::problems(&answers, &lists, &BTreeMap::new());
         if !problems.is_empty() {
             return Err(Diagnostics(problems).into());
         }
+    } else if let Some(begun) = resume::begun(target.root()) {
+        // A page overrides the settings, and a flag both.
+        answered_now = true;
+        answers = settings.answers();
+        answers.extend(begun.answers);
+        answers.extend(answers::parse(&args.answers).0);
     }
     let source = args.source.clone().map(|path| (path, "--source"));
     let host = args.host.clone().or(machine.host.clone()).or(settings.host.clone());
@@ -274,7 +283,7 @@ fn request(
         extra_files: args.extra_files.clone().or(settings.extra_files),
         not_covered: settings.not_covered,
         answers,
-        answered_now: globals.is_some() || !args.answers.is_empty(),
+        answered_now,
         lists,
         offline_rebuild: settings.offline_rebuild,
         must_be_mounted: !args.not_mounted,

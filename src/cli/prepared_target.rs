@@ -9,6 +9,7 @@ use super::disk_questions;
 use super::install_args::{Args, Step};
 use crate::apply::{Failure, make_layout, prepare};
 use crate::calamares::globals::Globals;
+use crate::live::answers::Lists;
 use crate::live::decisions::Decisions;
 use crate::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
 use crate::live::resume;
@@ -29,7 +30,7 @@ const SECONDS_OF_A_LAYOUT: f64 = 10.0;
 /// Where to install, and what is known of the machine: from Calamares, or from an installation that it began.
 pub fn target_and_machine(
     (args, disko): (&Args, Option<&mut DiskoRequest>),
-    globals: Option<&Globals>,
+    (globals, lists): (Option<&Globals>, &Lists),
     named: Option<PathBuf>,
     runner: &Runner,
     report: &Reporter,
@@ -74,7 +75,7 @@ pub fn target_and_machine(
         .with_lasting_names(Path::new(BY_ID))
         .with_kernel_of(defaults);
     let target = globals.mounted()?;
-    resume::keep(target, &machine)?;
+    resume::keep(target, &machine, &globals.answers(lists))?;
     prepare::start_swap(runner, report, &machine.swap)?;
     Ok((Target::new(target), machine))
 }
@@ -127,6 +128,6 @@ pub fn use_layout(
         no_boot_loader: request.decisions.no_boot_loader,
         ..Decisions::of_machine(request.target.root())
     };
-    resume::keep(request.target.root(), &request.machine)?;
+    resume::keep(request.target.root(), &request.machine, &request.answers)?;
     lock(args, request, runner)
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Text, error, warning};
+use crate::text::similar;
 
 /// Why the directory with the configuration cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum SourceProblem {
     Missing { places: Vec<PathBuf> },
     /// Neither entry point is there. `nested`: a directory one level down that has one.
     NoEntryPoint { path: PathBuf, nested: Option<PathBuf> },
+    /// The place has configurations in the directories `hosts`, and `host` is none of them, or not named.
+    Host { path: PathBuf, host: Option<String>, hosts: Vec<String> },
     /// system.nix is the only entry point.
     OnlySystemNix { path: PathBuf },
     /// system.nix is there beside configuration.nix, and no module.
@@ -44,6 +47,7 @@ impl SourceProblem {
                     ))
                     .remedy("Put the configuration itself there, not a directory around it; or remove the directory, and the next place is used.")
             }
+            Self::Host { path, host, hosts } => several(path, host.as_deref(), hosts),
             Self::OnlySystemNix { path } => error(
                 "source-system-nix",
                 format!("{} has system.nix as its entry point, which cannot be installed", path.display()),
@@ -83,6 +87,19 @@ impl SourceProblem {
             .remedy("Remove the link and name the directory itself with --source."),
         }
     }
+}
+
+fn several(path: &Path, host: Option<&str>, hosts: &[String]) -> Text {
+    let path = path.display();
+    let text = match host {
+        None => error("host-ambiguous", format!("{path} has several configurations")),
+        Some(host) => {
+            let similar = similar(host, hosts.iter().map(String::as_str));
+            let similar = similar.map_or_else(String::new, |similar| format!("; did you mean `{similar}`?"));
+            error("host-unknown", format!("{path} has no configuration for `{host}`{similar}"))
+        }
+    };
+    text.because(format!("It has: {}.", hosts.join(", "))).remedy("Name one of them: --host NAME")
 }
 
 fn unusable(path: &Path, what: &str) -> Text {

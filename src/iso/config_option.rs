@@ -18,7 +18,7 @@ use crate::tree::special_files::special_files;
 /// As [`source::choose`], and an [`IsoConfigProblem`] where a person can be told what to write. [`Diagnostics`]: what in it would
 /// hang whoever opens it.
 pub fn open(path: &Path) -> Result<Source> {
-    let source = source::choose(Some((path, "--config")), &[]).map_err(|error| {
+    let source = source::choose(Some((path, "--config")), &[], None).map_err(|error| {
         let problem = error.downcast_ref().and_then(|error| explain(path, error));
         problem.map_or(error, Into::into)
     })?;
@@ -54,6 +54,10 @@ fn explain(path: &Path, error: &Diagnostic) -> Option<IsoConfigProblem> {
         SourceProblem::NoEntryPoint { nested, .. } => Some(IsoConfigProblem::NoEntryPoint {
             path: given(),
             nested: nested.clone(),
+        }),
+        SourceProblem::Host { hosts, .. } => Some(IsoConfigProblem::NoEntryPoint {
+            path: given(),
+            nested: hosts.first().map(|host| path.join(host)),
         }),
         _ => None,
     }

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::answers::{Answers, LOGIN_NAME, is_login_name};
 use crate::diagnostic::{AnswerProblem, Diagnostic};
-use crate::nix::literal::{attribute, string};
 use crate::nix::open::Open;
 
 /// The usual name of the file.
@@ -22,10 +21,10 @@ pub struct Choices {
     pub decided: Answers,
     /// The user that `fullname` and `autologin` are about.
     #[serde(skip)]
-    user: Option<String>,
+    pub(super) user: Option<String>,
     /// `i18n.supportedLocales`, where the system would not have the locales otherwise.
     #[serde(skip)]
-    supported: Vec<String>,
+    pub(super) supported: Vec<String>,
 }
 
 /// Compares the answers with what is open. `supported` are the locales of the ISO, as in `i18n.supportedLocales`.
@@ -156,132 +155,8 @@ impl Choices {
         missing.dedup();
         missing
     }
-
-    /// The module, as nixfmt leaves it; `None` where nothing was taken.
-    #[must_use]
-    pub fn nix(&self, open: &Open) -> Option<String> {
-        let blocks = [
-            self.line("timezone", "time.timeZone"),
-            self.language(),
-            self.keyboard(),
-            self.line("hostname", "networking.hostName"),
-            self.account(open),
-            self.autologin(open),
-            self.taken.get("unfree").map_or("", |_| UNFREE).to_owned(),
-        ];
-        let body: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
-        if body.is_empty() {
-            return None;
-        }
-        let body = body.join("\n");
-        let arguments = if body.contains("lib.") {
-            "{ lib, ... }:"
-        } else {
-            "{ ... }:"
-        };
-        Some(format!("{HEADER}{arguments}\n{{\n{body}}}\n"))
-    }
-
-    /// The definition of `option` by the answer `key`; empty where that was not taken.
-    fn line(&self, key: &str, option: &str) -> String {
-        self.taken
-            .get(key)
-            .map_or_else(String::new, |value| default("  ", option, &string(value)))
-    }
-
-    fn language(&self) -> String {
-        let parts = self.taken.keys().filter(|key| key.starts_with("LC_"));
-        let parts: String = parts.map(|key| ["  ", &self.line(key, key)].concat()).collect();
-        let mut text = self.line("locale", "i18n.defaultLocale");
-        if !parts.is_empty() {
-            text.extend(["  i18n.extraLocaleSettings = {\n", &parts, "  };\n"]);
-        }
-        if !self.supported.is_empty() {
-            text.push_str(SUPPORTED);
-            text.push_str(&default("  ", "i18n.supportedLocales", &list("  ", &self.supported)));
-        }
-        text
-    }
-
-    fn keyboard(&self) -> String {
-        let keymap = self.line("keymap", "console.keyMap");
-        let (layout, variant) = (self.line("layout", "layout"), self.line("variant", "variant"));
-        if variant.is_empty() {
-            return keymap + &self.line("layout", "services.xserver.xkb.layout");
-        }
-        format!("{keymap}  services.xserver.xkb = {{\n  {layout}  {variant}  }};\n")
-    }
-
-    fn account(&self, open: &Open) -> String {
-        let Some(user) = &self.user else { return String::new() };
-        let name = attribute(user);
-        if !self.taken.contains_key("user") {
-            return self.line("fullname", &format!("users.users.{name}.description"));
-        }
-        let mut groups = vec!["wheel".to_owned()];
-        if open.networkmanager {
-            groups.insert(0, "networkmanager".to_owned());
-        }
-        let description = self.line("fullname", "description");
-        let indent = if description.is_empty() { "" } else { "  " };
-        format!(
-            "  # The password is not in the configuration: passwd changes it.\n  users.users.{name} = {{\n{}{indent}{description}    \
-             extraGroups = {};\n  }};\n",
-            default("    ", "isNormalUser", "true"),
-            list("    ", &groups),
-        )
-    }
-
-    fn autologin(&self, open: &Open) -> String {
-        let (Some(user), true) = (&self.user, self.taken.contains_key("autologin")) else {
-            return String::new();
-        };
-        if !open.display_manager {
-            return default("  ", "services.getty.autologinUser", &string(user));
-        }
-        format!(
-            "  services.displayManager.autoLogin = {{\n{}{}  }};\n{}",
-            default("    ", "enable", "true"),
-            default("    ", "user", &string(user)),
-            if open.gdm { GDM } else { "" },
-        )
-    }
 }
 
-fn is_locale(key: &str) -> bool {
+pub(super) fn is_locale(key: &str) -> bool {
     key == "locale" || key.starts_with("LC_")
 }
-
-fn default(indent: &str, option: &str, value: &str) -> String {
-    format!("{indent}{option} = lib.mkDefault {value};\n")
-}
-
-/// A list of strings, as nixfmt writes it after `indent`: in one line where it has a single element.
-fn list(indent: &str, elements: &[String]) -> String {
-    let elements: Vec<String> = elements.iter().map(|element| string(element)).collect();
-    match elements.as_slice() {
-        [only] => format!("[ {only} ]"),
-        all => {
-            let lines: Vec<String> = all.iter().map(|one| format!("{indent}  {one}\n")).collect();
-            let lines = lines.concat();
-            format!("[\n{lines}{indent}]")
-        }
-    }
-}
-
-const HEADER: &str = "\
-# What was chosen when this machine was installed. What the configuration says has priority: `mkDefault` is only stronger than
-# the default of NixOS. hardware-configuration.nix beside this file imports it.
-# Written by nix-cfg-install; from here on it is yours.
-";
-
-const SUPPORTED: &str = "  # The locales of the installation medium: others are compiled, which needs a network. With one, this line can go.\n";
-
-/// As upstream's installer does it (calamares-nixos-extensions 0.3.23).
-const GDM: &str = "  # Otherwise the login prompt of the console ends the session that GDM starts.
-  systemd.services.\"getty@tty1\".enable = lib.mkDefault false;
-  systemd.services.\"autovt@tty1\".enable = lib.mkDefault false;
-";
-
-/// Definitions of it are merged without priorities (misc/nixpkgs.nix, 24.05 and 26.11).
-const UNFREE: &str = "  nixpkgs.config.allowUnfree = true;\n";

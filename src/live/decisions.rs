@@ -1,6 +1,7 @@
 //! What was decided outside the configuration, by a person in the graphical installer or by the machine itself. The check
 //! compares it with what the configuration says.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -91,6 +92,37 @@ fn is_encrypted(block: &Path) -> bool {
     uuid.starts_with("CRYPT-") || below.any(|slave| is_encrypted(&slave.path()))
 }
 
+/// The disk (`/dev/sda`) that the block device `device`, a partition or what lies on some, is on, by the directory `class` of sysfs;
+/// `None` if it is on several.
+pub fn only_disk(class: &Path, device: &Path) -> Option<String> {
+    let device = fs::canonicalize(device).ok()?;
+    let mut disks = BTreeSet::new();
+    collect_disks(&class.join(device.file_name()?), &mut disks);
+    let only = (disks.len() == 1).then(|| disks.pop_first()).flatten()?;
+    Some(format!("/dev/{only}"))
+}
+
+fn collect_disks(block: &Path, disks: &mut BTreeSet<String>) {
+    let Ok(block) = fs::canonicalize(block) else { return };
+    let below: Vec<PathBuf> = fs::read_dir(block.join("slaves"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|slave| slave.path())
+        .collect();
+    for slave in &below {
+        collect_disks(slave, disks);
+    }
+    let is_partition = block.join("partition").exists();
+    let disk = if is_partition {
+        block.parent()
+    } else {
+        Some(block.as_path())
+    };
+    let name = disk.and_then(Path::file_name).and_then(|name| name.to_str());
+    disks.extend(name.filter(|_| below.is_empty()).map(str::to_owned));
+}
+
 /// The directories in sysfs of the disks that the live system at `live` sees and could write to, without its own medium. A loop,
 /// a mapping, memory have no device; a CD-ROM has one and is named `sr`.
 pub fn disks(live: &Path) -> Vec<PathBuf> {
@@ -151,6 +183,42 @@ mod tests {
         let read = Decisions::read(live.path(), target.path());
         assert_eq!((read.firmware, read.root_encrypted), (Firmware::Efi, true));
         assert_eq!(read.keymap.as_deref(), Some("de-latin1"));
+    }
+
+    #[test]
+    fn the_disk_below_a_mapping_is_known_unless_there_are_several() {
+        let sys = tempfile::tempdir().unwrap();
+        let path = |name: &str| sys.path().join(name);
+        let class = path("class");
+        fs::create_dir(&class).unwrap();
+        for (name, is_partition) in [
+            ("sda/sda1", true),
+            ("sda/sda2", true),
+            ("sdb/sdb1", true),
+            ("dm-0", false),
+            ("md0", false),
+        ] {
+            let block = path("devices").join(name);
+            fs::create_dir_all(block.join("slaves")).unwrap();
+            if is_partition {
+                fs::write(block.join("partition"), "1").unwrap();
+            }
+            std::os::unix::fs::symlink(&block, class.join(block.file_name().unwrap())).unwrap();
+            // The device nodes.
+            fs::write(path(block.file_name().unwrap().to_str().unwrap()), "").unwrap();
+        }
+        for (mapping, below) in [("dm-0", "sda2"), ("md0", "sda1"), ("md0", "sdb1")] {
+            std::os::unix::fs::symlink(
+                class.join(below),
+                path("devices").join(mapping).join("slaves").join(below),
+            )
+            .unwrap();
+        }
+        let of = |device: &str| only_disk(&class, &path(device));
+        assert_eq!(of("sdb1").as_deref(), Some("/dev/sdb"));
+        assert_eq!(of("dm-0").as_deref(), Some("/dev/sda"));
+        assert_eq!(of("md0"), None);
+        assert_eq!(of("nothing"), None);
     }
 
     #[test]

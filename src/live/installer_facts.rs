@@ -155,15 +155,24 @@ impl InstallerFacts {
 
     fn grub(&self) -> Option<String> {
         let device = string(self.grub_device.as_deref()?);
-        let mut text = format!(
+        let first = format!(
             "  # This machine starts from a BIOS: GRUB belongs on the disk that was chosen, whichever one the configuration\n  \
              # names.\n  boot.loader.grub.devices = lib.mkForce [ {device} ];\n"
         );
+        Some(first + &self.grub_options("lib.mkDefault "))
+    }
+
+    /// What GRUB needs to know of the root file system and of an encrypted /boot. `strength` stands before what the configuration may
+    /// set as well.
+    pub(super) fn grub_options(&self, strength: &str) -> String {
+        let mut text = String::new();
         if self.btrfs_root {
-            text.push_str(
-                "  # The root is btrfs: GRUB looks for the file system by the UUID in `fileSystems`, and does not ask blkid for it.\n  \
-                 boot.loader.grub.fsIdentifier = lib.mkDefault \"provided\";\n",
-            );
+            text.extend([
+                "  # The root is btrfs: GRUB looks for the file system by the UUID in `fileSystems`, and does not ask blkid for it.\n",
+                "  boot.loader.grub.fsIdentifier = ",
+                strength,
+                "\"provided\";\n",
+            ]);
         }
         if self.encrypted_boot {
             text.push_str(
@@ -174,10 +183,11 @@ impl InstallerFacts {
                  boot.loader.grub.extraGrubInstallArgs = [ \"--modules=gcry_sha512\" ];\n",
             );
         }
-        Some(text)
+        text
     }
 
-    fn volumes(&self) -> Vec<String> {
+    /// The encrypted volumes that nixos-generate-config does not write, or not with their key.
+    pub(super) fn volumes(&self) -> Vec<String> {
         let mut parts = Vec::new();
         if self.encrypted_boot {
             parts.push(format!(

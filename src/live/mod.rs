@@ -5,6 +5,8 @@ pub mod efi_variables;
 pub mod installer_facts;
 pub mod answers;
 pub mod choices_nix;
+pub mod choices_text;
+pub mod in_place;
 pub mod mounts;
 pub mod disk_use;
 pub mod target;

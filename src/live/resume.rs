@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::answers::Answers;
 use super::installer_facts::InstallerFacts;
 use crate::live::mounts::{self, Mount};
 
@@ -22,17 +23,20 @@ pub struct Begun {
     pub mounts: Vec<Mount>,
     /// What was known of the machine.
     pub machine: InstallerFacts,
+    /// What was answered on its pages.
+    pub answers: Answers,
 }
 
-/// Writes down how `target` is mounted and what its machine is.
+/// Writes down how `target` is mounted, what its machine is, and what was answered.
 ///
 /// # Errors
 /// When the live system's /run cannot be written.
-pub fn keep(target: &Path, machine: &InstallerFacts) -> Result<()> {
+pub fn keep(target: &Path, machine: &InstallerFacts, answers: &Answers) -> Result<()> {
     let begun = Begun {
         target: target.to_owned(),
         mounts: mounts::disks(mounts::below(target)),
         machine: machine.clone(),
+        answers: answers.clone(),
     };
     write(Path::new(FILE), &begun).with_context(|| format!("Failed to write {FILE}"))
 }
@@ -77,9 +81,11 @@ mod tests {
                 grub_device: Some("/dev/sda".to_owned()),
                 ..InstallerFacts::default()
             },
+            answers: Answers::from([("timezone".to_owned(), "UTC".to_owned())]),
         };
         write(&file, &begun).unwrap();
-        assert_eq!(load(&file, &target).unwrap().machine, begun.machine);
+        let loaded = load(&file, &target).unwrap();
+        assert_eq!((loaded.machine, loaded.answers), (begun.machine, begun.answers));
         assert!(load(&file, directory.path()).is_none());
     }
 }

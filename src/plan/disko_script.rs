@@ -12,7 +12,7 @@ use super::checks::coverage;
 use super::checks::file_systems::Tree;
 use super::collector::Found;
 use super::request::{DiskoRequest, LiveSystem, Request};
-use super::{own_source, resolve};
+use super::{completed, own_source, resolve};
 use crate::diagnostic::{Diagnostic, DiskoProblem};
 use crate::live::installer_facts::InstallerFacts;
 use crate::live::{disk_use, mounts};
@@ -80,7 +80,8 @@ pub(super) fn put_hardware<'a>(
     let put = |machine: &InstallerFacts, found: &mut Found<'_>| {
         resolve::put_hardware((request, live), machine, root, hardware, found)
     };
-    let Some(tree) = put(machine, found)? else {
+    let mut beside = completed::put_machine(request, machine, (root, configuration.kind))?;
+    let Some(tree) = put(&beside, found)? else {
         return Ok(None);
     };
     let wanted = request
@@ -95,7 +96,8 @@ pub(super) fn put_hardware<'a>(
         return Ok(Some((tree, layout)));
     }
     machine.layout_sets_file_systems = false;
-    Ok(put(machine, found)?.map(|tree| (tree, layout)))
+    beside.layout_sets_file_systems = false;
+    Ok(put(&beside, found)?.map(|tree| (tree, layout)))
 }
 
 /// Evaluates the layout that was asked for. Nothing is asked of a configuration that cannot be evaluated: that is reported later.

@@ -10,10 +10,11 @@ use super::hardware_files;
 use super::request::{LiveSystem, Request};
 use crate::diagnostic::{AnswerProblem, Diagnostic};
 use crate::files::remove;
+use crate::live::answers::Answers;
 use crate::live::choices_nix::{CHOICES_NIX, CHOICES_NIX_BESIDE_OTHER, Choices, choose};
 use crate::live::installer_facts::InstallerFacts;
 use crate::nix::eval::{self, Configuration};
-use crate::nix::open::PROBE;
+use crate::nix::open::{Open, PROBE};
 use crate::tree::import_line::{self, Import};
 
 /// What becomes of the answers, and, where that is not known because the configuration could not be evaluated, a warning for the
@@ -84,16 +85,8 @@ fn ask(
     path: &Path,
     found: &mut Found<'_>,
 ) -> Result<(Asked, Option<String>)> {
-    let mut asked = Asked::default();
-    let open = match eval::open(live.runner, configuration) {
-        Ok(Some(open)) => open,
-        Ok(None) => return Ok((asked, None)),
-        Err(error) => {
-            let problem = error.downcast::<Diagnostic>()?;
-            asked.unknown = Some(not_checked("what the configuration leaves open", &problem.what));
-            return Ok((asked, None));
-        }
-    };
+    let (mut asked, open) = open_of(live, configuration)?;
+    let Some(open) = open else { return Ok((asked, None)) };
     let (choices, problems) = choose(&request.answers, &open, &request.lists.supported);
     found.extend(problems);
     if choices.taken.is_empty() {
@@ -106,19 +99,56 @@ fn ask(
         found.add(AnswerProblem::NotImported { keys, hardware }.into());
         return Ok((asked, None));
     }
-    if !request.lists.are_known() {
-        let why = "The live system has no list of what there is to choose from.";
-        found.add(not_checked("the answers", why));
-    }
+    unchecked(request, found);
     let module = choices.nix(&open);
     asked.choices = choices;
     Ok((asked, module))
 }
 
+/// As [`ask`], of answers that are written into the configuration.nix itself: what is the default of NixOS stands there as well.
+pub(super) fn compare(
+    (request, live): (&Request, &LiveSystem<'_>),
+    configuration: &Configuration,
+    answers: &Answers,
+    found: &mut Found<'_>,
+) -> Result<(Asked, Open)> {
+    if answers.is_empty() {
+        return Ok(Default::default());
+    }
+    let (mut asked, open) = open_of(live, configuration)?;
+    let Some(mut open) = open else {
+        return Ok((asked, Open::default()));
+    };
+    open.current.clear();
+    let (choices, problems) = choose(answers, &open, &request.lists.supported);
+    found.extend(problems);
+    unchecked(request, found);
+    asked.choices = choices;
+    Ok((asked, open))
+}
+
+/// What the configuration leaves open; `None` where that cannot be evaluated.
+fn open_of(live: &LiveSystem<'_>, configuration: &Configuration) -> Result<(Asked, Option<Open>)> {
+    let mut asked = Asked::default();
+    let open = eval::open(live.runner, configuration).or_else(|error| {
+        let problem = error.downcast::<Diagnostic>()?;
+        asked.unknown = Some(not_checked("what the configuration leaves open", &problem.what));
+        Ok::<_, anyhow::Error>(None)
+    })?;
+    Ok((asked, open))
+}
+
+fn unchecked(request: &Request, found: &mut Found<'_>) {
+    if !request.lists.are_known() {
+        let why = "The live system has no list of what there is to choose from.";
+        found.add(not_checked("the answers", why));
+    }
+}
+
 const EMPTY: &str = "{ ... }:\n{\n}\n";
 
 /// Changes a file, and leaves its time and mode.
-fn rewrite(file: &Path, text: &str) -> Result<()> {
+pub(super) fn rewrite(file: &Path, text: &str) -> Result<()> {
     let modified = fs::metadata(file)?.modified()?;
     fs::write(file, text)?;
     Ok(fs::File::open(file)?.set_modified(modified)?)

@@ -9,7 +9,7 @@ mod extra_file_problems;
 mod flake_inputs;
 pub mod hardware_files;
 mod left_open;
-
+mod completed;
 pub mod observed;
 mod checks;
 mod resolve;
@@ -199,7 +199,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     if broken.iter().any(|file| file == Path::new(FLAKE_NIX)) {
         return Ok(None);
     }
-    let Some((host, hardware)) = found.keep(resolve::choose_hardware(request, live, source.kind, root))? else {
+    let Some((host, hardware)) = found.keep(resolve::choose_hardware(request, live, source, root))? else {
         return Ok(None);
     };
     let mut configuration = Configuration {
@@ -211,7 +211,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     let placed = disko_script::put_hardware((request, live), &mut machine, at_hardware, found)?;
     let Some((tree, disko)) = placed else { return Ok(None) };
     let tree_with_hardware = (&configuration, hardware.path.as_path(), broken.as_slice());
-    let asked = left_open::put((request, live), &machine, tree_with_hardware, found)?;
+    let asked = completed::put_choices((request, live), &machine, tree_with_hardware, found)?;
     found.extend(Memory::read(Path::new(PROC)).and_then(|memory| checks::space::evaluation(&memory)));
     let mut outcome = evaluate::evaluate((live.runner, live.report), &configuration, &tree, &broken)?;
     found.extend(std::mem::take(&mut outcome.problems));

@@ -14,17 +14,17 @@ use crate::live::installer_facts::InstallerFacts;
 use crate::nix::eval;
 use crate::tree::hardware::{self, Hardware};
 use crate::tree::hardware_additions;
-use crate::tree::source::ConfigKind;
+use crate::tree::source::{ConfigKind, Source};
 
 /// Which host, as far as that is known or needed, and which file is its hardware configuration.
 pub(super) fn choose_hardware(
     request: &Request,
     live: &LiveSystem<'_>,
-    kind: ConfigKind,
+    source: &Source,
     root: &Path,
 ) -> Result<(Option<String>, Hardware)> {
-    let named = request.hardware_config.as_deref();
-    if let (ConfigKind::Channel, Some(host)) = (kind, &request.host) {
+    let (kind, named) = (source.kind, request.hardware_config.as_deref());
+    if let (ConfigKind::Channel, Some(host), None) = (kind, &request.host, &source.host) {
         live.report.note(&format!(
             "The host {host} is ignored: a channel configuration has no hosts."
         ));

@@ -7,11 +7,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::{Mode, fstat};
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::SourceProblem;
+use crate::files::names;
 
 /// The two standard places, the first that exists wins. `/tmp/nix-cfg` is how a person overrides what the ISO brought.
 pub const STANDARD_PLACES: [&str; 2] = ["/tmp/nix-cfg", "/iso/nix-cfg"];
@@ -50,17 +51,20 @@ pub struct Source {
     pub kind: ConfigKind,
     /// Why this one, and why this kind: a sentence for the user.
     pub reason: String,
+    /// The host that it is for, where it is one of several channel configurations in a directory.
+    pub host: Option<String>,
     /// The open directory.
     pub dir: OwnedFd,
 }
 
-/// Chooses among `explicit` (with who named it, for the reason) and `standard`, in this order.
+/// Chooses among `explicit` (with who named it, for the reason) and `standard`, in this order. A place may also have a channel
+/// configuration for each of several hosts, in directories with their names: then that of `host`.
 ///
 /// # Errors
 /// A [`SourceProblem`]. A place that exists and is wrong is never passed over for the next.
-pub fn choose(explicit: Option<(&Path, &str)>, standard: &[&Path]) -> Result<Source> {
+pub fn choose(explicit: Option<(&Path, &str)>, standard: &[&Path], host: Option<&str>) -> Result<Source> {
     if let Some((path, named_by)) = explicit {
-        return open_source(path, &format!("given by {named_by}"));
+        return open_place(path, &format!("given by {named_by}"), host);
     }
     for (index, path) in standard.iter().enumerate() {
         match fs::symlink_metadata(path) {
@@ -69,7 +73,7 @@ pub fn choose(explicit: Option<(&Path, &str)>, standard: &[&Path]) -> Result<Sou
                     0 => "it exists, and has priority over all other places".to_owned(),
                     _ => format!("{} does not exist", standard[0].display()),
                 };
-                return open_source(path, &reason);
+                return open_place(path, &reason, host);
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
@@ -79,37 +83,80 @@ pub fn choose(explicit: Option<(&Path, &str)>, standard: &[&Path]) -> Result<Sou
     Err(SourceProblem::Missing { places }.into())
 }
 
-fn open_source(path: &Path, why: &str) -> Result<Source> {
+fn open_place(path: &Path, why: &str, host: Option<&str>) -> Result<Source> {
     let dir = open_directory(path)?;
-    let has = |name| nix::sys::stat::fstatat(&dir, name, nix::fcntl::AtFlags::empty()).is_ok();
-    let (kind, what) = match (has(FLAKE_NIX), has(CONFIGURATION_NIX)) {
-        (true, true) => (
+    if let Some(found) = entry_point(&dir) {
+        return Ok(source(path.to_owned(), why, dir, found));
+    }
+    let given = || path.to_owned();
+    if has(&dir, SYSTEM_NIX) {
+        return Err(SourceProblem::OnlySystemNix { path: given() }.into());
+    }
+    let hosts = hosts(path);
+    let is_host = |host: &str| hosts.iter().any(|known| known == host);
+    if let Some(host) = host.filter(|host| is_host(host)) {
+        let inner = path.join(host);
+        let opened = openat(&dir, host, DIRECTORY, Mode::empty()).map_err(|error| SourceProblem::NoDirectory {
+            path: inner.clone(),
+            error: error.desc().to_owned(),
+        })?;
+        if let Some(found) = entry_point(&opened) {
+            return Ok(Source {
+                host: Some(host.to_owned()),
+                ..source(inner, why, opened, found)
+            });
+        }
+    }
+    Err(if hosts.len() > 1 {
+        let host = host.map(str::to_owned);
+        SourceProblem::Host {
+            path: given(),
+            host,
+            hosts,
+        }
+    } else {
+        let nested = nested(path);
+        SourceProblem::NoEntryPoint { path: given(), nested }
+    }
+    .into())
+}
+
+fn has(dir: &OwnedFd, name: &str) -> bool {
+    nix::sys::stat::fstatat(dir, name, nix::fcntl::AtFlags::empty()).is_ok()
+}
+
+/// Of which kind the configuration in `dir` is, and why.
+fn entry_point(dir: &OwnedFd) -> Option<(ConfigKind, String)> {
+    match (has(dir, FLAKE_NIX), has(dir, CONFIGURATION_NIX)) {
+        (true, true) => Some((
             ConfigKind::Flake,
             format!("it has both {FLAKE_NIX} and {CONFIGURATION_NIX}, and {FLAKE_NIX} has priority"),
-        ),
-        (true, false) => (ConfigKind::Flake, format!("it has {FLAKE_NIX}")),
-        (false, true) => (ConfigKind::Channel, format!("it has {CONFIGURATION_NIX}")),
-        (false, false) => {
-            let path = path.to_owned();
-            let problem = if has(SYSTEM_NIX) {
-                SourceProblem::OnlySystemNix { path }
-            } else {
-                let nested = nested(&path);
-                SourceProblem::NoEntryPoint { path, nested }
-            };
-            return Err(problem.into());
-        }
-    };
+        )),
+        (true, false) => Some((ConfigKind::Flake, format!("it has {FLAKE_NIX}"))),
+        (false, true) => Some((ConfigKind::Channel, format!("it has {CONFIGURATION_NIX}"))),
+        (false, false) => None,
+    }
+}
+
+fn source(path: PathBuf, why: &str, dir: OwnedFd, (kind, what): (ConfigKind, String)) -> Source {
     let name = match kind {
         ConfigKind::Channel => "channel configuration",
         ConfigKind::Flake => "flake",
     };
-    Ok(Source {
-        path: path.to_owned(),
+    let reason = format!("Using the {name} {}: {why}; {what}.", path.display());
+    Source {
+        path,
         kind,
-        reason: format!("Using the {name} {}: {why}; {what}.", path.display()),
+        reason,
+        host: None,
         dir,
-    })
+    }
+}
+
+/// The directories in `path` with a configuration.nix, sorted.
+fn hosts(path: &Path) -> Vec<String> {
+    let is_host = |name: &String| path.join(name).join(CONFIGURATION_NIX).exists();
+    names(path).into_iter().filter(is_host).collect()
 }
 
 /// A directory one level down with an entry point: the usual mistake is one directory too many.
@@ -119,6 +166,11 @@ fn nested(path: &Path) -> Option<PathBuf> {
         .map(|entry| entry.path())
         .find(|inner| inner.join(FLAKE_NIX).exists() || inner.join(CONFIGURATION_NIX).exists())
 }
+
+const DIRECTORY: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_CLOEXEC);
 
 /// Opens the directory at `path`. A link is followed only if the owner of the directory made it: in /tmp anybody can make
 /// one, and this program reads as root.
@@ -136,8 +188,7 @@ fn open_directory(path: &Path) -> Result<OwnedFd> {
     } else {
         path.to_owned()
     };
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let dir = open(&real, flags, Mode::empty()).map_err(|error| SourceProblem::NoDirectory {
+    let dir = open(&real, DIRECTORY, Mode::empty()).map_err(|error| SourceProblem::NoDirectory {
         path: given(),
         error: error.desc().to_owned(),
     })?;
@@ -170,13 +221,13 @@ mod tests {
     #[test]
     fn the_first_place_that_exists_wins_and_the_reason_is_given() {
         let (first, second) = (tree(&[CONFIGURATION_NIX]), tree(&[FLAKE_NIX]));
-        let chosen = choose(None, &[first.path(), second.path()]).unwrap();
+        let chosen = choose(None, &[first.path(), second.path()], None).unwrap();
         assert_eq!(
             (chosen.path.as_path(), chosen.kind),
             (first.path(), ConfigKind::Channel)
         );
         let gone = Path::new("/nonexistent/nix-cfg");
-        let chosen = choose(None, &[gone, second.path()]).unwrap();
+        let chosen = choose(None, &[gone, second.path()], None).unwrap();
         assert_eq!((chosen.path.as_path(), chosen.kind), (second.path(), ConfigKind::Flake));
         assert!(
             chosen
@@ -190,7 +241,7 @@ mod tests {
     #[test]
     fn a_tree_of_both_kinds_is_a_flake_and_says_so() {
         let both = tree(&[CONFIGURATION_NIX, FLAKE_NIX]);
-        let chosen = choose(Some((both.path(), "--source")), &[]).unwrap();
+        let chosen = choose(Some((both.path(), "--source")), &[], None).unwrap();
         assert_eq!(chosen.kind, ConfigKind::Flake);
         assert!(
             chosen
@@ -204,7 +255,9 @@ mod tests {
     #[test]
     fn a_first_place_without_a_configuration_is_an_error_and_not_passed_over() {
         let (wrong, right) = (tree(&["inner/flake.nix"]), tree(&[FLAKE_NIX]));
-        let error = choose(None, &[wrong.path(), right.path()]).unwrap_err().to_string();
+        let error = choose(None, &[wrong.path(), right.path()], None)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("neither flake.nix nor configuration.nix"), "{error}");
         assert!(error.contains("inner has one"), "{error}");
     }
@@ -212,15 +265,37 @@ mod tests {
     #[test]
     fn a_system_nix_alone_is_called_what_it_is() {
         let only = tree(&[SYSTEM_NIX]);
-        let error = choose(Some((only.path(), "--source")), &[]).unwrap_err().to_string();
+        let error = choose(Some((only.path(), "--source")), &[], None)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("has system.nix as its entry point"), "{error}");
         assert!(error.contains("Write a flake.nix beside it"), "{error}");
     }
 
     #[test]
     fn nothing_at_all_names_the_places_that_were_looked_at() {
-        let error = choose(None, &[Path::new("/nonexistent/a"), Path::new("/nonexistent/b")]).unwrap_err();
+        let error = choose(None, &[Path::new("/nonexistent/a"), Path::new("/nonexistent/b")], None).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/a, /nonexistent/b"), "{error}");
+    }
+
+    #[test]
+    fn of_several_channel_configurations_the_host_selects_one() {
+        let place = tree(&["gnome/configuration.nix", "none/configuration.nix", "modules/x.nix"]);
+        let chosen = |host| choose(Some((place.path(), "--source")), &[], host);
+        let gnome = chosen(Some("gnome")).unwrap();
+        assert_eq!(
+            (gnome.path, gnome.kind, gnome.host.as_deref()),
+            (place.path().join("gnome"), ConfigKind::Channel, Some("gnome"))
+        );
+        for (host, what) in [
+            (None, "has several configurations\n"),
+            (Some("modules"), "has no configuration for `modules`\n"),
+            (Some("gnome/../none"), "for `gnome/../none`"),
+            (Some("gnom"), "for `gnom`; did you mean `gnome`?\n"),
+        ] {
+            let error = chosen(host).unwrap_err().to_string();
+            assert!(error.contains(what) && error.contains("gnome, none"), "{error}");
+        }
     }
 
     #[test]
@@ -229,7 +304,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let link = place.path().join("nix-cfg");
         symlink(real.path(), &link).unwrap();
-        choose(Some((&link, "--source")), &[]).unwrap();
+        choose(Some((&link, "--source")), &[], None).unwrap();
         // Only root can give a link away; another user can make one to a directory of root's.
         if nix::unistd::geteuid().is_root() {
             lchown(&link, Some(4242), None).unwrap();
@@ -237,7 +312,7 @@ mod tests {
             fs::remove_file(&link).unwrap();
             symlink("/usr", &link).unwrap();
         }
-        let error = choose(Some((&link, "--source")), &[]).unwrap_err();
+        let error = choose(Some((&link, "--source")), &[], None).unwrap_err();
         assert!(error.to_string().contains("not made by the owner"), "{error}");
     }
 }

@@ -37,7 +37,8 @@ impl IsoDirectory {
     pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::load(dir)?;
         let configuration = dir.join(CONFIG_DIR);
-        let Ok(source) = source::choose(Some((&configuration, "the directory of the ISO")), &[]) else {
+        let host = manifest.spec.hosts.first().map(String::as_str);
+        let Ok(source) = source::choose(Some((&configuration, "the directory of the ISO")), &[], host) else {
             let from = manifest
                 .configuration
                 .first()
@@ -50,6 +51,19 @@ impl IsoDirectory {
             kind: source.kind,
             ..Self::with(dir, &manifest, configuration)?
         })
+    }
+
+    /// The configurations in it: those of stock NixOS are in directories with the names of their hosts.
+    pub fn trees(&self) -> Vec<PathBuf> {
+        match (self.kind, self.spec.hosts.as_slice()) {
+            (ConfigKind::Channel, [_, ..]) => self
+                .spec
+                .hosts
+                .iter()
+                .map(|host| self.configuration.join(host))
+                .collect(),
+            _ => vec![self.configuration.clone()],
+        }
     }
 
     /// The ISO directory `dir` as it would be with another `configuration` of the same kind.
