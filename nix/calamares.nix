@@ -39,10 +39,17 @@ let
       "--no-users"
     else
       lib.concatMapStrings (name: " --user ${name}") users;
+  openFlags = lib.concatMapStrings (key: lib.optionalString (!decide key) " --open ${key}") [
+    "autologin"
+    "unfree"
+  ];
   fileSystemFlags = lib.concatMapStrings (name: " --without-file-system ${name}") (
     lib.unique (lib.concatMap (one: one.withoutFileSystems) described)
   );
-  hostFlags = lib.concatMapStrings (host: " --host ${lib.escapeShellArg host}") hosts;
+  hostFlags =
+    lib.concatMapStrings (host: " --host ${lib.escapeShellArg host}") hosts
+    # The directories of channel configurations, which only `nix-cfg-iso init --stock` makes.
+    + lib.optionalString (cfg.flake == null && hosts != [ ]) " --desktops";
   sizes = map (one: "${pkgs.closureInfo { rootPaths = [ one.toplevel ]; }}/total-nar-size") described;
 
   extensions = pkgs.calamares-nixos-extensions;
@@ -119,7 +126,7 @@ in
       # The largest system determines the required disk space.
       bytes=$(sort -n ${toString sizes} | tail -n 1)
       ${package}/bin/nix-cfg-iso calamares-targets ${extensions.unchanged} $out --package ${extensions} \
-        --closure-bytes $bytes ${userFlags} ${pageFlags} ${hostFlags} ${fileSystemFlags}
+        --closure-bytes $bytes ${userFlags} ${pageFlags} ${hostFlags} ${openFlags} ${fileSystemFlags}
     '';
   };
 }

@@ -5,6 +5,8 @@
   pkgs,
   # The system that is installed, as `nixosSystem` returns it.
   system,
+  # Whether the installer gives it GRUB on a machine with a BIOS (`nix-cfg-iso init --stock`).
+  grubOnBios ? false,
 }:
 let
   version = package: (builtins.parseDrvName package.name).version;
@@ -15,7 +17,8 @@ let
     let
       inherit (system.config.boot.loader) grub;
     in
-    grub.enable && !(grub.efiSupport && builtins.all (device: device == "nodev") grub.devices);
+    grubOnBios
+    || grub.enable && !(grub.efiSupport && builtins.all (device: device == "nodev") grub.devices);
   # A patch of an older GRUB: upstream's is "fs/xfs: Add new superblock features added in Linux 6.12/6.13".
   isPatch =
     patch:

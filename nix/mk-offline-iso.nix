@@ -1,7 +1,8 @@
 # Makes an installer ISO for a NixOS configuration. One nixpkgs evaluates the installed system and the live system.
 { package }:
 {
-  # The directory that is installed: a channel configuration (configuration.nix) or a flake. It becomes /iso/nix-cfg.
+  # The directory that is installed: a channel configuration (configuration.nix), a flake, or with `hosts` a directory with a channel
+  # configuration for each of them (gnome/configuration.nix). It becomes /iso/nix-cfg.
   configuration,
   # For a channel configuration: the nixpkgs that evaluates it, here and on the target.
   nixpkgs ? null,
@@ -9,7 +10,8 @@
   channels ? { },
   # For a flake: the flake itself, as an input of the calling flake or its `self`.
   flake ? null,
-  # For a flake: which of its nixosConfigurations the ISO installs. The first one's nixpkgs makes the live system.
+  # For a flake: which of its nixosConfigurations the ISO installs. The first one's nixpkgs makes the live system. Otherwise: the
+  # directories of several channel configurations.
   hosts ? [ ],
   # For a flake: inputs that the hosts do not use and that are not fetched: [ "secrets" "tools/extra" ].
   unusedInputs ? [ ],
@@ -61,7 +63,9 @@ let
   # From nothing to each system. What is evaluated in the flake that the caller has is never freed.
   targets =
     if flake == null then
-      [ (_: evaluate (configuration + "/configuration.nix")) ]
+      map (directory: _: evaluate (configuration + "${directory}/configuration.nix")) (
+        if hosts == [ ] then [ "" ] else map (host: "/${host}") hosts
+      )
     else
       map (
         name: _:

@@ -30,7 +30,10 @@ let
         inherit (system.config.system) includeBuildDependencies;
         features = featuresOf system;
         asked = import ./decided.nix system;
-        withoutFileSystems = import ./grub-file-systems.nix { inherit pkgs system; };
+        withoutFileSystems = import ./grub-file-systems.nix {
+          inherit pkgs system;
+          grubOnBios = cfg.flake == null && cfg.hosts != [ ];
+        };
         closure =
           if onlyRuntime then
             null
@@ -167,8 +170,8 @@ in
         "server"
       ];
       description = ''
-        The names of the targets in the flake's nixosConfigurations. A single one is installed without asking. With several, a
-        page of Calamares asks for the choice.
+        The names of the targets in the flake's nixosConfigurations, or the directories of channel configurations. A single one is
+        installed without asking. With several, a page of Calamares asks for the choice.
       '';
     };
     flake = mkOption {

@@ -56,8 +56,10 @@ pub mod for_tests {
     pub use crate::interrupt::Interrupt;
     pub use crate::iso::calamares_config::{InstalledSystems, OF_TARGETS, derive, derive_targets};
     pub use crate::iso::image_closure::ImageClosure;
+    pub use crate::iso::stock;
     pub use crate::live::answers;
     pub use crate::live::choices_nix::choose;
+    pub use crate::live::in_place;
     pub use crate::live::installer_facts::InstallerFacts;
     pub use crate::live::target::Target;
     pub use crate::nix::environment::{Channels, environment};

@@ -6,7 +6,7 @@
 use std::fs;
 
 use nix_cfg_install::for_tests::{InstalledSystems, derive_targets};
-use rig::upstream::{STRUCTURES, conf, derive_all, fixture, holds, known, words, yaml};
+use rig::upstream::{STRUCTURES, conf, derive_all, fixture, holds, known, style, words, yaml};
 use serde_yaml::Value;
 
 #[test]
@@ -15,7 +15,7 @@ fn a_style_sheet_of_upstream_is_kept_and_ours_comes_after_it() {
     let file = directory.path().join("share/calamares/branding/nixos/stylesheet.qss");
     fs::write(&file, "QWidget { color: red; }\n").unwrap();
     let after = derive_all(directory.path(), &known(None)).unwrap();
-    let style = fs::read_to_string(after.path().join("share/calamares/branding/nixos/stylesheet.qss")).unwrap();
+    let style = style(after.path());
     assert!(
         style.starts_with("QWidget { color: red; }\n/*") && style.contains("#checkBoxDoAutoLogin"),
         "{style}"
@@ -68,6 +68,69 @@ fn of_several_hosts_one_has_to_be_chosen_on_a_page_and_of_one_none() {
             .map(|item| item["id"].as_str().unwrap())
             .collect();
         assert_eq!(items, ["alpha", "beta's"], "{version}");
+    }
+}
+
+#[test]
+fn of_stock_nixos_the_page_for_the_desktop_has_those_of_the_iso_and_what_is_open_is_asked() {
+    let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    let stock = |version: &str, hosts: &[&str]| {
+        let known = InstalledSystems {
+            hosts: owned(hosts),
+            desktops: true,
+            open: owned(&["autologin", "unfree"]),
+            ..known(None)
+        };
+        derive_all(fixture(version).path(), &known).unwrap()
+    };
+    for version in STRUCTURES {
+        let directory = stock(version, &["plasma6", "none"]);
+        let settings = yaml(directory.path(), "settings.conf");
+        let pages = words(&settings["sequence"][0]["show"]);
+        let at = |page: &str| pages.iter().position(|one| one == page).unwrap();
+        assert!(
+            !pages
+                .iter()
+                .any(|page| page == "packagechooser" || page.starts_with("packagechooserq"))
+        );
+        // Where upstream asks it.
+        let is_early = version == "early";
+        assert_eq!(
+            at("packagechooser@host") < at("users"),
+            is_early,
+            "{version}: {pages:?}"
+        );
+        let users = yaml(directory.path(), "modules/users.conf");
+        assert_eq!(users["displayAutologin"], true, "{version}");
+        assert_eq!(style(directory.path()), "", "{version}");
+    }
+    // Since 0.3.14 the page says what was chosen in a way of its own.
+    for version in ["late", "nixpkgs"] {
+        let directory = stock(version, &["plasma6", "none", "xfce"]);
+        let settings = yaml(directory.path(), "settings.conf");
+        let pages = words(&settings["sequence"][0]["show"]);
+        let expected = "welcome locale keyboard users packagechooser@host notesqml@unfree partition summary";
+        assert_eq!(pages.join(" "), expected, "{version}");
+        let instances = settings["instances"].as_sequence().unwrap();
+        assert!(instances.iter().any(|one| one["module"] == "notesqml"), "{version}");
+        let page = yaml(directory.path(), "modules/packagechooser-host.conf");
+        assert_eq!(
+            (&page["labels"]["step"], &page["default"]),
+            (&"Desktop".into(), &"plasma6".into())
+        );
+        let items = page["items"].as_sequence().unwrap().iter();
+        let items: Vec<_> = items
+            .map(|item| (item["id"].as_str().unwrap(), item["name"].as_str().unwrap()))
+            .collect();
+        assert_eq!(items, [("plasma6", "Plasma"), ("none", "No desktop"), ("xfce", "xfce")]);
+        // Of a single one there is nothing to choose.
+        let one = stock(version, &["gnome"]);
+        let settings = yaml(one.path(), "settings.conf");
+        assert!(
+            !words(&settings["sequence"][0]["show"])
+                .iter()
+                .any(|page| page.starts_with("packagechooser"))
+        );
     }
 }
 

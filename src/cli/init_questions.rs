@@ -113,6 +113,8 @@ pub fn command(program: &OsStr, args: &Init) -> String {
         hardware_config,
         build_helper,
         allow_secrets,
+        // Nothing is asked then.
+        stock: _,
     } = args;
     let mut words: Vec<OsString> = vec![program.to_owned(), "init".into(), dir.into()];
     let channels = channels

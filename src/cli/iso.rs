@@ -91,7 +91,7 @@ fn internal(command: Internal) -> Result<()> {
 fn init(mut args: Init) -> Result<()> {
     let (os_release, programs) = (Path::new("/etc/os-release"), programs()?);
     let mut asked = false;
-    if io::stdin().is_terminal() && io::stderr().is_terminal() {
+    if args.stock.is_empty() && io::stdin().is_terminal() && io::stderr().is_terminal() {
         // Whoever answers questions learns first that it would be for nothing.
         let mistakes = init::mistakes(&init_options(&args), &programs, os_release)?;
         if !mistakes.is_empty() {
@@ -149,6 +149,7 @@ fn init_options(args: &Init) -> InitOptions {
         hardware_config: args.hardware_config.clone(),
         build_helper: args.build_helper,
         allow_secrets: args.allow_secrets,
+        stock: args.stock.clone(),
     }
 }
 
@@ -255,6 +256,8 @@ fn calamares_targets(args: CalamaresTargets) -> Result<()> {
         users: (args.no_users || !args.users.is_empty()).then_some(args.users),
         decided: args.decided,
         hosts: args.hosts,
+        desktops: args.desktops,
+        open: args.open,
         without: args.without,
     };
     say(&calamares_config::derive_targets(

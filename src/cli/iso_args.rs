@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args as ClapArgs, CommandFactory, Parser, Subcommand};
 
 use super::iso_internal_args::Internal;
+use crate::iso::stock::DESKTOPS;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -76,6 +78,10 @@ pub struct Init {
     /// whatever else is missing
     #[arg(long, value_name = "TREE")]
     pub config: Option<PathBuf>,
+    /// Stock NixOS in place of a configuration: a desktop, or several, of which the person who installs chooses one
+    #[arg(long, value_name = "DESKTOP,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(DESKTOPS),
+          conflicts_with_all = ["config", "hosts", "channels", "hardware_config", "allow_secrets"])]
+    pub stock: Vec<String>,
     /// Which of a flake's nixosConfigurations to install; may be given more than once [default: the only one]
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,

@@ -85,6 +85,12 @@ pub struct CalamaresTargets {
     /// A host that the person chooses from; given more than once, there is a page for it
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
+    /// The hosts are desktops of stock NixOS
+    #[arg(long)]
+    pub desktops: bool,
+    /// What the configuration leaves open and upstream asks for: unfree or autologin; may be given more than once
+    #[arg(long = "open", value_name = "KEY")]
+    pub open: Vec<String>,
     /// A page whose questions the configuration answers, by its module in Calamares; may be given more than once
     #[arg(long = "decided", value_name = "PAGE")]
     pub decided: Vec<String>,

@@ -19,6 +19,8 @@ pub enum IsoOptionProblem {
     ChannelOfFlake,
     /// No `--nixpkgs`, and this machine does not run a release of NixOS.
     NoNixpkgs { example: &'static str },
+    /// Which release the nixpkgs of `--stock` is cannot be found out.
+    Release { nixpkgs: String },
     Desktop { name: String },
     System { name: String, known: &'static [&'static str] },
     /// The configuration fetches `url` with a `hash` that Nix cannot read.
@@ -56,6 +58,9 @@ impl IsoOptionProblem {
             Self::NoNixpkgs { example } => error("nixpkgs-unknown", "The nixpkgs of the configuration is not known")
                 .because("A channel configuration does not name its nixpkgs, and this machine does not run a release of NixOS.")
                 .remedy(format!("Name it, for example --nixpkgs {example}")),
+            Self::Release { nixpkgs } => error("nixpkgs-release", format!("The release of {nixpkgs} is not known"))
+                .because("The configurations need it for system.stateVersion, and Nix could not evaluate lib.trivial.release of it.")
+                .remedy("Name a release: --nixpkgs github:NixOS/nixpkgs/nixos-YY.MM; or see: nix eval --raw NIXPKGS#lib.trivial.release"),
             Self::Desktop { name } => error("desktop", format!("`{name}` is not a name of a live system"))
                 .remedy("Use gnome, plasma6, combined or none."),
             Self::System { name, known } => error("system", format!("NixOS has no installer ISO for {name}"))

@@ -18,6 +18,8 @@ pub enum IsoRefreshProblem {
     OriginMissing { dir: PathBuf, from: String },
     /// It is a flake now and was none, or the other way round.
     OtherKind { is_flake: bool },
+    /// A configuration is to be copied into the ISO directory `dir` of stock NixOS.
+    Stock { dir: PathBuf },
     /// These files of the copy were changed there, and would be lost. `recorded`: whether that is certain.
     EditsLost { dir: PathBuf, from: String, files: Vec<String>, recorded: bool },
 }
@@ -49,6 +51,10 @@ impl IsoRefreshProblem {
                 error("origin-kind", format!("The configuration is {now} now, and the ISO directory is for {then}"))
                     .because("The flake of the ISO is another one for each of the two kinds.")
                     .remedy("Write a new directory with `nix-cfg-iso init`.")
+            }
+            Self::Stock { dir } => {
+                error("origin-stock", format!("{} is for stock NixOS, and not for a configuration of your own", dir.display()))
+                    .remedy("Write another directory: nix-cfg-iso init DIR --config TREE")
             }
             Self::EditsLost { dir, from, files, recorded } => {
                 let what = if *recorded {

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_yaml::{Mapping, Value};
 
-use super::calamares_files as files;
+use super::calamares_chooser::{self, CHOOSER, HOST, HOST_CONF};
+use super::calamares_files::{self as files, STYLE};
 use crate::diagnostic::{Diagnostic, IsoImageProblem};
 
 /// What is known of the systems that the ISO installs.
@@ -23,21 +24,29 @@ pub struct InstalledSystems {
     pub users: Option<Vec<String>>,
     /// The hosts that a person chooses from; with less than two there is nothing to choose.
     pub hosts: Vec<String>,
+    /// Whether they are the desktops of stock NixOS.
+    pub desktops: bool,
+    /// What some of the systems leave open of what upstream asks on pages for more: [`UNFREE`], [`AUTOLOGIN`].
+    pub open: Vec<String>,
     /// The pages whose questions the configurations of all of them answer, besides [`DECIDED`].
     pub decided: Vec<String>,
     /// The file systems that are not offered, because a boot loader of theirs could not read them.
     pub without: Vec<String>,
 }
 
-/// Pages whose answers a configuration has already given: the desktop, and unfree software.
-const DECIDED: [&str; 3] = ["packagechooser", "packagechooserq", "notesqml"];
+impl InstalledSystems {
+    fn is_open(&self, key: &str) -> bool {
+        self.open.iter().any(|open| open == key)
+    }
+}
 
-/// The page that asks which host a machine becomes: an instance of Calamares' own chooser. Its mode `required` allows no
-/// next page before one is chosen; the name is left in globalStorage as `packagechooser_host` (Calamares 3.3,
-/// packagechooser/Config.cpp).
-const CHOOSER: &str = "packagechooser";
-const HOST: &str = "packagechooser@host";
-const HOST_CONF: &str = "packagechooser-host.conf";
+/// Pages of upstream's whose answers a configuration has already given: the desktop, and unfree software, unless that is open.
+const DECIDED: [&str; 3] = ["packagechooser", "packagechooserq", "notesqml"];
+const UNFREE_PAGE: &str = "notesqml@unfree";
+
+/// The keys of answers in [`InstalledSystems::open`].
+const UNFREE: &str = "unfree";
+const AUTOLOGIN: &str = "autologin";
 
 /// The files of the configuration that depend on the installed systems.
 pub const OF_TARGETS: [&str; 5] = [
@@ -91,7 +100,7 @@ pub fn derive(package: &Path, helper: &Path, targets: &Path) -> Result<Vec<Strin
     }
     files::put_module(&package.join(MODULES).join("nixos"))?;
     let branding = package.join(SHARE).join("branding/nixos");
-    files::put_style(&branding)?;
+    files::put_link(&branding.join(STYLE), &targets.join(STYLE))?;
     files::put_status(&branding).map(Vec::from_iter)
 }
 
@@ -125,7 +134,18 @@ pub fn derive_targets(upstream: &Path, package: &Path, out: &Path, known: &Insta
     write(&modules.join("welcome.conf"), &welcome)?;
     write(&modules.join("users.conf"), &users)?;
     write(&modules.join("partition.conf"), &partition)?;
-    write(&modules.join(HOST_CONF), &host_page(&known.hosts))?;
+    let chooser = if known.desktops {
+        calamares_chooser::desktops(&configuration.join("modules"), &known.hosts)
+    } else {
+        calamares_chooser::machines(&known.hosts)
+    };
+    write(&modules.join(HOST_CONF), &chooser)?;
+    let asks_autologin = known.is_open(AUTOLOGIN);
+    files::put_style(
+        &upstream.join(SHARE).join("branding/nixos"),
+        out,
+        (!asks_autologin, !known.desktops),
+    )?;
     if known.hosts.len() > 1 {
         notes.push(format!("A page for the host: {}", known.hosts.join(", ")));
     }
@@ -166,9 +186,18 @@ fn settings(settings: &mut Mapping, known: &InstalledSystems, notes: &mut Vec<St
     let mut dropped = Vec::new();
     for phase in phases.iter_mut().filter_map(Value::as_mapping_mut) {
         if let Some(Value::Sequence(pages)) = phase.get_mut("show") {
+            let chooses = |page: &Value| module(page.as_str().unwrap_or_default()).starts_with(CHOOSER);
+            if known.desktops
+                && asks
+                && let Some(at) = pages.iter().position(chooses)
+            {
+                pages[at] = HOST.into();
+                asks = false;
+            }
             pages.retain(|page| {
                 let name = page.as_str().unwrap_or_default();
-                let decided = DECIDED.contains(&module(name))
+                let is_kept = name == HOST || name == UNFREE_PAGE && known.is_open(UNFREE);
+                let decided = DECIDED.contains(&module(name)) && !is_kept
                     || nobody && module(name) == "users"
                     || known.decided.iter().any(|page| page == module(name));
                 if decided {
@@ -202,7 +231,7 @@ fn settings(settings: &mut Mapping, known: &InstalledSystems, notes: &mut Vec<St
             dropped.join(", ")
         ));
     }
-    set_instances(settings, &known.hosts)?;
+    set_instances(settings, known)?;
     // Calamares would end and leave the helper alone.
     settings.insert("disable-cancel-during-exec".into(), true.into());
     Ok(())
@@ -222,14 +251,16 @@ fn search(settings: &mut Mapping, upstream: &Path, package: &Path) {
 }
 
 /// The instances of the pages and jobs: ours, and those of upstream that are still used.
-fn set_instances(settings: &mut Mapping, hosts: &[String]) -> Result<()> {
+fn set_instances(settings: &mut Mapping, known: &InstalledSystems) -> Result<()> {
     let mut instances = list(settings, "instances");
     instances.retain(|instance| {
-        let module = instance.get("module").and_then(Value::as_str);
+        let text = |key: &str| instance.get(key).and_then(Value::as_str).unwrap_or_default();
+        let name = format!("{}@{}", text("module"), text("id"));
         // And the weight that newer nixpkgs give the job whose place is taken.
-        !module.is_some_and(|module| DECIDED.contains(&module) || module == "nixos")
+        let is_gone = DECIDED.contains(&text("module")) || text("module") == "nixos";
+        !is_gone || name == UNFREE_PAGE && known.is_open(UNFREE)
     });
-    if hosts.len() > 1 {
+    if known.hosts.len() > 1 {
         instances.push(serde_yaml::to_value(
             serde_json::json!({ "id": "host", "module": CHOOSER, "config": HOST_CONF }),
         )?);
@@ -298,24 +329,10 @@ fn file_systems(partition: &mut Mapping, without: &[String], notes: &mut Vec<Str
     }
 }
 
-/// No entry without a name: it could be chosen.
-fn host_page(hosts: &[String]) -> serde_json::Value {
-    let item = |host: &String| {
-        let what = format!("This machine becomes {host}, as the configuration on this medium describes it.");
-        serde_json::json!({ "id": host, "package": host, "name": host, "description": what })
-    };
-    serde_json::json!({
-        "mode": "required",
-        "method": "legacy",
-        "labels": { "step": "Machine" },
-        "items": hosts.iter().map(item).collect::<Vec<_>>(),
-    })
-}
-
 fn users(users: &mut Mapping, known: &InstalledSystems, notes: &mut Vec<String>) {
-    // Who is logged in without a password is the configuration's to say. Calamares 3.4 has the first of these two; on the page
-    // of 3.3 the style sheet hides the question.
-    users.insert("displayAutologin".into(), false.into());
+    // Where the configuration says who is logged in without a password, it is not asked. Calamares 3.4 has the first of these two;
+    // on the page of 3.3 the style sheet hides the question.
+    users.insert("displayAutologin".into(), known.is_open(AUTOLOGIN).into());
     users.insert("doAutologin".into(), false.into());
     let Some([only]) = known.users.as_deref() else {
         return;

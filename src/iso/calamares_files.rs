@@ -1,7 +1,6 @@
 //! Our files in Calamares' directories: the module, the live status in the slideshow, and the style sheet.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -21,11 +20,10 @@ const STATUS: (&str, &str) = (
 );
 const USE_OF_STATUS: &str = "\n    NixCfgStatus {}\n";
 
-/// What is hidden on upstream's pages.
-const STYLE: (&str, &str) = (
-    "stylesheet.qss",
-    include_str!("../../calamares-module/branding/stylesheet.qss"),
-);
+/// What is hidden on upstream's pages, in a file of this name beside branding.desc.
+pub(super) const STYLE: &str = "stylesheet.qss";
+const STYLE_OF_USERS: &str = include_str!("../../calamares-module/branding/users.qss");
+const STYLE_OF_HOSTS: &str = include_str!("../../calamares-module/branding/hosts.qss");
 
 /// Replaces the file `at`, if there is one, by a link to `to`, which may not exist here.
 pub(super) fn put_link(at: &Path, to: &Path) -> Result<()> {
@@ -70,11 +68,12 @@ pub(super) fn put_status(directory: &Path) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Puts our style sheet into the branding in `directory`, after upstream's own if there is one.
-pub(super) fn put_style(directory: &Path) -> Result<()> {
-    let file = directory.join(STYLE.0);
-    let opened = OpenOptions::new().append(true).create(true).open(&file);
-    opened
-        .and_then(|mut file| file.write_all(STYLE.1.as_bytes()))
-        .with_context(|| format!("Failed to write to {}", file.display()))
+/// Writes the style sheet to `out`: that of the branding in `upstream`, if it has one, and what hides the question for automatic login
+/// and the pictures of packages.
+pub(super) fn put_style(upstream: &Path, out: &Path, (no_autologin, no_pictures): (bool, bool)) -> Result<()> {
+    let mut text = fs::read_to_string(upstream.join(STYLE)).unwrap_or_default();
+    text.push_str(if no_autologin { STYLE_OF_USERS } else { "" });
+    text.push_str(if no_pictures { STYLE_OF_HOSTS } else { "" });
+    let file = out.join(STYLE);
+    fs::write(&file, text).with_context(|| format!("Failed to write {}", file.display()))
 }

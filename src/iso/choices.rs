@@ -1,15 +1,17 @@
 //! What the ISO of `nix-cfg-iso init` is made from: the options of the command line, checked, with every default filled in.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::all_at_once::keep;
 use super::channels::{self, Channels};
 use super::flake_template::IsoSpec;
 use super::{desktops, flake_reference, hosts};
-use crate::diagnostic::{Diagnostic, IsoChannelProblem, IsoHostProblem, IsoOptionProblem, Place, Problem};
+use crate::diagnostic::{Diagnostic, IsoChannelProblem, IsoHostProblem, IsoOptionProblem, Place, Problem, Severity};
 use crate::tree::hardware;
 use crate::tree::lint::{self, Pinned};
 use crate::tree::source::{ConfigKind, Source};
@@ -41,6 +43,8 @@ pub struct InitOptions {
     pub build_helper: bool,
     /// Whether private keys may be copied.
     pub allow_secrets: bool,
+    /// The desktops of stock NixOS, in place of a configuration.
+    pub stock: Vec<String>,
 }
 
 /// What `init` and `refresh` report besides errors.
@@ -105,6 +109,37 @@ pub(super) fn spec(
         fetched: fetched(source, problems),
         system: system(options.system.as_deref(), problems),
         build_helper: options.build_helper,
+        state_version: None,
+    })
+}
+
+/// What the ISO of stock NixOS is made from; see [`spec`]. `release` gives that of a nixpkgs.
+pub(super) fn stock_spec(
+    options: &InitOptions,
+    os_release: &Path,
+    release: &dyn Fn(&str) -> Result<String>,
+    (report, problems): (&mut InitReport, &mut Vec<Diagnostic>),
+) -> Result<IsoSpec> {
+    let nixpkgs = nixpkgs(options, os_release, report, problems);
+    problems.extend(desktop_fault(&options.desktop).or_else(|| desktops::problem(&options.desktop, &nixpkgs)));
+    let state_version = if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        None
+    } else {
+        keep(release(&nixpkgs), problems)?
+    };
+    let mut known = BTreeSet::new();
+    let hosts = options.stock.iter().filter(|host| known.insert(*host));
+    Ok(IsoSpec {
+        kind: ConfigKind::Channel,
+        hosts: hosts.cloned().collect(),
+        desktop: options.desktop.clone(),
+        nixpkgs,
+        channels: Channels::new(),
+        fetched: Vec::new(),
+        system: system(options.system.as_deref(), problems),
+        hardware_config: None,
+        build_helper: options.build_helper,
+        state_version,
     })
 }
 

@@ -50,7 +50,7 @@ const MODULES: [(&str, &str); 19] = [
 pub struct IsoSpec {
     /// Channel or flake.
     pub kind: ConfigKind,
-    /// A flake's hosts, at least one; none for a channel configuration.
+    /// A flake's hosts, at least one; the desktops of stock NixOS; none for another channel configuration.
     pub hosts: Vec<String>,
     /// The live system's desktop, by nixpkgs' name.
     pub desktop: String,
@@ -68,6 +68,9 @@ pub struct IsoSpec {
     pub hardware_config: Option<PathBuf>,
     /// Whether the flake builds the programs from their source.
     pub build_helper: bool,
+    /// The `system.stateVersion` of stock NixOS; `None` for a configuration of the user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_version: Option<String>,
 }
 
 /// One file to write, relative to the emitted directory.
@@ -143,18 +146,28 @@ fn inputs(spec: &IsoSpec) -> String {
 fn source(spec: &IsoSpec) -> String {
     match spec.kind {
         ConfigKind::Channel => format!(
-            "inherit (inputs) nixpkgs;\n        {}system = {};",
+            "inherit (inputs) nixpkgs;\n        {}system = {};{}",
             channel_names(&spec.channels),
-            string(&spec.system)
+            string(&spec.system),
+            if spec.hosts.is_empty() {
+                String::new()
+            } else {
+                format!(
+                    "\n        hosts = [ {} ]; # Each is a directory in {CONFIG_DIR}.",
+                    hosts(spec)
+                )
+            }
         ),
-        ConfigKind::Flake => {
-            let hosts: Vec<String> = spec.hosts.iter().map(|host| string(host)).collect();
-            format!(
-                "flake = inputs.config;\n        hosts = [ {} ]; # The first one's nixpkgs makes the live system.",
-                hosts.join(" ")
-            )
-        }
+        ConfigKind::Flake => format!(
+            "flake = inputs.config;\n        hosts = [ {} ]; # The first one's nixpkgs makes the live system.",
+            hosts(spec)
+        ),
     }
+}
+
+fn hosts(spec: &IsoSpec) -> String {
+    let hosts: Vec<String> = spec.hosts.iter().map(|host| string(host)).collect();
+    hosts.join(" ")
 }
 
 /// The flake: what a person reads first and may edit.
@@ -298,6 +311,7 @@ mod tests {
             system: "x86_64-linux".to_owned(),
             hardware_config: Some("hosts/a/hardware-configuration.nix".into()),
             build_helper: false,
+            state_version: None,
         }
     }
 
@@ -309,11 +323,20 @@ mod tests {
 
     #[test]
     fn every_variant_of_the_flake_is_valid_nix_and_short() {
-        for kind in [ConfigKind::Channel, ConfigKind::Flake] {
+        let stock = IsoSpec {
+            channels: Channels::new(),
+            fetched: Vec::new(),
+            ..spec(ConfigKind::Channel, &["gnome", "none"])
+        };
+        for base in [
+            spec(ConfigKind::Channel, &[]),
+            spec(ConfigKind::Flake, &["a", "b\"${c}"]),
+            stock,
+        ] {
             for build_helper in [false, true] {
                 let spec = IsoSpec {
                     build_helper,
-                    ..spec(kind, &["a", "b\"${c}"])
+                    ..base.clone()
                 };
                 let flake = text(&spec, "flake.nix");
                 assert_eq!(NixFile::parse(&flake).mistake(), None, "{flake}");

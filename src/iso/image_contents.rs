@@ -28,6 +28,8 @@ pub struct ImageOutput {
 pub struct ImageContents {
     /// The outputs of the installed systems.
     pub toplevels: Vec<String>,
+    /// Their hosts, in the same order; none for a channel configuration.
+    pub hosts: Vec<String>,
     /// Their .drv files.
     pub drvs: Vec<PathBuf>,
     /// The output of the live system.
@@ -55,6 +57,7 @@ iso: let
   all = if offlineInstaller.closure != \"runtime\" then offlineInstaller.closures else [ ];
   once = of: builtins.foldl' (seen: one: if builtins.elem one seen then seen else seen ++ [ one ]) [ ] (builtins.concatMap of all);
 in {
+  inherit (offlineInstaller) hosts;
   toplevels = map (one: plain one.toplevel) described;
   drvs = map (one: plain one.drv) described;
   live = plain iso.live.config.system.build.toplevel.outPath;

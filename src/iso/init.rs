@@ -15,7 +15,7 @@ use super::copied::{Copied, Digests, digests, is_excluded};
 use super::flake_template::{self, CONFIG_DIR, IsoSpec, build_command};
 use super::manifest::Manifest;
 use super::staging::{Staging, real_path, require_usable};
-use super::{config_option, programs};
+use super::{config_option, programs, stock};
 use crate::diagnostic::{
     Diagnostic, Diagnostics, IsoChannelProblem, IsoDirectoryProblem, IsoHostProblem, IsoOptionProblem, Problem,
     Severity,
@@ -41,9 +41,19 @@ pub fn init(
     os_release: &Path,
     show: &mut dyn FnMut(&InitReport) -> Result<()>,
 ) -> Result<String> {
-    let interrupt = Interrupt::on_signals()?;
+    let runner = Runner::new(std::env::vars_os().collect(), Interrupt::on_signals()?);
     let mut problems = Vec::new();
-    let Some(checked) = look(options, program_dir, os_release, &mut problems)? else {
+    let checked = if options.stock.is_empty() {
+        look(options, program_dir, os_release, &mut problems)?
+    } else {
+        Some(look_at_stock(
+            options,
+            program_dir,
+            (os_release, &runner),
+            &mut problems,
+        )?)
+    };
+    let Some(checked) = checked else {
         return Err(Diagnostics(problems).into());
     };
     let Checked {
@@ -54,16 +64,20 @@ pub fn init(
         mut report,
     } = checked;
     report.warnings = only_warnings(problems)?;
-    let runner = Runner::new(std::env::vars_os().collect(), interrupt);
-    let (copied, sentence) = Copied::now(&source.path, &runner)?;
-    report.notes.push(sentence);
     let staging = Staging::create(&options.dir)?;
-    let configuration = staging.path().join(CONFIG_DIR);
-    copy_configuration(&source, &configuration, runner.interrupt(), &mut report)?;
-    let copied = Copied {
-        files: digests(&configuration)?,
-        allowed_keys,
-        ..copied
+    let copied = match source {
+        Some(source) => {
+            let (copied, sentence) = Copied::now(&source.path, &runner)?;
+            report.notes.push(sentence);
+            let configuration = staging.path().join(CONFIG_DIR);
+            copy_configuration(&source, &configuration, runner.interrupt(), &mut report)?;
+            Some(Copied {
+                files: digests(&configuration)?,
+                allowed_keys,
+                ..copied
+            })
+        }
+        None => None,
     };
     write_files(staging.path(), spec, copied, &programs)?;
     show(&report)?;
@@ -101,7 +115,8 @@ pub fn mistakes(options: &InitOptions, program_dir: &Path, os_release: &Path) ->
 
 /// What [`init`] writes.
 struct Checked {
-    source: Source,
+    /// `None`: stock NixOS.
+    source: Option<Source>,
     spec: IsoSpec,
     programs: Vec<(&'static str, Vec<u8>)>,
     allowed_keys: Digests,
@@ -131,11 +146,7 @@ fn look(
     keep(require_outside(&options.dir, &source.path), problems)?;
     report.notes.push(source.reason.clone());
     let spec = choices::spec(options, &source, os_release, (&mut report, problems))?;
-    let programs = if spec.build_helper {
-        Vec::new()
-    } else {
-        keep(programs::load(program_dir, &spec.system), problems)?.unwrap_or_default()
-    };
+    let programs = programs(program_dir, &spec, problems)?;
     let known = Digests::new();
     let allowed = Allowed::with(options.allow_secrets, &known);
     let keys = allowed_secrets::look(&source.path, source.kind, allowed, "add --allow-secrets");
@@ -144,12 +155,44 @@ fn look(
     problems.extend(broken_files(&source));
     problems.extend(without_lock(&source));
     Ok(Some(Checked {
-        source,
+        source: Some(source),
         spec,
         programs,
         allowed_keys: keys.allowed,
         report,
     }))
+}
+
+/// The same for stock NixOS.
+fn look_at_stock(
+    options: &InitOptions,
+    program_dir: &Path,
+    (os_release, runner): (&Path, &Runner),
+    problems: &mut Vec<Diagnostic>,
+) -> Result<Checked> {
+    let mut report = InitReport::default();
+    keep(require_usable(&options.dir), problems)?;
+    let release = |nixpkgs: &str| stock::release(nixpkgs, runner);
+    let spec = choices::stock_spec(options, os_release, &release, (&mut report, problems))?;
+    Ok(Checked {
+        source: None,
+        programs: programs(program_dir, &spec, problems)?,
+        spec,
+        allowed_keys: Digests::new(),
+        report,
+    })
+}
+
+/// The programs that are copied.
+fn programs(
+    program_dir: &Path,
+    spec: &IsoSpec,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    if spec.build_helper {
+        return Ok(Vec::new());
+    }
+    Ok(keep(programs::load(program_dir, &spec.system), problems)?.unwrap_or_default())
 }
 
 /// Warns of files that are certainly read, and are not valid Nix or not there: in the end, Nix decides.
@@ -173,13 +216,14 @@ fn without_lock(source: &Source) -> Option<Diagnostic> {
     })
 }
 
-fn write_files(dir: &Path, spec: IsoSpec, copied: Copied, programs: &[(&str, Vec<u8>)]) -> Result<()> {
-    let files = flake_template::files(&spec, programs);
+fn write_files(dir: &Path, spec: IsoSpec, copied: Option<Copied>, programs: &[(&str, Vec<u8>)]) -> Result<()> {
+    let mut files = flake_template::files(&spec, programs);
+    files.extend(stock::files(&spec));
     for file in &files {
         file.write(dir)?;
     }
     Manifest {
-        configuration: vec![copied],
+        configuration: copied.into_iter().collect(),
         ..Manifest::new(spec, &files)
     }
     .save(dir)

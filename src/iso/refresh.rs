@@ -61,6 +61,9 @@ pub fn refresh(
     let _lock = lock(dir)?;
     let copy = digests(&dir.join(CONFIG_DIR))?;
     let copied = manifest.copied(&copy);
+    if manifest.spec.state_version.is_some() {
+        return stock(options);
+    }
     let from = origin(options, copied)?;
     let mut problems = Vec::new();
     let Some(source) = keep(config_option::open(&from), &mut problems)? else {
@@ -99,6 +102,26 @@ pub fn refresh(
     replace(dir, &source, (manifest, taken), runner, &mut report)?;
     report.notes.push(next(options, source.kind, &changes));
     Ok(report)
+}
+
+/// What is reported of an ISO of stock NixOS, whose configurations are no copies.
+///
+/// # Errors
+/// [`IsoRefreshProblem::Stock`] where one is to be copied.
+fn stock(options: &RefreshOptions) -> Result<InitReport> {
+    let dir = options.dir.clone();
+    if options.config.is_some() {
+        return Err(IsoRefreshProblem::Stock { dir }.into());
+    }
+    let (program, dir) = (shell_word(&options.program), shell_word(dir.as_os_str()));
+    let note = format!(
+        "Nothing was copied: init wrote the configurations in {CONFIG_DIR}, which are yours to edit. After an upgrade of the program, \
+         {program} update {dir} writes those that you did not edit."
+    );
+    Ok(InitReport {
+        notes: vec![note],
+        warnings: Vec::new(),
+    })
 }
 
 /// Keeps others from working on the directory as long as it is held.

@@ -93,12 +93,19 @@ fn rebuild(runner: &Runner, image: &ImageContents) -> Result<Option<String>> {
     )))
 }
 
-/// The roots of each part: the systems, what all variants need, what only one does, the rest.
+/// The roots of each part: each system (what it adds to those before it), what all variants need, what only one does, the rest.
 fn groups(image: &ImageContents) -> Vec<(String, BTreeSet<&str>)> {
-    let mut groups = vec![(
-        "installed system".to_owned(),
-        image.toplevels.iter().map(String::as_str).collect(),
-    )];
+    let systems = image.toplevels.iter().enumerate();
+    let mut groups: Vec<(String, BTreeSet<&str>)> = systems
+        .map(|(index, system)| {
+            let name = match (index, image.hosts.get(index)) {
+                (_, None) => "installed system".to_owned(),
+                (0, Some(host)) => format!("installed system, {host}"),
+                (_, Some(host)) => format!("added by {host}"),
+            };
+            (name, BTreeSet::from([system.as_str()]))
+        })
+        .collect();
     let mut shared = BTreeSet::new();
     let mut own: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for one in image.closures.iter().flat_map(|closure| &closure.frontier) {

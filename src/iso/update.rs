@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::copied::{digests, hash};
 use super::flake_template::{self, CONFIG_DIR, File};
 use super::manifest::{Manifest, is_needed};
-use super::programs;
+use super::{programs, stock};
 use crate::text::shell_word;
 
 /// What became of a file.
@@ -37,7 +37,8 @@ pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
     } else {
         programs::load(program_dir, &manifest.spec.system)?
     };
-    let files = flake_template::files(&manifest.spec, &bundled);
+    let mut files = flake_template::files(&manifest.spec, &bundled);
+    files.extend(stock::files(&manifest.spec));
     let mut notes = Vec::new();
     let mut written = 0;
     for file in &files {
@@ -66,7 +67,8 @@ pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
     }
     notes.extend(remove_gone(dir, &manifest, &files)?);
     let before = manifest.version.clone();
-    let configuration = configuration(dir, &manifest)?;
+    let is_copied = manifest.spec.state_version.is_none();
+    let configuration = is_copied.then(|| configuration(dir, &manifest)).transpose()?;
     Manifest {
         configuration: manifest.configuration,
         ..Manifest::new(manifest.spec, &files)
@@ -81,7 +83,7 @@ pub fn update(dir: &Path, program_dir: &Path) -> Result<Vec<String>> {
             env!("CARGO_PKG_VERSION")
         ),
     });
-    notes.push(configuration);
+    notes.extend(configuration);
     Ok(notes)
 }
 
@@ -174,6 +176,7 @@ mod tests {
             system: "x86_64-linux".to_owned(),
             hardware_config: None,
             build_helper: false,
+            state_version: None,
         }
     }
 

@@ -162,8 +162,11 @@ fn is_used(iso: &IsoDirectory, path: &Path) -> bool {
 /// is asked.
 pub(super) fn lookups(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
     let known = channels::of(&iso.dir);
-    let missing = channels::missing(&iso.configuration, |name| known.iter().any(|known| known == name));
-    let reported = missing.into_iter().filter(|lookup| lookup.imported || !evaluate);
+    let trees = iso.trees();
+    let missing = trees
+        .iter()
+        .flat_map(|tree| channels::missing(tree, |name| known.iter().any(|known| known == name)));
+    let reported = missing.filter(|lookup| lookup.imported || !evaluate);
     let problem = |lookup: Lookup| {
         let problem = IsoChannelProblem::NotInFlake {
             name: attribute(&lookup.name),

@@ -43,6 +43,7 @@ pub fn faultless(kind: ConfigKind) -> tempfile::TempDir {
         system: "x86_64-linux".to_owned(),
         hardware_config: None,
         build_helper: true,
+        state_version: None,
     };
     let dir = tempfile::tempdir().unwrap();
     let files = flake_template::files(&spec, &[]);

@@ -94,7 +94,9 @@ fn lost_host(problem: &Diagnostic, iso: &IsoDirectory, runner: &Runner, index: u
 fn of_any_machine(iso: &IsoDirectory, index: usize, facts: &Facts) -> Vec<Diagnostic> {
     let host = iso.spec.hosts.get(index).map(String::as_str);
     let named = iso.settings.hardware_config.as_deref();
-    let mut problems: Vec<Diagnostic> = facts.users.as_ref().and_then(nobody).into_iter().collect();
+    // Of stock NixOS the user is typed on the machine.
+    let users = facts.users.as_ref().filter(|_| iso.spec.state_version.is_none());
+    let mut problems: Vec<Diagnostic> = users.and_then(nobody).into_iter().collect();
     // Without one, its problem is reported from the files.
     if let Ok(hardware) = hardware::choose(&iso.configuration, iso.kind, host, named) {
         problems.extend(own_disks(iso, &hardware.path, facts));

@@ -49,8 +49,10 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool, to_come: Option<&Mach
     }
     if !evaluate {
         // Where Nix is asked, it decides.
-        let broken = lint::bad_modules(&iso.configuration, iso.kind).into_iter();
-        problems.extend(broken.map(|module| module.problem));
+        for tree in iso.trees() {
+            let broken = lint::bad_modules(&tree, iso.kind).into_iter();
+            problems.extend(broken.map(|module| module.problem));
+        }
         problems.extend(configuration_tree::options(&iso));
     }
     problems.extend(untracked::uncommitted(&iso, runner)?);

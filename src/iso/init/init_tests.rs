@@ -37,6 +37,7 @@ fn options(dir: &Path, config: &Path) -> InitOptions {
         hardware_config: None,
         build_helper: true,
         allow_secrets: false,
+        stock: Vec::new(),
     }
 }
 
@@ -68,6 +69,38 @@ fn the_tree_is_copied_without_git_and_what_nix_build_left() {
         error.contains("was written by nix-cfg-iso already") && error.contains("nix-cfg-iso refresh /"),
         "{error}"
     );
+}
+
+#[test]
+fn stock_nixos_needs_no_configuration_and_the_release_of_its_nixpkgs() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = InitOptions {
+        config: None,
+        stock: ["gnome", "none", "gnome"].map(str::to_owned).into(),
+        ..options(dir.path(), dir.path())
+    };
+    run(&options).unwrap();
+    let read = |name: &str| fs::read_to_string(options.dir.join(name)).unwrap();
+    assert!(read("nix-cfg/gnome/configuration.nix").contains("desktopManager.gnome.enable = true;"));
+    assert!(!read("nix-cfg/none/configuration.nix").contains("desktop"));
+    assert!(read("nix-cfg/none/hardware-configuration.nix").contains("\"x86_64-linux\""));
+    assert!(
+        read("flake.nix").contains("hosts = [ \"gnome\" \"none\" ];"),
+        "{}",
+        read("flake.nix")
+    );
+    assert!(!options.dir.join("nix-cfg/configuration.nix").exists());
+    let other = InitOptions {
+        nixpkgs: Some(format!("path:{}", dir.path().display())),
+        dir: dir.path().join("other"),
+        ..options
+    };
+    let error = run(&other).unwrap_err().to_string();
+    assert!(
+        error.contains("The release of path:/") && error.contains("is not known"),
+        "{error}"
+    );
+    assert!(!other.dir.exists());
 }
 
 #[test]

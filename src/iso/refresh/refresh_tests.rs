@@ -42,6 +42,7 @@ impl Iso {
             system: Some("x86_64-linux".to_owned()),
             hardware_config: None,
             build_helper: true,
+            stock: Vec::new(),
             allow_secrets: false,
         };
         init(&options, Path::new("/nowhere"), Path::new("/nowhere"), &mut |_| Ok(())).unwrap();

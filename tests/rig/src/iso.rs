@@ -20,10 +20,14 @@ pub struct Emitted {
 
 impl Emitted {
     pub fn new(tree: &Path, args: &[&str]) -> Self {
+        Self::init(&[&["--config", tree.to_str().unwrap()], args].concat())
+    }
+
+    pub fn init(args: &[&str]) -> Self {
         let directory = temporary();
         fs::remove_dir(directory.path()).unwrap();
         let dir = directory.path().to_str().unwrap();
-        let output = nix_cfg_iso(&[&["init", dir, "--config", tree.to_str().unwrap()], args].concat());
+        let output = nix_cfg_iso(&[&["init", dir], args].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Self { directory }
     }

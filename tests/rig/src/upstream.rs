@@ -133,6 +133,12 @@ pub fn configuration(directory: &Path) -> PathBuf {
     }
 }
 
+/// The style sheet of the pages in `directory`, a derived configuration.
+pub fn style(directory: &Path) -> String {
+    let link = fs::read_link(directory.join("share/calamares/branding/nixos/stylesheet.qss")).unwrap();
+    fs::read_to_string(directory.join(link.strip_prefix(EXTENSIONS).unwrap())).unwrap()
+}
+
 /// What git says of the repository of calamares-nixos-extensions.
 pub fn git(repository: &str, args: &[&str]) -> Vec<u8> {
     let output = Command::new("git")
@@ -172,9 +178,7 @@ pub fn known(users: Option<&[&str]>) -> InstalledSystems {
     InstalledSystems {
         closure_bytes: CLOSURE,
         users: users.map(|users| users.iter().map(|&name| name.to_owned()).collect()),
-        hosts: Vec::new(),
-        decided: Vec::new(),
-        without: Vec::new(),
+        ..InstalledSystems::default()
     }
 }
 
@@ -305,6 +309,6 @@ fn our_files_are_there(after: &Path, version: &str) {
     assert_eq!(show.matches("NixCfgStatus {}").count(), 1, "{version}");
     let branding = after.join("share/calamares/branding/nixos");
     assert!(branding.join("NixCfgStatus.qml").exists(), "{version}");
-    let style = fs::read_to_string(branding.join("stylesheet.qss")).unwrap();
+    let style = style(after);
     assert!(style.contains("QCheckBox#checkBoxDoAutoLogin"), "{version}: {style}");
 }

@@ -46,19 +46,40 @@ fn complaints(log: &str) -> BTreeSet<String> {
 /// Loads what is derived from `before`, for an ISO with these hosts, and gives what Calamares complains of.
 #[track_caller]
 fn loads(calamares: &str, before: &TempDir, version: &str, hosts: &[&str], decided: &[&str]) -> BTreeSet<String> {
+    loads_all(
+        calamares,
+        before,
+        version,
+        &InstalledSystems {
+            users: Some(vec!["alice".to_owned()]),
+            hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+            decided: decided.iter().map(|&page| page.to_owned()).collect(),
+            ..InstalledSystems::default()
+        },
+    )
+}
+
+#[track_caller]
+fn loads_all(calamares: &str, before: &TempDir, version: &str, known: &InstalledSystems) -> BTreeSet<String> {
     let known = InstalledSystems {
         closure_bytes: 12_000_000_000,
-        users: Some(vec!["alice".to_owned()]),
-        hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
-        decided: decided.iter().map(|&page| page.to_owned()).collect(),
-        without: Vec::new(),
+        ..known.clone()
     };
+    let InstalledSystems {
+        hosts, decided, open, ..
+    } = &known;
     let after = derive_all(before.path(), &known).unwrap();
     let what = format!("{version} in Calamares {calamares}");
     let log = load(calamares, after.path());
-    let shown = PAGES.iter().filter(|page| !decided.contains(page));
+    let shown = PAGES
+        .iter()
+        .filter(|page| !decided.iter().any(|decided| decided == *page));
     let mut pages: Vec<String> = shown.map(|page| format!("{page}@{page}")).collect();
     pages.extend((hosts.len() > 1).then(|| "packagechooser@host".to_owned()));
+    pages.extend(
+        open.contains(&"unfree".to_owned())
+            .then(|| "notesqml@unfree".to_owned()),
+    );
     for page in &pages {
         assert!(
             log.contains(&format!("ViewModule \"{page}\" loading complete")),
@@ -105,6 +126,23 @@ fn a_derived_configuration_is_loaded_without_a_complaint_of_its_own() {
     }
 }
 
+fn the_pages_of_stock_nixos_are_loaded() {
+    let stock = InstalledSystems {
+        hosts: ["gnome", "none"].map(str::to_owned).into(),
+        desktops: true,
+        open: ["autologin", "unfree"].map(str::to_owned).into(),
+        ..InstalledSystems::default()
+    };
+    for (calamares, name) in [("3.3", "late"), ("3.4", "nixpkgs")] {
+        let complaints = loads_all(calamares, &fixture(name), name, &stock);
+        let wrong: Vec<_> = complaints
+            .iter()
+            .filter(|line| line.contains("packagechooser"))
+            .collect();
+        assert!(wrong.is_empty(), "{name} in Calamares {calamares}: {wrong:#?}");
+    }
+}
+
 fn what_is_derived_from_the_real_upstream_is_loaded_without_a_complaint_of_its_own(repository: &str) {
     // Those after which the structure changed, and the newest.
     for (calamares, version) in [
@@ -136,6 +174,7 @@ fn main() -> ExitCode {
         file!(),
         vec![
             plain(a_derived_configuration_is_loaded_without_a_complaint_of_its_own),
+            plain(the_pages_of_stock_nixos_are_loaded),
             with(
                 "CALAMARES_EXTENSIONS",
                 what_is_derived_from_the_real_upstream_is_loaded_without_a_complaint_of_its_own,

@@ -45,16 +45,28 @@ impl Screen {
     }
 }
 
-/// Clicks there, waits until that shows, and takes a picture of it.
-fn click(x: u32, y: u32, file: &Path) {
+/// What a person does on a page.
+enum Act {
+    Click(u32, u32),
+    Type(&'static str),
+}
+
+/// Does it, waits until that shows, and takes a picture of it.
+fn act(what: &Act, file: &Path) {
     let shown = |file: &Path| {
         Screen::picture(file);
         std::fs::read(file).unwrap()
     };
     let before = shown(file);
+    let arguments: Vec<String> = match what {
+        Act::Click(x, y) => ["mousemove", &x.to_string(), &y.to_string(), "click", "1"]
+            .map(str::to_owned)
+            .into(),
+        Act::Type(text) => ["type", "--delay", "20", text].map(str::to_owned).into(),
+    };
     let xdotool = Command::new("xdotool")
         .env("DISPLAY", DISPLAY)
-        .args(["mousemove", &x.to_string(), &y.to_string(), "click", "1"])
+        .args(arguments)
         .status()
         .unwrap();
     assert!(xdotool.success());
@@ -179,8 +191,8 @@ fn failures_on_a_screen() {
 }
 
 /// The pages for `known`, of what is derived from `before`, up to the one before that with the partitions: there is no disk for it.
-/// `number` is that of the pictures; each click has one.
-fn show_pages(calamares: &str, before: &Path, known: &InstalledSystems, number: u8, clicks: &[(&str, (u32, u32))]) {
+/// `number` is that of the pictures; each act has one.
+fn show_pages(calamares: &str, before: &Path, known: &InstalledSystems, number: u8, acts: &[(&str, Act)]) {
     let pages_directory = derive_all(before, known).unwrap();
     let file = conf(pages_directory.path(), "settings.conf");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -209,15 +221,15 @@ fn show_pages(calamares: &str, before: &Path, known: &InstalledSystems, number: 
     thread::sleep(Duration::from_secs(1));
     let picture = |name: &str| directory().join(format!("{number}-{name}.png"));
     Screen::picture(&picture("1-welcome"));
-    for (name, (x, y)) in clicks {
-        click(*x, *y, &picture(name));
+    for (name, what) in acts {
+        act(what, &picture(name));
     }
     calamares.kill().unwrap();
     calamares.wait().unwrap();
     drop(screen);
 }
 
-const NEXT: (u32, u32) = (656, 503);
+const NEXT: Act = Act::Click(656, 503);
 
 fn known(users: Option<&[&str]>, hosts: &[&str], decided: &[&str]) -> InstalledSystems {
     let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
@@ -226,7 +238,7 @@ fn known(users: Option<&[&str]>, hosts: &[&str], decided: &[&str]) -> InstalledS
         users: users.map(owned),
         hosts: owned(hosts),
         decided: owned(decided),
-        without: Vec::new(),
+        ..InstalledSystems::default()
     }
 }
 
@@ -238,13 +250,41 @@ fn the_pages_on_a_screen() {
     let before = upstream.as_deref().map_or_else(|| fixture("late"), directory_of);
     let clicks = [
         ("2-host", NEXT),
-        ("2-host-chosen", (110, 34)),
+        ("2-host-chosen", Act::Click(110, 34)),
         ("3-location", NEXT),
         ("4-keyboard", NEXT),
         ("5-users", NEXT),
     ];
     let known = known(Some(&["alice"]), &["laptop", "server"], &[]);
     show_pages("3.3", before.path(), &known, 0, &clicks);
+}
+
+/// Of stock NixOS, up to the page for the desktop.
+#[test]
+#[ignore = "a demo: make demo-calamares"]
+fn the_pages_of_stock_nixos_on_a_screen() {
+    for (calamares, version, number) in [("3.3", "late", 20), ("3.4", "nixpkgs", 21)] {
+        let stock = InstalledSystems {
+            desktops: true,
+            open: vec!["autologin".to_owned(), "unfree".to_owned()],
+            ..known(None, &["gnome", "plasma6", "none"], &[])
+        };
+        let acts = [
+            ("2-location", NEXT),
+            ("3-keyboard", NEXT),
+            ("4-users", NEXT),
+            ("4-users-named", Act::Type("Alice")),
+            ("4-users-password", Act::Click(209, 165)),
+            ("4-users-password-typed", Act::Type("secret-words")),
+            ("4-users-again", Act::Click(415, 165)),
+            ("4-users-again-typed", Act::Type("secret-words")),
+            ("4-users-same", Act::Click(116, 225)),
+            ("5-desktop", NEXT),
+            ("5-desktop-chosen", Act::Click(130, 45)),
+            ("6-unfree", NEXT),
+        ];
+        show_pages(calamares, fixture(version).path(), &stock, number, &acts);
+    }
 }
 
 /// Of a configuration that decides all, of one that decides nothing, and of two hosts of which one decides all.
@@ -257,7 +297,11 @@ fn the_pages_that_are_left_on_a_screen() {
         let open = known(None, &[], &[]);
         let one_of_two = known(None, &["laptop", "server"], &[]);
         let to_users = [("2-location", NEXT), ("3-keyboard", NEXT), ("4-users", NEXT)];
-        let to_host = [("2-host", NEXT), ("2-host-chosen", (110, 34)), ("3-location", NEXT)];
+        let to_host = [
+            ("2-host", NEXT),
+            ("2-host-chosen", Act::Click(110, 34)),
+            ("3-location", NEXT),
+        ];
         let cases = [(decided, &to_users[2..]), (open, &to_users), (one_of_two, &to_host)];
         for (known, clicks) in &cases {
             show_pages(calamares, fixture(version).path(), known, number, clicks);

@@ -1,5 +1,6 @@
 [
   ./boot.nix
+  ./desktop.nix
   ./environment.nix
   ./file-systems.nix
   ./hardware.nix
