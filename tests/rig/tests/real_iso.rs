@@ -87,6 +87,23 @@ fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix(
     assert_eq!(drvs[0], drvs[1], "2.26 and 2.34 make different images");
 }
 
+/// Without the frontier, as above.
+fn stock_nixos_becomes_an_iso_that_asks_for_all_that_can_be_answered(tree: &Tree) {
+    let directories = temporary();
+    let evaluator = Evaluator::new("2.26", &tree.path, &[(directories.path(), "/directories")]);
+    let branch = format!("nixos-{}", tree.release.split('-').next().unwrap());
+    let nixpkgs = format!("github:NixOS/nixpkgs/{branch}");
+    let emitted = Emitted::init(&["--stock", "gnome,plasma6,none", "--nixpkgs", &nixpkgs]);
+    without_frontier(&emitted);
+    evaluator.lock(emitted.dir(), &branch, None);
+    copy(emitted.dir(), &directories.path().join("stock"));
+    evaluator.image("/directories/stock");
+    let said = evaluator.eval(
+        "--json path:/directories/stock#iso.live.config.offlineInstaller.described --apply 'map (one: one.asked.decided)'",
+    );
+    assert_eq!(serde_json::from_str::<Value>(&said.out).unwrap(), json!([{}, {}, {}]));
+}
+
 fn the_example_of_nix_offline_iso_becomes_the_same_iso_on_every_nix(tree: &Tree) {
     let example = Path::new(&real::value("NIX_OFFLINE_ISO").unwrap()).join("nix-cfg");
     let directories = temporary();
@@ -235,6 +252,7 @@ fn main() -> ExitCode {
                 &["NIX_OFFLINE_ISO"],
                 the_example_of_nix_offline_iso_becomes_the_same_iso_on_every_nix,
             ),
+            on_each_tree(stock_nixos_becomes_an_iso_that_asks_for_all_that_can_be_answered),
             on_each_tree(the_flake_at_the_top_gives_packages_a_template_and_an_iso_for_the_other_processor),
             on_each_tree(the_channel_on_the_machine_rebuilds_the_system_from_what_its_iso_held),
         ],
