@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use rig::iso::{Emitted, OVERRIDE, boot, build, builder};
 use rig::{Live, attach, detach, edit, project, tree, write};
 use tempfile::TempDir;
 
@@ -36,6 +37,23 @@ const PLAIN: &str = r#"{ type = "filesystem"; name = "root"; mountpoint = "/"; }
 const ENCRYPTED: &str = r#"{
   type = "luks"; name = "root"; mountpoint = "/"; askPassword = true; passwordFile = null; keyFile = null; additionalKeyFiles = [ ];
 }"#;
+
+#[test]
+fn the_iso_has_what_the_scripts_need_for_another_disk() {
+    let tree = with_layout(PLAIN);
+    let hardware = "{ modulesPath, ... }: { imports = [ (modulesPath + \"/profiles/qemu-guest.nix\") ]; nixpkgs.hostPlatform = \"x86_64-linux\"; }";
+    write(&tree, "hardware-configuration.nix", hardware);
+    let emitted = Emitted::new(tree.path(), &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    let builder = builder("2.26", &emitted);
+    let image = build(&builder, OVERRIDE);
+    let live = boot("2.26", &image).with(&["--firmware", "bios"]);
+    let said = with_disk(
+        &live,
+        &format!("umount /mnt && {INSTALL} --yes && cat /mnt/etc/nixos/machine.nix"),
+    )
+    .ok();
+    assert!(said.out.contains("disko.devices.disk.main.device"), "{}", said.out);
+}
 
 /// A machine with a BIOS: the kernel of this one may know no FAT, which an EFI system partition is.
 fn bios(tree: &TempDir) -> Live {
