@@ -42,6 +42,8 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     if plan.kept_at != Kept::default() {
         installation.live.report.note(&plan.kept_places());
     }
+    // GRUB is partly outside of any file system, where no syncfs reaches: the machine may be switched off from now on.
+    nix::unistd::sync();
     Ok(())
 }
 
