@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn only_the_target_that_calamares_mounted_is_remembered() {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("run/calamares.json");
+        let file = directory.path().join("run/begun.json");
         let target = directory.path().join("calamares-root-x");
         fs::create_dir(&target).unwrap();
         assert!(load(&file, &target).is_none());

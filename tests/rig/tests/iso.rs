@@ -140,10 +140,10 @@ fn the_iso_of_a_flake_with_nested_inputs_installs_each_of_its_hosts_on_every_nix
                     host: Some("beta".to_owned()),
                     ..InstallerFacts::default()
                 };
-                let chosen = serde_json::json!({ "target": "/mnt", "mounts": [], "machine": machine });
+                let chosen = serde_json::json!({ "target": "/mnt", "mounts": [], "machine": machine, "answers": {} });
                 let directory = "/run/nix-cfg-install";
                 live.sh(&format!(
-                    "mkdir -p {directory} && echo '{chosen}' > {directory}/calamares.json"
+                    "mkdir -p {directory} && echo '{chosen}' > {directory}/begun.json"
                 ))
                 .ok();
                 live.install("").ok();
