@@ -129,7 +129,10 @@ impl ValueEnum for Mode {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
             Self::Wipe => ("wipe", "Erase the disks, make the layout, mount it"),
-            Self::Format => ("format", "Make what is missing of the layout, erase nothing, mount it"),
+            Self::Format => (
+                "format",
+                "Make what is missing of the layout, without a question, mount it",
+            ),
             Self::Mount => ("mount", "Mount a layout that was made before"),
         };
         Some(PossibleValue::new(name).help(help))

@@ -87,7 +87,7 @@ impl DiskoProblem {
                 .because(format!("It was started with `{line}`. The disk may be erased already, and partly made."))
                 .remedy(format!("Look into its last words, unmount what it mounted (umount -R {}), and run the command again.", target.display())),
             Self::NotTaken { names, hardware } => warning("disko-disk-not-taken", format!("The installed configuration does not get the disks that were chosen: {}", names.join(", ")))
-                .because(format!("It does not import {}, beside which they are written down. Disks are found by their partitions, so the system starts all the same.", hardware.display()))
+                .because(format!("It does not import {}, beside which they are written down. Its file systems are found by their partitions; GRUB on a BIOS machine is installed on the disk that the configuration names.", hardware.display()))
                 .remedy(format!("Import ./{} in the configuration, or change `device` in its layout.", hardware.display())),
         }
     }
