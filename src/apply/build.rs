@@ -1,5 +1,7 @@
 //! The toplevel, built in the live system's own store.
 
+use std::path::Path;
+
 use anyhow::Result;
 
 use super::installation::Installation;
@@ -14,15 +16,22 @@ use crate::progress::Unit;
 pub(super) fn step(plan: &Plan, _: &Target, installation: &Installation<'_>) -> Result<()> {
     let (runner, report) = (installation.live.runner, installation.live.report);
     let planned = plan.build.len() as u64;
-    let invocation = Invocation::new("nix-store")
-        .arg("--realise")
-        .args(LOG_FORMAT)
-        .arg(&plan.derivation);
-    track(runner, &invocation, &mut |tracker| {
+    realise(runner, &plan.derivation, &mut |tracker| {
         let done = tracker.built();
         report.progress(done, planned.max(done), Unit::Derivations, tracker.item());
     })
-    .map(drop)
+}
+
+/// Builds `derivation` in the live system's own store, and calls `on_change` at each change.
+///
+/// # Errors
+/// An explained problem when that fails.
+pub(super) fn realise(runner: &Runner, derivation: &Path, on_change: &mut dyn FnMut(&Tracker)) -> Result<()> {
+    let invocation = Invocation::new("nix-store")
+        .arg("--realise")
+        .args(LOG_FORMAT)
+        .arg(derivation);
+    track(runner, &invocation, on_change).map(drop)
 }
 
 /// Runs a Nix program that logs in the internal-json format and calls `on_change` at each change. Returns its stdout.

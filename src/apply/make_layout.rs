@@ -3,10 +3,9 @@
 use anyhow::Result;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::build::track;
+use super::build::realise;
 use crate::diagnostic::{Diagnostic, DiskoProblem};
 use crate::live::target::Target;
-use crate::nix::activity::LOG_FORMAT;
 use crate::nix::disko::Mode;
 use crate::plan::DiskoPlan;
 use crate::plan::request::LiveSystem;
@@ -29,11 +28,7 @@ pub fn make_layout(
     let steps = 2;
     live.report
         .progress(0, steps, Unit::Steps, "building the script of disko");
-    let build = Invocation::new("nix-store")
-        .arg("--realise")
-        .args(LOG_FORMAT)
-        .arg(&layout.derivation);
-    track(live.runner, &build, &mut |_| {})?;
+    realise(live.runner, &layout.derivation, &mut |_| {})?;
     let script = Invocation::new(&layout.program);
     let script = match layout.mode {
         Mode::Wipe => script.arg(CONFIRMED),

@@ -7,13 +7,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::desktops::NONE;
+
 /// The module, the page and its configuration.
 pub(super) const CHOOSER: &str = "packagechooser";
 pub(super) const HOST: &str = "packagechooser@host";
 pub(super) const HOST_CONF: &str = "packagechooser-host.conf";
-
-/// The host without a desktop, which upstream's page has as the empty choice.
-const NONE: &str = "none";
 
 /// The page for hosts of a configuration. No entry is without a name: it could be chosen.
 pub(super) fn machines(hosts: &[String]) -> Value {
@@ -21,12 +20,11 @@ pub(super) fn machines(hosts: &[String]) -> Value {
         let what = format!("This machine becomes {host}, as the configuration on this medium describes it.");
         json!({ "id": host, "package": host, "name": host, "description": what })
     };
-    json!({
-        "mode": "required",
-        "method": "legacy",
-        "labels": { "step": "Machine" },
-        "items": hosts.iter().map(item).collect::<Vec<_>>(),
-    })
+    page("Machine", &hosts.iter().map(item).collect::<Vec<_>>())
+}
+
+fn page(step: &str, items: &[Value]) -> Value {
+    json!({ "mode": "required", "method": "legacy", "labels": { "step": step }, "items": items })
 }
 
 /// The page for hosts that are desktops of stock NixOS: upstream's own, in the directory `modules`, with those that the ISO has.
@@ -34,6 +32,7 @@ pub(super) fn desktops(modules: &Path, hosts: &[String]) -> Value {
     let text = fs::read_to_string(modules.join("packagechooser.conf")).unwrap_or_default();
     let upstream: Value = serde_yaml::from_str(&text).unwrap_or_default();
     let known = upstream["items"].as_array().cloned().unwrap_or_default();
+    // Upstream's page has the host without a desktop as the empty choice.
     let id = |item: &Value| match item["id"].as_str() {
         Some("") => NONE.to_owned(),
         id => id.unwrap_or_default().to_owned(),
@@ -48,11 +47,7 @@ pub(super) fn desktops(modules: &Path, hosts: &[String]) -> Value {
     let default = upstream["default"]
         .as_str()
         .filter(|default| hosts.iter().any(|host| host == default));
-    json!({
-        "mode": "required",
-        "method": "legacy",
-        "labels": { "step": "Desktop" },
-        "default": default.or(hosts.first().map(String::as_str)),
-        "items": hosts.iter().map(item).collect::<Vec<_>>(),
-    })
+    let mut page = page("Desktop", &hosts.iter().map(item).collect::<Vec<_>>());
+    page["default"] = default.or(hosts.first().map(String::as_str)).into();
+    page
 }

@@ -9,8 +9,8 @@ use crate::files::names;
 /// The directory in a nixpkgs.
 const DIRECTORY: &str = "nixos/modules/installer/cd-dvd";
 
-/// The live system without a desktop.
-const NONE: &str = "none";
+/// Without a desktop: such a live system, and such a system.
+pub(super) const NONE: &str = "none";
 /// The one with several.
 const COMBINED: &str = "combined";
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use regex_lite::Regex;
 
+use super::desktops::NONE;
 use super::flake_template::{CONFIG_DIR, File, IsoSpec};
 use crate::diagnostic::{Diagnostic, IsoOptionProblem};
 use crate::live::in_place::{BOOT, CHOICES};
@@ -17,7 +18,6 @@ use crate::tree::source::{CONFIGURATION_NIX, HARDWARE_CONFIGURATION};
 pub const DESKTOPS: [&str; 9] = [
     "gnome", "plasma6", "xfce", "cinnamon", "mate", "lxqt", "budgie", "pantheon", NONE,
 ];
-const NONE: &str = "none";
 
 /// The first release in which these desktops are not under `services.xserver`.
 const OUT_OF_XSERVER: &str = "25.11";

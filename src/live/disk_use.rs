@@ -11,7 +11,7 @@ use super::mounts::Mount;
 
 /// The number of the block device at `path`: `MAJOR:MINOR`. `None`: it is none.
 #[must_use]
-pub fn number(path: &Path) -> Option<String> {
+pub fn number(path: impl AsRef<Path>) -> Option<String> {
     let meta = fs::metadata(path).ok()?;
     let device = meta.rdev();
     let is_block = meta.file_type().is_block_device();
@@ -33,7 +33,7 @@ pub fn uses(live: &Path, disk: &str, mounts: &[Mount]) -> Vec<String> {
         .map(|mount| mount.at.display().to_string());
     let swaps = fs::read_to_string(live.join("proc/swaps")).unwrap_or_default();
     let swaps = swaps.lines().filter_map(|line| line.split(' ').next());
-    let swaps = swaps.filter(|swap| number(Path::new(swap)).is_some_and(|one| parts.contains(&one)));
+    let swaps = swaps.filter(|swap| number(swap).is_some_and(|one| parts.contains(&one)));
     mounted.chain(swaps.map(|swap| format!("swap on {swap}"))).collect()
 }
 

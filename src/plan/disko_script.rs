@@ -18,6 +18,7 @@ use crate::live::installer_facts::InstallerFacts;
 use crate::live::{disk_use, mounts};
 use crate::nix::disko::{self, Layout, LayoutDisk, Mode};
 use crate::nix::eval::{Configuration, Evaluated};
+use crate::nix::facts::Disks;
 use crate::process::{Invocation, Runner};
 use crate::tree::hardware::Hardware;
 
@@ -147,7 +148,7 @@ fn look(layout: &Layout, target: &Path) -> Seen {
         ..Seen::default()
     };
     for LayoutDisk { device, .. } in &layout.disks {
-        if let Some(number) = disk_use::number(Path::new(device)) {
+        if let Some(number) = disk_use::number(device) {
             seen.uses
                 .insert(device.clone(), disk_use::uses(Path::new("/"), &number, &all));
             seen.disks.insert(device.clone(), number);
@@ -212,13 +213,11 @@ fn problems(layout: &Layout, wanted: &DiskoRequest, seen: &Seen, target: &Path) 
     problems.into_iter().map(Diagnostic::from).collect()
 }
 
-/// The problem of disks that were chosen and that the system, whose layout has `evaluated` (devices by their names), does not get.
-pub(super) fn not_taken(
-    wanted: &DiskoRequest,
-    evaluated: &BTreeMap<&str, &str>,
-    hardware: &Path,
-) -> Option<Diagnostic> {
-    let is_taken = |(name, device): &(&String, &String)| evaluated.get(name.as_str()) == Some(&device.as_str());
+/// The problem of disks that were chosen and that the system, which was evaluated to `disks`, does not get.
+pub(super) fn not_taken(wanted: &DiskoRequest, disks: Option<&Disks>, hardware: &Path) -> Option<Diagnostic> {
+    let layout = disks.map_or(&[][..], |disks| &disks.layout);
+    let is_taken =
+        |(name, device): &(&String, &String)| layout.iter().any(|disk| disk.name == **name && disk.device == **device);
     let others = wanted.disks.iter().filter(|disk| !is_taken(disk));
     let names: Vec<String> = others.map(|(name, _)| name.clone()).collect();
     (!names.is_empty()).then(|| {

@@ -289,12 +289,8 @@ fn check_values(
     let binds = facts.binds.as_deref().unwrap_or_default();
     let kept = facts.disks.as_ref().map(|disks| kept(disks, binds, mounted));
     let (kept, forgotten) = kept.unwrap_or_default();
-    let hardware_path = &hardware.path;
-    let not_taken = request.disko.as_ref().and_then(|wanted| {
-        let layout = facts.disks.iter().flat_map(|disks| &disks.layout);
-        let evaluated = layout.map(|disk| (disk.name.as_str(), disk.device.as_str())).collect();
-        disko_script::not_taken(wanted, &evaluated, hardware_path)
-    });
+    let wanted = request.disko.as_ref();
+    let not_taken = wanted.and_then(|wanted| disko_script::not_taken(wanted, facts.disks.as_ref(), &hardware.path));
     let problems = outcome.check(&checks::Context {
         decisions,
         tree,

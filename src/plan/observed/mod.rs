@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::live::disk_use;
 use crate::live::mounts::{self, Mount};
 use crate::live::target::Target;
 use crate::nix::facts::{Boot, BootFiles, Disks, Machine};
@@ -65,7 +66,7 @@ impl Observed {
         let mut observed = Self {
             devices: names
                 .into_iter()
-                .filter_map(|path| Some((mounted::number(&path)?, path)))
+                .filter_map(|path| Some((disk_use::number(&path)?, path)))
                 .map(|(number, path)| (path, number))
                 .collect(),
             real_paths: disks

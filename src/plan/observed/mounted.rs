@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{major, minor};
-
+use crate::live::disk_use::number;
 use crate::live::mounts::{self, Mount};
 use crate::process::{Invocation, Runner};
 
@@ -87,15 +85,6 @@ fn inside(mount: &Mount, root: &Path) -> Option<String> {
         .iter()
         .any(|directory| Path::new(&at).starts_with(directory));
     (!(of_live || at == "/tmp" && mount.kind == "tmpfs")).then_some(at)
-}
-
-/// The number of the block device at `path`.
-pub(super) fn number(path: &str) -> Option<String> {
-    let meta = fs::metadata(path).ok()?;
-    let device = meta.rdev();
-    meta.file_type()
-        .is_block_device()
-        .then(|| format!("{}:{}", major(device), minor(device)))
 }
 
 /// The devices of a file system; the source of a bcachefs names all of its own, separated by colons.
