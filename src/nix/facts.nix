@@ -314,6 +314,13 @@ let
           device = orElse "" (toString config.disko.devices.disk.${name}.device);
         }) (attrNames (config.disko.devices.disk or { }))
       );
+      # What nixos-generate-config always writes, also without file systems.
+      hardware_files = orElse [ ] (
+        map (definition: plain (toString definition.file)) (
+          (os.options.nixpkgs.hostPlatform.definitionsWithLocations or [ ])
+          ++ (os.options.boot.initrd.availableKernelModules.definitionsWithLocations or [ ])
+        )
+      );
       # nixpkgs' own, and the modules that were there before.
       facter =
         (config.hardware.facter.reportPath or null) != null || (config.facter.reportPath or null) != null;

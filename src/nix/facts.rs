@@ -227,6 +227,8 @@ pub struct Disks {
     pub keymap: String,
     /// Whether the hardware comes from a report of nixos-facter; file systems are not in it.
     pub facter: bool,
+    /// The files that define the platform, or the modules of the initrd.
+    pub hardware_files: Vec<String>,
     /// `disko.devices.disk`.
     pub layout: Vec<LayoutDisk>,
 }

@@ -44,13 +44,14 @@ impl<'a> Tree<'a> {
         }
     }
 
-    pub(super) fn is_hardware(&self, definition: &Definition) -> bool {
-        in_tree(&definition.file, self.root).is_some_and(|file| self.hardware.contains(&file))
+    /// Whether `file`, as Nix names it, is one of the hardware configuration.
+    pub(super) fn is_hardware(&self, file: &str) -> bool {
+        in_tree(file, self.root).is_some_and(|file| self.hardware.contains(&file))
     }
 
     /// The definition in `set` that is the user's own.
     pub(super) fn own<'b>(&self, set: &'b [Definition]) -> Option<&'b Definition> {
-        set.iter().find(|definition| !self.is_hardware(definition))
+        set.iter().find(|definition| !self.is_hardware(&definition.file))
     }
 
     /// Whether only the hardware configuration sets `system`.

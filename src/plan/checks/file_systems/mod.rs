@@ -35,9 +35,16 @@ pub(super) fn no_root(disks: &Disks, hardware: &Hardware) -> Option<Diagnostic> 
 /// configuration uses it all the same, or has the hardware from a report of nixos-facter, and file systems of its own. Without a
 /// root file system there is an error that says more.
 pub(super) fn hardware_not_imported(disks: Option<&Disks>, tree: &Tree<'_>, hardware: &Hardware) -> Option<Diagnostic> {
-    let of_hardware = |system: &FileSystem| system.set.iter().any(|one| tree.is_hardware(one));
     let has_root = disks.is_some_and(has_root);
-    let is_used = |disks: &Disks| disks.file_systems.iter().any(of_hardware) || disks.facter && has_root;
+    let of_system = |disks: &Disks| {
+        disks
+            .file_systems
+            .iter()
+            .flat_map(|system| &system.set)
+            .any(|one| tree.is_hardware(&one.file))
+    };
+    let of_rest = |disks: &Disks| disks.hardware_files.iter().any(|file| tree.is_hardware(file));
+    let is_used = |disks: &Disks| of_system(disks) || of_rest(disks) || disks.facter && has_root;
     if disks.is_some_and(is_used) {
         return None;
     }
@@ -63,7 +70,7 @@ fn has_root(disks: &Disks) -> bool {
 /// the hardware configuration. Nix stops at the first of them.
 pub fn contradictions(facts: &Facts, tree: &Tree<'_>) -> Vec<Vec<String>> {
     let Some(disks) = &facts.disks else { return Vec::new() };
-    let twice = |set: &[Definition]| tree.own(set).is_some() && set.iter().any(|one| tree.is_hardware(one));
+    let twice = |set: &[Definition]| tree.own(set).is_some() && set.iter().any(|one| tree.is_hardware(&one.file));
     let path = |parts: &[&str]| parts.iter().map(|&part| part.to_owned()).collect();
     let systems = disks
         .file_systems

@@ -40,3 +40,27 @@ fn own_file_systems_without_the_hardware_file_are_a_warning_for_the_installer_an
         std::fs::write(directory.path().join("hardware-configuration.nix"), "{ }").unwrap();
     }
 }
+
+/// As the hosts of a flake are put together, and disko sets the file systems.
+#[test]
+fn a_hardware_file_without_file_systems_whose_import_cannot_be_read_is_seen_in_the_evaluation() {
+    let hardware = Hardware {
+        path: "hosts/a/hardware-configuration.nix".into(),
+        reason: String::new(),
+        imported: false,
+        doubt: None,
+    };
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(directory.path().join("hosts/a")).unwrap();
+    std::fs::write(directory.path().join(&hardware.path), "{ }").unwrap();
+    let warned = |file: &str| {
+        let disks = Disks {
+            hardware_files: vec![file.to_owned()],
+            ..disks(&[system("/", "/dev/disk/by-partlabel/disk-main-root", "ext4", &[])])
+        };
+        let tree = Tree::new(directory.path(), &hardware.path, true);
+        hardware_not_imported(Some(&disks), &tree, &hardware).is_some()
+    };
+    assert!(!warned("/nix/store/h-source/hosts/a/hardware-configuration.nix"));
+    assert!(warned("/nix/store/h-source/hosts/b/hardware-configuration.nix"));
+}
