@@ -68,6 +68,24 @@ fn a_root_that_is_not_mounted_is_refused_and_each_piece_of_advice_ends_well() {
 }
 
 #[test]
+fn a_root_that_both_call_by_its_name_in_dev_mapper_stays_in_both() {
+    // As disko declares a root in LUKS. There is no device mapper here: the link is what its name would be.
+    let own =
+        "{ fileSystems.\"/\" = { device = \"/dev/mapper/crypted\"; fsType = \"ext4\"; options = [ \"noatime\" ]; }; }";
+    let tree = with_module(own);
+    let live = Live::with_disk("2.26").tmp_tree(tree.path());
+    let said = live
+        .sh("mkdir -p /dev/mapper && ln -s $(findmnt -no SOURCE /mnt) /dev/mapper/crypted && nix-cfg-install --progress plain")
+        .ok();
+    assert!(!said.err.contains("arning"), "{}", said.err);
+    let hardware = live.read("/mnt/etc/nixos/hardware-configuration.nix");
+    assert!(hardware.contains("device = \"/dev/mapper/crypted\""), "{hardware}");
+    let root = root_of(&live);
+    assert!(root.starts_with("/dev/mapper/crypted / ext4 "), "{root}");
+    assert!(root.contains("noatime"), "{root}");
+}
+
+#[test]
 fn a_hardware_configuration_at_the_target_that_says_it_too_is_removed_by_the_person_who_wrote_it() {
     let tree = with_module(BY_LABEL);
     let live = Live::with_disk("2.26").tmp_tree(tree.path());
