@@ -187,19 +187,16 @@ class Machine:
             raise Failed(f"{name} could not log in:\n{self.tail(self.console)}")
         self.says("echo user-$(id -un)", f"user-{name}\n")
 
-    def types(self, command: str, seconds: float = PATIENCE, answers: dict[str, str] | None = None) -> tuple[str, int]:
-        """Runs a command at the prompt, and gives its output and its exit code. `answers`: what is typed when it asks, in this order."""
+    def types(self, command: str, seconds: float = PATIENCE) -> tuple[str, int]:
+        """Runs a command at the prompt, and gives its output and its exit code."""
         self.send(f'{command}; echo "[$?] end-of-$(echo output)"\n')
         self.expect(r"end-of-\$.*\n", seconds=seconds)
-        for question, answer in (answers or {}).items():
-            self.expect(question, seconds=seconds)
-            self.send(f"{answer}\n")
         match = self.expect(r"(?s)(.*?)\[(\d+)\] end-of-output\n.*?[#$] ", seconds=seconds)
         return match[1], int(match[2])
 
-    def does(self, command: str, seconds: float = PATIENCE, answers: dict[str, str] | None = None) -> str:
+    def does(self, command: str, seconds: float = PATIENCE) -> str:
         """Runs a command at the prompt; it must succeed. Gives its output."""
-        text, code = self.types(command, seconds, answers)
+        text, code = self.types(command, seconds)
         if code != 0:
             raise Failed(f"{command} ended with {code}: {text}")
         return text

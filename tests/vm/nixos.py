@@ -83,16 +83,20 @@ class NixOS(Machine):
         if failed := self.failed_units():
             raise Failed(f"{self.title}: {', '.join(failed)} failed; see failed-units.log")
 
-    def checks_and_installs(self, options: str = "", hardware: str = "hardware-configuration.nix") -> None:
-        """At the live system's prompt, with the target mounted; then it goes off. `hardware` is written in /etc/nixos."""
-        self.does(f"nix-cfg-install --check {options} --progress json > /dev/null", SLOW)
+    def checks_and_installs(self, options: str = "", install: str = "", written: str = "hardware-configuration.nix") -> None:
+        """At the live system's prompt; then it goes off. `install`: options of the installation alone; `written`: what it writes in
+        /etc/nixos."""
+        self.keep(f"nix-cfg-install --check {options} --progress plain", "check")
         self.run.stage("checked")
-        self.installs(f"nix-cfg-install {options}", seconds=SLOW)
-        self.keep("df -B1 /mnt /mnt/boot; ls -lR /mnt/boot", "disk")
-        self.keep(f"cat /mnt/etc/nixos/{hardware}", "hardware-configuration.nix")
+        self.installs(f"nix-cfg-install {options} {install}", seconds=SLOW)
+        self.keep("findmnt --real --output TARGET,SOURCE,FSTYPE,OPTIONS", "mounts")
+        self.keep("df -B1 /mnt /mnt/boot; du --all --threshold=1M /mnt/boot", "disk")
+        self.keep(f"tail -n +1 /mnt/etc/nixos/{written}", "hardware-configuration.nix")
         self.keep("cat /mnt/var/lib/nix-cfg-install/receipt.json", "receipt.json")
         self.shuts_down()
         self.run.check_progress()
+        if found := [event["text"] for _, event in self.run.events if event["event"] == "problem"]:
+            raise Failed(f"what can be installed is warned of: {found}")
 
     def keep(self, command: str, file: str) -> str:
         """The output of a command, also in results/FILE."""

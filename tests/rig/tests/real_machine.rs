@@ -28,6 +28,8 @@ struct Image {
     file: OnceLock<PathBuf>,
 }
 
+const OFFLINE_REBUILD: &str = r"s/^ *desktop =/offlineRebuild = true;\n&/";
+
 static PLAIN: Image = Image {
     name: "plain",
     tree: "server",
@@ -39,7 +41,7 @@ static PLAIN: Image = Image {
 /// With what rebuilding it needs on the machine.
 static CHANNEL: Image = Image {
     name: "channel",
-    edit: r"s/^ *desktop =/offlineRebuild = true;\n&/",
+    edit: OFFLINE_REBUILD,
     tree: "server",
     hosts: &[],
     file: OnceLock::new(),
@@ -54,13 +56,12 @@ static FULL: Image = Image {
     file: OnceLock::new(),
 };
 
-/// Two hosts, and disko's own script for the disk of one of them.
+/// Two hosts.
 static FLAKE: Image = Image {
     name: "flake",
     tree: "flake",
     hosts: &["--host", "alpha", "--host", "beta"],
-    edit: r"s/^ *desktop =/offlineRebuild = true;\n&/
-        s/modules = \[ \];/modules = [ { environment.systemPackages = [ inputs.config.nixosConfigurations.beta.config.system.build.destroyFormatMount ]; } ];/",
+    edit: OFFLINE_REBUILD,
     file: OnceLock::new(),
 };
 
@@ -167,49 +168,68 @@ fn a_path_that_is_taken_away_is_named(nixpkgs: &Tree) {
     assert_eq!(live.sh("cd /mnt && find .").ok().out, ".\n./lost+found\n");
 }
 
-/// One installation by this project and one by nixos-install alone, of the same system, each onto an empty disk of its own, with the
-/// real tools; without a boot loader, because this machine's firmware is nobody's.
-const BOTH: &str = r"
+/// The same system is installed by this project and by nixos-install alone, in turn, each time onto an empty disk of its own, with the
+/// real tools; without a boot loader, because this machine's firmware is nobody's. Only the first time there is something to build:
+/// what this machine's hardware needs. Each ends when its disk has everything.
+const IN_TURN: &str = r#"
 PATH=/run/current-system/sw/bin:$PATH
 TIMEFORMAT='%R %U %S'
-{ time nix-cfg-install --no-bootloader --progress json --log /log > >(
-  while read -r line; do echo $EPOCHREALTIME $line; done > /events) 2> /messages; } 2> /ours || { cat /messages >&2; exit 1; }
-system=/nix/store/$(basename $(readlink -f /mnt/nix/var/nix/profiles/system-1-link))
-truncate -s 8G /second.img && mkfs.ext4 -q /second.img
+ours() {
+  nix-cfg-install --no-bootloader --progress json > >(while read -r line; do echo $EPOCHREALTIME $line; done > /events) && sync -f /mnt
+}
+stock() {
+  nixos-install --root /second --system $system --no-bootloader --no-root-passwd --no-channel-copy > /dev/null && sync -f /second
+}
+timed() {
+  { time $1 2> /messages; } 2> /time || { cat /messages >&2; exit 1; }
+  wait
+  echo "$1 $(tail -n 1 /time)"
+}
+# Another one has other hardware.
+empty() {
+  umount $1 2> /dev/null
+  mkfs.ext4 -q -F -U $2 $3 && mount -t ext4 $3 $1
+}
+truncate -s 8G /second.img && mkdir /second
 ATTACH
-mkdir /second && mount -t ext4 $second /second
-{ time nixos-install --root /second --system $system --no-bootloader --no-root-passwd --no-channel-copy > /messages 2>&1; } 2> /stock
-code=$?
-wait
-DETACH
-[ $code = 0 ] || { cat /messages >&2; exit 1; }
-tail -n 1 /ours; tail -n 1 /stock; nix --extra-experimental-features nix-command path-info -S --store /mnt $system; cat /events
-";
+trap 'DETACH' EXIT
+first=$(findmnt -no SOURCE /mnt) uuid=$(findmnt -no UUID /mnt)
+timed ours
+cat /events
+system=/nix/store/$(basename $(readlink /mnt/nix/var/nix/profiles/system-1-link))
+for round in 1 2; do
+  empty /second random $second
+  timed stock
+  empty /mnt $uuid $first
+  timed ours
+  [ /mnt$system -ef /mnt$(readlink /mnt/nix/var/nix/profiles/system-1-link) ] || exit 1
+done
+nix --extra-experimental-features nix-command path-info -S --store /mnt $system
+"#;
 
 fn stock_beside_ours(nixpkgs: &Tree) {
     let live = live(build(nixpkgs, &PLAIN));
-    let script = BOTH
+    let script = IN_TURN
         .replace("ATTACH", &attach("/second.img", "second"))
         .replace("DETACH", &detach("second"));
     let said = live.sh(&script).ok().out;
-    let mut lines = said.lines();
-    let mut times = || -> Vec<f64> {
-        let times = lines.next().unwrap().split(' ');
-        times.map(|second| second.parse().unwrap()).collect()
+    // The wall and the CPU seconds of each time.
+    let timed = |who: &str| -> (Vec<f64>, Vec<f64>) {
+        let lines = said.lines().filter_map(|line| line.strip_prefix(who));
+        let times = lines.map(|times| {
+            let times: Vec<f64> = times.split_whitespace().map(|second| second.parse().unwrap()).collect();
+            (times[0], times[1] + times[2])
+        });
+        times.unzip()
     };
-    let (ours, stock) = (times(), times());
-    let closure: u64 = lines
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .last()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let (mut ours, stock) = (timed("ours "), timed("stock "));
+    let (built_wall, built_cpu) = (ours.0.remove(0), ours.1.remove(0));
+    let closure: u64 = said.split_whitespace().last().unwrap().parse().unwrap();
     rows::also(json!({
-        "ours": { "wall_s": ours[0], "cpu_s": ours[1] + ours[2], "phases_s": phases(lines) },
-        "stock": { "wall_s": stock[0], "cpu_s": stock[1] + stock[2] },
-        "wall_ratio": ours[0] / stock[0],
+        "wall_ratio": ours.0.iter().sum::<f64>() / stock.0.iter().sum::<f64>(),
+        "ours": { "wall_s": ours.0, "cpu_s": ours.1 },
+        "stock": { "wall_s": stock.0, "cpu_s": stock.1 },
+        "ours_with_build": { "wall_s": built_wall, "cpu_s": built_cpu, "phases_s": phases(said.lines()) },
         "closure_mb": closure / 1_000_000,
     }));
 }
@@ -218,8 +238,12 @@ fn stock_beside_ours(nixpkgs: &Tree) {
 fn phases<'a>(events: impl Iterator<Item = &'a str>) -> Value {
     let mut all: BTreeMap<String, f64> = BTreeMap::new();
     let mut current: Option<(String, f64)> = None;
-    for (second, event) in events.filter_map(|line| line.split_once(' ')) {
-        let (second, event): (f64, Value) = (second.parse().unwrap(), serde_json::from_str(event).unwrap());
+    let events = events.filter_map(|line| line.split_once(" {"));
+    for (second, event) in events {
+        let (second, event): (f64, Value) = (
+            second.parse().unwrap(),
+            serde_json::from_str(&format!("{{{event}")).unwrap(),
+        );
         if event["event"] == "phase" || event["event"] == "done" {
             if let Some((phase, began)) = current.take() {
                 *all.entry(phase).or_default() += second - began;

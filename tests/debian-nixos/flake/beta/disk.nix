@@ -1,7 +1,7 @@
 # GRUB's own partition, /boot, and a root of btrfs subvolumes in LUKS, whose passphrase is typed.
 {
   disko.devices.disk.main = {
-    device = "/dev/vda";
+    device = "/dev/disk/by-id/another-machine";
     content = {
       type = "gpt";
       partitions = {
