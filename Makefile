@@ -13,6 +13,9 @@ SMALL += --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/=
 SMALL += -C link-arg=-Wl,--defsym=pthread_getattr_np=revoke
 # Sequences of instructions that occur several times become functions: 78 kB. Copying takes no longer.
 SMALL += -C llvm-args=-enable-machine-outliner
+# As a library it comes before glibc, and an archive's symbol is taken from the first one that has it.
+GLIBC := $(CURDIR)/target/glibc
+SMALL += -L native=$(GLIBC) -l static:-bundle=instead-of-glibc
 else
 TARGET := $(ARCH)-unknown-linux-musl
 endif
@@ -64,8 +67,13 @@ check: lint
 lint: tools
 	.ci/lint
 
-static:
+static: $(if $(GLIBC),$(GLIBC)/libinstead-of-glibc.a)
 	RUSTFLAGS='-C target-feature=+crt-static $(SMALL)' cargo build --release --target $(TARGET) --bins --package nix-cfg-install --package copy-closure
+
+%/libinstead-of-glibc.a: .ci/glibc.c
+	mkdir -p $*
+	$(CC) -Os -Wall -Wextra -Werror -c -o $*/glibc.o $<
+	$(AR) rcs $@ $*/glibc.o
 
 # Real Nix in offline live systems; see tests/rig/README.md.
 rig:
