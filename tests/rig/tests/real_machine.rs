@@ -185,22 +185,22 @@ timed() {
   wait
   echo "$1 $(tail -n 1 /time)"
 }
-# Another one has other hardware.
+# The same UUID: the hardware configuration has it.
 empty() {
   umount $1 2> /dev/null
-  mkfs.ext4 -q -F -U $2 $3 && mount -t ext4 $3 $1
+  mkfs.ext4 -q -F -U 01234567-89ab-cdef-0123-456789abcdef $2 && mount -t ext4 $2 $1
 }
-truncate -s 8G /second.img && mkdir /second
+truncate -s 8G /first.img /second.img && mkdir /second
 ATTACH
 trap 'DETACH' EXIT
-first=$(findmnt -no SOURCE /mnt) uuid=$(findmnt -no UUID /mnt)
+empty /mnt $first
 timed ours
 cat /events
 system=/nix/store/$(basename $(readlink /mnt/nix/var/nix/profiles/system-1-link))
 for round in 1 2; do
-  empty /second random $second
+  empty /second $second
   timed stock
-  empty /mnt $uuid $first
+  empty /mnt $first
   timed ours
   [ /mnt$system -ef /mnt$(readlink /mnt/nix/var/nix/profiles/system-1-link) ] || exit 1
 done
@@ -210,8 +210,11 @@ nix --extra-experimental-features nix-command path-info -S --store /mnt $system
 fn stock_beside_ours(nixpkgs: &Tree) {
     let live = live(build(nixpkgs, &PLAIN));
     let script = IN_TURN
-        .replace("ATTACH", &attach("/second.img", "second"))
-        .replace("DETACH", &detach("second"));
+        .replace(
+            "ATTACH",
+            &(attach("/first.img", "first") + &attach("/second.img", "second")),
+        )
+        .replace("DETACH", &(detach("first") + &detach("second")));
     let said = live.sh(&script).ok().out;
     // The wall and the CPU seconds of each time.
     let timed = |who: &str| -> (Vec<f64>, Vec<f64>) {
