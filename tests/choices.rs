@@ -176,3 +176,36 @@ fn what_cannot_be_applied_to_this_configuration_is_refused_at_once() {
         [""; 0]
     );
 }
+
+#[test]
+fn a_value_that_does_not_exist_is_nothing_where_the_configuration_decides_the_answer() {
+    let lists = tempfile::tempdir().unwrap();
+    for (list, known) in [
+        ("timezones", "UTC"),
+        ("keymaps", "us"),
+        ("layouts", "us"),
+        ("locales", "C.UTF-8"),
+    ] {
+        std::fs::write(lists.path().join(list), format!("{known}\n")).unwrap();
+    }
+    let lists = answers::Lists::read(lists.path());
+    let words = "timezone=Mars/Olympus keymap=dee layout=us variant=neo LC_TIME=xx_XX.UTF-8 hostname=a.b";
+    let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+    let (answers, _) = answers::parse(&words);
+    let stay = |decided: Value| {
+        let (choices, _) = choose(&answers, &open(&json!({ "decided": decided })), &["all".to_owned()]);
+        let problems = answers::problems(&answers, &lists, &answers::Places::new());
+        let problems = choices.undecided(problems);
+        let left: Vec<String> = problems.into_iter().map(|one| one.what).collect();
+        left.join(", ")
+    };
+    assert_eq!(
+        stay(json!({})),
+        "LC_TIME cannot be `xx_XX.UTF-8`, hostname cannot be `a.b`, keymap cannot be `dee`, timezone cannot be `Mars/Olympus`, variant \
+         cannot be `neo`"
+    );
+    assert_eq!(
+        stay(json!({"timezone": "UTC", "layout": "de", "variant": "", "LC_TIME": "C.UTF-8"})),
+        "hostname cannot be `a.b`, keymap cannot be `dee`"
+    );
+}

@@ -1,6 +1,5 @@
 //! `nix-cfg-install`: parses the command line, sets up the log, plans, applies, and gives the exit code.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +18,7 @@ use crate::calamares::dialog::dialog;
 use crate::calamares::globals::Globals;
 use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
-use crate::live::answers::{self, Answers, Lists};
+use crate::live::answers::{self, Answers, Lists, Places};
 use crate::live::decisions::Decisions;
 use crate::live::resume;
 use crate::log_file::{LogFile, init_logging};
@@ -230,19 +229,26 @@ fn settings_and_channels(
     places.retain(|key, _| !named.contains_key(key));
     let mut answers = settings.answers();
     answers.extend(named);
-    problems.extend(answers::problems(&answers, &lists, &places));
-    if !problems.is_empty() {
-        return Err(Diagnostics(problems).into());
-    }
-    Ok((settings, channels, (answers, lists)))
+    problems.extend(answers::problems(&answers, &lists, &places).into_values());
+    refuse_answers(problems)?;
+    Ok((settings, channels, (answers, places, lists)))
 }
 
-/// Answers, and what there was to choose from.
-type Answered = (Answers, Lists);
+/// Refuses answers with these problems. Where all of them are values that the lists do not have, the plan does, unless the
+/// configuration decides them.
+fn refuse_answers(problems: Vec<Diagnostic>) -> Result<()> {
+    if problems.iter().all(answers::is_unknown_value) {
+        return Ok(());
+    }
+    Err(Diagnostics(problems).into())
+}
+
+/// Answers, where the settings have them, and what there was to choose from.
+type Answered = (Answers, Places, Lists);
 
 /// Puts together what was asked for. An installation that Calamares began and a person finishes is mounted again.
 fn request(
-    (args, (mut answers, lists)): (&Args, Answered),
+    (args, (mut answers, mut places, lists)): (&Args, Answered),
     globals: Option<&Globals>,
     settings: Settings,
     runner: &Runner,
@@ -258,15 +264,15 @@ fn request(
     };
     let mut answered_now = globals.is_some() || !args.answers.is_empty();
     if let Some(globals) = globals {
-        answers.extend(globals.answers(&lists));
-        let problems = answers::problems(&answers, &lists, &BTreeMap::new());
-        if !problems.is_empty() {
-            return Err(Diagnostics(problems).into());
-        }
+        let typed = globals.answers(&lists);
+        places.retain(|key, _| !typed.contains_key(key));
+        answers.extend(typed);
+        refuse_answers(answers::problems(&answers, &lists, &places).into_values().collect())?;
     } else if let Some(begun) = resume::begun(target.root()) {
         // A page overrides the settings, and a flag both.
         answered_now = true;
         answers = settings.answers();
+        places.retain(|key, _| !begun.answers.contains_key(key));
         answers.extend(begun.answers);
         answers.extend(answers::parse(&args.answers).0);
     }
@@ -283,6 +289,7 @@ fn request(
         extra_files: args.extra_files.clone().or(settings.extra_files),
         not_covered: settings.not_covered,
         answers,
+        answer_places: places,
         answered_now,
         lists,
         offline_rebuild: settings.offline_rebuild,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::diagnostic::{AnswerProblem, Diagnostic, Place};
+use crate::diagnostic::{AnswerProblem, Diagnostic, Place, Problem};
 use crate::text::similar;
 
 /// The answers, by their keys: those of [`KEYS`] and of [`FORMATS`].
@@ -112,17 +112,26 @@ fn may_have(list: &[String], value: &str) -> bool {
     list.iter().any(|known| known == value) || list.is_empty() && value.chars().all(is_part)
 }
 
-/// What is wrong with the answers whatever is installed, all of it. `places` are those of answers in a file.
+/// Where answers are written: lines of the settings, by the keys.
+pub type Places = BTreeMap<String, Place>;
+
+/// All that is wrong with the answers, by their keys.
 #[must_use]
-pub fn problems(answers: &Answers, lists: &Lists, places: &BTreeMap<String, Place>) -> Vec<Diagnostic> {
+pub fn problems(answers: &Answers, lists: &Lists, places: &Places) -> BTreeMap<String, Diagnostic> {
     let all = answers.iter().filter_map(|(key, value)| {
-        let problem = problem(key, value, answers, lists)?;
-        Some(Diagnostic {
+        let problem = Diagnostic {
             place: places.get(key).cloned(),
-            ..problem.into()
-        })
+            ..problem(key, value, answers, lists)?.into()
+        };
+        Some((key.clone(), problem))
     });
     all.collect()
+}
+
+/// Whether it is nothing where the configuration decides the answer: the lists do not have the value.
+#[must_use]
+pub fn is_unknown_value(problem: &Diagnostic) -> bool {
+    matches!(problem.problem, Problem::AnswerProblem(AnswerProblem::Unknown { .. }))
 }
 
 fn problem(key: &str, value: &str, answers: &Answers, lists: &Lists) -> Option<AnswerProblem> {
@@ -240,7 +249,7 @@ mod tests {
     fn reported(words: &str, lists: &Lists) -> Vec<String> {
         let words: Vec<String> = words.split('|').map(str::to_owned).collect();
         let (answers, mut problems) = parse(&words);
-        problems.extend(super::problems(&answers, lists, &BTreeMap::new()));
+        problems.extend(super::problems(&answers, lists, &Places::new()).into_values());
         let line = |one: Diagnostic| format!("{}: {} {}", one.code, one.what, one.remedy);
         problems.into_iter().map(line).collect()
     }

@@ -1,5 +1,7 @@
 //! `choices.nix`: those of the answers that the configuration leaves open, beside hardware-configuration.nix and imported by it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::answers::{Answers, LOGIN_NAME, is_login_name};
@@ -53,6 +55,15 @@ pub fn choose(answers: &Answers, open: &Open, supported: &[String]) -> (Choices,
 }
 
 impl Choices {
+    /// Those of the problems of answers, by their keys, that stay because the configuration does not decide the answer. A variant
+    /// belongs to its layout.
+    #[must_use]
+    pub fn undecided(&self, problems: BTreeMap<String, Diagnostic>) -> Vec<Diagnostic> {
+        let option = |key: &str| if key == "variant" { "layout" } else { key }.to_owned();
+        let stay = |(key, _): &(String, Diagnostic)| !self.decided.contains_key(&option(key));
+        problems.into_iter().filter(stay).map(|(_, problem)| problem).collect()
+    }
+
     /// The user that is answered about: one of the configuration, or a new one where it has none.
     fn choose_user(&mut self, answers: &Answers, open: &Open, problems: &mut Vec<AnswerProblem>) {
         let named = answers.get("user");

@@ -10,7 +10,7 @@ use super::hardware_files;
 use super::request::{LiveSystem, Request};
 use crate::diagnostic::{AnswerProblem, Diagnostic};
 use crate::files::remove;
-use crate::live::answers::Answers;
+use crate::live::answers::{self, Answers};
 use crate::live::choices_nix::{CHOICES_NIX, CHOICES_NIX_BESIDE_OTHER, Choices, choose};
 use crate::live::installer_facts::InstallerFacts;
 use crate::nix::eval::{self, Configuration};
@@ -89,6 +89,7 @@ fn ask(
     let Some(open) = open else { return Ok((asked, None)) };
     let (choices, problems) = choose(&request.answers, &open, &request.lists.supported);
     found.extend(problems);
+    found.extend(unknown_values(request, &request.answers, &choices));
     if choices.taken.is_empty() {
         asked.choices = choices;
         return Ok((asked, None));
@@ -122,9 +123,15 @@ pub(super) fn compare(
     open.current.clear();
     let (choices, problems) = choose(answers, &open, &request.lists.supported);
     found.extend(problems);
+    found.extend(unknown_values(request, answers, &choices));
     unchecked(request, found);
     asked.choices = choices;
     Ok((asked, open))
+}
+
+/// The values that the lists do not have.
+fn unknown_values(request: &Request, answers: &Answers, choices: &Choices) -> Vec<Diagnostic> {
+    choices.undecided(answers::problems(answers, &request.lists, &request.answer_places))
 }
 
 /// What the configuration leaves open; `None` where that cannot be evaluated.

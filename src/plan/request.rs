@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::live::answers::{Answers, Lists};
+use crate::live::answers::{Answers, Lists, Places};
 use crate::live::decisions::Decisions;
 use crate::live::installer_facts::InstallerFacts;
 use crate::live::target::Target;
@@ -39,8 +39,9 @@ pub struct Request {
     pub decisions: Decisions,
     /// What only the graphical installer knows of this machine.
     pub machine: InstallerFacts,
-    /// What was answered about the system, and what there was to choose from.
+    /// What was answered about the system, where the settings have it, and what there was to choose from.
     pub answers: Answers,
+    pub answer_places: Places,
     /// Whether they were given for this run, and not by the settings alone, which do not replace what an earlier run applied.
     pub answered_now: bool,
     pub lists: Lists,

@@ -104,6 +104,30 @@ fn every_answer_is_built_from_an_iso_of_a_configuration_that_leaves_it_open() {
         ],
     );
     assert!(said.err.contains("Nothing was written to the target"), "{}", said.err);
+    an_unknown_value_is_refused_where_the_configuration_leaves_the_answer_open(&other);
+}
+
+fn an_unknown_value_is_refused_where_the_configuration_leaves_the_answer_open(live: &Live) {
+    let settings = "set:\n  timezone: Mars/Olympus\n  keymap: us\n";
+    live.sh(&format!(
+        "cp --remove-destination $(readlink -f /etc/nix-cfg-install.yaml) /etc/nix-cfg-install.yaml
+         printf '{settings}' >> /etc/nix-cfg-install.yaml"
+    ))
+    .ok();
+    live.install("--check").fails(
+        3,
+        &[
+            "nix-cfg-install.yaml:",
+            "timezone cannot be `Mars/Olympus`",
+            "Nothing was written to the target",
+        ],
+    );
+    let decided = "cp -r /iso/nix-cfg /tmp/ && chmod -R u+w /tmp/nix-cfg
+         sed -i '$ s|}|  time.timeZone = \"UTC\";\\n}|' /tmp/nix-cfg/configuration.nix";
+    live.sh(decided).ok();
+    let said = live.install("--check").ok();
+    let decided = "Set by the configuration, not changed: timezone UTC";
+    assert!(said.err.contains(decided), "{}", said.err);
 }
 
 #[test]
