@@ -302,6 +302,39 @@ mod tests {
     }
 
     #[test]
+    fn the_configurations_of_stock_nixos_are_written_again_unless_they_were_edited() {
+        let spec = IsoSpec {
+            hosts: ["gnome", "none"].map(str::to_owned).into(),
+            state_version: Some("26.05".to_owned()),
+            ..spec()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let bundled = programs::load(programs().path(), &spec.system).unwrap();
+        let mut files = flake_template::files(&spec, &bundled);
+        files.extend(stock::files(&spec).into_iter().map(|file| File {
+            contents: b"an earlier text".to_vec(),
+            ..file
+        }));
+        for file in &files {
+            file.write(dir.path()).unwrap();
+        }
+        Manifest::new(spec, &files).save(dir.path()).unwrap();
+        fs::write(dir.path().join("nix-cfg/gnome/configuration.nix"), "mine").unwrap();
+        let said = run(&dir);
+        assert!(said.contains("Updated 3 files"), "{said}");
+        assert!(
+            said.contains("Kept nix-cfg/gnome/configuration.nix as you left it. This version"),
+            "{said}"
+        );
+        assert!(!said.contains("The configuration"), "{said}");
+        assert_eq!(text(&dir, "nix-cfg/gnome/configuration.nix"), "mine");
+        for updated in ["gnome/configuration.nix.new", "none/configuration.nix"] {
+            let text = text(&dir, &format!("nix-cfg/{updated}"));
+            assert!(text.contains("stateVersion = \"26.05\""), "{text}");
+        }
+    }
+
+    #[test]
     fn a_directory_that_is_none_of_ours_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let error = update(dir.path(), Path::new("/nowhere")).unwrap_err().to_string();

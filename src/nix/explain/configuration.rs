@@ -169,8 +169,18 @@ pub(super) fn file_missing(said: &Said<'_>) -> Option<Diagnostic> {
     if let Some(problem) = outside(said, path).filter(|_| is_elsewhere) {
         return Some(problem);
     }
-    let problem = ExpressionProblem::FileMissing { path: path.to_owned() };
-    Some(said.at_place_or(problem, |problem, root| locate::at_path(problem, root, Path::new(path))))
+    let missing = |path: &Path| ExpressionProblem::FileMissing {
+        path: path.display().to_string(),
+    };
+    // The copy of the tree is one of several sources: what a file of the tree names is its own.
+    if let Some(root) = said.context.root.filter(|_| path.starts_with(STORE)) {
+        let own = locate::at_path(missing(&in_tree).into(), root, &in_tree);
+        if own.place.is_some() {
+            return Some(own);
+        }
+    }
+    let path = Path::new(path);
+    Some(said.at_place_or(missing(path), |problem, root| locate::at_path(problem, root, path)))
 }
 
 pub(super) fn recursion(said: &Said<'_>) -> Option<Diagnostic> {

@@ -43,11 +43,27 @@ fn each_desktop_of_the_iso_is_installed_with_the_answers_in_its_configuration() 
         size.contains("\ninstalled system, none ") && size.contains("\nadded by gnome "),
         "{size}"
     );
+    its_paths_are_explained(&builder);
     let live = boot("2.26", &image);
     its_pages_ask_for_what_is_on_it(&live);
     without_a_desktop(&live);
     with_another_in_its_place(&live);
     on_a_bios(&image);
+}
+
+/// A path of one desktop, one that is needed for what can be answered, and one that is not there.
+fn its_paths_are_explained(builder: &Live) {
+    let why = |path: &str| {
+        builder.sh(&format!(
+            "{CONFIG}\nnix-cfg-iso why /work {path} -- --no-write-lock-file {OVERRIDE}"
+        ))
+    };
+    let said = why("$(echo /nix/store/*-gnome-shell-46.2)").ok().out;
+    assert!(
+        said.contains("needed to run the installed system: nixos-system-"),
+        "{said}"
+    );
+    why(&format!("/nix/store/{}-htop", "0".repeat(32))).fails(1, &["is not on this ISO"]);
 }
 
 fn its_pages_ask_for_what_is_on_it(live: &Live) {
@@ -139,6 +155,49 @@ fn on_a_bios(image: &std::path::Path) {
         configuration.contains("  boot.loader.grub.device = \"/dev/loop") && !configuration.contains("systemd-boot"),
         "{configuration}"
     );
+}
+
+#[test]
+fn the_doctor_asks_nix_of_every_desktop_and_names_the_file_that_is_wrong() {
+    let emitted = Emitted::init(&["--stock", "none,gnome", "--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    let builder = builder("2.26", &emitted);
+    let lock = format!("{CONFIG}\ncp -r /work /tmp/iso && nix flake lock path:/tmp/iso {OVERRIDE}");
+    builder.sh(&lock).ok();
+    let doctor = |change: &str| {
+        builder.sh(&format!(
+            "rm -rf /tmp/ill; cp -r /tmp/iso /tmp/ill; cd /tmp/ill/nix-cfg && {change}; nix-cfg-iso doctor /tmp/ill"
+        ))
+    };
+    let said = doctor("true").ok();
+    assert!(
+        said.out.contains("/tmp/ill can be built") && said.err.is_empty(),
+        "{said:?}"
+    );
+    for (host, line, report) in [
+        (
+            "gnome",
+            "services.nope.enable = true;",
+            "There is no option `services.nope`",
+        ),
+        (
+            "none",
+            "environment.etc.x.source = ./x;",
+            "uses the file nix-cfg/none/x, which does not exist",
+        ),
+        ("none", "imports = [ ./more.nix ];", "more.nix"),
+        ("gnome", "networking.networkmanager.enable = false", "syntax error"),
+    ] {
+        let change = format!("sed -i 's|^  # Remote login|  {line}\\n&|' {host}/configuration.nix");
+        let said = doctor(&change).fails(1, &[report, &format!("{host}/configuration.nix")]);
+        let errors = said.err.lines().filter(|line| line.starts_with("error: "));
+        assert_eq!(errors.count(), 1, "{}", said.err);
+    }
+    doctor("sed -i 's|^    # git|    unfree-game|' gnome/configuration.nix")
+        .fails(1, &["unfree-game-1.0 is not free software", "gnome/configuration.nix"]);
+    // What a person decides is not asked, and is no mistake.
+    let said = doctor("sed -i 's|^  # Remote login|  time.timeZone = \"UTC\";\\n&|' */configuration.nix").ok();
+    assert!(said.err.is_empty(), "{said:?}");
+    doctor("rm -r gnome").fails(1, &["nix-cfg/gnome/configuration.nix"]);
 }
 
 #[test]
