@@ -30,7 +30,7 @@ fn killed_at_any_moment_a_rerun_ends_in_the_same_tree_as_an_undisturbed_run() {
     let calm = with_known_uuid();
     let began = Instant::now();
     calm.sh(&install).ok();
-    let whole = began.elapsed().as_secs_f64();
+    let mut whole = began.elapsed().as_secs_f64();
     let expected = calm.fingerprint();
     let mut killed = 0;
     let mut attempt = 0;
@@ -44,8 +44,11 @@ fn killed_at_any_moment_a_rerun_ends_in_the_same_tree_as_an_undisturbed_run() {
         let after = whole * (f64::from(attempt) * 0.618_034).fract();
         let live = with_known_uuid();
         // Killed with all that it started: the live system ends, as it does when the machine's power is cut.
+        let began = Instant::now();
         let said = live.sh(&format!("timeout -s KILL {after:.3} {install}"));
         if said.code != 137 {
+            // The first run had a busier machine.
+            whole = whole.min(began.elapsed().as_secs_f64());
             continue;
         }
         killed += 1;
