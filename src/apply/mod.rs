@@ -25,7 +25,7 @@ use crate::plan::{Plan, phases};
 use crate::progress::Phase;
 use crate::store::reading;
 pub use installation::Installation;
-pub use make_layout::make_layout;
+pub use make_layout::{build_script, make_layout, take_down};
 pub use next_steps::next_steps;
 
 /// A part of the installation.
@@ -49,12 +49,21 @@ const fn step(phase: &'static Phase, exit_code: u8, run: fn(&Plan, &Target, &Ins
     Step { phase, exit_code, run }
 }
 
+/// What may have been written when a part of the work failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    Nothing,
+    /// A layout for disko that is not complete. The next run makes it again.
+    Disks,
+    /// The next run continues.
+    Target,
+}
+
 /// A part of the work that failed.
 pub struct Failure {
     pub phase: &'static Phase,
     pub exit_code: u8,
-    /// Whether the target may have been written to.
-    pub is_written: bool,
+    pub written: Written,
     pub error: anyhow::Error,
 }
 
@@ -64,7 +73,7 @@ impl Failure {
         move |error| Self {
             phase,
             exit_code,
-            is_written: false,
+            written: Written::Nothing,
             error,
         }
     }
@@ -85,7 +94,7 @@ pub fn apply(plan: &Plan, installation: &Installation<'_>) -> Result<(), Failure
         (step.run)(plan, &target, installation).map_err(|error| Failure {
             phase: step.phase,
             exit_code: step.exit_code,
-            is_written: true,
+            written: Written::Target,
             error,
         })?;
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::diagnostic::{ApplyProblem, Diagnostic};
+use crate::live::disk_use;
 use crate::live::mounts::{self, Mount};
 use crate::process::{Invocation, Runner};
 use crate::progress::Reporter;
@@ -29,10 +30,10 @@ pub fn mount_again(runner: &Runner, report: &Reporter, target: &Path, mounts: &[
 /// Starts the swap partitions that are not in use: nixos-generate-config (24.05) writes only those that are. Calamares' mount
 /// job starts them (3.3.14), and goes on when it cannot.
 pub fn start_swap(runner: &Runner, report: &Reporter, swap: &[PathBuf]) -> Result<()> {
-    let swaps = fs::read_to_string("/proc/swaps").unwrap_or_default();
+    let swaps = disk_use::swaps(Path::new("/"));
     for device in swap {
         let real = fs::canonicalize(device).unwrap_or_else(|_| device.clone());
-        if swaps.lines().any(|line| line.split(' ').next() == real.to_str()) {
+        if swaps.contains(&real) {
             continue;
         }
         let finished = runner.run(&Invocation::new("swapon").arg(device), &mut |_, _| {})?;

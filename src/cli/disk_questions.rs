@@ -14,14 +14,14 @@ use super::install_args::Args;
 use super::typed_lines::TypedLines;
 use crate::diagnostic::{Diagnostic, Diagnostics, DiskoProblem};
 use crate::interrupt::Interrupt;
-use crate::plan::DiskoPlan;
 use crate::plan::request::DiskoRequest;
+use crate::plan::{DiskoPlan, Fate};
 use crate::progress::Reporter;
 
-/// What `--disko` and `--disk` ask for.
+/// What `--disko`, `--disk` and `--passphrase-file` ask for.
 ///
 /// # Errors
-/// [`Diagnostics`] with each `--disk` that has no name or no device.
+/// [`Diagnostics`] with each `--disk` that has no name or no device, and with a file that has no passphrase.
 pub fn request(args: &Args) -> Result<Option<DiskoRequest>> {
     let Some(mode) = args.disko else { return Ok(None) };
     let mut disks = BTreeMap::new();
@@ -39,44 +39,56 @@ pub fn request(args: &Args) -> Result<Option<DiskoRequest>> {
             ),
         }
     }
+    let passphrase = match args.passphrase_file.as_deref().map(in_file).transpose() {
+        Ok(passphrase) => passphrase,
+        Err(problem) => {
+            problems.push(problem.into());
+            None
+        }
+    };
     if !problems.is_empty() {
         return Err(Diagnostics(problems).into());
     }
-    Ok(Some(DiskoRequest { mode, disks }))
+    Ok(Some(DiskoRequest {
+        mode,
+        disks,
+        passphrase,
+    }))
 }
 
-/// Asks whether the disks of `layout` may be erased, and for the passphrase of its encrypted volumes, unless the command line has
-/// the answers. Gives the passphrase.
+/// Asks whether the disks of `layout` may be erased or changed, unless the command line says so, and for the passphrase of its
+/// encrypted volumes, unless it `is_given`. Gives what was typed.
 ///
 /// # Errors
 /// A [`Diagnostic`] when the answer is no, or nobody can be asked; interruption.
-pub fn ask(args: &Args, layout: &DiskoPlan, interrupt: &Interrupt, report: &Reporter) -> Result<Option<SecretString>> {
-    let erased: Vec<String> = layout
-        .disks
-        .iter()
-        .filter(|disk| disk.erased)
-        .map(|disk| disk.device.clone())
-        .collect();
-    let is_asked = !erased.is_empty() && !args.yes;
-    let wants_passphrase = !layout.asking.is_empty();
-    let passphrase = match &args.passphrase_file {
-        Some(file) if wants_passphrase => Some(in_file(file)?),
-        _ => None,
+pub fn ask(
+    args: &Args,
+    layout: &DiskoPlan,
+    is_given: bool,
+    interrupt: &Interrupt,
+    report: &Reporter,
+) -> Result<Option<SecretString>> {
+    let of_fate = |fate| -> Vec<String> {
+        let disks = layout.disks.iter().filter(|disk| disk.fate == fate);
+        disks.map(|disk| disk.device.clone()).collect()
     };
-    let asks_passphrase = wants_passphrase && passphrase.is_none();
+    let (erased, changed) = (of_fate(Fate::Erased), of_fate(Fate::Changed));
+    let is_asked = !(args.yes || erased.is_empty() && changed.is_empty());
+    let asks_passphrase = !layout.asking.is_empty() && !is_given;
     if !is_asked && !asks_passphrase {
-        return Ok(passphrase);
+        return Ok(None);
     }
     if !stdin().is_terminal() {
-        let confirm = is_asked.then_some(DiskoProblem::NotConfirmed { devices: erased });
+        let devices = [erased, changed].concat();
+        let confirm = is_asked.then_some(DiskoProblem::NotConfirmed { devices });
         let volumes = layout.asking.clone();
         let enter = asks_passphrase.then_some(DiskoProblem::NoPassphrase { volumes });
         return Err(Diagnostics(confirm.into_iter().chain(enter).map(Diagnostic::from).collect()).into());
     }
     let typed = TypedLines::of_stdin(interrupt.clone());
-    let mut outcome = Ok(passphrase);
+    let mut outcome = Ok(None);
     report.pause(&mut || {
-        if is_asked && let Err(error) = confirm(&typed, &erased) {
+        if is_asked && let Err(error) = confirm(&typed, &erased, &changed) {
             outcome = Err(error);
         } else if asks_passphrase {
             outcome = new_passphrase(&typed, &layout.asking).map(Some);
@@ -85,11 +97,17 @@ pub fn ask(args: &Args, layout: &DiskoPlan, interrupt: &Interrupt, report: &Repo
     outcome
 }
 
-fn confirm(typed: &TypedLines, devices: &[String]) -> Result<()> {
-    show(&format!(
-        "Everything on {} will be lost. Type yes to erase it: ",
-        devices.join(", ")
-    ))?;
+fn confirm(typed: &TypedLines, erased: &[String], changed: &[String]) -> Result<()> {
+    if !erased.is_empty() {
+        show(&format!("Everything on {} will be lost.\n", erased.join(", ")))?;
+    }
+    if !changed.is_empty() {
+        let disks = changed.join(", ");
+        show(&format!(
+            "{disks} will get what is missing of the layout. A partition with a number of the layout is renamed.\n"
+        ))?;
+    }
+    show("Type yes to go on: ")?;
     let answer = typed.next()?.unwrap_or_default();
     if answer.trim_ascii() == b"yes" {
         return Ok(());
@@ -135,20 +153,43 @@ fn show(text: &str) -> Result<()> {
 }
 
 /// The first line of a file that has no other.
-fn in_file(file: &Path) -> Result<SecretString> {
+fn in_file(file: &Path) -> Result<SecretString, DiskoProblem> {
     let problem = |why: String| DiskoProblem::PassphraseFile {
         file: file.to_owned(),
         why,
     };
     let text = Zeroizing::new(fs::read_to_string(file).map_err(|error| problem(format!("{error}.")))?);
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    if line.is_empty() || line.contains('\n') {
-        let why = if line.is_empty() {
-            "It is empty."
-        } else {
-            "It has several lines."
-        };
-        return Err(problem(why.to_owned()).into());
+    // Nobody can type the carriage return of an editor on Windows when the machine starts.
+    let line = text.strip_suffix("\r\n").or(text.strip_suffix('\n')).unwrap_or(&text);
+    if line.is_empty() {
+        return Err(problem("It is empty.".to_owned()));
+    }
+    if line.contains('\n') {
+        return Err(problem("It has several lines.".to_owned()));
     }
     Ok(SecretString::from(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn the_passphrase_is_the_only_line_of_its_file_however_that_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("passphrase");
+        let read = |text: &str| {
+            fs::write(&file, text).unwrap();
+            in_file(&file).map(|secret| secret.expose_secret().to_owned()).ok()
+        };
+        for text in ["a b", "a b\n", "a b\r\n"] {
+            assert_eq!(read(text).as_deref(), Some("a b"), "{text:?}");
+        }
+        for text in ["", "\n", "\r\n", "a\nb\n", "a\n\n"] {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+        assert!(in_file(&directory.path().join("none")).is_err());
+    }
 }

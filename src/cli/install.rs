@@ -10,9 +10,9 @@ use clap::Parser;
 use nix::sys::stat::{Mode, umask};
 
 use super::install_args::Args;
-use super::prepared_target::{ask_and_make, lock, target_and_machine, use_layout, written};
+use super::prepared_target::{PreparedTarget, ask_and_make, lock, lock_disks, target_and_machine, use_layout, written};
 use super::{described_machine, disk_questions, exit_code};
-use crate::apply::{Failure, Installation, apply, next_steps};
+use crate::apply::{Failure, Installation, Written, apply, next_steps};
 use crate::calamares::caller;
 use crate::calamares::dialog::dialog;
 use crate::calamares::globals::Globals;
@@ -20,7 +20,6 @@ use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::live::answers::{self, Answers, Lists, Places};
 use crate::live::decisions::Decisions;
-use crate::live::resume;
 use crate::log_file::{LogFile, init_logging};
 use crate::nix::environment::{Channels, environment};
 use crate::nix::explain;
@@ -138,8 +137,9 @@ fn run(
     }
     report.phase(phases::SOURCE);
     let refused = |phase| Failure::before(phase, REFUSED);
+    // Held until the end, as that of the target.
+    let _disks = lock_disks(args, &mut runner).map_err(refused(phases::SOURCE))?;
     let mut request = request((args, answers), globals, settings, &runner, report).map_err(refused(phases::SOURCE))?;
-    // Held until the end.
     let mut lock = lock(args, &request, &mut runner).map_err(refused(phases::SOURCE))?;
     let mut live = LiveSystem {
         runner: &runner,
@@ -154,13 +154,10 @@ fn run(
     if let Some(text) = checked(args, &plan, &live)? {
         return Ok(text);
     }
-    let disko = plan.disko.take();
-    if let Some(layout) = &disko {
-        ask_and_make(args, &request, layout, &live)?;
+    if let (Some(layout), Some(disko)) = (plan.disko.take(), &request.disko) {
+        ask_and_make(args, &request, (disko, &layout), &live)?;
         let LiveSystem { channels, image, .. } = live;
-        let of_directory = lock;
-        lock = use_layout(args, layout, &mut request, &mut runner).map_err(written(PARTITION))?;
-        drop(of_directory);
+        lock = use_layout(args, &layout, &mut request, &mut runner).map_err(written(PARTITION))?;
         live = LiveSystem {
             runner: &runner,
             report,
@@ -257,7 +254,8 @@ fn request(
     let named = args.target.clone().or(settings.target.clone());
     let mut disko = disk_questions::request(args)?;
     let known = (globals, &lists);
-    let (target, machine) = target_and_machine((args, disko.as_mut()), known, named, runner, report)?;
+    let prepared = target_and_machine((args, disko.as_mut()), known, named, runner, report)?;
+    let PreparedTarget { target, machine, begun } = prepared;
     let of_machine = || Decisions {
         no_boot_loader: machine.no_boot_loader,
         ..Decisions::of_machine(target.root())
@@ -268,12 +266,12 @@ fn request(
         places.retain(|key, _| !typed.contains_key(key));
         answers.extend(typed);
         refuse_answers(answers::problems(&answers, &lists, &places).into_values().collect())?;
-    } else if let Some(begun) = resume::begun(target.root()) {
+    } else if let Some(begun) = begun {
         // A page overrides the settings, and a flag both.
         answered_now = true;
         answers = settings.answers();
-        places.retain(|key, _| !begun.answers.contains_key(key));
-        answers.extend(begun.answers);
+        places.retain(|key, _| !begun.contains_key(key));
+        answers.extend(begun);
         answers.extend(answers::parse(&args.answers).0);
     }
     let source = args.source.clone().map(|path| (path, "--source"));
@@ -317,12 +315,12 @@ fn explain_failure(
     let Failure {
         phase,
         exit_code: code,
-        is_written,
+        written,
         error,
     } = failure;
     log::debug!("failed in {}: {error:?}", phase.name);
     if error.is::<Interrupted>() {
-        let next = next_step(is_written);
+        let next = next_step(written);
         return (INTERRUPTED, format!("Interrupted. {next}"));
     }
     let problems = diagnostics(error);
@@ -331,25 +329,34 @@ fn explain_failure(
     }
     if args.calamares.is_some() {
         let next = globals.and_then(Globals::next);
-        let dialog = dialog((phase, is_written), &problems, next, log.live_path().as_deref());
+        let dialog = dialog(
+            (phase, written != Written::Nothing),
+            &problems,
+            next,
+            log.live_path().as_deref(),
+        );
         report.failure(&dialog.title, &dialog.details);
     }
-    let fix = if is_written { "Fix the problem. " } else { "" };
+    let fix = if written == Written::Nothing {
+        ""
+    } else {
+        "Fix the problem. "
+    };
     let text = format!(
         "{} failed. {fix}{} Log: {}",
         phase.title,
-        next_step(is_written),
+        next_step(written),
         log_place(log)
     );
     (exit_code::of(&problems, code), text)
 }
 
 /// What follows from the state of the target.
-fn next_step(is_written: bool) -> &'static str {
-    if is_written {
-        "Run the same command again: it continues from here."
-    } else {
-        "Nothing was written to the target."
+fn next_step(written: Written) -> &'static str {
+    match written {
+        Written::Nothing => "Nothing was written to the target.",
+        Written::Disks => "Run the same command again: it begins with the layout of the disks.",
+        Written::Target => "Run the same command again: it continues from here.",
     }
 }
 

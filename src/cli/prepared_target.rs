@@ -1,18 +1,19 @@
 //! The target of a run: where it is, what is known of its machine, its lock, and the layout for disko that is made first.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use super::disk_questions;
 use super::install_args::{Args, Step};
-use crate::apply::{Failure, make_layout, prepare};
+use crate::apply::{Failure, Written, build_script, make_layout, prepare, take_down};
 use crate::calamares::globals::Globals;
-use crate::live::answers::Lists;
+use crate::diagnostic::{Diagnostics, DiskoProblem};
+use crate::live::answers::{Answers, Lists};
 use crate::live::decisions::Decisions;
+use crate::live::disk_use::swaps;
 use crate::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
-use crate::live::resume;
+use crate::live::resume::{self, Begun, BegunLayout};
 use crate::live::target::Target;
 use crate::live::target_lock::{LOCKS, TargetLock};
 use crate::plan::phases::{self, PARTITION, RECHECK};
@@ -27,19 +28,38 @@ const NO_LAYOUT: u8 = 12;
 /// What a layout takes on a laptop.
 const SECONDS_OF_A_LAYOUT: f64 = 10.0;
 
-/// Where to install, and what is known of the machine: from Calamares, or from an installation that it began.
+/// Where to install, and what is known of it.
+pub struct PreparedTarget {
+    pub target: Target,
+    pub machine: InstallerFacts,
+    /// What was answered when this installation was begun.
+    pub begun: Option<Answers>,
+}
+
+impl PreparedTarget {
+    fn new(target: impl Into<PathBuf>, machine: InstallerFacts) -> Self {
+        Self {
+            target: Target::new(target),
+            machine,
+            begun: None,
+        }
+    }
+}
+
+/// Where to install, and what is known of the machine: from Calamares, or from an installation that it or disko began.
 pub fn target_and_machine(
     (args, disko): (&Args, Option<&mut DiskoRequest>),
     (globals, lists): (Option<&Globals>, &Lists),
     named: Option<PathBuf>,
     runner: &Runner,
     report: &Reporter,
-) -> Result<(Target, InstallerFacts)> {
-    let target = named.as_deref().unwrap_or(Path::new(DEFAULT_TARGET));
-    let continues = || Target::new(target).is_mounted() && resume::begun(target).is_some();
-    if let Some(disko) = disko
-        && !continues()
-    {
+) -> Result<PreparedTarget> {
+    let is_named = named.is_some();
+    let named = std::path::absolute(named.unwrap_or_else(|| DEFAULT_TARGET.into()))?;
+    if let Some(disko) = disko {
+        if let Some(begun) = begun_with(args, disko, &named, runner)? {
+            return go_on(args, &named, begun, runner, report);
+        }
         let machine = InstallerFacts {
             disks: disko.disks.clone(),
             layout_sets_file_systems: true,
@@ -47,46 +67,96 @@ pub fn target_and_machine(
         };
         let machine = machine.with_lasting_names(Path::new(BY_ID));
         disko.disks.clone_from(&machine.disks);
-        return Ok((Target::new(target), machine));
+        return Ok(PreparedTarget::new(named, machine));
     }
-    if !args.installs() && globals.is_none() && named.is_none() && !Target::new(DEFAULT_TARGET).is_mounted() {
+    if !args.installs() && globals.is_none() && !is_named && !Target::new(DEFAULT_TARGET).is_mounted() {
         // A check needs no target.
-        return Ok((Target::new(DEFAULT_TARGET), InstallerFacts::before_partitioning()));
+        return Ok(PreparedTarget::new(
+            DEFAULT_TARGET,
+            InstallerFacts::before_partitioning(),
+        ));
     }
-    let named = named.unwrap_or_else(|| DEFAULT_TARGET.into());
     let defaults = Path::new(GENERATOR_DEFAULTS);
     let Some(globals) = globals else {
-        let Some(begun) = resume::begun(&named) else {
-            return Ok((Target::new(named), InstallerFacts::default()));
+        return match resume::begun(&named).filter(Begun::is_ready) {
+            Some(begun) => go_on(args, &named, begun, runner, report),
+            None => Ok(PreparedTarget::new(named, InstallerFacts::default())),
         };
-        report.note("Continuing the installation that was begun on this disk.");
-        if args.installs() {
-            prepare::mount_again(runner, report, &named, &begun.mounts)?;
-            prepare::start_swap(runner, report, &begun.machine.swap)?;
-        }
-        return Ok((Target::new(named), begun.machine));
     };
     if args.calamares == Some(Step::Check) {
         let machine = globals.machine_before_partitioning().with_kernel_of(defaults);
-        return Ok((Target::new(named), machine));
+        return Ok(PreparedTarget::new(named, machine));
     }
     let machine = globals
         .machine()
         .with_lasting_names(Path::new(BY_ID))
         .with_kernel_of(defaults);
     let target = globals.mounted()?;
-    resume::keep(target, &machine, &globals.answers(lists))?;
+    resume::keep(target, &machine, &globals.answers(lists), None)?;
     prepare::start_swap(runner, report, &machine.swap)?;
-    Ok((Target::new(target), machine))
+    Ok(PreparedTarget::new(target, machine))
+}
+
+/// Continues what was begun.
+fn go_on(args: &Args, target: &Path, begun: Begun, runner: &Runner, report: &Reporter) -> Result<PreparedTarget> {
+    report.note("Continuing the installation that was begun on this disk.");
+    if args.installs() {
+        prepare::mount_again(runner, report, target, &begun.mounts)?;
+        prepare::start_swap(runner, report, &begun.machine.swap)?;
+    }
+    Ok(PreparedTarget {
+        begun: Some(begun.answers),
+        ..PreparedTarget::new(target, begun.machine)
+    })
+}
+
+/// The installation that was begun at `target` with the layout that is asked for, and is mounted there. What a run mounted that was
+/// killed while it made a layout is unmounted.
+///
+/// # Errors
+/// [`DiskoProblem::BegunOtherwise`].
+fn begun_with(args: &Args, disko: &DiskoRequest, target: &Path, runner: &Runner) -> Result<Option<Begun>> {
+    let Some(begun) = resume::begun(target) else {
+        return Ok(None);
+    };
+    let Some(layout) = &begun.layout else { return Ok(None) };
+    if !layout.is_made {
+        if args.installs() {
+            take_down(runner, target, &layout.swaps);
+            resume::forget()?;
+        }
+        return Ok(None);
+    }
+    if !begun.is_mounted() {
+        return Ok(None);
+    }
+    if layout.is_meant(disko.mode, &disko.disks, args.host.as_deref()) {
+        return Ok(Some(begun));
+    }
+    let target = target.to_owned();
+    let now = BegunLayout {
+        mode: disko.mode,
+        disks: disko.disks.clone(),
+        host: args.host.clone(),
+        ..layout.clone()
+    };
+    let ways = [layout.command_line(), now.command_line()];
+    Err(DiskoProblem::BegunOtherwise { target, ways }.into())
+}
+
+/// The lock of the machine's disks, where a layout for disko is to be made. The programs that `runner` starts inherit it.
+pub fn lock_disks(args: &Args, runner: &mut Runner) -> Result<Option<TargetLock>> {
+    if args.disko.is_none() || !args.installs() {
+        return Ok(None);
+    }
+    let lock = TargetLock::of_disks(Path::new(LOCKS))?;
+    runner.share_lock(lock.file()?);
+    Ok(Some(lock))
 }
 
 /// The lock of the target, where it is written to or read at length. The programs that `runner` starts inherit it.
 pub fn lock(args: &Args, request: &Request, runner: &mut Runner) -> Result<Option<TargetLock>> {
-    if args.disko.is_some() && args.installs() {
-        // Where the layout will be mounted.
-        fs::create_dir_all(request.target.root()).context("Failed to make the mount point")?;
-    }
-    let is_there = (request.disko.is_some() || !request.machine.before_partitioning) && request.target.root().is_dir();
+    let is_there = !request.machine.before_partitioning && request.target.root().is_dir();
     if args.calamares == Some(Step::Check) || args.check || !is_there {
         return Ok(None);
     }
@@ -98,19 +168,51 @@ pub fn lock(args: &Args, request: &Request, runner: &mut Runner) -> Result<Optio
 /// A failure after the disk was partitioned.
 pub fn written(phase: &'static Phase) -> impl Fn(anyhow::Error) -> Failure {
     move |error| Failure {
-        is_written: true,
+        written: Written::Target,
         ..Failure::before(phase, NO_LAYOUT)(error)
     }
 }
 
-/// Makes `layout`, when a person has said that it is to be made.
-pub fn ask_and_make(args: &Args, request: &Request, layout: &DiskoPlan, live: &LiveSystem<'_>) -> Result<(), Failure> {
-    let asked = disk_questions::ask(args, layout, live.runner.interrupt(), live.report);
-    let passphrase = asked.map_err(Failure::before(phases::CHECK, REFUSED))?;
+/// Makes `layout`, when a person has said that it is to be made, and remembers that.
+pub fn ask_and_make(
+    args: &Args,
+    request: &Request,
+    (disko, layout): (&DiskoRequest, &DiskoPlan),
+    live: &LiveSystem<'_>,
+) -> Result<(), Failure> {
+    let refused = |error| Failure::before(PARTITION, REFUSED)(error);
+    let target = request.target.root();
     live.report.expect(RECHECK, phases::CHECK.seconds);
     live.report.expect(PARTITION, SECONDS_OF_A_LAYOUT);
     live.report.phase(PARTITION);
-    make_layout(layout, &request.target, live, passphrase.as_ref()).map_err(written(PARTITION))
+    build_script(layout, live.runner).map_err(Failure::before(PARTITION, NO_LAYOUT))?;
+    let given = disko.passphrase.as_ref();
+    let typed = disk_questions::ask(args, layout, given.is_some(), live.runner.interrupt(), live.report);
+    let typed = typed.map_err(refused)?;
+    let outdated = layout.outdated();
+    if !outdated.is_empty() {
+        return Err(refused(Diagnostics(outdated).into()));
+    }
+    let kept = BegunLayout {
+        mode: layout.mode,
+        disks: layout
+            .disks
+            .iter()
+            .map(|disk| (disk.name.clone(), disk.device.clone()))
+            .collect(),
+        host: request.host.clone(),
+        swaps: swaps(Path::new("/")),
+        is_made: false,
+    };
+    resume::keep(target, &request.machine, &request.answers, Some(kept)).map_err(refused)?;
+    make_layout(layout, target, live, typed.as_ref().or(given)).map_err(|error| {
+        // Where it cannot be removed, the next run unmounts once more.
+        drop(resume::forget());
+        Failure {
+            written: Written::Disks,
+            ..Failure::before(PARTITION, NO_LAYOUT)(error)
+        }
+    })
 }
 
 /// Turns `request` to what `layout` made and mounted, and remembers it: a later run continues from here. Gives the lock of what is
@@ -124,10 +226,16 @@ pub fn use_layout(
     request.target = Target::new(request.target.root());
     request.machine.before_partitioning = false;
     request.machine.layout_sets_file_systems = layout.sets_file_systems;
+    request.machine.host.clone_from(&request.host);
     request.decisions = Decisions {
         no_boot_loader: request.decisions.no_boot_loader,
         ..Decisions::of_machine(request.target.root())
     };
-    resume::keep(request.target.root(), &request.machine, &request.answers)?;
+    let root = request.target.root();
+    let made = resume::begun(root)
+        .and_then(|begun| begun.layout)
+        .context("What was begun is not written down")?;
+    let made = BegunLayout { is_made: true, ..made };
+    resume::keep(root, &request.machine, &request.answers, Some(made))?;
     lock(args, request, runner)
 }

@@ -1,8 +1,8 @@
-//! The layout for disko of a configuration cannot be made on this machine.
+//! The layout for disko of a configuration cannot be made.
 
 use std::path::PathBuf;
 
-use super::{Text, error, warning};
+use super::{Text, error};
 
 /// Why.
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
@@ -15,12 +15,8 @@ pub enum DiskoProblem {
     UnknownDisk { name: String, known: Vec<String> },
     /// `--disk` without a name or a device.
     DiskArgument { argument: String },
-    /// The machine has no such device, or it is no disk; by its name in the layout.
-    NoDisk { name: String, device: String },
-    /// Several disks of the layout are one of the machine's.
-    SameDisk { names: Vec<String>, device: String },
-    /// What is mounted from the disk, or used as swap.
-    InUse { device: String, by: Vec<String> },
+    /// At the target is an installation that was begun in another way. `ways`: how it was begun, and what was asked for now.
+    BegunOtherwise { target: PathBuf, ways: [String; 2] },
     /// Something is mounted at the target already.
     TargetMounted { target: PathBuf },
     /// The boot loader needs an EFI system partition at `esp`.
@@ -35,10 +31,8 @@ pub enum DiskoProblem {
     NoPassphrase { volumes: Vec<String> },
     /// The file with it cannot be used.
     PassphraseFile { file: PathBuf, why: String },
-    /// The script of disko ended with an error; it is in `raw`. `line`: its command line; `target`: where it mounts.
-    Failed { line: String, target: PathBuf },
-    /// Whoever evaluates the installed configuration finds another disk in the layout; by its name there.
-    NotTaken { names: Vec<String>, hardware: PathBuf },
+    /// The script of disko ended with an error; it is in `raw`. `line`: its command line.
+    Failed { line: String },
 }
 
 impl DiskoProblem {
@@ -55,15 +49,9 @@ impl DiskoProblem {
                 .remedy("Name one of these: --disk NAME=DEVICE."),
             Self::DiskArgument { argument } => error("disko-disk-argument", format!("`--disk {argument}` has no name or no device"))
                 .remedy("Write the name in the layout, and the device: --disk main=/dev/disk/by-id/…"),
-            Self::NoDisk { name, device } => error("disko-disk-absent", format!("This machine has no disk {device}"))
-                .because(format!("The layout for disko has it as `{name}`."))
-                .remedy(format!("Name the disk: --disk {name}=DEVICE (`ls -l /dev/disk/by-id` lists them).")),
-            Self::SameDisk { names, device } => error("disko-disk-twice", format!("{device} is several disks of the layout for disko"))
-                .because(format!("It is: {}.", names.join(", ")))
-                .remedy("Name another disk for each but one: --disk NAME=DEVICE."),
-            Self::InUse { device, by } => error("disko-disk-in-use", format!("The disk {device} is in use"))
-                .because(format!("It has: {}.", by.join(", ")))
-                .remedy("Is it the right disk? If so, unmount it or switch its swap off first."),
+            Self::BegunOtherwise { target, ways: [begun, now] } => error("disko-begun-otherwise", format!("Another installation was begun at {}", target.display()))
+                .because(format!("It was begun with {begun}, and not with {now}."))
+                .remedy(format!("To continue it, use the same options. To begin anew, unmount it: umount -R {}", target.display())),
             Self::TargetMounted { target } => error("disko-target-mounted", format!("Something is mounted at {} already", target.display()))
                 .because("The layout for disko would be mounted there.")
                 .remedy(format!("To install to what is mounted, omit --disko. Or unmount it: umount -R {}", target.display())),
@@ -73,22 +61,19 @@ impl DiskoProblem {
             Self::KeyFiles { files } => error("disko-key-files", format!("Files with keys for the disk are not there: {}", files.join(", ")))
                 .because("disko reads them in the live system when it encrypts or opens the volumes.")
                 .remedy("Write them there first."),
-            Self::NotConfirmed { devices } => error("disko-not-confirmed", format!("Nobody confirmed that these disks are to be erased: {}", devices.join(", ")))
+            Self::NotConfirmed { devices } => error("disko-not-confirmed", format!("Nobody confirmed that these disks are to be erased or changed: {}", devices.join(", ")))
                 .because("Standard input is not a terminal.")
                 .remedy("If they are the right ones: --yes"),
-            Self::Declined => error("disko-declined", "Nothing was erased").because("The answer was not `yes`.").remedy("Run the command again, with --disk NAME=DEVICE for another disk."),
+            Self::Declined => error("disko-declined", "Nothing was changed").because("The answer was not `yes`.").remedy("Run the command again, with --disk NAME=DEVICE for another disk."),
             Self::NoPassphrase { volumes } => error("disko-no-passphrase", format!("Nobody can be asked for the passphrase of the encrypted volumes: {}", volumes.join(", ")))
                 .because("Standard input is not a terminal.")
                 .remedy("Write it to a file and name that: --passphrase-file FILE"),
             Self::PassphraseFile { file, why } => error("disko-passphrase-file", format!("The passphrase in {} cannot be used", file.display()))
                 .because(why.clone())
                 .remedy("The file has to have the passphrase in its first line, and nothing else."),
-            Self::Failed { line, target } => error("disko-failed", "The script of disko failed")
-                .because(format!("It was started with `{line}`. The disk may be erased already, and partly made."))
-                .remedy(format!("Look into its last words, unmount what it mounted (umount -R {}), and run the command again.", target.display())),
-            Self::NotTaken { names, hardware } => warning("disko-disk-not-taken", format!("The installed configuration does not get the disks that were chosen: {}", names.join(", ")))
-                .because(format!("It does not import {}, beside which they are written down. Its file systems are found by their partitions; GRUB on a BIOS machine is installed on the disk that the configuration names.", hardware.display()))
-                .remedy(format!("Import ./{} in the configuration, or change `device` in its layout.", hardware.display())),
+            Self::Failed { line } => error("disko-failed", "The script of disko failed")
+                .because(format!("It was started with `{line}`. The disks may be erased already, and partly made. What it mounted was unmounted."))
+                .remedy("Look into its last words. An open volume is closed with `cryptsetup close`, a pool of ZFS with `zpool export`."),
         }
     }
 }

@@ -83,6 +83,7 @@ macro_rules! areas {
 
 pub use apply::Shortage;
 pub use copy_problem::SpecialFile;
+pub use disk_problem::DiskUse;
 pub use extra_files_problem::{AccountKind, RuleFault};
 pub use file_system::{Alternative, Difference, Doubt};
 pub use firmware_problem::{PartitionRole, Refusal};
@@ -102,6 +103,7 @@ areas! {
     calamares_job::CalamaresProblem,
     capacity::CapacityProblem,
     copy_problem::CopyProblem,
+    disk_problem::DiskProblem,
     disko_problem::DiskoProblem,
     expression::ExpressionProblem,
     extra_files_problem::ExtraFilesProblem,

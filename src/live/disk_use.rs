@@ -2,86 +2,61 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{major, minor};
-
+use super::block_devices::{is_claimed, node, number, of_mount, parts};
 use super::mounts::Mount;
+use crate::diagnostic::DiskUse;
 
-/// The number of the block device at `path`: `MAJOR:MINOR`. `None`: it is none.
+/// How the disk with this number is used: what of `mounts` is on it, swap, and what else has a part of it for itself. `/sys` and
+/// `/proc` of the live system are below `live`.
 #[must_use]
-pub fn number(path: impl AsRef<Path>) -> Option<String> {
-    let meta = fs::metadata(path).ok()?;
-    let device = meta.rdev();
-    let is_block = meta.file_type().is_block_device();
-    is_block.then(|| format!("{}:{}", major(device), minor(device)))
+pub fn uses(live: &Path, disk: &str, mounts: &[Mount]) -> Vec<DiskUse> {
+    let sys = live.join("sys");
+    let parts = parts(&sys, disk);
+    let mut explained = BTreeSet::new();
+    let mut uses = Vec::new();
+    let mut add = |numbers: Vec<String>, what: DiskUse| {
+        if numbers.iter().any(|one| parts.contains(one)) {
+            explained.extend(numbers);
+            uses.push(what);
+        }
+    };
+    for mount in mounts {
+        let mut numbers = of_mount(&sys, mount);
+        numbers.push(mount.number.clone());
+        add(numbers, DiskUse::Mounted(mount.at.clone()));
+    }
+    for swap in swaps(live) {
+        add(number(&swap).into_iter().collect(), DiskUse::Swap(swap));
+    }
+    let others = parts.difference(&explained).filter(|part| is_claimed(&sys, part));
+    uses.extend(others.filter_map(|part| node(&sys, part)).map(DiskUse::Claimed));
+    uses
 }
 
-/// What of `mounts` is on the disk with this number, and the swap on it, in the live system whose `/sys` and `/proc` are below
-/// `live`: `/iso`, `swap on /dev/sda2`.
+/// The swap partitions and files that are in use.
 #[must_use]
-pub fn uses(live: &Path, disk: &str, mounts: &[Mount]) -> Vec<String> {
-    let mut parts = BTreeSet::new();
-    add_parts(&live.join("sys/dev/block").join(disk), &mut parts);
-    // A file system of several devices (btrfs) has a number of its own.
-    let is_part =
-        |mount: &&Mount| parts.contains(&mount.number) || number(&mount.source).is_some_and(|one| parts.contains(&one));
-    let mounted = mounts
-        .iter()
-        .filter(is_part)
-        .map(|mount| mount.at.display().to_string());
+pub fn swaps(live: &Path) -> Vec<PathBuf> {
     let swaps = fs::read_to_string(live.join("proc/swaps")).unwrap_or_default();
-    let swaps = swaps.lines().filter_map(|line| line.split(' ').next());
-    let swaps = swaps.filter(|swap| number(swap).is_some_and(|one| parts.contains(&one)));
-    mounted.chain(swaps.map(|swap| format!("swap on {swap}"))).collect()
-}
-
-/// Adds the numbers of the block device (a directory of sysfs), of its partitions, and of what is made of these.
-fn add_parts(device: &Path, parts: &mut BTreeSet<String>) {
-    let Ok(number) = fs::read_to_string(device.join("dev")) else {
-        return;
-    };
-    if !parts.insert(number.trim().to_owned()) {
-        return;
-    }
-    let entries = |directory: &Path| {
-        fs::read_dir(directory)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .collect::<Vec<_>>()
-    };
-    let partitions = entries(device)
-        .into_iter()
-        .filter(|entry| entry.join("partition").exists());
-    for part in partitions.chain(entries(&device.join("holders"))) {
-        add_parts(&part, parts);
-    }
+    let names = swaps.lines().skip(1).filter_map(|line| line.split(' ').next());
+    names.map(PathBuf::from).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::block_devices::tests::sysfs;
 
     #[test]
-    fn partitions_and_what_is_made_of_them_belong_to_a_disk() {
-        let live = tempfile::tempdir().unwrap();
-        let sys = live.path().join("sys");
-        let put = |path: &str, number: &str| {
-            fs::create_dir_all(sys.join(path)).unwrap();
-            fs::write(sys.join(path).join("dev"), format!("{number}\n")).unwrap();
-        };
-        put("devices/sda", "8:0");
-        put("devices/sda/sda1", "8:1");
-        fs::write(sys.join("devices/sda/sda1/partition"), "1\n").unwrap();
-        put("devices/sda/queue", "9:9");
-        put("devices/dm-0", "253:0");
-        fs::create_dir(sys.join("devices/sda/sda1/holders")).unwrap();
-        std::os::unix::fs::symlink(sys.join("devices/dm-0"), sys.join("devices/sda/sda1/holders/dm-0")).unwrap();
-        fs::create_dir_all(sys.join("dev/block")).unwrap();
-        std::os::unix::fs::symlink(sys.join("devices/sda"), sys.join("dev/block/8:0")).unwrap();
+    fn what_is_mounted_from_a_part_of_a_disk_uses_it() {
+        let live = sysfs(&[
+            ("sda", "8:0", &[]),
+            ("sda/sda1", "8:1", &[]),
+            ("dm-0", "253:0", &["8:1"]),
+            ("sdb", "8:16", &[]),
+        ]);
+        std::os::unix::fs::symlink(live.path(), live.path().join("sys")).unwrap();
         let mount = |number: &str, at: &str| Mount {
             number: number.to_owned(),
             source: "/dev/none".into(),
@@ -96,11 +71,10 @@ mod tests {
             mount("9:9", "/no"),
             mount("8:16", "/other"),
         ];
-        assert_eq!(uses(live.path(), "8:0", &mounts), ["/iso", "/home"]);
-        assert_eq!(
-            uses(live.path(), "8:16", &mounts),
-            Vec::<String>::new(),
-            "it is not there"
-        );
+        let mounted = |at: &str| DiskUse::Mounted(at.into());
+        let of = |number: &str| uses(live.path(), number, &mounts);
+        assert_eq!(of("8:0"), [mounted("/iso"), mounted("/home")]);
+        assert_eq!(of("8:16"), [mounted("/other")]);
+        assert_eq!(of("8:32"), [], "it is not there");
     }
 }

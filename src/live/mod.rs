@@ -8,6 +8,7 @@ pub mod choices_nix;
 pub mod choices_text;
 pub mod in_place;
 pub mod mounts;
+pub mod block_devices;
 pub mod disk_use;
 pub mod target;
 pub mod target_lock;

@@ -20,7 +20,7 @@ pub const LOCKS: &str = "/run/nix-cfg-install";
 /// How long the programs of a killed run may take to go away.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Held as long as this value, or any program that has the file as its stdin, lives.
+/// Held as long as this value, or any program that inherited the file, lives.
 #[derive(Debug)]
 pub struct TargetLock(Flock<File>);
 
@@ -32,7 +32,19 @@ impl TargetLock {
     /// [`TargetProblem::Busy`] when another run is at work on it.
     pub fn take(target: &Target, locks: &Path) -> Result<Self> {
         let meta = fs::metadata(target.root()).context("Failed to read the target")?;
-        let path = locks.join(format!("target-{}-{}", meta.dev(), meta.ino()));
+        Self::take_file(locks, &format!("target-{}-{}", meta.dev(), meta.ino()), target.root())
+    }
+
+    /// Takes the lock of the machine's disks: one layout for disko is made at a time, whatever its target and its disks.
+    ///
+    /// # Errors
+    /// As [`TargetLock::take`].
+    pub fn of_disks(locks: &Path) -> Result<Self> {
+        Self::take_file(locks, "disks", Path::new("/dev"))
+    }
+
+    fn take_file(locks: &Path, name: &str, target: &Path) -> Result<Self> {
+        let path = locks.join(name);
         fs::create_dir_all(locks).with_context(|| format!("Failed to make {}", locks.display()))?;
         let began = Instant::now();
         loop {
@@ -56,7 +68,7 @@ impl TargetLock {
                     std::thread::sleep(Duration::from_millis(100));
                 }
                 Err(_) => {
-                    let (root, process) = (target.root().to_owned(), owner.trim().to_owned());
+                    let (root, process) = (target.to_owned(), owner.trim().to_owned());
                     return Err(TargetProblem::Busy { root, process }.into());
                 }
             }
@@ -83,10 +95,17 @@ fn is_alive(owner: &str) -> bool {
         .is_ok_and(|pid| kill(Pid::from_raw(pid), None).is_ok())
 }
 
-/// Kills the processes that have the lock as their stdin: what a killed run had started.
+/// Kills the programs that have the lock open: what a killed run had started. Other runs wait for it as this one does.
 fn end_holders(path: &PathBuf) {
+    let own = fs::read_link("/proc/self/exe").ok();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let holds = fs::read_link(process.path().join("fd/0")).is_ok_and(|stdin| &stdin == path);
+        if fs::read_link(process.path().join("exe")).ok() == own {
+            continue;
+        }
+        let files = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
+        let holds = files
+            .into_iter()
+            .any(|file| fs::read_link(file.path()).is_ok_and(|open| &open == path));
         let pid = process
             .file_name()
             .to_str()

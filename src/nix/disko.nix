@@ -4,7 +4,9 @@ attribute: os:
 let
   inherit (builtins)
     attrNames
+    attrValues
     concatMap
+    elem
     filter
     isAttrs
     isList
@@ -26,7 +28,24 @@ let
       )
     else
       [ ];
-  volumes = filter (part: part.type or null == "luks") (parts devices);
+  all = parts devices;
+  volumes = filter (part: part.type or null == "luks") all;
+  # What is made or found by a name that the disk has no part in. File systems of `nodev` are not made by the layout.
+  made = parts (removeAttrs devices [ "nodev" ]);
+  device_names = map (part: part.device) (
+    filter (part: part.type or null != "disk" && part.device or null != null) made
+  );
+  # The first that there is (lib/types/luks.nix).
+  key_file =
+    volume:
+    if volume.settings ? keyFile then
+      volume.settings.keyFile
+    else if volume.askPassword then
+      null
+    else if volume.passwordFile != null then
+      volume.passwordFile
+    else
+      volume.keyFile;
   # A disk without content is only a device that somebody named. The scripts cannot be evaluated with it.
   sorted = builtins.partition (name: devices.disk.${name}.content != null) (attrNames devices.disk);
   is_old = !(config.system.build ? ${attribute});
@@ -41,20 +60,35 @@ else
     disks = map (name: {
       inherit name;
       inherit (devices.disk.${name}) device;
-      erased = devices.disk.${name}.destroy or true;
+      destroy = devices.disk.${name}.destroy or true;
+      has_table = elem devices.disk.${name}.content.type [
+        "gpt"
+        "table"
+      ];
     }) sorted.right;
     unknown = sorted.wrong;
-    asking = map (volume: volume.name) (filter (volume: volume.askPassword) volumes);
+    asking = map (volume: { inherit (volume) name device; }) (
+      filter (volume: volume.askPassword) volumes
+    );
     key_files = filter (file: file != null) (
-      concatMap (
-        volume:
-        [
-          volume.passwordFile
-          volume.keyFile
-          (volume.settings.keyFile or null)
-        ]
-        ++ volume.additionalKeyFiles
-      ) volumes
+      concatMap (volume: [ (key_file volume) ] ++ volume.additionalKeyFiles) volumes
+    );
+    names = {
+      paths = filter (name: substring 0 5 name == "/dev/") (
+        device_names ++ map (volume: "/dev/mapper/${volume.name}") volumes
+      );
+      partitions = concatMap (
+        disk:
+        if disk.content.type or null == "gpt" then
+          map (partition: partition.label) (attrValues disk.content.partitions)
+        else
+          [ ]
+      ) (attrValues devices.disk);
+      groups = attrNames (devices.lvm_vg or { });
+      pools = attrNames (devices.zpool or { });
+    };
+    outside = filter (place: place != null) (
+      map (mount: mount.mountpoint) (attrValues (devices.nodev or { }))
     );
     script =
       if is_old || sorted.wrong != [ ] then

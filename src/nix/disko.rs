@@ -13,7 +13,7 @@ use super::literal::string;
 use crate::process::Runner;
 
 /// What disko is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Erase the disks, make the layout, mount it.
@@ -34,6 +34,16 @@ impl Mode {
         }
     }
 
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wipe => "wipe",
+            Self::Format => "format",
+            Self::Mount => "mount",
+        }
+    }
+
     /// The program in `out`, the script's output.
     #[must_use]
     pub fn program(self, out: &Path) -> PathBuf {
@@ -48,27 +58,54 @@ pub struct Layout {
     /// Whether it sets the system's file systems as well (`disko.enableConfig`).
     pub sets_file_systems: bool,
     /// None: the configuration has no layout.
-    pub disks: Vec<LayoutDisk>,
+    pub disks: Vec<MadeDisk>,
     /// The names of disks that have a device and nothing else.
     pub unknown: Vec<String>,
     /// Whether this disko has other scripts.
     pub is_old: bool,
-    /// The names of the encrypted volumes whose passphrase the script reads from stdin.
-    pub asking: Vec<String>,
+    /// The encrypted volumes whose passphrase the script reads from stdin.
+    pub asking: Vec<Volume>,
     /// The files with the keys and passphrases of the others, in the live system.
     pub key_files: Vec<String>,
+    pub names: Names,
+    /// The mount points of file systems that are on none of the disks (`disko.devices.nodev`).
+    pub outside: Vec<String>,
     /// `None`: it cannot be evaluated, for one of these reasons.
     pub script: Option<Evaluated>,
 }
 
-/// A disk of a layout.
-#[derive(Debug, Clone, Deserialize)]
-pub struct LayoutDisk {
+/// A disk that a layout is made on.
+#[derive(Debug, Deserialize)]
+pub struct MadeDisk {
     /// Its name in the layout.
     pub name: String,
     pub device: String,
-    /// Whether what is on it is lost when the layout is made anew (`destroy`).
-    pub erased: bool,
+    /// Whether what is on it is lost when the layout is made anew.
+    pub destroy: bool,
+    /// Whether it gets a partition table.
+    pub has_table: bool,
+}
+
+/// An encrypted volume.
+#[derive(Debug, Deserialize)]
+pub struct Volume {
+    pub name: String,
+    /// The device that it encrypts.
+    pub device: String,
+}
+
+/// The names by which the scripts find what they made, or believe that they did: none of them says on which disk it is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Names {
+    /// Devices: `/dev/disk/by-partlabel/disk-main-root`, `/dev/mapper/crypted`.
+    pub paths: Vec<String>,
+    /// The names of partitions in their table.
+    pub partitions: Vec<String>,
+    /// The volume groups of LVM.
+    pub groups: Vec<String>,
+    /// The pools of ZFS.
+    pub pools: Vec<String>,
 }
 
 /// Evaluates the layout with the disks `chosen` (devices by the names of the layout), to be mounted at `target`. `None`: the

@@ -17,7 +17,7 @@ mod omissions;
 mod evaluate;
 mod own_source;
 mod needs;
-mod disko_script;
+mod layout;
 pub mod machine;
 
 use std::collections::BTreeMap;
@@ -46,8 +46,8 @@ pub use checks::first_start;
 pub use checks::kept_places::kept;
 pub use checks::{assertions, before_machine};
 use collector::Found;
-pub use disko_script::DiskoPlan;
 use evaluate::Outcome;
+pub use layout::{DiskoPlan, Fate};
 use observed::Observed;
 use request::{LiveSystem, Request};
 
@@ -208,7 +208,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         host,
     };
     let at_hardware = ((&configuration, root), &hardware, broken.as_slice());
-    let placed = disko_script::put_hardware((request, live), &mut machine, at_hardware, found)?;
+    let placed = layout::put_hardware((request, live), &mut machine, at_hardware, found)?;
     let Some((tree, disko)) = placed else { return Ok(None) };
     let tree_with_hardware = (&configuration, hardware.path.as_path(), broken.as_slice());
     let asked = completed::put_choices((request, live), &machine, tree_with_hardware, found)?;
@@ -290,7 +290,7 @@ fn check_values(
     let kept = facts.disks.as_ref().map(|disks| kept(disks, binds, mounted));
     let (kept, forgotten) = kept.unwrap_or_default();
     let wanted = request.disko.as_ref();
-    let not_taken = wanted.and_then(|wanted| disko_script::not_taken(wanted, facts.disks.as_ref(), &hardware.path));
+    let not_taken = wanted.and_then(|wanted| layout::not_taken(wanted, facts, &hardware.path));
     let problems = outcome.check(&checks::Context {
         decisions,
         tree,

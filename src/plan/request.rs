@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use secrecy::SecretString;
+
 use crate::live::answers::{Answers, Lists, Places};
 use crate::live::decisions::Decisions;
 use crate::live::installer_facts::InstallerFacts;
@@ -58,6 +60,8 @@ pub struct DiskoRequest {
     pub mode: Mode,
     /// The disks that were chosen: devices by their names in the layout.
     pub disks: BTreeMap<String, String>,
+    /// That of its encrypted volumes, where a person is not to be asked for it.
+    pub passphrase: Option<SecretString>,
 }
 
 /// The running system, with its programs and its store.

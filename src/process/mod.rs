@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -80,8 +81,8 @@ impl Finished {
 pub struct Runner {
     env: Vec<(OsString, OsString)>,
     interrupt: Interrupt,
-    /// Given to each program as its stdin (it reads as empty), so that a lock on the file is held as long as any of
-    /// them lives, even when this process was killed.
+    /// Open in each program: as its stdin (it reads as empty), unless that is handed bytes. So a lock on the file is held as long
+    /// as any of them lives, even when this process was killed.
     stdin: Option<File>,
     /// Where the kernel reports memory.
     proc: PathBuf,
@@ -116,7 +117,13 @@ impl Runner {
         }
     }
 
-    /// Makes `file` the stdin of all programs that are not handed bytes.
+    /// A runner with the same environment whose programs no signal ends: for what has to be undone after one.
+    #[must_use]
+    pub fn for_cleanup(&self) -> Self {
+        Self::new(self.env.clone(), Interrupt::default())
+    }
+
+    /// Has all programs hold `file` open; it is the stdin of those that are not handed bytes.
     pub fn share_lock(&mut self, file: File) {
         self.stdin = Some(file);
     }
@@ -227,8 +234,13 @@ impl Runner {
     }
 
     fn spawn(&self, invocation: &Invocation) -> Result<Child> {
+        // Open in the program beside its stdin, and closed here when it was started.
+        let mut inherited = None;
         let stdin = match (&invocation.stdin, &self.stdin) {
-            (Some(_), _) => Stdio::piped(),
+            (Some(_), lock) => {
+                inherited = lock.as_ref().map(inheritable).transpose()?;
+                Stdio::piped()
+            }
             (None, Some(file)) => file.try_clone().context("Failed to share the lock")?.into(),
             (None, None) => Stdio::null(),
         };
@@ -247,7 +259,9 @@ impl Runner {
             .stderr(Stdio::piped())
             // Its own group: Ctrl-C reaches this process alone, which then ends the whole group in order.
             .process_group(0);
-        command.spawn().map_err(|error| {
+        let child = command.spawn();
+        drop(inherited);
+        child.map_err(|error| {
             let program = invocation.program.to_string_lossy().into_owned();
             let problem = match error.kind() {
                 ErrorKind::NotFound if program == NIX => ProgramProblem::NoNix,
@@ -312,6 +326,16 @@ impl Runner {
         }
         Ok(())
     }
+}
+
+/// The same file, for programs to inherit.
+fn inheritable(file: &File) -> Result<File> {
+    let share = || -> std::io::Result<File> {
+        let file = file.try_clone()?;
+        fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(file)
+    };
+    share().context("Failed to share the lock")
 }
 
 fn keep_last(tail: &mut Vec<String>, text: &str) {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::live::disk_use;
+use crate::live::block_devices;
 use crate::live::mounts::{self, Mount};
 use crate::live::target::Target;
 use crate::nix::facts::{Boot, BootFiles, Disks, Machine};
@@ -21,6 +21,7 @@ pub(super) use boot_partition::BootPartition;
 pub(super) use boot_partition::Size;
 pub(super) use free::{DiskSpace, free_memory};
 pub use mounted::Mounted;
+pub(super) use mounted::value_of;
 pub(super) use mounted::{Device, Partition};
 pub use secure_boot::EFIVARS;
 pub(super) use secure_boot::SecureBoot;
@@ -66,7 +67,7 @@ impl Observed {
         let mut observed = Self {
             devices: names
                 .into_iter()
-                .filter_map(|path| Some((disk_use::number(&path)?, path)))
+                .filter_map(|path| Some((block_devices::number(&path)?, path)))
                 .map(|(number, path)| (path, number))
                 .collect(),
             real_paths: disks

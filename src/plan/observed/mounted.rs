@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::live::disk_use::number;
+use crate::live::block_devices::{SYS, members, node, number, of_mount};
 use crate::live::mounts::{self, Mount};
 use crate::process::{Invocation, Runner};
 
@@ -60,7 +60,7 @@ const NAMES: [(&str, &str); 4] = [
 
 /// The file systems that are mounted at `root`.
 pub(super) fn at_target(runner: &Runner, root: &Path) -> Vec<Mounted> {
-    let sys = Path::new("/sys");
+    let sys = Path::new(SYS);
     let mut mounted: Vec<Mounted> = Vec::new();
     for mount in mounts::below(root) {
         let Some(at) = inside(&mount, root) else { continue };
@@ -70,7 +70,10 @@ pub(super) fn at_target(runner: &Runner, root: &Path) -> Vec<Mounted> {
             at,
             part: mount.part.to_string_lossy().into_owned(),
             source: mount.source.to_string_lossy().into_owned(),
-            devices: devices(runner, sys, &mount),
+            devices: of_mount(sys, &mount)
+                .into_iter()
+                .map(|number| device(runner, sys, number))
+                .collect(),
             kind: mount.kind,
         });
     }
@@ -87,38 +90,9 @@ fn inside(mount: &Mount, root: &Path) -> Option<String> {
     (!(of_live || at == "/tmp" && mount.kind == "tmpfs")).then_some(at)
 }
 
-/// The devices of a file system; the source of a bcachefs names all of its own, separated by colons.
-fn devices(runner: &Runner, sys: &Path, mount: &Mount) -> Vec<Device> {
-    let source = mount.source.to_string_lossy().into_owned();
-    let mut numbers: Vec<String> = source.split(':').filter_map(number).collect();
-    if mount.kind == "btrfs" {
-        for other in btrfs(sys, &numbers) {
-            if !numbers.contains(&other) {
-                numbers.push(other);
-            }
-        }
-    }
-    numbers.into_iter().map(|number| device(runner, sys, number)).collect()
-}
-
-/// The numbers of all devices of the btrfs that one of `numbers` belongs to.
-fn btrfs(sys: &Path, numbers: &[String]) -> Vec<String> {
-    let of = |directory: &Path| -> Vec<String> {
-        let devices = fs::read_dir(directory.join("devices")).into_iter().flatten().flatten();
-        devices.filter_map(|device| read(&device.path().join("dev"))).collect()
-    };
-    let all = fs::read_dir(sys.join("fs/btrfs")).into_iter().flatten().flatten();
-    let mut sets = all.map(|directory| of(&directory.path()));
-    sets.find(|set| set.iter().any(|one| numbers.contains(one)))
-        .unwrap_or_default()
-}
-
 fn device(runner: &Runner, sys: &Path, number: String) -> Device {
     let probed = probe(runner, sys, &number).unwrap_or_default();
-    let value = |key: &str| {
-        let value = |line: &str| Some(line.split_once('=').filter(|(name, _)| *name == key)?.1.to_owned());
-        probed.lines().find_map(value)
-    };
+    let value = |key: &str| value(&probed, key).map(str::to_owned);
     let named = NAMES
         .iter()
         .filter_map(|(directory, key)| Some((*directory, value(key)?)));
@@ -142,27 +116,26 @@ fn partition(sys: &Path, value: &impl Fn(&str) -> Option<String>) -> Option<Part
     })
 }
 
-/// The path that the kernel gives the device.
-fn node(sys: &Path, number: &str) -> Option<PathBuf> {
-    let event = fs::read_to_string(sys.join("dev/block").join(number).join("uevent")).ok()?;
-    let name = event.lines().find_map(|line| line.strip_prefix("DEVNAME="))?;
-    Some(Path::new("/dev").join(name))
-}
-
 /// The devices that contain the encrypted volumes below the device: for a logical volume on a mapping of dm-crypt, the device
 /// that the mapping decrypts.
 fn containers(sys: &Path, number: &str) -> Vec<String> {
-    let block = sys.join("dev/block").join(number);
-    let below = fs::read_dir(block.join("slaves")).into_iter().flatten().flatten();
-    let below: Vec<String> = below.filter_map(|slave| read(&slave.path().join("dev"))).collect();
-    if read(&block.join("dm/uuid")).is_some_and(|uuid| uuid.starts_with("CRYPT-")) {
+    let below = members(sys, number);
+    let uuid = fs::read_to_string(sys.join("dev/block").join(number).join("dm/uuid"));
+    if uuid.is_ok_and(|uuid| uuid.starts_with("CRYPT-")) {
         return below;
     }
     below.iter().flat_map(|below| containers(sys, below)).collect()
 }
 
-fn read(file: &Path) -> Option<String> {
-    fs::read_to_string(file).ok().map(|text| text.trim().to_owned())
+/// What `blkid` reads from the device at `path` as `key`, one of its variables for udev.
+pub fn value_of(runner: &Runner, sys: &Path, path: &str, key: &str) -> Option<String> {
+    let probed = probe(runner, sys, &number(path)?)?;
+    value(&probed, key).map(str::to_owned)
+}
+
+fn value<'a>(probed: &'a str, key: &str) -> Option<&'a str> {
+    let value = |line: &'a str| Some(line.split_once('=').filter(|(name, _)| *name == key)?.1);
+    probed.lines().find_map(value)
 }
 
 /// What `blkid` reads from the device and its partition table: `KEY=VALUE` lines.
@@ -194,19 +167,6 @@ mod tests {
         block("254:0", "CRYPT-LUKS2-y\n", &["8:2"]);
         assert_eq!(containers(sys.path(), "254:1"), ["8:2"]);
         assert_eq!(containers(sys.path(), "8:2"), [""; 0]);
-    }
-
-    #[test]
-    fn all_devices_of_a_btrfs_are_found_by_one_of_them() {
-        let sys = tempfile::tempdir().unwrap();
-        for (uuid, name, number) in [("a", "sda1", "8:1"), ("b", "sdb1", "8:17"), ("b", "sdc1", "8:33")] {
-            let directory = sys.path().join("fs/btrfs").join(uuid).join("devices").join(name);
-            fs::create_dir_all(&directory).unwrap();
-            fs::write(directory.join("dev"), format!("{number}\n")).unwrap();
-        }
-        assert_eq!(btrfs(sys.path(), &["8:33".to_owned()]).len(), 2);
-        assert_eq!(btrfs(sys.path(), &["8:1".to_owned()]), ["8:1"]);
-        assert_eq!(btrfs(sys.path(), &["7:0".to_owned()]), [""; 0]);
     }
 
     #[test]

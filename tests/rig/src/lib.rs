@@ -5,6 +5,7 @@ pub mod evaluator;
 pub mod golden;
 pub mod gui;
 pub mod iso;
+pub mod layout;
 pub mod pty;
 pub mod real;
 pub mod rows;

@@ -43,6 +43,7 @@ let
   };
   pool = device: {
     imports = [ (partitions { inherit esp; zfs = { size = "100%"; content = { type = "zfs"; pool = "tank"; }; }; } device) ];
+    disko.devices.nodev."/tmp" = { fsType = "tmpfs"; };
     disko.devices.zpool.tank = { type = "zpool"; datasets.root = { type = "zfs_fs"; mountpoint = "/"; }; };
   };
 in
@@ -77,15 +78,18 @@ fn the_layouts_of_the_real_disko_are_read(tree: &Tree) {
         "nix-instantiate --eval --strict --json --read-write-mode -E '{expression}'"
     ));
     let found: Value = serde_json::from_str(&said.ok().out).unwrap();
-    let disk = |name: &str, device: &str| json!([{ "name": name, "device": device, "erased": true }]);
+    let disk =
+        |name: &str, device: &str| json!([{ "name": name, "device": device, "destroy": true, "has_table": true }]);
     let luks = &found["luks"];
     assert_eq!(luks["disks"], disk("main", "/dev/sda"));
-    assert_eq!(luks["asking"], json!(["crypted"]));
+    let volume = json!([{ "name": "crypted", "device": "/dev/disk/by-partlabel/disk-main-root" }]);
+    assert_eq!(luks["asking"], volume);
     assert_eq!(luks["key_files"], json!([]));
     assert_eq!(luks["sets_file_systems"], json!(true));
     assert_ne!(luks["script"]["drv"], found["other"]["script"]["drv"]);
     assert_eq!(found["mount"]["asking"], json!([]));
     assert_eq!(found["mount"]["key_files"], json!(["/tmp/password", "/tmp/key"]));
+    the_names_are_read(&found);
     for (name, script) in [
         ("luks", "disko-destroy-format-mount"),
         ("mount", "disko-mount"),
@@ -102,6 +106,31 @@ fn the_layouts_of_the_real_disko_are_read(tree: &Tree) {
         found["scripts"],
         json!([["disko-format", "disko-mount", "disko-wipe"], []])
     );
+}
+
+fn the_names_are_read(found: &Value) {
+    let names = |name: &str, of: &str| found[name]["names"][of].clone();
+    let paths = [
+        "/dev/disk/by-partlabel/disk-main-esp",
+        "/dev/disk/by-partlabel/disk-main-root",
+        "/dev/mapper/crypted",
+    ];
+    for path in paths {
+        assert!(
+            names("luks", "paths").as_array().unwrap().contains(&json!(path)),
+            "{path}: {found}"
+        );
+    }
+    assert_eq!(names("luks", "partitions"), json!(["disk-main-esp", "disk-main-root"]));
+    assert!(
+        names("lvm", "paths")
+            .as_array()
+            .unwrap()
+            .contains(&json!("/dev/pool/root"))
+    );
+    assert_eq!(names("lvm", "groups"), json!(["pool"]));
+    assert_eq!(names("zfs", "pools"), json!(["tank"]));
+    assert_eq!(found["zfs"]["outside"], json!(["/tmp"]));
 }
 
 const SERVER: &str = r#"

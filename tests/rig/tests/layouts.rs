@@ -1,42 +1,9 @@
 //! A layout for disko is made before the installation, by the script of the configuration itself. The module is one of ours, in the
 //! shape of disko's: the miniature nixpkgs cannot evaluate the real one, which `tests/rig/tests/disko_module.rs` does.
 
-use std::fs;
-
 use rig::iso::{Emitted, OVERRIDE, boot, build, builder};
-use rig::{Live, attach, detach, edit, project, tree, write};
-use tempfile::TempDir;
-
-/// The channel example, with a layout for disko of `content` on the disk `main`.
-fn with_layout(content: &str) -> TempDir {
-    let tree = tree("channel");
-    let module = fs::read_to_string(project().join("tests/rig/tests/layouts/disko_in_miniature.nix")).unwrap();
-    write(&tree, "disko.nix", &module);
-    let layout = format!(
-        r#"{{
-  imports = [ ./disko.nix ];
-  disko.devices.disk.main = {{ device = "/dev/disk/by-id/not-here"; content = {content}; }};
-  disko.devices.disk.more = {{
-    device = "/dev/more";
-    content = {{ type = "filesystem"; name = "data"; mountpoint = "/data"; }};
-  }};
-}}"#
-    );
-    write(&tree, "disk.nix", &layout);
-    edit(&tree, "configuration.nix", "imports = [", "imports = [ ./disk.nix");
-    edit(
-        &tree,
-        "configuration.nix",
-        "boot.loader.systemd-boot.enable",
-        "boot.loader.grub.enable",
-    );
-    tree
-}
-
-const PLAIN: &str = r#"{ type = "filesystem"; name = "root"; mountpoint = "/"; }"#;
-const ENCRYPTED: &str = r#"{
-  type = "luks"; name = "root"; mountpoint = "/"; askPassword = true; passwordFile = null; keyFile = null; additionalKeyFiles = [ ];
-}"#;
+use rig::layout::{ENCRYPTED, INSTALL, PLAIN, bios, with_disk, with_layout};
+use rig::{Live, edit, project, write};
 
 #[test]
 fn the_iso_has_what_the_scripts_need_for_another_disk() {
@@ -54,29 +21,6 @@ fn the_iso_has_what_the_scripts_need_for_another_disk() {
     .ok();
     assert!(said.out.contains("disko.devices.disk.main.device"), "{}", said.out);
 }
-
-/// A machine with a BIOS: the kernel of this one may know no FAT, which an EFI system partition is.
-fn bios(tree: &TempDir) -> Live {
-    Live::new("2.26").iso_tree(tree.path()).with(&["--firmware", "bios"])
-}
-
-/// Runs `script` where /dev/chosen and /dev/more are empty disks, and gives them back.
-fn with_disk(live: &Live, script: &str) -> rig::Outcome {
-    let attach = attach("/disk.img", "chosen") + &attach("/more.img", "more");
-    let detach = detach("chosen") + &detach("more");
-    live.sh(&format!(
-        "truncate -s 600M /disk.img
-         truncate -s 64M /more.img
-         {attach}
-         ( set -e
-         {script} ); code=$?
-         umount -R /mnt 2> /dev/null
-         {detach}
-         exit $code"
-    ))
-}
-
-const INSTALL: &str = "nix-cfg-install --progress plain --disko wipe --disk main=/dev/chosen";
 
 #[test]
 fn the_layout_is_made_after_the_check_and_the_system_is_installed_on_it() {
@@ -145,10 +89,10 @@ fn what_keeps_the_layout_from_being_made_is_reported_at_once_and_nothing_is_eras
     for text in [
         "The layout for disko has no disk `other`",
         " is in use",
-        "/elsewhere",
         "Something is mounted at /mnt already",
+        "mounted at /elsewhere",
         "This machine has no disk /dev/disk/by-id/not-here",
-        "Nobody confirmed that these disks are to be erased",
+        "Nobody confirmed that these disks are to be erased or changed",
         "Nobody can be asked for the passphrase of the encrypted volumes: root",
         "`--disk main` has no name or no device",
         "`--disk =/dev/sda` has no name or no device",

@@ -31,10 +31,11 @@ let
       ''}
       mkfs.ext4 -q -L ${disk.content.name} ${disk.device}
     fi
+    ${disk.content.hook or ""}
   '');
   mount = each (disk: ''
     mkdir -p ${cfg.rootMountPoint}${disk.content.mountpoint}
-    mount ${disk.device} ${cfg.rootMountPoint}${disk.content.mountpoint}
+    mount ${disk.content.found or disk.device} ${cfg.rootMountPoint}${disk.content.mountpoint}
   '');
 in
 {
@@ -56,15 +57,19 @@ in
     devices.disk = mkOption {
       default = { };
       type = types.attrsOf (
-        types.submodule {
-          options = {
-            device = mkOption { type = types.str; };
-            content = mkOption {
-              type = types.nullOr types.attrs;
-              default = null;
+        types.submodule (
+          { config, ... }:
+          {
+            options = {
+              device = mkOption { type = types.str; };
+              content = mkOption {
+                type = types.nullOr types.attrs;
+                default = null;
+                apply = content: if content == null then null else { inherit (config) device; } // content;
+              };
             };
-          };
-        }
+          }
+        )
       );
     };
   };

@@ -1,0 +1,71 @@
+//! What is on a disk, in lines that a person reads before it is erased.
+
+use serde::Deserialize;
+
+/// What `lsblk` says of a block device: util-linux 2.34 and later.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Device {
+    path: String,
+    size: Option<String>,
+    model: Option<String>,
+    fstype: Option<String>,
+    label: Option<String>,
+    children: Vec<Device>,
+}
+
+/// The lines about what `lsblk` lists, as JSON.
+pub(super) fn listed(json: &str) -> Vec<String> {
+    #[derive(Default, Deserialize)]
+    struct Listed {
+        blockdevices: Vec<Device>,
+    }
+    let listed: Listed = serde_json::from_str(json).unwrap_or_default();
+    listed.blockdevices.iter().flat_map(holds).collect()
+}
+
+/// The lines about a disk, unless it is empty.
+fn holds(disk: &Device) -> Vec<String> {
+    let mut lines = vec![line(disk)];
+    let mut rest: Vec<&Device> = disk.children.iter().rev().collect();
+    let is_empty = rest.is_empty() && disk.fstype.is_none();
+    while let Some(device) = rest.pop() {
+        lines.push(line(device));
+        rest.extend(device.children.iter().rev());
+    }
+    if is_empty { Vec::new() } else { lines }
+}
+
+/// `/dev/sda2 (465.3G ntfs "Windows")`.
+fn line(device: &Device) -> String {
+    let label = device.label.as_ref().map(|label| format!("\"{label}\""));
+    let model = device.model.as_ref().map(|model| model.trim().to_owned());
+    let words = [device.size.clone(), model, device.fstype.clone(), label];
+    let words: Vec<String> = words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
+    format!("{} ({})", device.path, words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_shown_with_all_that_is_on_it() {
+        // util-linux 2.41.
+        let json = r#"{"blockdevices": [{"path": "/dev/sda", "size": "465.8G", "model": "Disk 1 ", "fstype": null, "label": null, "children": [
+            {"path": "/dev/sda1", "size": "512M", "model": null, "fstype": "vfat", "label": null},
+            {"path": "/dev/sda2", "size": "465.3G", "model": null, "fstype": "crypto_LUKS", "label": null, "children": [
+                {"path": "/dev/mapper/home", "size": "465.2G", "model": null, "fstype": "ext4", "label": "my home"}]}]}]}"#;
+        let expected = [
+            "/dev/sda (465.8G Disk 1)",
+            "/dev/sda1 (512M vfat)",
+            "/dev/sda2 (465.3G crypto_LUKS)",
+            "/dev/mapper/home (465.2G ext4 \"my home\")",
+        ];
+        assert_eq!(listed(json), expected);
+        let empty =
+            r#"{"blockdevices": [{"path": "/dev/sdb", "size": "1T", "model": "Disk", "fstype": null, "label": null}]}"#;
+        assert_eq!(listed(empty), Vec::<String>::new());
+        assert_eq!(listed("lsblk: unknown column"), Vec::<String>::new());
+    }
+}
