@@ -41,9 +41,12 @@ pub struct PlannedDisk {
     /// What is on it, a line a part, with its sizes and labels; empty where it has neither partitions nor file systems.
     pub holds: Vec<String>,
     pub fate: Fate,
-    /// Its number and what else tells it from another disk under this name; empty where it is not there.
+    /// Its number. `None`: it is not there.
     #[serde(skip)]
-    pub identity: String,
+    number: Option<String>,
+    /// What tells it from another disk that gets its name.
+    #[serde(skip)]
+    identity: Option<String>,
 }
 
 /// What becomes of what is on a disk.
@@ -88,21 +91,16 @@ impl PlannedDisk {
         let ask = Invocation::new("lsblk").args(columns).arg(&disk.device).quiet();
         // What cannot be listed is erased all the same; the plan names the device.
         let json = runner.output(&ask).unwrap_or_default();
+        let number = number(&disk.device);
         Self {
             holds: disk_contents::listed(&json),
             fate: Fate::of(mode, &disk),
-            identity: current_identity(&disk.device),
+            identity: number.as_deref().map(|number| identity(Path::new(SYS), number)),
+            number,
             name: disk.name,
             device: disk.device,
         }
     }
-}
-
-fn current_identity(device: &str) -> String {
-    let number = number(device);
-    number
-        .map(|number| identity(Path::new(SYS), &number))
-        .unwrap_or_default()
 }
 
 impl DiskoPlan {
@@ -113,10 +111,11 @@ impl DiskoPlan {
         let mut problems = Vec::new();
         for disk in &self.disks {
             let device = disk.device.clone();
-            if current_identity(&device) != disk.identity {
+            let number = number(&device);
+            if number.as_deref().map(|number| identity(Path::new(SYS), number)) != disk.identity {
                 problems.push(DiskProblem::OtherDisk { device }.into());
             } else if self.mode != Mode::Mount
-                && let Some(number) = number(&device)
+                && let Some(number) = number
                 && let by = uses(Path::new("/"), &number, &all)
                 && !by.is_empty()
             {
@@ -131,7 +130,8 @@ impl DiskoPlan {
     #[must_use]
     pub fn made_elsewhere(&self, target: &Path, swaps_before: &[PathBuf]) -> Option<Diagnostic> {
         let sys = Path::new(SYS);
-        let disks: BTreeSet<String> = self.disks.iter().filter_map(|disk| number(&disk.device)).collect();
+        // As they were before: udev may be about to make the links to the disks again.
+        let disks: BTreeSet<String> = self.disks.iter().filter_map(|disk| disk.number.clone()).collect();
         let is_elsewhere = |one: &String| !lies_on(sys, one, &disks);
         let shown = |number: String| node(sys, &number).unwrap_or_default().display().to_string();
         let is_outside = |at: &Path| {

@@ -49,14 +49,9 @@ impl Seen {
         let sys = Path::new(SYS);
         let there = layout.disks.iter();
         let there: Vec<(&MadeDisk, String)> = there.filter_map(|disk| Some((disk, number(&disk.device)?))).collect();
-        let numbers = |fates: &[Fate]| -> BTreeSet<String> {
-            let of_fate = there.iter().filter(|(disk, _)| fates.contains(&Fate::of(mode, disk)));
-            of_fate.map(|(_, number)| number.clone()).collect()
-        };
-        let (chosen, erased) = (
-            numbers(&[Fate::Erased, Fate::Changed, Fate::Kept]),
-            numbers(&[Fate::Erased]),
-        );
+        let chosen: BTreeSet<String> = there.iter().map(|(_, number)| number.clone()).collect();
+        let erased = there.iter().filter(|(disk, _)| Fate::of(mode, disk) == Fate::Erased);
+        let erased: BTreeSet<String> = erased.map(|(_, number)| number.clone()).collect();
         let on = |device: &Path, disks: &BTreeSet<String>| number(device).map(|one| lies_on(sys, &one, disks));
         let asks_for_groups = !(layout.names.groups.is_empty() && erased.is_empty());
         let groups = if asks_for_groups { groups(runner) } else { Vec::new() };
