@@ -116,25 +116,34 @@ fn named(runner: &Runner, sys: &Path, names: &Names, groups: &[(PathBuf, String)
 
 /// The devices and names of the volume groups on this machine. None where LVM is not.
 fn groups(runner: &Runner) -> Vec<(PathBuf, String)> {
-    #[derive(Deserialize)]
-    struct Listed {
-        report: Vec<Report>,
-    }
-    #[derive(Deserialize)]
-    struct Report {
-        pv: Vec<Volume>,
-    }
-    #[derive(Deserialize)]
-    struct Volume {
-        pv_name: PathBuf,
-        vg_name: String,
-    }
     let ask = Invocation::new("pvs").args(["--reportformat", "json", "--options", "pv_name,vg_name"]);
-    let listed = json::<Listed>(runner, ask).into_iter().flat_map(|listed| listed.report);
-    let volumes = listed
-        .flat_map(|report| report.pv)
-        .filter(|volume| !volume.vg_name.is_empty());
-    volumes.map(|volume| (volume.pv_name, volume.vg_name)).collect()
+    json::<Groups>(runner, ask).map(Groups::members).unwrap_or_default()
+}
+
+/// What `pvs` prints as JSON (LVM 2.03).
+#[derive(Deserialize)]
+struct Groups {
+    report: Vec<GroupReport>,
+}
+
+#[derive(Deserialize)]
+struct GroupReport {
+    pv: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    pv_name: PathBuf,
+    /// Empty: it is in no group.
+    vg_name: String,
+}
+
+impl Groups {
+    fn members(self) -> Vec<(PathBuf, String)> {
+        let members = self.report.into_iter().flat_map(|report| report.pv);
+        let members = members.filter(|member| !member.vg_name.is_empty());
+        members.map(|member| (member.pv_name, member.vg_name)).collect()
+    }
 }
 
 /// The names and devices of the pools of ZFS on this machine, whether they are imported or not.
@@ -179,6 +188,15 @@ fn shared(groups: &[(PathBuf, String)], is_erased: &dyn Fn(&Path) -> bool) -> BT
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_members_of_groups_are_read() {
+        // LVM 2.03.16.
+        let text = r#"{"report": [{"pv": [
+            {"pv_name":"/dev/sda2", "vg_name":"pool"}, {"pv_name":"/dev/sdb", "vg_name":""}]}]}"#;
+        let groups: Groups = serde_json::from_str(text).unwrap();
+        assert_eq!(groups.members(), [(PathBuf::from("/dev/sda2"), "pool".to_owned())]);
+    }
 
     #[test]
     fn a_group_on_a_disk_that_is_erased_and_on_another_is_shared() {
