@@ -103,6 +103,9 @@ pub fn users() -> Vec<Case> {
     ]
 }
 
+const OWN_ROOT: &str =
+    r#"fileSystems."/" = { device = "UUID=01234567-89ab-cdef-0123-456789abcdef"; fsType = "ext4"; };"#;
+
 /// Boot loaders and file systems.
 pub fn machines() -> Vec<Case> {
     let grub = "{ lib, ... }: { boot.loader.systemd-boot.enable = lib.mkForce false; boot.loader.grub.device = \"/dev/disk\"; }";
@@ -134,6 +137,25 @@ pub fn machines() -> Vec<Case> {
                 "{ fileSystems.\"/\" = { device = \"UUID=01234567-89ab-cdef-0123-456789abcdef\"; fsType = \"ext4\"; options = [ \"noatime\" ]; }; }",
             );
         }),
+        // A hardware configuration that sets no file systems, as with a layout for disko, and whose import is computed.
+        case(
+            "own-root-and-hardware-by-the-name-of-the-host",
+            "flake",
+            |tree| {
+                let host = "hosts/alpha/default.nix";
+                edit(tree, host, "imports = [ ./hardware-configuration.nix ];", OWN_ROOT);
+                edit(
+                    tree,
+                    host,
+                    "systemd-boot.enable = true",
+                    "grub.device = \"/dev/disk-0\"",
+                );
+                let both = "./hosts/${name} ./hosts/${name}/hardware-configuration.nix";
+                edit(tree, "flake.nix", "./hosts/${name}", both);
+            },
+            &[],
+        )
+        .on(BIOS_WITH_DISK),
         // The hardware is in a report, the file systems in the configuration.
         good("facter-and-own-file-systems", |tree| {
             without_hardware(tree, "/dev/disk/by-uuid/01234567-89ab-cdef-0123-456789abcdef");
