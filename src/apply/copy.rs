@@ -46,7 +46,7 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
 }
 
 /// Copies the closures of `roots` into the target's store. What is valid there is not copied again; what is there and not
-/// valid (an earlier run was cut off) is hashed, and kept if it is right. `image` is what the live store is mounted from,
+/// valid (an earlier run was cut off), or was copied by Nix, is hashed, and kept if it is right. `image` is what the live store is mounted from,
 /// where it can be read. `sources`, what the system was made from, are read as well, and not copied: a bit that is wrong
 /// there can be in what was built.
 ///
@@ -63,18 +63,19 @@ pub fn copy(
     let records = database::of_closure(runner, roots)?;
     let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
     let invalid = database::invalid(runner, Some(target.root()), &paths)?;
-    let records: Vec<&Record> = records.iter().filter(|record| invalid.contains(&record.path)).collect();
+    let (records, valid): (Vec<&Record>, _) = records.iter().partition(|record| invalid.contains(&record.path));
+    // Nix makes a path valid before its contents are on the disk: after a power cut its files can be empty.
+    let (unsure, _) = content_addressed(runner, valid)?;
     let store = target.store();
     let room = Grain::of(&store)?.of_records(image, &records, room::free(&store)?)?;
     require_room(&store, room)?;
-    let by_nix = content_addressed(runner, &records)?;
-    let (by_nix, own): (Vec<&Record>, Vec<&Record>) = records
-        .into_iter()
-        .partition(|record| by_nix.contains(record.path.as_str()));
+    let (by_nix, own) = content_addressed(runner, records)?;
+    let written: BTreeSet<&str> = own.iter().chain(&unsure).map(|record| record.path.as_str()).collect();
     let read: Vec<&str> = sources.keys().map(String::as_str).collect();
     let read = database::of_closure(runner, if own.is_empty() { &[] } else { &read })?;
-    let only_read: Vec<&Record> = read.iter().filter(|source| !invalid.contains(&source.path)).collect();
-    let mut all: Vec<&Record> = own.iter().chain(&only_read).copied().collect();
+    let is_written = |path: &str| invalid.contains(path) || written.contains(path);
+    let only_read: Vec<&Record> = read.iter().filter(|source| !is_written(&source.path)).collect();
+    let mut all: Vec<&Record> = own.iter().chain(&unsure).chain(&only_read).copied().collect();
     let before: u64 = by_nix.iter().map(|record| record.nar_size).sum();
     let reading: u64 = only_read.iter().map(|record| record.nar_size).sum();
     let total = before + all.iter().map(|record| record.nar_size).sum::<u64>();
@@ -99,7 +100,7 @@ pub fn copy(
     fs::create_dir_all(&staging).with_context(|| format!("Failed to make {}", staging.display()))?;
     let disk = Disk::of(target)?;
     let job = |record: &Record, archive: &mut Archive<'_>, medium: &mut PathReader<'_>| {
-        if invalid.contains(&record.path) {
+        if written.contains(record.path.as_str()) {
             publish(target, record, archive, medium)
         } else {
             medium.read(record, archive, None)
@@ -118,9 +119,9 @@ pub fn copy(
     .map_err(|error| disk::explain(target, error))
 }
 
-/// The paths whose record has more than [`Record`] can carry: a content address or signatures. On an ISO that are only
-/// those that were added since it was booted; Nix copies them.
-fn content_addressed(runner: &Runner, records: &[&Record]) -> Result<BTreeSet<String>> {
+/// The paths whose record has more than [`Record`] can carry, a content address or signatures, and the others. On an ISO the
+/// former are only those that were added since it was booted; Nix copies them.
+fn content_addressed<'a>(runner: &Runner, records: Vec<&'a Record>) -> Result<(Vec<&'a Record>, Vec<&'a Record>)> {
     let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
     let ask = Invocation::new("nix").args(["path-info", "--sigs"]).quiet();
     let output = runner.output_of(&ask, &paths)?;
@@ -132,8 +133,8 @@ fn content_addressed(runner: &Runner, records: &[&Record]) -> Result<BTreeSet<St
             words.all(|word| word == "ultimate").then_some(path)
         })
         .collect();
-    let special = paths.into_iter().filter(|path| !plain.contains(path));
-    Ok(special.map(str::to_owned).collect())
+    let is_plain = |record: &&Record| plain.contains(record.path.as_str());
+    Ok(records.into_iter().partition(|record| !is_plain(record)))
 }
 
 /// Reports the bytes that are done, and what is being copied.
@@ -196,12 +197,12 @@ fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>, medium: 
 /// Writes everything to the disk, and only then registers it in the target's database: after a power cut a path is whole
 /// or not valid.
 fn register(runner: &Runner, target: &Target, records: &[&Record]) -> Result<()> {
-    if records.is_empty() {
-        return Ok(());
-    }
     let store = target.store();
     let what = || format!("Failed to write {} to the disk", store.display());
     nix::unistd::syncfs(&File::open(&store).with_context(what)?).with_context(what)?;
+    if records.is_empty() {
+        return Ok(());
+    }
     let load = Invocation::new("nix-store")
         .args(["--load-db", "--store"])
         .arg(target.root())

@@ -87,6 +87,22 @@ fn content_addresses_are_kept() {
 }
 
 #[test]
+fn what_nix_copied_and_a_power_cut_left_empty_is_copied_again() {
+    for nix in VERSIONS {
+        let tree = tree("channel");
+        write(&tree, "motd", "Another welcome.\n");
+        let live = live(nix).tmp_tree(tree.path());
+        live.install("").ok();
+        let calm = live.fingerprint();
+        // It is valid already.
+        live.sh("motd=$(echo /mnt/nix/store/*-motd); chmod u+w $motd; : > $motd; chmod u-w $motd")
+            .ok();
+        live.install("").ok();
+        same(&calm, &live.fingerprint(), nix);
+    }
+}
+
+#[test]
 fn what_nix_copies_itself_moves_the_bar_too() {
     for nix in VERSIONS {
         let tree = tree("channel");
