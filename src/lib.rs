@@ -32,6 +32,8 @@ mod tree;
 
 mod settings;
 
+mod answers_file;
+
 mod nix;
 
 mod live;

@@ -68,6 +68,12 @@ impl LogFile {
         Ok(())
     }
 
+    /// What was logged so far, at most [`MEMORY_LIMIT`] bytes.
+    #[must_use]
+    pub fn text(&self) -> Vec<u8> {
+        self.sink().memory.clone()
+    }
+
     /// The file that was named last: after the check, the one on the target.
     #[must_use]
     pub fn path(&self) -> Option<PathBuf> {

@@ -281,7 +281,7 @@ fn problem(key: &str, value: &Value) -> Option<SettingsProblem> {
 }
 
 /// A value as a person calls it.
-fn described(value: &Value) -> String {
+pub fn described(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(value) => format!("`{value}`"),

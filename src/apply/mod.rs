@@ -9,6 +9,8 @@ mod put_extra_files;
 mod activate;
 mod build;
 mod make_layout;
+pub mod plain_layout;
+pub mod stick;
 pub mod copy;
 mod git_index;
 mod inspect;

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::install_args::Args;
 use super::typed_lines::TypedLines;
-use crate::diagnostic::{Diagnostic, Diagnostics, DiskoProblem};
+use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskoProblem};
 use crate::interrupt::Interrupt;
 use crate::plan::request::DiskoRequest;
 use crate::plan::{DiskoPlan, Fate};
@@ -97,6 +97,20 @@ pub fn ask(
     outcome
 }
 
+/// Asks for the passphrase of a root file system that is to be made.
+///
+/// # Errors
+/// When nobody can be asked; interruption.
+pub fn ask_passphrase(interrupt: &Interrupt, report: &Reporter) -> Result<SecretString> {
+    if !stdin().is_terminal() {
+        return Err(AnswersFileProblem::NoTerminal.into());
+    }
+    let typed = TypedLines::of_stdin(interrupt.clone());
+    let mut outcome = Err(AnswersFileProblem::NoTerminal.into());
+    report.pause(&mut || outcome = new_passphrase(&typed, &["the encrypted root".to_owned()]));
+    outcome
+}
+
 fn confirm(typed: &TypedLines, erased: &[String], changed: &[String]) -> Result<()> {
     if !erased.is_empty() {
         show(&format!("Everything on {} will be lost.\n", erased.join(", ")))?;
@@ -153,7 +167,7 @@ fn show(text: &str) -> Result<()> {
 }
 
 /// The first line of a file that has no other.
-fn in_file(file: &Path) -> Result<SecretString, DiskoProblem> {
+pub fn in_file(file: &Path) -> Result<SecretString, DiskoProblem> {
     let problem = |why: String| DiskoProblem::PassphraseFile {
         file: file.to_owned(),
         why,

@@ -9,20 +9,20 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use nix::sys::stat::{Mode, umask};
 
+use super::explained_failure::{explain_failure, log_place};
 use super::install_args::Args;
-use super::prepared_target::{PreparedTarget, ask_and_make, lock, lock_disks, target_and_machine, use_layout, written};
-use super::{described_machine, disk_questions, exit_code};
-use crate::apply::{Failure, Installation, Written, apply, next_steps};
+use super::prepared_target::{PreparedTarget, lock, lock_disks, make_disk, target_and_machine, use_layout, written};
+use super::unattended::{self, Job};
+use super::{described_machine, disk_questions};
+use crate::apply::{Failure, Installation, apply, next_steps};
 use crate::calamares::caller;
-use crate::calamares::dialog::dialog;
 use crate::calamares::globals::Globals;
 use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, ProgramProblem};
-use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
+use crate::interrupt::Interrupt;
 use crate::live::answers::{self, Answers, Lists, Places};
 use crate::live::decisions::Decisions;
 use crate::log_file::{LogFile, init_logging};
 use crate::nix::environment::{Channels, environment};
-use crate::nix::explain;
 use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, INSPECT, KEEP, PARTITION, PLACE, RECHECK};
 use crate::plan::request::{LiveSystem, Request};
 use crate::plan::{self, Plan, REFUSED};
@@ -70,6 +70,9 @@ pub fn main() -> ExitCode {
         Err(failure) => explain_failure(failure, &args, globals.as_ref(), &log, &report),
     };
     report.done(code, &text);
+    if code != 0 && args.answers_file.is_some() {
+        unattended::keep_log(&log, &report);
+    }
     ExitCode::from(code)
 }
 
@@ -120,8 +123,8 @@ fn run(
     interrupt: Interrupt,
     (log, report): (&LogFile, &Reporter),
 ) -> Result<String, Failure> {
-    let begun = SystemTime::now();
-    let stamp = humantime::format_rfc3339_seconds(begun).to_string().replace(':', "-");
+    let now = humantime::format_rfc3339_seconds(SystemTime::now());
+    let stamp = now.to_string().replace(':', "-");
     let (settings, channels, answers) =
         settings_and_channels(settings, args, log, &stamp).map_err(Failure::before(phases::SETTINGS, BAD_SETTINGS))?;
     let mut runner = Runner::new(environment(&channels, args.online || settings.online), interrupt);
@@ -130,16 +133,16 @@ fn run(
     }
     let image = settings.read_image.unwrap_or(true).then(StoreImage::of_live_store);
     if !args.installs() {
-        // Nothing follows, or only the reading of what would be copied.
-        for phase in [PLACE, BUILD, COPY, ACTIVATE, INSPECT, KEEP] {
-            report.expect(phase, 0.0);
-        }
+        expect_no_installation(report);
     }
     report.phase(phases::SOURCE);
     let refused = |phase| Failure::before(phase, REFUSED);
+    let job = unattended::job(args, &answers.2, &runner, report).map_err(refused(phases::SOURCE))?;
+    let args = job.as_ref().map_or(args, |job| &job.args);
     // Held until the end, as that of the target.
     let _disks = lock_disks(args, &mut runner).map_err(refused(phases::SOURCE))?;
-    let mut request = request((args, answers), globals, settings, &runner, report).map_err(refused(phases::SOURCE))?;
+    let mut request = requested((args, answers), globals, settings, job.as_ref(), &runner, report)
+        .map_err(refused(phases::SOURCE))?;
     let mut lock = lock(args, &request, &mut runner).map_err(refused(phases::SOURCE))?;
     let mut live = LiveSystem {
         runner: &runner,
@@ -151,13 +154,12 @@ fn run(
     report.note(&source.reason);
     report.phase(phases::CHECK);
     let mut plan = plan::plan(&request, &live, &source).map_err(refused(phases::CHECK))?;
-    if let Some(text) = checked(args, &plan, &live)? {
+    if let Some(text) = checked(args, &plan, job.as_ref(), &live)? {
         return Ok(text);
     }
-    if let (Some(layout), Some(disko)) = (plan.disko.take(), &request.disko) {
-        ask_and_make(args, &request, (disko, &layout), &live)?;
+    if let Some(sets_file_systems) = make_disk(args, &request, &mut plan, job.as_ref(), &live)? {
         let LiveSystem { channels, image, .. } = live;
-        lock = use_layout(args, &layout, &mut request, &mut runner).map_err(written(PARTITION))?;
+        lock = use_layout(args, sets_file_systems, &mut request, &mut runner).map_err(written(PARTITION))?;
         live = LiveSystem {
             runner: &runner,
             report,
@@ -179,7 +181,39 @@ fn run(
     for line in next_steps(&plan, &installation) {
         report.note(&line);
     }
-    Ok(format!("Installed. The log is {}.", log_place(log)))
+    let after = finish(job.as_ref(), &plan, &installation)?;
+    Ok(format!("Installed. The log is {}.{after}", log_place(log)))
+}
+
+/// Nothing follows the check, or only the reading of what would be copied.
+fn expect_no_installation(report: &Reporter) {
+    for phase in [PLACE, BUILD, COPY, ACTIVATE, INSPECT, KEEP] {
+        report.expect(phase, 0.0);
+    }
+}
+
+/// What an answers file wants after the installation. Gives the end of the last line.
+fn finish(job: Option<&Job>, plan: &Plan, installation: &Installation<'_>) -> Result<&'static str, Failure> {
+    let finished = job.map_or(Ok(""), |job| job.finish(plan, installation));
+    finished.map_err(written(KEEP))
+}
+
+/// What is asked for on the command line, and by an answers file.
+fn requested(
+    (args, (mut answers, mut places, lists)): (&Args, Answered),
+    globals: Option<&Globals>,
+    settings: Settings,
+    job: Option<&Job>,
+    runner: &Runner,
+    report: &Reporter,
+) -> Result<Request> {
+    if let Some(job) = job {
+        answers.extend(answers::parse(&args.answers).0);
+        places.extend(job.places());
+    }
+    let mut request = request((args, (answers, places, lists)), globals, settings, runner, report)?;
+    job.map_or(Ok(()), |job| job.ask(&mut request))?;
+    Ok(request)
 }
 
 /// The configuration that was named, or the one in the standard places.
@@ -190,7 +224,9 @@ fn choose_source(request: &Request) -> Result<Source> {
 }
 
 /// The last line of a run that only checks; `None` where an installation follows.
-fn checked(args: &Args, plan: &Plan, live: &LiveSystem<'_>) -> Result<Option<String>, Failure> {
+fn checked(args: &Args, plan: &Plan, job: Option<&Job>, live: &LiveSystem<'_>) -> Result<Option<String>, Failure> {
+    let answered = job.map_or(Ok(()), |job| job.answers(plan, live.report));
+    answered.map_err(Failure::before(phases::CHECK, REFUSED))?;
     if args.verify_store {
         live.report.phase(COPY);
         plan::verify(plan, live).map_err(Failure::before(COPY, DAMAGED))?;
@@ -284,6 +320,7 @@ fn request(
         host_of_iso: settings.host,
         hardware_config: args.hardware_config.clone().or(of_settings),
         disko,
+        plain_layout: None,
         extra_files: args.extra_files.clone().or(settings.extra_files),
         not_covered: settings.not_covered,
         answers,
@@ -297,76 +334,4 @@ fn request(
         target,
         machine,
     })
-}
-
-fn log_place(log: &LogFile) -> String {
-    log.path()
-        .map_or_else(|| "not written".to_owned(), |path| path.display().to_string())
-}
-
-/// Reports what went wrong, and gives the exit code and the last line.
-fn explain_failure(
-    failure: Failure,
-    args: &Args,
-    globals: Option<&Globals>,
-    log: &LogFile,
-    report: &Reporter,
-) -> (u8, String) {
-    let Failure {
-        phase,
-        exit_code: code,
-        written,
-        error,
-    } = failure;
-    log::debug!("failed in {}: {error:?}", phase.name);
-    if error.is::<Interrupted>() {
-        let next = next_step(written);
-        return (INTERRUPTED, format!("Interrupted. {next}"));
-    }
-    let problems = diagnostics(error);
-    for problem in &problems {
-        report.problem(problem);
-    }
-    if args.calamares.is_some() {
-        let next = globals.and_then(Globals::next);
-        let dialog = dialog(
-            (phase, written != Written::Nothing),
-            &problems,
-            next,
-            log.live_path().as_deref(),
-        );
-        report.failure(&dialog.title, &dialog.details);
-    }
-    let fix = if written == Written::Nothing {
-        ""
-    } else {
-        "Fix the problem. "
-    };
-    let text = format!(
-        "{} failed. {fix}{} Log: {}",
-        phase.title,
-        next_step(written),
-        log_place(log)
-    );
-    (exit_code::of(&problems, code), text)
-}
-
-/// What follows from the state of the target.
-fn next_step(written: Written) -> &'static str {
-    match written {
-        Written::Nothing => "Nothing was written to the target.",
-        Written::Disks => "Run the same command again: it begins with the layout of the disks.",
-        Written::Target => "Run the same command again: it continues from here.",
-    }
-}
-
-fn diagnostics(error: anyhow::Error) -> Vec<Diagnostic> {
-    let error = match Diagnostics::of(error) {
-        Ok(problems) => return problems,
-        Err(error) => error,
-    };
-    let error = format!("{error:#}");
-    // A full or read-only disk has an explanation, whichever program or call met it. Anything else is no program's output.
-    let known = explain::known(&format!("error: {error}"));
-    vec![known.unwrap_or_else(|| ProgramProblem::Unknown { error }.into())]
 }

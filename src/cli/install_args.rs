@@ -32,7 +32,7 @@ of the target and of the live system.";
 /// Takes the configuration in /tmp/nix-cfg, or else the one that the ISO brought in /iso/nix-cfg, puts it into the
 /// target's /etc/nixos with this machine's hardware-configuration.nix, builds it offline from what is on the ISO, and
 /// installs it. Usually: mount the target at /mnt and run `nix-cfg-install`.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "nix-cfg-install", version, after_help = EXIT_CODES)]
 #[allow(clippy::struct_excessive_bools)] // Each is a switch of the command line.
 pub struct Args {
@@ -68,6 +68,12 @@ pub struct Args {
     /// Erase the disks of `--disko wipe` without asking
     #[arg(long, requires = "disko")]
     pub yes: bool,
+    /// Install as an answers file says, without questions: which machine becomes which host, on which disks, which are erased
+    /// (docs/fleet.md) [default file: nix-cfg-install.answers.yaml on a stick with the label NIXCFG, or on the ISO]
+    #[arg(long = "answers", value_name = "FILE", num_args = 0..=1,
+        conflicts_with_all = ["calamares", "disko", "target", "host", "answers", "extra_files", "not_mounted", "no_bootloader"])]
+    #[allow(clippy::option_option)] // Named, not named, and not asked for.
+    pub answers_file: Option<Option<PathBuf>>,
     /// Settings file [default: /etc/nix-cfg-install.yaml, and /iso/nix-cfg-install.yaml, whose keys override it; each if it
     /// exists]
     #[arg(long, value_name = "FILE")]

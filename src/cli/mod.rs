@@ -3,8 +3,10 @@
 mod described_machine;
 mod exit_code;
 pub mod install_args;
+mod explained_failure;
 mod typed_lines;
 mod disk_questions;
+mod unattended;
 mod prepared_target;
 pub mod install;
 mod iso_internal_args;

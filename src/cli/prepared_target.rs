@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 
 use super::disk_questions;
 use super::install_args::{Args, Step};
-use crate::apply::{Failure, Written, build_script, make_layout, prepare, take_down};
+use super::unattended::Job;
+use crate::apply::{Failure, Written, build_script, make_layout, plain_layout, prepare, take_down};
 use crate::calamares::globals::Globals;
 use crate::diagnostic::{Diagnostics, DiskoProblem};
 use crate::live::answers::{Answers, Lists};
@@ -18,7 +19,7 @@ use crate::live::target::Target;
 use crate::live::target_lock::{LOCKS, TargetLock};
 use crate::plan::phases::{self, PARTITION, RECHECK};
 use crate::plan::request::{DiskoRequest, LiveSystem, Request};
-use crate::plan::{DiskoPlan, REFUSED};
+use crate::plan::{DiskoPlan, Plan, REFUSED};
 use crate::process::Runner;
 use crate::progress::{Phase, Reporter};
 
@@ -78,7 +79,9 @@ pub fn target_and_machine(
     }
     let defaults = Path::new(GENERATOR_DEFAULTS);
     let Some(globals) = globals else {
-        return match resume::begun(&named).filter(Begun::is_ready) {
+        // An answers file says which disk it is: what is not mounted may have been another one.
+        let is_meant = |_: &Begun| args.answers_file.is_none() || Target::new(&named).is_mounted();
+        return match resume::begun(&named).filter(Begun::is_ready).filter(is_meant) {
             Some(begun) => go_on(args, &named, begun, runner, report),
             None => Ok(PreparedTarget::new(named, InstallerFacts::default())),
         };
@@ -144,9 +147,9 @@ fn begun_with(args: &Args, disko: &DiskoRequest, target: &Path, runner: &Runner)
     Err(DiskoProblem::BegunOtherwise { target, ways }.into())
 }
 
-/// The lock of the machine's disks, where a layout for disko is to be made. The programs that `runner` starts inherit it.
+/// The lock of the machine's disks, where one may be partitioned. The programs that `runner` starts inherit it.
 pub fn lock_disks(args: &Args, runner: &mut Runner) -> Result<Option<TargetLock>> {
-    if args.disko.is_none() || !args.installs() {
+    if args.disko.is_none() && args.answers_file.is_none() || !args.installs() {
         return Ok(None);
     }
     let lock = TargetLock::of_disks(Path::new(LOCKS))?;
@@ -173,8 +176,40 @@ pub fn written(phase: &'static Phase) -> impl Fn(anyhow::Error) -> Failure {
     }
 }
 
+/// Makes and mounts the disk, where that was asked for; that of an answers file is marked. Gives whether the configuration has
+/// its file systems.
+pub fn make_disk(
+    args: &Args,
+    request: &Request,
+    plan: &mut Plan,
+    job: Option<&Job>,
+    live: &LiveSystem<'_>,
+) -> Result<Option<bool>, Failure> {
+    if let (Some(layout), Some(disko)) = (plan.disko.take(), &request.disko) {
+        ask_and_make(args, request, (disko, &layout), live)?;
+        let marked = job.map_or(Ok(()), |job| job.mark_made(live.runner));
+        marked.map_err(written(PARTITION))?;
+        return Ok(Some(layout.sets_file_systems));
+    }
+    let Some(layout) = &request.plain_layout else {
+        return Ok(None);
+    };
+    live.report.expect(RECHECK, phases::CHECK.seconds);
+    live.report.expect(PARTITION, SECONDS_OF_A_LAYOUT);
+    live.report.phase(PARTITION);
+    if !layout.is_made {
+        plain_layout::make(layout, live, request.target.root()).map_err(|error| Failure {
+            written: Written::Disks,
+            ..Failure::before(PARTITION, NO_LAYOUT)(error)
+        })?;
+    }
+    let esp = plan.facts.boot.as_ref().map_or("/boot", |boot| boot.esp.as_str());
+    plain_layout::mount(layout, live, request.target.root(), Path::new(esp)).map_err(written(PARTITION))?;
+    Ok(Some(false))
+}
+
 /// Makes `layout`, when a person has said that it is to be made, and remembers that.
-pub fn ask_and_make(
+fn ask_and_make(
     args: &Args,
     request: &Request,
     (disko, layout): (&DiskoRequest, &DiskoPlan),
@@ -215,27 +250,32 @@ pub fn ask_and_make(
     })
 }
 
-/// Turns `request` to what `layout` made and mounted, and remembers it: a later run continues from here. Gives the lock of what is
+/// Turns `request` to what was made and mounted, and remembers it: a later run continues from here. Gives the lock of what is
 /// mounted.
 pub fn use_layout(
     args: &Args,
-    layout: &DiskoPlan,
+    sets_file_systems: bool,
     request: &mut Request,
     runner: &mut Runner,
 ) -> Result<Option<TargetLock>> {
     request.target = Target::new(request.target.root());
     request.machine.before_partitioning = false;
-    request.machine.layout_sets_file_systems = layout.sets_file_systems;
+    request.machine.layout_sets_file_systems = sets_file_systems;
     request.machine.host.clone_from(&request.host);
     request.decisions = Decisions {
         no_boot_loader: request.decisions.no_boot_loader,
         ..Decisions::of_machine(request.target.root())
     };
     let root = request.target.root();
-    let made = resume::begun(root)
-        .and_then(|begun| begun.layout)
-        .context("What was begun is not written down")?;
-    let made = BegunLayout { is_made: true, ..made };
-    resume::keep(root, &request.machine, &request.answers, Some(made))?;
+    let made = |_: &DiskoRequest| {
+        let begun = resume::begun(root).and_then(|begun| begun.layout);
+        let layout = begun.context("What was begun is not written down")?;
+        anyhow::Ok(BegunLayout {
+            is_made: true,
+            ..layout
+        })
+    };
+    let made = request.disko.as_ref().map(made).transpose()?;
+    resume::keep(root, &request.machine, &request.answers, made)?;
     lock(args, request, runner)
 }

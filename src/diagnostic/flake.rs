@@ -56,7 +56,7 @@ impl FlakeProblem {
                 "The flake has several hosts, and nothing says which one this machine is",
             )
             .because(list(hosts))
-            .remedy("Name one with --host NAME, or `host: NAME` in the settings."),
+            .remedy("Name one with --host NAME, or `host: NAME` in the settings or in the answers file."),
             Self::LockIncomplete => error(
                 "flake-lock-incomplete",
                 "flake.lock does not lock all inputs of the flake",

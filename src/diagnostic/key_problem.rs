@@ -17,6 +17,8 @@ pub enum Delivery {
     Later(PathBuf),
     /// The graphical installer is about to make the target, and brings no files.
     Graphical,
+    /// The installer is about to make the target, and goes on at once.
+    Answered,
     /// The ISO is still to be made.
     Iso,
 }
@@ -24,7 +26,7 @@ pub enum Delivery {
 impl Delivery {
     /// Whether a file that was not found will not be there.
     pub fn is_certain(&self) -> bool {
-        matches!(self, Self::Target(_) | Self::Graphical)
+        matches!(self, Self::Target(_) | Self::Graphical | Self::Answered)
     }
 
     /// Where the absolute path of the installed system is while it is installed.
@@ -34,7 +36,7 @@ impl Delivery {
         }
         match self {
             Self::Target(root) | Self::Later(root) => root.join(path.trim_start_matches('/')).display().to_string(),
-            Self::Graphical | Self::Iso => format!("/mnt/{}", path.trim_start_matches('/')),
+            Self::Graphical | Self::Answered | Self::Iso => format!("/mnt/{}", path.trim_start_matches('/')),
         }
     }
 
@@ -57,6 +59,7 @@ impl Delivery {
             Self::Graphical => format!(
                 "Bring it on the ISO: nix-cfg-iso customize ISO OUT.iso --extra-files DIR (docs/extra-files.md). Or install in a terminal: mount the new file systems at /mnt, {action}, and run nix-cfg-install."
             ),
+            Self::Answered => OR_BRING.trim_start_matches("Or b").replacen("ring it", "Bring it", 1),
             Self::Iso => format!(
                 "To install, mount the new file systems at /mnt in a terminal, {action}, and run nix-cfg-install. {OR_BRING}"
             ),

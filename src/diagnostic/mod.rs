@@ -98,6 +98,7 @@ pub use supply::Damage;
 areas! {
     account::AccountProblem,
     answer::AnswerProblem,
+    answers_file_problem::AnswersFileProblem,
     apply::ApplyProblem,
     boot_loader::BootProblem,
     calamares_job::CalamaresProblem,

@@ -124,8 +124,15 @@ fn collect_disks(block: &Path, disks: &mut BTreeSet<String>) {
 }
 
 /// The directories in sysfs of the disks that the live system at `live` sees and could write to, without its own medium. A loop,
-/// a mapping, memory have no device; a CD-ROM has one and is named `sr`.
+/// a mapping, memory have no device.
 pub fn disks(live: &Path) -> Vec<PathBuf> {
+    let mut disks = writable(live);
+    disks.retain(|disk| disk.join("device").exists());
+    disks
+}
+
+/// As [`disks`], of all that is no partition. A CD-ROM is named `sr`.
+pub fn writable(live: &Path) -> Vec<PathBuf> {
     let device = |path: &Path| fs::canonicalize(path).ok();
     let medium = fs::metadata(live.join("iso")).ok().and_then(|meta| {
         let (major, minor) = (major(meta.dev()), minor(meta.dev()));
@@ -137,7 +144,7 @@ pub fn disks(live: &Path) -> Vec<PathBuf> {
         let is_cd = disk
             .file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"sr"));
-        disk.join("device").exists() && !is_cd && !is_medium && number(&disk.join("ro")) == Some(0)
+        !is_cd && !is_medium && number(&disk.join("ro")) == Some(0)
     };
     disks.map(|entry| entry.path()).filter(is_candidate).collect()
 }

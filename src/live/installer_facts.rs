@@ -26,6 +26,9 @@ pub const BY_ID: &str = "/dev/disk/by-id";
 /// What nixos-generate-config is to do where nothing else is said: an INI file of the live system.
 pub const GENERATOR_DEFAULTS: &str = "/etc/nixos-generate-config.conf";
 
+/// Stands for the root file system, before there is one.
+pub const STAND_IN_ROOT: &str = "/dev/disk/by-label/not-yet";
+
 /// Stands for the disk that a BIOS will start from, before one is chosen.
 pub const ANY_DISK: &str = "/dev/disk/by-id/not-yet";
 

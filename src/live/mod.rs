@@ -14,3 +14,6 @@ pub mod target;
 pub mod target_lock;
 pub mod placement;
 pub mod resume;
+pub mod this_machine;
+pub mod matched;
+pub mod disk_mark;

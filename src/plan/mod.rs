@@ -18,6 +18,7 @@ mod evaluate;
 mod own_source;
 mod needs;
 mod layout;
+mod plain_layout_check;
 pub mod machine;
 
 use std::collections::BTreeMap;
@@ -282,6 +283,8 @@ fn check_values(
     let delivery = match target {
         Some(_) => Delivery::Target(root()),
         None if decisions.partitions_graphically => Delivery::Graphical,
+        // Nobody is there to bring them later.
+        None if request.plain_layout.is_some() || request.disko.is_some() => Delivery::Answered,
         None => Delivery::Later(root()),
     };
     let older = hardware_files::existing(&request.target, machine).ok().flatten();
@@ -291,7 +294,7 @@ fn check_values(
     let (kept, forgotten) = kept.unwrap_or_default();
     let wanted = request.disko.as_ref();
     let not_taken = wanted.and_then(|wanted| layout::not_taken(wanted, facts, &hardware.path));
-    let problems = outcome.check(&checks::Context {
+    let mut problems = outcome.check(&checks::Context {
         decisions,
         tree,
         hardware,
@@ -302,6 +305,7 @@ fn check_values(
         observed: &observed,
         delivery: &delivery,
     });
+    plain_layout_check::instead((request, machine), facts, &mut problems);
     let mounted = target.and_then(|target| target.keeping(&kept).etc_nixos_mounted());
     let of_extra = extra_files.map(|files| extra_file_problems::problems(files, facts.users.as_ref(), target));
     let of_extra = of_extra.into_iter().flatten();

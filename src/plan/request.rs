@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use crate::live::answers::{Answers, Lists, Places};
-use crate::live::decisions::Decisions;
+use crate::live::decisions::{Decisions, Firmware};
 use crate::live::installer_facts::InstallerFacts;
 use crate::live::target::Target;
 use crate::nix::disko::Mode;
@@ -33,6 +33,8 @@ pub struct Request {
     pub extra_files: Option<PathBuf>,
     /// The layout for disko is to be made before the installation.
     pub disko: Option<DiskoRequest>,
+    /// A disk is to be made before the installation, without disko.
+    pub plain_layout: Option<PlainLayout>,
     /// The store path that the target keeps, so that it can be rebuilt without a network.
     pub offline_rebuild: Option<PathBuf>,
     /// What the ISO was made without.
@@ -63,6 +65,23 @@ pub struct DiskoRequest {
     /// That of its encrypted volumes, where a person is not to be asked for it.
     pub passphrase: Option<SecretString>,
 }
+
+/// One disk that is erased and made for the system, as an answers file names it.
+#[derive(Clone)]
+pub struct PlainLayout {
+    pub disk: PathBuf,
+    pub firmware: Firmware,
+    /// Of the encrypted root; absent where it is not encrypted.
+    pub passphrase: Option<SecretString>,
+    /// What the disk is marked with when the file systems are made.
+    pub mark: String,
+    /// Whether it is marked so: an earlier run made them.
+    pub is_made: bool,
+}
+
+/// The labels of the file systems.
+pub const ROOT_LABEL: &str = "nixos";
+pub const BOOT_LABEL: &str = "BOOT";
 
 /// The running system, with its programs and its store.
 pub struct LiveSystem<'a> {

@@ -8,14 +8,12 @@ use serde::Deserialize;
 
 use super::report::{Disk, MachineReport, Partition, PciDevice, Product};
 use crate::live::decisions::{self, Decisions};
+use crate::live::this_machine::{links, text};
 use crate::memory::Memory;
 use crate::plan::checks::platform;
 use crate::plan::observed::SecureBoot;
 use crate::process::{Invocation, Runner};
 use crate::progress::Reporter;
-
-/// Directories of links that stay when a disk is added or removed.
-const NAMES: [&str; 2] = ["by-id", "by-path"];
 
 /// The classes of PCI that are reported: network controllers, display controllers, wireless controllers, processing accelerators
 /// (an NPU is one of them).
@@ -97,26 +95,6 @@ fn of_files(live: &Path, contents: &BTreeMap<PathBuf, Contents>) -> MachineRepor
     }
 }
 
-/// The links to each device, sorted.
-fn links(live: &Path) -> BTreeMap<PathBuf, Vec<PathBuf>> {
-    let mut links: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
-    for directory in NAMES {
-        let entries = fs::read_dir(live.join("dev/disk").join(directory));
-        for link in entries.into_iter().flatten().flatten() {
-            if let Ok(target) = fs::read_link(link.path())
-                && let Some(device) = target.file_name()
-            {
-                let name = Path::new("/dev/disk").join(directory).join(link.file_name());
-                links.entry(Path::new("/dev").join(device)).or_default().push(name);
-            }
-        }
-    }
-    for names in links.values_mut() {
-        names.sort();
-    }
-    links
-}
-
 /// The disk whose directory in sysfs is `sys`.
 fn disk(sys: &Path, names: &BTreeMap<PathBuf, Vec<PathBuf>>, contents: &BTreeMap<PathBuf, Contents>) -> Option<Disk> {
     let path = Path::new("/dev").join(sys.file_name()?);
@@ -163,12 +141,6 @@ fn pci(live: &Path) -> Vec<PciDevice> {
         })
     };
     paths.iter().filter_map(device).collect()
-}
-
-/// The text of a file, if it has one.
-fn text(file: &Path) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

@@ -9,8 +9,15 @@ use crate::{Live, Outcome, attach, detach, edit, project, tree, write};
 /// The channel example, with a layout for disko of `content` on the disk `main`.
 pub fn with_layout(content: &str) -> TempDir {
     let tree = tree("channel");
+    put_layout(&tree, "", "configuration.nix", content);
+    tree
+}
+
+/// The same for the configuration `file` in `directory` (`""`, `a/`) of a tree.
+pub fn put_layout(tree: &TempDir, directory: &str, file: &str, content: &str) {
+    let at = |name: &str| format!("{directory}{name}");
     let module = fs::read_to_string(project().join("tests/rig/tests/layouts/disko_in_miniature.nix")).unwrap();
-    write(&tree, "disko.nix", &module);
+    write(tree, &at("disko.nix"), &module);
     let layout = format!(
         r#"{{
   imports = [ ./disko.nix ];
@@ -21,15 +28,14 @@ pub fn with_layout(content: &str) -> TempDir {
   }};
 }}"#
     );
-    write(&tree, "disk.nix", &layout);
-    edit(&tree, "configuration.nix", "imports = [", "imports = [ ./disk.nix");
+    write(tree, &at("disk.nix"), &layout);
+    edit(tree, &at(file), "imports = [", "imports = [ ./disk.nix");
     edit(
-        &tree,
-        "configuration.nix",
+        tree,
+        &at(file),
         "boot.loader.systemd-boot.enable",
         "boot.loader.grub.enable",
     );
-    tree
 }
 
 pub const PLAIN: &str = r#"{ type = "filesystem"; name = "root"; mountpoint = "/"; }"#;

@@ -147,6 +147,16 @@ pub fn detach(name: &str) -> String {
     format!("umount -A ${name} 2> /dev/null; losetup -d ${name}\n")
 }
 
+/// Shell that prints what [`Live::fingerprint`] compares of the system at /mnt.
+pub const FINGERPRINT: &str = r"
+            cd /mnt
+            nix-store --store /mnt --verify --check-contents >&2 || exit 1
+            nix-store --store /mnt --dump-db $(nix-store --store /mnt -qR /mnt/nix/var/nix/profiles/system | sed s,^/mnt,,) | grep -v '^[0-9]*$'
+            find . -path ./nix/var/nix/db -prune -o -path ./var/log -prune -o -path ./var/lib/nix-cfg-install -prune \
+                -o -path ./lost+found -prune -o -path ./nix/var/nix/gc.lock -prune -o -path ./nix/var/nix/temproots -prune \
+                -o -type f -printf '%p %y %m %u:%g ' -exec sh -c 'sha256sum < $1' _ {} \; \
+                -o -printf '%p %y %m %u:%g %l\n' | sort";
+
 /// A live system that keeps its state, and the disk at /mnt, between commands.
 pub struct Live {
     pub state: TempDir,
@@ -243,15 +253,7 @@ impl Live {
     /// Everything on the disk that must not depend on how the installation went: kinds, modes, owners, links and contents,
     /// without logs, times, locks and the database's bytes (its records instead).
     pub fn fingerprint(&self) -> String {
-        let script = r"
-            cd /mnt
-            nix-store --store /mnt --verify --check-contents >&2 || exit 1
-            nix-store --store /mnt --dump-db $(nix-store --store /mnt -qR /mnt/nix/var/nix/profiles/system | sed s,^/mnt,,) | grep -v '^[0-9]*$'
-            find . -path ./nix/var/nix/db -prune -o -path ./var/log -prune -o -path ./var/lib/nix-cfg-install -prune \
-                -o -path ./lost+found -prune -o -path ./nix/var/nix/gc.lock -prune -o -path ./nix/var/nix/temproots -prune \
-                -o -type f -printf '%p %y %m %u:%g ' -exec sh -c 'sha256sum < $1' _ {} \; \
-                -o -printf '%p %y %m %u:%g %l\n' | sort";
-        self.sh(script).ok().out
+        self.sh(FINGERPRINT).ok().out
     }
 }
 

@@ -2,8 +2,8 @@
 //! shape of disko's: the miniature nixpkgs cannot evaluate the real one, which `tests/rig/tests/disko_module.rs` does.
 
 use rig::iso::{Emitted, OVERRIDE, boot, build, builder};
-use rig::layout::{ENCRYPTED, INSTALL, PLAIN, bios, with_disk, with_layout};
-use rig::{Live, edit, project, write};
+use rig::layout::{ENCRYPTED, INSTALL, PLAIN, bios, put_layout, with_disk, with_layout};
+use rig::{Live, edit, project, tree, write};
 
 #[test]
 fn the_iso_has_what_the_scripts_need_for_another_disk() {
@@ -157,4 +157,63 @@ fn a_configuration_without_a_layout_is_told_so() {
     let live = Live::new("2.26").iso_tree(&project().join("target/rig/trees/channel"));
     live.install("--check --disko wipe")
         .fails(3, &["The configuration has no layout for disko"]);
+}
+
+#[test]
+fn an_answers_file_names_the_host_and_the_disks_of_its_layout_and_nobody_is_asked() {
+    let tree = tree("flake");
+    put_layout(&tree, "hosts/alpha/", "default.nix", ENCRYPTED);
+    let live = bios(&tree);
+    let said = with_disk(
+        &live,
+        r#"mkfs.ext4 -q -L old $chosen
+           mkdir -p /dev/disk/by-id /answers
+           ln -sf ../../$(basename $chosen) /dev/disk/by-id/rig-main
+           ln -sf ../../$(basename $more) /dev/disk/by-id/rig-more
+           install() {
+             printf 'machines:\n- match: all\n%s\n' "$1" > /answers/a.yaml
+             code=0
+             nix-cfg-install --progress plain --answers /answers/a.yaml < /dev/null || code=$?
+             echo "code $code"
+           }
+           one='  disks: { main: /dev/disk/by-id/rig-main }'
+           both='  disks: { main: /dev/disk/by-id/rig-main, more: /dev/disk/by-id/rig-more }'
+           alpha='  host: alpha'
+           install "$both"
+           install "$alpha
+$one"
+           install "$alpha
+$both
+  passphrase: prompt"
+           blkid -o value -s LABEL $chosen
+           echo 'correct horse' > /answers/secret
+           install "$alpha
+$both
+  passphrase: { file: secret }"
+           cat /passphrases
+           findmnt -no LABEL /mnt
+           findmnt -no LABEL /mnt/data
+           cat /mnt/etc/nixos/hosts/alpha/machine.nix /mnt/etc/nixos/machine.nix 2> /dev/null || true
+           cat /mnt/$(readlink /mnt/nix/var/nix/profiles/system-1-link)/etc/hostname"#,
+    )
+    .ok();
+    assert!(
+        said.out
+            .starts_with("code 3\ncode 3\ncode 3\nold\ncode 0\ncorrect horse\n"),
+        "{}\n{}",
+        said.out,
+        said.err
+    );
+    for text in ["\nroot", "\ndata", "/dev/disk/by-id/rig-main", "\nalpha"] {
+        assert!(said.out.contains(text), "{text}\n{}\n{}", said.out, said.err);
+    }
+    for text in [
+        "alpha",
+        "The answers file does not name all disks of the layout for disko: more (/dev/more)",
+        "The answers file has no passphrase for the encrypted volumes: root",
+        "Nobody can be asked for the passphrase",
+        "To be erased: /dev/disk/by-id/rig-more",
+    ] {
+        assert!(said.err.contains(text), "{text}\n{}", said.err);
+    }
 }

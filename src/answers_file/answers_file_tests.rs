@@ -1,0 +1,126 @@
+use super::*;
+
+/// What is wrong with a file, a line each: place, code, what, and what to do.
+fn reported(text: &str) -> Vec<String> {
+    let problems = match parse(text, Path::new("/stick/answers.yaml")) {
+        Ok(_) => Vec::new(),
+        Err(Diagnostics(problems)) => problems,
+    };
+    let line = |one: Diagnostic| {
+        let line = one.place.and_then(|place| place.line);
+        let line = line.map_or_else(String::new, |line| format!("{line}: "));
+        format!("{line}{} | {} | {}", one.what, one.why, one.remedy)
+    };
+    problems.into_iter().map(line).collect()
+}
+
+const GOOD: &str = "\
+machines:
+  # The teacher's.
+  - match: { serial: \"PF3ABC\" }
+    host: teacher
+    disks: /dev/disk/by-id/nvme-X_1
+    passphrase: { file: keys/teacher }
+    set:
+      timezone: Europe/Berlin
+      autologin: false
+    extra-files: teacher
+    after: reboot
+    reinstall: true
+  - match:
+      mac: [\"52:54:00:12:34:56\", 52-54-00-12-34-57]
+      uuid: 4C4C4544-0042-3510-8053-B4C04F4D3332
+    disks: { main: only, data: \">= 1.5 TB\" }
+    passphrase: prompt
+    after: power-off
+  - match: all
+";
+
+#[test]
+fn everything_that_is_documented_is_taken() {
+    let entries = parse(GOOD, Path::new("/stick/answers.yaml")).unwrap();
+    let [teacher, other, rest] = entries.as_slice() else {
+        panic!("{entries:?}");
+    };
+    assert_eq!((teacher.line, other.line, rest.line), (Some(3), Some(13), Some(19)));
+    assert_eq!(teacher.host.as_deref(), Some("teacher"));
+    assert_eq!(
+        teacher.disks,
+        Some(Disks::One(Selection::Path("/dev/disk/by-id/nvme-X_1".into())))
+    );
+    assert_eq!(teacher.passphrase, Some(Passphrase::File("/stick/keys/teacher".into())));
+    assert_eq!(teacher.set["autologin"], "false");
+    assert_eq!(teacher.extra_files.as_deref(), Some(Path::new("/stick/teacher")));
+    assert_eq!((teacher.after, teacher.reinstall), (After::Reboot, true));
+    let Match::Machine { serial, uuid, mac } = &other.matches else {
+        panic!("{other:?}");
+    };
+    assert_eq!(serial, &[""; 0]);
+    assert_eq!(uuid, &["4c4c4544-0042-3510-8053-b4c04f4d3332"]);
+    assert_eq!(mac, &["52:54:00:12:34:56", "52:54:00:12:34:57"]);
+    let named = [
+        ("main", Selection::Only),
+        ("data", Selection::AtLeast(1_500_000_000_000)),
+    ];
+    assert_eq!(
+        other.disks,
+        Some(Disks::Named(named.map(|(name, one)| (name.to_owned(), one)).into()))
+    );
+    assert_eq!(
+        (other.after, &other.passphrase),
+        (After::PowerOff, &Some(Passphrase::Prompt))
+    );
+    assert_eq!(
+        (&rest.matches, &rest.disks, rest.after),
+        (&Match::All, &None, After::Stay)
+    );
+}
+
+/// A broken file for each paragraph of the golden file, which has the file and all of its problems.
+const BROKEN: [&str; 28] = [
+    "\n",
+    "[]\n",
+    "just text\n",
+    "machines:\n",
+    "machines: {}\n",
+    "machine:\n- match: all\n",
+    "machines:\n- match: all\n  host: [\n",
+    "machines:\n- match: all\n  match: all\n",
+    "machines:\n- all\n",
+    "machines:\n- host: a\n",
+    "machines:\n- match: everything\n",
+    "machines:\n- match: {}\n",
+    "machines:\n- match: { serail: x }\n",
+    "machines:\n- match: { serial: 123 }\n",
+    "machines:\n- match: { serial: \"\" }\n",
+    "machines:\n- match: { mac: \"52:54\" }\n",
+    "machines:\n- match: { uuid: [a, b] }\n",
+    "machines:\n- match: { serial: a }\n- match: { serial: [b, a] }\n",
+    "machines:\n- match: all\n- match: all\n",
+    "machines:\n- match: all\n  disks: /dev/sda\n",
+    "machines:\n- match: all\n  disks: biggest\n",
+    "machines:\n- match: all\n  disks: \">= 200\"\n",
+    "machines:\n- match: all\n  disks: { main: /dev/nvme0n1, data: [only] }\n",
+    "machines:\n- match: all\n  disks: only\n  passphrase: hunter2\n",
+    "machines:\n- match: all\n  passphrase: { file: x }\n  reinstall: true\n",
+    "machines:\n- match: all\n  disk: only\n  after: restart\n  reinstall: yes please\n  set: [timezone]\n  extra-files: 1\n  host: \"\"\n",
+    "hosts: 1\nmachines:\n- match: all\n  set: { timezone: { a: b } }\n- match: { serial: x, color: red }\n  passphrase: { file: \"\" }\n  disks: 1\n",
+    "machines:\n  - # One.\n    match:\n      serial: a\n      mac: b\n    # host: x\n    Host: b\n  -\n    match: all\n    after: 3\n",
+];
+
+#[test]
+fn every_broken_file_is_refused_with_all_that_is_wrong_and_its_lines() {
+    let mut text = String::new();
+    for file in BROKEN {
+        let problems = reported(file);
+        assert!(!problems.is_empty(), "{file}");
+        // A passphrase that was written into the file is not repeated.
+        assert!(!problems.iter().any(|problem| problem.contains("hunter2")));
+        text.extend([file, "---\n", &problems.join("\n"), "\n\n"]);
+    }
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/answers-file.txt");
+    if std::env::var_os("SNAPSHOTS").is_some_and(|how| how == "overwrite") {
+        std::fs::write(&golden, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(golden).unwrap(), text);
+}

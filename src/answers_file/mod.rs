@@ -1,0 +1,262 @@
+//! The answers file of an unattended installation: which machine becomes what, on which disks. docs/fleet.md describes it.
+
+mod lines;
+mod values;
+#[cfg(test)]
+mod answers_file_tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_yaml::{Mapping, Value};
+
+use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics};
+use crate::settings::described;
+use crate::text::similar;
+use lines::Lines;
+use values::{After, Disks, Passphrase};
+pub use values::{After as AfterInstallation, Disks as NamedDisks, Passphrase as NamedPassphrase, Selection};
+
+/// The file's name on an ISO, and on a stick.
+pub const NAME: &str = "nix-cfg-install.answers.yaml";
+
+/// Bytes of the largest file that is read.
+pub const LARGEST: u64 = 1_000_000;
+
+/// What is to become of one machine, or of several.
+#[derive(Debug)]
+pub struct Entry {
+    /// Where the entry begins, counted from 1, where that is known.
+    pub line: Option<u32>,
+    pub matches: Match,
+    pub host: Option<String>,
+    /// What is erased. Absent: what is mounted at the target is installed to.
+    pub disks: Option<Disks>,
+    /// Of the encrypted root; absent where it is not encrypted.
+    pub passphrase: Option<Passphrase>,
+    /// Answers about the system, by their keys.
+    pub set: BTreeMap<String, String>,
+    pub extra_files: Option<PathBuf>,
+    pub after: After,
+    /// Whether a system from this ISO is erased as well.
+    pub reinstall: bool,
+}
+
+/// Which machines an entry is for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Match {
+    /// Those that no other entry is for.
+    All,
+    /// Those that have one of the values of each kind that is not empty.
+    Machine {
+        serial: Vec<String>,
+        uuid: Vec<String>,
+        mac: Vec<String>,
+    },
+}
+
+const KEYS: [&str; 8] = [
+    "match",
+    "host",
+    "disks",
+    "passphrase",
+    "set",
+    "extra-files",
+    "after",
+    "reinstall",
+];
+
+/// The entries in `text`, which is that of the file at `path`. Relative paths in it begin at its directory.
+///
+/// # Errors
+/// [`Diagnostics`] with everything that is wrong with it whatever the machine is.
+pub fn parse(text: &str, path: &Path) -> Result<Vec<Entry>, Diagnostics> {
+    let mut found = Reading {
+        path,
+        directory: path.parent().unwrap_or(Path::new("/")),
+        lines: Lines::of(text),
+        problems: Vec::new(),
+    };
+    let entries = found.entries(text);
+    if found.problems.is_empty() {
+        Ok(entries)
+    } else {
+        Err(Diagnostics(found.problems))
+    }
+}
+
+/// A file that is being read, and what is wrong with it so far, in the order of its lines.
+struct Reading<'a> {
+    path: &'a Path,
+    directory: &'a Path,
+    lines: Lines<'a>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Reading<'_> {
+    fn report(&mut self, problem: AnswersFileProblem, line: Option<u32>) {
+        let line_of = |problem: &Diagnostic| problem.place.as_ref().and_then(|place| place.line);
+        let at = self.problems.partition_point(|earlier| line_of(earlier) <= line);
+        let problem = Diagnostic::from(problem).at(self.path, line, None);
+        self.problems.insert(at, problem);
+    }
+
+    /// A value that was read, or the problem with that of `key` in the entry `index`.
+    fn keep<T>(&mut self, index: usize, key: &str, read: Result<T, Vec<AnswersFileProblem>>) -> Option<T> {
+        let line = self.lines.key(index, key);
+        let report = |problems: Vec<_>| problems.into_iter().for_each(|problem| self.report(problem, line));
+        read.map_err(report).ok()
+    }
+
+    fn entries(&mut self, text: &str) -> Vec<Entry> {
+        let document: Value = match serde_yaml::from_str(text) {
+            Ok(document) => document,
+            Err(error) => {
+                let line = error.location().and_then(|place| u32::try_from(place.line()).ok());
+                let error = error.to_string();
+                self.report(AnswersFileProblem::Invalid { error }, line);
+                return Vec::new();
+            }
+        };
+        let machines = document.get("machines").and_then(Value::as_sequence);
+        for key in document.as_mapping().into_iter().flat_map(Mapping::keys) {
+            if key.as_str() != Some("machines") {
+                let key = key.as_str().map_or_else(|| described(key), str::to_owned);
+                let line = self.lines.outside(&key);
+                self.report(unknown(key, &["machines"]), line);
+            }
+        }
+        let Some(machines) = machines.filter(|list| !list.is_empty()) else {
+            let value = document.get("machines").unwrap_or(&document);
+            let found = described(value);
+            self.report(AnswersFileProblem::NoMachines { found }, self.lines.outside("machines"));
+            return Vec::new();
+        };
+        let mut entries = Vec::new();
+        for (index, value) in machines.iter().enumerate() {
+            entries.extend(self.entry(index, value));
+        }
+        self.twice(&entries);
+        entries
+    }
+
+    fn entry(&mut self, index: usize, value: &Value) -> Option<Entry> {
+        let line = self.lines.entry(index);
+        let Some(entry) = value.as_mapping() else {
+            let (key, found) = ("machines".to_owned(), described(value));
+            let takes = "entries with keys, such as `- match: all`";
+            self.report(AnswersFileProblem::WrongValue { key, takes, found }, line);
+            return None;
+        };
+        let known = self.unknown_keys(index, entry, &KEYS);
+        let get = |key: &str| entry.get(key).filter(|value| !value.is_null());
+        let matches = get("match").map(|value| self.matches(index, value));
+        if matches.is_none() {
+            self.report(AnswersFileProblem::NoMatch, line);
+        }
+        let directory = self.directory.to_owned();
+        let read = |key: &str| get(key).map(|value| (key.to_owned(), value));
+        let host = read("host").and_then(|(key, value)| self.keep(index, &key, values::name(&key, value)));
+        let disks = read("disks").and_then(|(_, value)| self.keep(index, "disks", values::disks(value)));
+        let passphrase =
+            read("passphrase").and_then(|(key, value)| self.keep(index, &key, values::passphrase(value, &directory)));
+        let set = read("set").and_then(|(key, value)| self.keep(index, &key, values::answers(value)));
+        let extra_files =
+            read("extra-files").and_then(|(key, value)| self.keep(index, &key, values::path(&key, value, &directory)));
+        let after = read("after").and_then(|(key, value)| self.keep(index, &key, values::after(value)));
+        let reinstall = read("reinstall").and_then(|(key, value)| self.keep(index, &key, values::truth(&key, value)));
+        // What is misspelt may have been it.
+        if known && get("disks").is_none() {
+            for key in ["passphrase", "reinstall"] {
+                if get(key).is_some() {
+                    let line = self.lines.key(index, key);
+                    self.report(AnswersFileProblem::NothingToPartition { key }, line);
+                }
+            }
+        }
+        Some(Entry {
+            line,
+            matches: matches??,
+            host,
+            disks,
+            passphrase,
+            set: set.unwrap_or_default(),
+            extra_files,
+            after: after.unwrap_or_default(),
+            reinstall: reinstall.unwrap_or_default(),
+        })
+    }
+
+    fn matches(&mut self, index: usize, value: &Value) -> Option<Match> {
+        const KINDS: [&str; 3] = ["serial", "uuid", "mac"];
+        if value.as_str() == Some("all") {
+            return Some(Match::All);
+        }
+        let Some(kinds) = value.as_mapping().filter(|kinds| !kinds.is_empty()) else {
+            let (key, found) = ("match".to_owned(), described(value));
+            let takes = "`all`, or serial, uuid or mac with values";
+            let line = self.lines.key(index, "match");
+            self.report(AnswersFileProblem::WrongValue { key, takes, found }, line);
+            return None;
+        };
+        self.unknown_keys(index, kinds, &KINDS);
+        let [serial, uuid, mac] = KINDS.map(|kind| match kinds.get(kind) {
+            Some(value) => self.keep(index, kind, values::identifiers(kind, value)),
+            None => Some(Vec::new()),
+        });
+        let matches = Match::Machine {
+            serial: serial?,
+            uuid: uuid?,
+            mac: mac?,
+        };
+        // One with no known kind is reported already, and would match every machine.
+        KINDS.iter().any(|kind| kinds.contains_key(kind)).then_some(matches)
+    }
+
+    /// Whether all keys are among `known`; others are reported.
+    fn unknown_keys(&mut self, index: usize, mapping: &Mapping, known: &[&'static str]) -> bool {
+        let before = self.problems.len();
+        for key in mapping.keys() {
+            if key.as_str().is_some_and(|key| known.contains(&key)) {
+                continue;
+            }
+            let key = key.as_str().map_or_else(|| described(key), str::to_owned);
+            let line = self.lines.key(index, &key);
+            self.report(unknown(key, known), line);
+        }
+        before == self.problems.len()
+    }
+
+    /// Reports entries that are certainly for the same machine.
+    fn twice(&mut self, entries: &[Entry]) {
+        let mut known: Vec<(String, Option<u32>)> = Vec::new();
+        for entry in entries {
+            let names = match &entry.matches {
+                Match::All => vec!["match: all".to_owned()],
+                // What has two kinds may share one of them with another machine.
+                Match::Machine { serial, uuid, mac } => {
+                    match [("serial", serial), ("uuid", uuid), ("mac", mac)].map(|(kind, all)| (kind, all.as_slice())) {
+                        [one, (_, []), (_, [])] | [(_, []), one, (_, [])] | [(_, []), (_, []), one] => {
+                            one.1.iter().map(|value| format!("{} {value}", one.0)).collect()
+                        }
+                        _ => Vec::new(),
+                    }
+                }
+            };
+            for what in names {
+                match known.iter().find(|(known, _)| *known == what) {
+                    Some(&(_, earlier)) => self.report(AnswersFileProblem::Twice { what, earlier }, entry.line),
+                    None => known.push((what, entry.line)),
+                }
+            }
+        }
+    }
+}
+
+fn unknown(key: String, known: &[&'static str]) -> AnswersFileProblem {
+    AnswersFileProblem::UnknownKey {
+        nearest: similar(&key, known.iter().copied()).and_then(|near| known.iter().copied().find(|one| *one == near)),
+        key,
+        known: known.to_vec(),
+    }
+}

@@ -1,0 +1,54 @@
+//! The stick with the answers file: a file system with the label NIXCFG. It is mounted read-only, but while something is written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::unistd::sync;
+
+use crate::live::mounts;
+use crate::process::{Invocation, Runner};
+
+/// Where it is mounted.
+pub const PLACE: &str = "/run/nix-cfg-install/stick";
+
+const LABEL: &str = "NIXCFG";
+
+/// Mounts the stick, if there is one, and gives its device.
+///
+/// # Errors
+/// When it cannot be mounted.
+pub fn mount(runner: &Runner) -> Result<Option<PathBuf>> {
+    if let Some(mounted) = mounts::at(Path::new(PLACE)) {
+        return Ok(Some(mounted.source));
+    }
+    // It fails where there is none.
+    let found = runner.run(&Invocation::new("blkid").args(["-L", LABEL]), &mut |_, _| {})?;
+    let device = PathBuf::from(found.text().unwrap_or_default());
+    if !found.status.success() || device.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    fs::create_dir_all(PLACE).with_context(|| format!("Failed to make {PLACE}"))?;
+    let mount = Invocation::new("mount").args(["-o", "ro,nosuid,nodev,noexec"]);
+    runner.output(&mount.arg(&device).arg(PLACE))?;
+    Ok(Some(device))
+}
+
+/// Writes to the stick, where it is mounted.
+///
+/// # Errors
+/// When it is read-only, or those of `write`.
+pub fn write(runner: &Runner, write: &mut dyn FnMut(&Path) -> Result<()>) -> Result<()> {
+    if mounts::at(Path::new(PLACE)).is_none() {
+        return Ok(());
+    }
+    let remount = |options: &str| {
+        let options = format!("remount,{options},nosuid,nodev,noexec");
+        runner.output(&Invocation::new("mount").args(["-o", &options, PLACE]))
+    };
+    remount("rw")?;
+    let written = write(Path::new(PLACE));
+    sync();
+    remount("ro")?;
+    written
+}

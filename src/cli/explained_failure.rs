@@ -1,0 +1,85 @@
+//! What a person reads, and the exit code, when something failed.
+
+use super::exit_code;
+use super::install_args::Args;
+use crate::apply::{Failure, Written};
+use crate::calamares::dialog::dialog;
+use crate::calamares::globals::Globals;
+use crate::diagnostic::{Diagnostic, Diagnostics, ProgramProblem};
+use crate::interrupt::{INTERRUPTED, Interrupted};
+use crate::log_file::LogFile;
+use crate::nix::explain;
+use crate::progress::Reporter;
+
+/// Where the log is, for a person.
+pub fn log_place(log: &LogFile) -> String {
+    log.path()
+        .map_or_else(|| "not written".to_owned(), |path| path.display().to_string())
+}
+
+/// Reports what went wrong, and gives the exit code and the last line.
+pub fn explain_failure(
+    failure: Failure,
+    args: &Args,
+    globals: Option<&Globals>,
+    log: &LogFile,
+    report: &Reporter,
+) -> (u8, String) {
+    let Failure {
+        phase,
+        exit_code: code,
+        written,
+        error,
+    } = failure;
+    log::debug!("failed in {}: {error:?}", phase.name);
+    if error.is::<Interrupted>() {
+        let next = next_step(written);
+        return (INTERRUPTED, format!("Interrupted. {next}"));
+    }
+    let problems = diagnostics(error);
+    for problem in &problems {
+        report.problem(problem);
+    }
+    if args.calamares.is_some() {
+        let next = globals.and_then(Globals::next);
+        let dialog = dialog(
+            (phase, written != Written::Nothing),
+            &problems,
+            next,
+            log.live_path().as_deref(),
+        );
+        report.failure(&dialog.title, &dialog.details);
+    }
+    let fix = if written == Written::Nothing {
+        ""
+    } else {
+        "Fix the problem. "
+    };
+    let text = format!(
+        "{} failed. {fix}{} Log: {}",
+        phase.title,
+        next_step(written),
+        log_place(log)
+    );
+    (exit_code::of(&problems, code), text)
+}
+
+/// What follows from the state of the target.
+fn next_step(written: Written) -> &'static str {
+    match written {
+        Written::Nothing => "Nothing was written to the target.",
+        Written::Disks => "Run the same command again: it begins with the layout of the disks.",
+        Written::Target => "Run the same command again: it continues from here.",
+    }
+}
+
+fn diagnostics(error: anyhow::Error) -> Vec<Diagnostic> {
+    let error = match Diagnostics::of(error) {
+        Ok(problems) => return problems,
+        Err(error) => error,
+    };
+    let error = format!("{error:#}");
+    // A full or read-only disk has an explanation, whichever program or call met it. Anything else is no program's output.
+    let known = explain::known(&format!("error: {error}"));
+    vec![known.unwrap_or_else(|| ProgramProblem::Unknown { error }.into())]
+}

@@ -1,0 +1,386 @@
+//! `nix-cfg-install --answers`: what the answers file has for this machine becomes what the command line would have asked for, and
+//! what comes after the installation.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::unistd::sync;
+
+use super::disk_questions;
+use super::install_args::Args;
+use crate::answers_file::{self, AfterInstallation, Entry, NamedDisks, NamedPassphrase};
+use crate::apply::{Installation, plain_layout, stick};
+use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem, DiskUse, Place};
+use crate::files::read_input;
+use crate::interrupt::Interrupt;
+use crate::live::answers::{self, Lists, Places};
+use crate::live::decisions::{self, Decisions, Firmware};
+use crate::live::disk_mark::{self, IsoIdentity, Stage};
+use crate::live::installer_facts::{BY_ID, InstallerFacts};
+use crate::live::matched;
+use crate::live::this_machine::{Candidate, ThisMachine};
+use crate::live::{block_devices, disk_use, mounts, resume};
+use crate::log_file::LogFile;
+use crate::nix::disko::Mode;
+use crate::nix::environment::{Channels, environment};
+use crate::plan::Plan;
+use crate::plan::request::{PlainLayout, Request};
+use crate::process::{Invocation, Runner};
+use crate::progress::Reporter;
+
+/// Where the live system is.
+const LIVE: &str = "/";
+
+/// The answers file of an ISO.
+const ON_ISO: &str = "/iso/nix-cfg-install.answers.yaml";
+
+/// An installation by an answers file.
+pub struct Job {
+    /// What the command line would have been.
+    pub args: Args,
+    plain: Option<PlainLayout>,
+    disks: Vec<PathBuf>,
+    /// What a disk is marked with when its file systems are made, and when the system is installed.
+    made: String,
+    installed: String,
+    /// The entry of this machine, and the file that has it.
+    entry: Entry,
+    file: PathBuf,
+    /// What files about this machine are called.
+    machine: String,
+}
+
+/// The installation that `args` asks for by an answers file. Nothing is written.
+///
+/// # Errors
+/// [`Diagnostics`] with all that is wrong with the file, or, where nothing is, with what this machine lacks for it.
+pub fn job(args: &Args, lists: &Lists, runner: &Runner, report: &Reporter) -> Result<Option<Job>> {
+    let Some(named) = &args.answers_file else {
+        return Ok(None);
+    };
+    let stick = stick::mount(runner)?;
+    let file = find(named.as_deref(), stick.as_deref())?;
+    report.note(&format!("Answers: {}.", file.display()));
+    let text = read_input(&file, answers_file::LARGEST, runner.interrupt()).map_err(|error| {
+        let error = error.to_string();
+        Diagnostic::from(AnswersFileProblem::Unreadable { error }).at(&file, None, None)
+    })?;
+    let entries = answers_file::parse(&text, &file)?;
+    let machine = ThisMachine::read(Path::new(LIVE), stick.as_deref());
+    let entry = matched::entry(entries, &machine).map_err(|problem| Diagnostic::from(problem).at(&file, None, None))?;
+    let line = entry.line;
+    let known = Known {
+        args,
+        file: &file,
+        machine: &machine,
+        report,
+        runner,
+    };
+    let of_answers: Vec<_> = answers::problems(&entry.set, lists, &Places::new())
+        .into_values()
+        .collect();
+    let mut problems = Vec::new();
+    let job = known.job(entry, &mut problems)?;
+    if problems.is_empty() && of_answers.iter().all(answers::is_unknown_value) {
+        // The plan reports such a value, unless the configuration decides the answer.
+        return Ok(job);
+    }
+    let at_entry = |problem: Diagnostic| {
+        if problem.place.is_some() {
+            problem
+        } else {
+            problem.at(&file, line, None)
+        }
+    };
+    let all = of_answers.into_iter().chain(problems);
+    Err(Diagnostics(all.map(at_entry).collect()).into())
+}
+
+/// The answers file: the one that was named, or that of the stick, or that of the ISO.
+fn find(named: Option<&Path>, stick: Option<&Path>) -> Result<PathBuf> {
+    if let Some(named) = named {
+        return Ok(std::path::absolute(named).unwrap_or_else(|_| named.to_owned()));
+    }
+    let on_stick = stick.map(|_| Path::new(stick::PLACE).join(answers_file::NAME));
+    let places = on_stick.into_iter().chain([PathBuf::from(ON_ISO)]);
+    let found = places.into_iter().find(|place| place.exists());
+    found.ok_or_else(|| {
+        AnswersFileProblem::Absent {
+            places: vec![ON_ISO.into()],
+        }
+        .into()
+    })
+}
+
+/// What a job is found with.
+struct Known<'a> {
+    args: &'a Args,
+    file: &'a Path,
+    machine: &'a ThisMachine,
+    report: &'a Reporter,
+    runner: &'a Runner,
+}
+
+impl Known<'_> {
+    /// The job for the entry of this machine. `None` where `problems` has why not.
+    fn job(&self, entry: Entry, problems: &mut Vec<Diagnostic>) -> Result<Option<Job>> {
+        let chosen = match &entry.disks {
+            Some(disks) => {
+                matched::disks(disks, self.machine).map_err(|more| problems.extend(more.into_iter().map(Into::into)))
+            }
+            None => Ok(Vec::new()),
+        };
+        if let Some(NamedPassphrase::File(file)) = &entry.passphrase
+            && let Err(problem) = disk_questions::in_file(file)
+        {
+            problems.push(problem.into());
+        }
+        let Ok(chosen) = chosen else { return Ok(None) };
+        let (made, installed, is_made) = marks(&chosen, &entry, problems)?;
+        if !problems.is_empty() {
+            return Ok(None);
+        }
+        let mut job = Job {
+            args: self.arguments(&entry),
+            plain: None,
+            disks: matched::paths(&chosen).cloned().collect(),
+            made,
+            installed,
+            entry,
+            file: self.file.to_owned(),
+            machine: self.machine.file_name(),
+        };
+        match (&job.entry.disks, chosen.as_slice()) {
+            (Some(NamedDisks::One(_)), [(_, disk)]) => {
+                job.plain = Some(self.plain(disk, &job.entry, job.made.clone(), is_made)?);
+            }
+            (Some(NamedDisks::Named(_)), _) => {
+                job.args.disko = Some(if is_made { Mode::Mount } else { Mode::Wipe });
+                let disk = |(name, disk): &(Option<String>, Candidate)| {
+                    Some(format!("{}={}", name.as_ref()?, disk.lasting_name()))
+                };
+                job.args.disks = chosen.iter().filter_map(disk).collect();
+                job.args.yes = true;
+                if let Some(NamedPassphrase::File(file)) = &job.entry.passphrase {
+                    job.args.passphrase_file = Some(file.clone());
+                }
+            }
+            _ => {}
+        }
+        let erased = chosen.iter().map(|(_, disk)| disk.title());
+        let what = if is_made { "Continuing on" } else { "To be erased:" };
+        erased.for_each(|title| self.report.note(&format!("{what} {title}.")));
+        Ok(Some(job))
+    }
+
+    /// The command line with what the entry has of it.
+    fn arguments(&self, entry: &Entry) -> Args {
+        let mut args = self.args.clone();
+        args.host = entry.host.clone().or(args.host);
+        args.extra_files = entry.extra_files.clone().or(args.extra_files);
+        args.answers
+            .extend(entry.set.iter().map(|(key, value)| format!("{key}={value}")));
+        args
+    }
+
+    fn plain(&self, disk: &Candidate, entry: &Entry, mark: String, is_made: bool) -> Result<PlainLayout> {
+        let passphrase = match &entry.passphrase {
+            Some(NamedPassphrase::File(file)) => Some(disk_questions::in_file(file)?),
+            // Before anything is written, and before the check, which takes its time.
+            Some(NamedPassphrase::Prompt) if self.args.installs() => {
+                Some(disk_questions::ask_passphrase(self.runner.interrupt(), self.report)?)
+            }
+            Some(NamedPassphrase::Prompt) => Some(String::new().into()),
+            None => None,
+        };
+        Ok(PlainLayout {
+            disk: disk.path.clone(),
+            firmware: Decisions::of_machine(Path::new(LIVE)).firmware,
+            passphrase,
+            mark,
+            is_made,
+        })
+    }
+}
+
+/// What the disks are marked with when their file systems are made, and when the system is installed; and whether all of them are
+/// marked as made. One on which it is installed is a problem.
+fn marks(
+    chosen: &[(Option<String>, Candidate)],
+    entry: &Entry,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<(String, String, bool)> {
+    let identity = IsoIdentity::read(Path::new(LIVE)).context("Failed to read the ISO")?;
+    let what = [
+        entry.host.as_deref().unwrap_or_default(),
+        &entry.disks.as_ref().map(ToString::to_string).unwrap_or_default(),
+        if entry.passphrase.is_some() { "encrypted" } else { "" },
+    ]
+    .join("\n");
+    let (made, installed) = (identity.guid(Stage::Made(&what)), identity.guid(Stage::Installed));
+    let mut is_made = !chosen.is_empty();
+    for disk in matched::paths(chosen) {
+        let guid = disk_mark::read(disk).with_context(|| format!("Failed to read {}", disk.display()))?;
+        is_made &= guid.as_deref() == Some(&made);
+        if guid.as_deref() == Some(&installed) && !entry.reinstall {
+            let disk = disk.clone();
+            problems.push(AnswersFileProblem::Installed { disk }.into());
+        }
+    }
+    Ok((made, installed, is_made))
+}
+
+impl Job {
+    /// Looks whether the layout for disko has its answers in the file: nobody is there to be asked, and no disk is written that the file
+    /// does not name.
+    ///
+    /// # Errors
+    /// [`Diagnostics`] with all that the file lacks.
+    pub fn answers(&self, plan: &Plan, report: &Reporter) -> Result<()> {
+        let Some(layout) = &plan.disko else { return Ok(()) };
+        let Some(NamedDisks::Named(named)) = &self.entry.disks else {
+            return Ok(());
+        };
+        let at_entry = |problem: AnswersFileProblem| Diagnostic::from(problem).at(&self.file, self.entry.line, None);
+        let others = layout
+            .disks
+            .iter()
+            .filter(|disk| named.iter().all(|(name, _)| *name != disk.name));
+        let disks: Vec<String> = others.map(|disk| format!("{} ({})", disk.name, disk.device)).collect();
+        let mut problems = Vec::new();
+        if !disks.is_empty() {
+            problems.push(at_entry(AnswersFileProblem::UnnamedDisks { disks }));
+        }
+        let volumes = layout.asking.clone();
+        match (&self.entry.passphrase, volumes.is_empty()) {
+            (None, false) => problems.push(at_entry(AnswersFileProblem::NoPassphrase { volumes })),
+            (Some(_), true) => report.problem(&at_entry(AnswersFileProblem::UnusedPassphrase)),
+            _ => {}
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Diagnostics(problems).into())
+        }
+    }
+
+    /// Where the answers about the system are written.
+    pub fn places(&self) -> Places {
+        let place = |key: &String| {
+            let (file, line) = (self.file.clone(), self.entry.line);
+            let place = Place {
+                file,
+                line,
+                column: None,
+            };
+            (key.clone(), place)
+        };
+        self.entry.set.keys().map(place).collect()
+    }
+
+    /// Makes the request that of this job: its disk is still to be made, unless an earlier run of this live system mounted it.
+    ///
+    /// # Errors
+    /// When the disk is in use, or something else is mounted at the target.
+    pub fn ask(&self, request: &mut Request) -> Result<()> {
+        let Some(plain) = self.plain.clone() else { return Ok(()) };
+        let target = request.target.root().to_owned();
+        let number = block_devices::number(&plain.disk).unwrap_or_default();
+        let by = disk_use::uses(Path::new(LIVE), &number, &mounts::below(Path::new(LIVE)));
+        let (at_target, by): (Vec<_>, Vec<_>) = by
+            .into_iter()
+            .partition(|one| matches!(one, DiskUse::Mounted(at) if at.starts_with(&target)));
+        if !by.is_empty() {
+            let device = plain.disk.display().to_string();
+            return Err(DiskProblem::InUse { device, by }.into());
+        }
+        if request.target.is_mounted() {
+            if at_target.is_empty() {
+                return Err(AnswersFileProblem::TargetInUse { target }.into());
+            }
+            if resume::begun(&target).is_some() {
+                return Ok(());
+            }
+        }
+        let grub_device = (plain.firmware == Firmware::Bios).then(|| plain.disk.display().to_string());
+        let machine = InstallerFacts {
+            grub_device,
+            ..InstallerFacts::before_partitioning()
+        };
+        request.machine = machine.with_lasting_names(Path::new(BY_ID));
+        request.decisions.boot_disk = request.machine.grub_device.clone().map(PathBuf::from);
+        request.decisions.largest_disk = size_of(&plain.disk).or(request.decisions.largest_disk);
+        request.plain_layout = Some(plain);
+        Ok(())
+    }
+
+    /// Marks the disks that a layout for disko was made on: a later run continues from here.
+    ///
+    /// # Errors
+    /// When a disk cannot be written.
+    pub fn mark_made(&self, runner: &Runner) -> Result<()> {
+        self.mark(runner, &self.made).map(drop)
+    }
+
+    /// Marks the disks, but those without a GPT. Gives whether one is marked.
+    fn mark(&self, runner: &Runner, guid: &str) -> Result<bool> {
+        let mut is_marked = false;
+        for disk in &self.disks {
+            if disk_mark::read(disk)?.is_some() {
+                plain_layout::mark(runner, disk, guid)?;
+                is_marked = true;
+            }
+        }
+        Ok(is_marked)
+    }
+
+    /// What comes after the installation. Gives the end of the last line.
+    ///
+    /// # Errors
+    /// When a disk cannot be marked.
+    pub fn finish(&self, plan: &Plan, installation: &Installation<'_>) -> Result<&'static str> {
+        let (runner, report) = (installation.live.runner, installation.live.report);
+        let is_marked = self.mark(runner, &self.installed)?;
+        let receipt = installation.request.target.keeping(&plan.kept_at).receipt();
+        let name = format!("receipt-{}.json", self.machine);
+        let written = stick::write(runner, &mut |stick| {
+            Ok(fs::write(stick.join(&name), fs::read(&receipt)?)?)
+        });
+        if let Err(error) = written {
+            let error = format!("{error:#}");
+            report.problem(&AnswersFileProblem::Stick { error }.into());
+        }
+        let (program, text) = match self.entry.after {
+            AfterInstallation::Stay => return Ok(" Remove the stick before you restart."),
+            // It would be erased and installed again without end.
+            AfterInstallation::Reboot if !is_marked && !self.disks.is_empty() => {
+                return Ok(
+                    " Not restarting: no disk has a GPT, by which the next start would know that it is done. Remove the stick first.",
+                );
+            }
+            AfterInstallation::Reboot => ("reboot", " Restarting."),
+            AfterInstallation::PowerOff => ("poweroff", " Switching off."),
+        };
+        sync();
+        runner.output(&Invocation::new(program))?;
+        Ok(text)
+    }
+}
+
+/// Bytes of a disk.
+fn size_of(disk: &Path) -> Option<u64> {
+    decisions::size(&Path::new("/sys/block").join(disk.file_name()?))
+}
+
+/// Keeps the log of a run that failed on the stick, if there is one.
+pub fn keep_log(log: &LogFile, report: &Reporter) {
+    let runner = Runner::new(environment(&Channels::default(), false), Interrupt::default());
+    let machine = ThisMachine::read(Path::new(LIVE), None).file_name();
+    let name = format!("log-{machine}.txt");
+    let written = stick::write(&runner, &mut |stick| Ok(fs::write(stick.join(&name), log.text())?));
+    if let Err(error) = written {
+        let error = format!("{error:#}");
+        report.problem(&AnswersFileProblem::Stick { error }.into());
+    }
+}

@@ -1,0 +1,173 @@
+//! An answers file (docs/fleet.md) is wrong, or does not fit this machine.
+
+use std::path::PathBuf;
+
+use super::{Text, error, warning};
+use crate::text::shell_word;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswersFileProblem {
+    /// None was named, and there is none in `places`.
+    Absent { places: Vec<PathBuf> },
+    /// `error`: what the system says.
+    Unreadable { error: String },
+    /// `error`: what the YAML parser says.
+    Invalid { error: String },
+    /// It is YAML, and has no list of machines. `found`: what it is instead.
+    NoMachines { found: String },
+    UnknownKey { key: String, nearest: Option<&'static str>, known: Vec<&'static str> },
+    /// `takes`: what the key takes. `found`: the value, as a person calls it.
+    WrongValue { key: String, takes: &'static str, found: String },
+    /// The kernel's name of a disk.
+    KernelName { name: String },
+    NoMatch,
+    /// The ISO has `hosts`, and the entry names another one, or none where there are several.
+    Host { name: Option<String>, hosts: Vec<String> },
+    /// A key that says how the disks are made, without `disks`.
+    NothingToPartition { key: &'static str },
+    /// An earlier entry, at the line `earlier`, is for the same machine: `what` (`serial X`, `all`).
+    Twice { what: String, earlier: Option<u32> },
+    /// No entry is for this machine, which is known by `names` (`serial: X`).
+    NoEntry { names: Vec<String> },
+    /// Several entries are, at these lines.
+    SeveralEntries { lines: Vec<u32>, names: Vec<String> },
+    /// `wanted`: as it is in the file. `disks`: those of the machine.
+    NoDisk { wanted: String, disks: Vec<String> },
+    SeveralDisks { wanted: String, fitting: Vec<String> },
+    /// Two names of disko's layout are the same disk.
+    SameDisk { names: Vec<String>, disk: PathBuf },
+    /// `passphrase: prompt`, and nobody to ask.
+    NoTerminal,
+    /// The layout for disko has disks (`NAME (DEVICE)`) that the file does not name.
+    UnnamedDisks { disks: Vec<String> },
+    /// The layout for disko asks for the passphrase of these volumes, and the file has none.
+    NoPassphrase { volumes: Vec<String> },
+    /// The file has a passphrase, and the layout for disko asks for none.
+    UnusedPassphrase,
+    /// A system from this ISO is on the disk already.
+    Installed { disk: PathBuf },
+    /// A directory at which the file systems would be mounted is a mount point.
+    TargetInUse { target: PathBuf },
+    /// The configuration sets file systems (mount point and source) that the installer does not make.
+    OwnFileSystems { systems: Vec<(String, String)> },
+    /// The kernel does not show a partition that was made.
+    NoPartition { device: PathBuf },
+    /// Nothing could be written to the stick. `error`: what the system says.
+    Stick { error: String },
+}
+
+impl AnswersFileProblem {
+    #[allow(clippy::too_many_lines)] // A table.
+    pub(super) fn text(&self) -> Text {
+        match self {
+            Self::Absent { places } => error("answers-file-absent", "There is no answers file")
+                .because(format!("Looked for: {}; and for a partition with the label NIXCFG that has one.", list(places)))
+                .remedy("Put it on a stick with the label NIXCFG, or name it: --answers FILE"),
+            Self::Unreadable { error: why } => error("answers-file", "The answers file cannot be read").because(why),
+            Self::Invalid { error: why } => error("answers-file", format!("The answers file is not valid YAML: {why}"))
+                .remedy("Correct it; docs/fleet.md says what each key takes."),
+            Self::NoMachines { found } => error("answers-file", format!("The answers file has no list of machines: this is {found}"))
+                .remedy("Write `machines:`, and below it an entry for each machine, as in `- match: all`."),
+            Self::UnknownKey { key, nearest, known } => {
+                error("answers-file", format!("`{key}` is nothing that an answers file has")).remedy(match nearest {
+                    Some(nearest) => format!("Did you mean `{nearest}`?"),
+                    None => format!("Known keys here: {}.", known.join(", ")),
+                })
+            }
+            Self::WrongValue { key, takes, found } => {
+                error("answers-file", format!("`{key}` takes {takes}, and this is {found}")).remedy("Correct it.")
+            }
+            Self::KernelName { name } => error("answers-file", format!("A disk cannot be named {name}"))
+                .because("The kernel gives such a name to another disk after another start.")
+                .remedy("Write its name in /dev/disk/by-id (ls -l /dev/disk/by-id), or `only`."),
+            Self::NoMatch => error("answers-file", "The entry does not say which machine it is for")
+                .remedy("Add `match:`, with serial, uuid or mac, or `match: all`."),
+            Self::Host { name, hosts } => {
+                let what = match name {
+                    Some(name) => format!("The ISO has no host `{name}`"),
+                    None => "The entry does not say which host the machine becomes".to_owned(),
+                };
+                error("answers-host", what)
+                    .because(format!("The hosts of the ISO: {}.", if hosts.is_empty() { "none, it has a channel configuration".to_owned() } else { hosts.join(", ") }))
+                    .remedy(if hosts.is_empty() { "Remove `host`." } else { "Write `host:` with one of them." })
+            }
+            Self::NothingToPartition { key } => error("answers-file", format!("`{key}` has no effect without `disks`"))
+                .because("Without `disks` nothing is partitioned, and the system is installed to what is mounted at the target.")
+                .remedy(format!("Add `disks`, or remove `{key}`.")),
+            Self::Twice { what, earlier } => error("answers-file", format!("Two entries are for the same machine: {what}"))
+                .because(earlier.map_or_else(String::new, |line| format!("The other one is in line {line}.")))
+                .remedy("Remove one of the two."),
+            Self::NoEntry { names } => error("answers-no-machine", "The answers file has no entry for this machine")
+                .because(format!("This machine has: {}.", names.join("; ")))
+                .remedy("Add an entry whose `match` names one of these."),
+            Self::SeveralEntries { lines, names } => {
+                let lines: Vec<String> = lines.iter().map(u32::to_string).collect();
+                error("answers-several", format!("Several entries are for this machine: lines {}", lines.join(", ")))
+                    .because(format!("This machine has: {}.", names.join("; ")))
+                    .remedy("Make all but one of them match other machines.")
+            }
+            Self::NoDisk { wanted, disks } => error("answers-disk", format!("This machine has no disk `{wanted}`"))
+                .because(disks_here(disks))
+                .remedy("Correct `disks`. What can be removed (sticks, cards) has to be named by its path in /dev/disk/by-id."),
+            Self::SeveralDisks { wanted, fitting } => {
+                error("answers-disk", format!("`{wanted}` does not say which disk is meant")).because(disks_here(fitting))
+                    .remedy("Name the disk by its path in /dev/disk/by-id.")
+            }
+            Self::SameDisk { names, disk } => {
+                error("answers-disk", format!("{} are the same disk: {}", names.join(" and "), disk.display()))
+                    .remedy("Name another disk for one of them.")
+            }
+            Self::NoTerminal => error("answers-passphrase", "Nobody can be asked for the passphrase")
+                .because("`passphrase: prompt` needs a terminal.")
+                .remedy("Start it in a terminal, or write `passphrase: { file: … }`."),
+            Self::UnnamedDisks { disks } => {
+                error("answers-disk", format!("The answers file does not name all disks of the layout for disko: {}", disks.join(", ")))
+                    .because("disko would write to them as well.")
+                    .remedy("Add their names to `disks`: `disks: { NAME: DISK }`.")
+            }
+            Self::NoPassphrase { volumes } => {
+                error("answers-passphrase", format!("The answers file has no passphrase for the encrypted volumes: {}", volumes.join(", ")))
+                    .because("The layout for disko asks for it, and nobody is asked.")
+                    .remedy("Add `passphrase: { file: PATH }`, or `passphrase: prompt` if somebody will be there.")
+            }
+            Self::UnusedPassphrase => warning("answers-passphrase", "The passphrase is not used")
+                .because("No volume of the layout for disko asks for one.")
+                .remedy("If the disk is to be encrypted, change the layout in the configuration."),
+            Self::Installed { disk } => {
+                error("answers-installed", format!("{} has a system from this ISO already", disk.display()))
+                    .because("Otherwise a stick that is left in the machine would install it again at every start.")
+                    .remedy("Remove the stick and restart. To erase the disk and install again, add `reinstall: true` to the entry of this machine.")
+            }
+            Self::TargetInUse { target } => error("answers-target", format!("Something is mounted at {}", target.display()))
+                .because("The new file systems are mounted there.")
+                .remedy(format!("umount -R {}", shell_word(target.as_os_str()))),
+            Self::OwnFileSystems { systems } => {
+                let all: Vec<String> = systems.iter().map(|(at, source)| format!("{at} from {source}")).collect();
+                error("answers-file-systems", "The configuration sets file systems that the installer does not make")
+                    .because(format!(
+                        "It has {}. The installer makes ext4 with the label nixos for /, and for UEFI vfat with the label BOOT.",
+                        all.join(", ")
+                    ))
+                    .remedy("For a layout of disko, name its disks: `disks: { main: only }`. Otherwise remove these `fileSystems`: hardware-configuration.nix has what is made. Or use these labels.")
+            }
+            Self::NoPartition { device } => {
+                error("answers-disk", format!("The kernel does not show the new partition {}", device.display()))
+                    .because("The disk was partitioned. Something may use it still.")
+                    .remedy("Restart, and run the command again.")
+            }
+            Self::Stick { error: why } => warning("answers-stick", "The result could not be written to the stick").because(why),
+        }
+    }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    paths.join(", ")
+}
+
+fn disks_here(disks: &[String]) -> String {
+    match disks {
+        [] => "There is none that the system could be installed on.".to_owned(),
+        some => format!("There are: {}.", some.join("; ")),
+    }
+}

@@ -1,0 +1,150 @@
+//! How far an unattended installation is, marked on the disk itself: by the GUID of its partition table. It can be read without
+//! mounting or opening anything, whatever is on the partitions, and nothing refers to it.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
+
+/// What makes an ISO this one: the live system, and the configuration and the settings beside it.
+pub struct IsoIdentity(Sha256);
+
+/// Where the file systems of a NixOS ISO name the live system, and where its medium is.
+const LIVE_SYSTEM: &str = "run/current-system";
+const MEDIUM: [&str; 2] = ["iso/nix-cfg-install.yaml", "iso/nix-cfg"];
+
+/// The stages that are marked.
+#[derive(Debug, Clone, Copy)]
+pub enum Stage<'a> {
+    /// The file systems are made, and nothing else may be on the disk. What is installed there is called so: an installation
+    /// of something else begins anew.
+    Made(&'a str),
+    /// The system is installed.
+    Installed,
+}
+
+impl IsoIdentity {
+    /// Of the live system at `live`.
+    ///
+    /// # Errors
+    /// When the medium cannot be read.
+    pub fn read(live: &Path) -> io::Result<Self> {
+        let mut hash = Sha256::new();
+        let system = fs::canonicalize(live.join(LIVE_SYSTEM)).unwrap_or_default();
+        hash.update(system.as_os_str().as_encoded_bytes());
+        for top in MEDIUM.map(|path| live.join(path)) {
+            if !top.exists() {
+                continue;
+            }
+            for entry in WalkDir::new(top).sort_by_file_name() {
+                let entry = entry?;
+                hash.update(entry.path().as_os_str().as_encoded_bytes());
+                hash.update([0]);
+                if entry.file_type().is_file() {
+                    let mut contents = Vec::new();
+                    File::open(entry.path())?.read_to_end(&mut contents)?;
+                    hash.update((contents.len() as u64).to_le_bytes());
+                    hash.update(&contents);
+                }
+            }
+        }
+        Ok(Self(hash))
+    }
+
+    /// The GUID of a disk at that stage.
+    #[must_use]
+    pub fn guid(&self, stage: Stage<'_>) -> String {
+        let mut hash = self.0.clone();
+        match stage {
+            Stage::Made(what) => hash.update(format!("made {what}")),
+            Stage::Installed => hash.update("installed"),
+        }
+        let bytes = hash.finalize();
+        // Of the kind that is made as one likes (RFC 9562, version 8).
+        let mut guid: [u8; 16] = std::array::from_fn(|index| bytes[index]);
+        guid[7] = guid[7] & 0x0f | 0x80;
+        guid[8] = guid[8] & 0x3f | 0x80;
+        text(guid)
+    }
+}
+
+/// The GUID of the partition table on `disk`; `None` where it has no GPT.
+///
+/// # Errors
+/// When the disk cannot be read.
+pub fn read(disk: &Path) -> io::Result<Option<String>> {
+    let disk = File::open(disk)?;
+    // The table is in the second sector, of 512 or 4096 bytes (UEFI 2.10, 5.3.2).
+    for start in [512, 4096] {
+        let mut header = [0; 72];
+        if disk.read_exact_at(&mut header, start).is_ok() && header.starts_with(b"EFI PART") {
+            let guid = std::array::from_fn(|index| header[56 + index]);
+            return Ok(Some(text(guid)));
+        }
+    }
+    Ok(None)
+}
+
+/// Its first three parts are little-endian on the disk (UEFI 2.10, appendix A).
+fn text(bytes: [u8; 16]) -> String {
+    let order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
+    let mut text = String::new();
+    for (place, index) in order.into_iter().enumerate() {
+        if [4, 6, 8, 10].contains(&place) {
+            text.push('-');
+        }
+        text.push_str(&data_encoding::HEXLOWER.encode(&[bytes[index]]));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guid_is_read_as_sfdisk_writes_it() {
+        let disk = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(read(disk.path()).unwrap(), None);
+        for start in [512, 4096] {
+            let mut image = vec![0; 8192];
+            image[start..start + 8].copy_from_slice(b"EFI PART");
+            // `sfdisk --disk-id DISK 11111111-2222-3333-4455-66778899aabb` (util-linux 2.41).
+            let bytes = [
+                0x11, 0x11, 0x11, 0x11, 0x22, 0x22, 0x33, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb,
+            ];
+            image[start + 56..start + 72].copy_from_slice(&bytes);
+            fs::write(disk.path(), image).unwrap();
+            let guid = "11111111-2222-3333-4455-66778899aabb";
+            assert_eq!(read(disk.path()).unwrap().as_deref(), Some(guid));
+        }
+        let mixed: [u8; 16] = std::array::from_fn(|index| u8::try_from(index).unwrap());
+        assert_eq!(text(mixed), "03020100-0504-0706-0809-0a0b0c0d0e0f");
+    }
+
+    #[test]
+    fn another_configuration_or_setting_makes_another_iso() {
+        let live = tempfile::tempdir().unwrap();
+        let guid = || IsoIdentity::read(live.path()).unwrap().guid(Stage::Installed);
+        let mut seen = vec![guid()];
+        for (name, text) in [
+            ("iso/nix-cfg/configuration.nix", "{ }"),
+            ("iso/nix-cfg/configuration.nix", "{ } "),
+            ("iso/nix-cfg/sub/a", ""),
+            ("iso/nix-cfg-install.yaml", "host: a\n"),
+        ] {
+            let path = live.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+            assert_eq!(guid(), guid());
+            assert!(!seen.contains(&guid()), "{name}");
+            seen.push(guid());
+        }
+        let iso = IsoIdentity::read(live.path()).unwrap();
+        assert_ne!(iso.guid(Stage::Made("a")), iso.guid(Stage::Made("b")));
+        assert_ne!(iso.guid(Stage::Made("a")), iso.guid(Stage::Installed));
+    }
+}

@@ -1,0 +1,248 @@
+//! `nix-cfg-install --answers` on real Nix, with the real sfdisk, mkfs and cryptsetup of Debian: a disk that it partitions itself, for
+//! a BIOS. The kernel of the tests shows no partitions of a loop device; tests/unattended/sfdisk makes them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use rig::{FINGERPRINT, Live, Outcome, attach, edit, project, same, tree, write};
+use tempfile::TempDir;
+
+const DISK: &str = "/dev/disk/by-id/rig-disk";
+const ANSWERS: &str = "machines:\n- match: all\n  disks: /dev/disk/by-id/rig-disk\n";
+const INSTALL: &str = "nix-cfg-install --progress plain --answers /answers/a.yaml";
+
+/// A machine with an empty disk, and answers on a stick of their own.
+struct Machine {
+    live: Live,
+    answers: TempDir,
+    _tree: TempDir,
+}
+
+impl Machine {
+    fn new(answers: &str) -> Self {
+        let config = tree("channel");
+        let loader = "boot.loader.grub.device = \"/dev/vdz\";";
+        edit(
+            &config,
+            "configuration.nix",
+            "boot.loader.systemd-boot.enable = true;",
+            loader,
+        );
+        let stick = rig::temporary();
+        write(&stick, "a.yaml", answers);
+        let here = project().join("tests/rig/tests/unattended");
+        let tool = |name: &str| format!("{}:/usr/local/sbin/{name}", here.join(name).display());
+        let live = Live::new("2.26").with(&[
+            "--calamares",
+            "3.3",
+            "--firmware",
+            "bios",
+            "--iso-tree",
+            config.path().to_str().unwrap(),
+        ]);
+        let image = live.state.path().join("disk.img");
+        fs::File::create(&image).unwrap().set_len(700 << 20).unwrap();
+        let binds = [
+            format!("{}:/disk.img", image.display()),
+            format!("{}:/answers", stick.path().display()),
+            tool("sfdisk"),
+            tool("mkfs.ext4"),
+        ];
+        let binds: Vec<&str> = binds.iter().flat_map(|bind| ["--bind", bind]).collect();
+        Self {
+            live: live.with(&binds),
+            answers: stick,
+            _tree: config,
+        }
+    }
+
+    /// The machine starts, with its disk, and does what `script` says.
+    fn boot(&self, script: &str) -> Outcome {
+        let said = self.live.sh(&format!(
+            "rm -rf /run/nix-cfg-install
+             {}mkdir -p /dev/disk/by-id && ln -s ../../$(basename $hdd) {DISK}; sfdisk boot $hdd 2> /dev/null
+             {script}",
+            attach("/disk.img", "hdd")
+        ));
+        self.power_off();
+        said
+    }
+
+    fn image(&self) -> PathBuf {
+        self.live.state.path().join("disk.img")
+    }
+
+    /// Gives back the loop devices, which are the host's.
+    fn power_off(&self) {
+        let listed = Command::new("losetup").arg("-j").arg(self.image()).output().unwrap();
+        for line in String::from_utf8(listed.stdout).unwrap().lines() {
+            let device = line.split(':').next().unwrap();
+            Command::new("losetup").args(["-d", device]).status().unwrap();
+        }
+    }
+
+    fn fingerprint(&self) -> String {
+        self.boot(&format!("mount ${{hdd}}p2 /mnt || exit 1\n{FINGERPRINT}"))
+            .ok()
+            .out
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.power_off();
+    }
+}
+
+#[test]
+fn a_machine_is_installed_once_and_again_only_where_that_is_asked_for() {
+    let machine = Machine::new(ANSWERS);
+    let before = fs::read(machine.image()).unwrap();
+    // A check writes nothing.
+    let said = machine.boot(&format!("{INSTALL} --check")).ok();
+    assert!(
+        said.err.contains("To be erased: /dev/disk/by-id/rig-disk"),
+        "{}",
+        said.err
+    );
+    assert!(
+        fs::read(machine.image()).unwrap() == before,
+        "the check wrote to the disk"
+    );
+    let said = machine
+        .boot(&format!(
+            "{INSTALL} || exit\n cat /mnt/etc/nixos/machine.nix; sfdisk --dump $hdd"
+        ))
+        .ok();
+    for text in [
+        "lib.mkForce [ \"/dev/disk/by-id/rig-disk\" ]",
+        "21686148-6449-6E6F-744E-656564454649",
+    ] {
+        assert!(said.out.contains(text), "no {text}\n{}", said.out);
+    }
+    assert!(said.err.contains("Installed."), "{}", said.err);
+    // A stick that was forgotten in it.
+    let installed = machine.fingerprint();
+    machine
+        .boot(INSTALL)
+        .fails(3, &["has a system from this ISO already", "Nothing was written"]);
+    same(&installed, &machine.fingerprint(), "a second start of the stick");
+    // Another ISO, or the same where that is asked for, begins anew.
+    machine
+        .boot("echo 'set: {}' > /iso/nix-cfg-install.yaml; nix-cfg-install --check --answers /answers/a.yaml")
+        .ok();
+    machine.boot("rm /iso/nix-cfg-install.yaml").ok();
+    write(&machine.answers, "a.yaml", &format!("{ANSWERS}  reinstall: true\n"));
+    let said = machine.boot(INSTALL).ok();
+    assert!(said.err.contains("Partitioning the disk"), "{}", said.err);
+    same(&installed, &machine.fingerprint(), "installed again");
+}
+
+#[test]
+fn whatever_does_not_fit_is_refused_before_a_disk_is_written() {
+    let machine = Machine::new(ANSWERS);
+    let before = fs::read(machine.image()).unwrap();
+    let refused = |answers: &str, code: i32, texts: &[&str]| {
+        write(&machine.answers, "a.yaml", answers);
+        machine.boot(INSTALL).fails(code, texts);
+        assert!(
+            fs::read(machine.image()).unwrap() == before,
+            "the disk was written: {answers}"
+        );
+    };
+    refused(
+        "machines:\n- match: { serial: nobody's }\n  disks: largest\n",
+        3,
+        &["The answers file has no entry for this machine", "This machine has: "],
+    );
+    let several = "  passphrase: { file: none }\n  set: { timezone: \"\" }\n";
+    refused(
+        &format!("{}{several}", ANSWERS.replace("rig-disk", "other")),
+        3,
+        &[
+            "This machine has no disk `/dev/disk/by-id/other`",
+            "/answers/none",
+            "timezone cannot be",
+        ],
+    );
+    refused(
+        "machines:\n- match: all\n  disk: only\n- match: all\n",
+        3,
+        &[
+            "`disk` is nothing that an answers file has",
+            "/answers/a.yaml:3",
+            "Two entries are for the same machine",
+        ],
+    );
+    // What the check finds.
+    refused(
+        &format!("{ANSWERS}  extra-files: keys\n"),
+        3,
+        &["The extra files cannot be read", "/answers/keys"],
+    );
+    write(&machine.answers, "a.yaml", ANSWERS);
+    let own = "sed -i 's,boot.loader.grub,fileSystems.\"/\" = { device = \"/dev/sdz\"; fsType = \"ext4\"; };\\n&,' /tmp/nix-cfg/configuration.nix";
+    machine
+        .boot(&format!("cp -r /iso/nix-cfg /tmp/; {own}; {INSTALL}"))
+        .fails(
+            3,
+            &[
+                "The configuration sets file systems that the installer does not make",
+                "/ from /dev/sdz (ext4)",
+            ],
+        );
+    assert!(fs::read(machine.image()).unwrap() == before, "the disk was written");
+}
+
+const KILLS: u32 = 20;
+
+#[test]
+fn cut_off_at_any_moment_the_next_start_goes_on_to_the_same_end() {
+    let calm = Machine::new(ANSWERS);
+    let began = Instant::now();
+    // From the first partition on.
+    let said = calm
+        .boot(&format!(
+            "{INSTALL} 2>&1 | while read -r line; do echo \"$(date +%s.%N) $line\"; done"
+        ))
+        .ok();
+    let whole = began.elapsed().as_secs_f64();
+    let at = |text: &str| -> f64 {
+        let line = said
+            .out
+            .lines()
+            .find(|line| line.contains(text))
+            .unwrap_or_else(|| panic!("{text}: {}", said.out));
+        line.split(' ').next().unwrap().parse().unwrap()
+    };
+    let first = at("Partitioning the disk") - at("Reading the settings");
+    let expected = calm.fingerprint();
+    let (mut killed, mut attempt, mut continued) = (0, 0, 0);
+    while killed < KILLS {
+        attempt += 1;
+        assert!(
+            attempt < 3 * KILLS,
+            "only {killed} of {attempt} runs were killed before their end"
+        );
+        // Spread over the run: multiples of the golden ratio never cluster.
+        let after = first + (whole - first) * (f64::from(attempt) * 0.618_034).fract();
+        let machine = Machine::new(ANSWERS);
+        let said = machine.boot(&format!("timeout -s KILL {after:.3} {INSTALL}"));
+        if said.code != 137 {
+            continue;
+        }
+        killed += 1;
+        let said = machine.boot(INSTALL).ok();
+        continued += u32::from(said.err.contains("Continuing on"));
+        same(
+            &expected,
+            &machine.fingerprint(),
+            &format!("cut off after {after:.3} s: {}", said.err),
+        );
+        machine.boot(INSTALL).fails(3, &["has a system from this ISO already"]);
+    }
+    // Neither always from the beginning, nor never.
+    assert!(continued > KILLS / 4, "{continued} of {KILLS} runs were continued");
+}
