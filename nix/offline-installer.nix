@@ -143,7 +143,10 @@ let
   fileSystemsPriority = if options.swapDevices.highestPrio == imageMedia then imageMedia else 100;
 in
 {
-  imports = [ ./calamares.nix ];
+  imports = [
+    ./calamares.nix
+    ./unattended.nix
+  ];
 
   options.offlineInstaller = {
     configuration = mkOption {

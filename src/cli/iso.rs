@@ -26,12 +26,12 @@ use crate::iso::image_contents::ImageOutput;
 use crate::iso::init;
 use crate::iso::refresh::{self, RefreshOptions};
 use crate::iso::update::update;
-use crate::iso::{pin, size, why};
+use crate::iso::{fleet_answers, pin, size, why};
 use crate::nix::environment::{Channels, environment};
 use crate::plan::machine;
 use crate::process::Runner;
 use crate::progress::{Format, Reporter};
-use crate::text::{printable, without_numbers};
+use crate::text::{printable, shell_word, without_numbers};
 use crate::tree::source::ETC_NIXOS;
 
 /// The exit code when it fails, or reports errors.
@@ -60,6 +60,14 @@ fn run(args: Args) -> Result<()> {
             let runner = runner()?;
             let image = flake(args.dir, args.nix_args).image(&runner)?;
             print(&size::table(&runner, &image)?)
+        }
+        Command::Answers(args) => {
+            let path = fleet_answers::write(&args.dir)?;
+            say(&[format!(
+                "Wrote {}. Edit it, and put it on a stick with the label NIXCFG, or on an ISO: nix-cfg-iso customize ISO OUT.iso --answers {}",
+                path.display(),
+                shell_word(path.as_os_str()),
+            )])
         }
         Command::Pin(args) => {
             let path = pin::file(&args.dir)?;
@@ -226,6 +234,7 @@ fn customize(args: Customize) -> Result<()> {
         config: args.config,
         allow_secrets: args.allow_secrets,
         extra_files: args.extra_files,
+        answers: args.answers,
     };
     let reporter = Reporter::new(Format::Auto.renderer(), &PHASES);
     let done = customize::customize(&runner()?, &options, &reporter);

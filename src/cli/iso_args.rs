@@ -41,6 +41,8 @@ pub enum Command {
     Update(Update),
     /// Change a finished ISO, without Nix and without building it: its settings, or its configuration
     Customize(Customize),
+    /// Write DIR/nix-cfg-install.answers.yaml: a skeleton of an answers file, for installations without questions
+    Answers(Update),
     /// Show why a store path is on the ISO
     Why(Why),
     /// Show how large the parts of the ISO are
@@ -146,7 +148,7 @@ pub struct Doctor {
     pub host: Option<String>,
 }
 
-/// `nix-cfg-iso update`.
+/// `nix-cfg-iso update`, `nix-cfg-iso answers`.
 #[derive(Debug, ClapArgs)]
 pub struct Update {
     /// The directory that init wrote
@@ -155,7 +157,7 @@ pub struct Update {
 
 /// `nix-cfg-iso customize`.
 #[derive(Debug, ClapArgs)]
-#[command(group(ArgGroup::new("change").args(["set", "settings", "config", "extra_files"]).required(true).multiple(true)))]
+#[command(group(ArgGroup::new("change").args(["set", "settings", "config", "extra_files", "answers"]).required(true).multiple(true)))]
 pub struct Customize {
     /// The ISO; it is only read
     pub iso: PathBuf,
@@ -179,6 +181,9 @@ pub struct Customize {
     /// Whoever has the ISO can read them
     #[arg(long, value_name = "DIR")]
     pub extra_files: Option<PathBuf>,
+    /// An answers file, for installations without questions (docs/fleet.md)
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
 }
 
 /// `nix-cfg-iso why`.

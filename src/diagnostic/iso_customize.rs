@@ -27,6 +27,8 @@ pub enum CustomizeProblem {
     NoChecksum { out: PathBuf },
     /// The ISO was made for a flake (or for a channel configuration), and the new one is the other.
     OtherKind { is_flake: bool },
+    /// The answers file names a file that would be beside it on the ISO, and is not put there.
+    NotBrought { file: PathBuf },
 }
 
 const NAME_IT: &str = "Name the image, which `nix build` leaves as result/iso/NAME.iso.";
@@ -73,6 +75,9 @@ impl CustomizeProblem {
             Self::NoChecksum { out } => warning("no-iso-checksum", "The new ISO has no checksum for checkisomd5")
                 .because("The original has one, and the program `implantisomd5` is not installed.")
                 .remedy(format!("Install it (isomd5sum), and run: implantisomd5 {}", shell_word(out.as_os_str()))),
+            Self::NotBrought { file } => warning("answers-names-file", format!("The answers file names {}, which is not put on the ISO", file.display()))
+                .because("A relative path begins where the answers file is, and whoever has the ISO could read the file.")
+                .remedy("Bring the answers file and these files on a stick with the label NIXCFG instead. Extra files for all machines: --extra-files DIR."),
             Self::OtherKind { is_flake } => {
                 let (old, new) = if *is_flake {
                     ("channel configuration", "flake, whose inputs")

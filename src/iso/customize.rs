@@ -14,11 +14,13 @@ use super::choices::InitReport;
 use super::config_option;
 use super::copied::Digests;
 use super::flake_template::{CONFIG_DIR, SETTINGS_FILE};
+use super::fleet_answers::brought;
 use super::image_file::ImageIdentity;
 use super::init::copy_configuration;
 use super::output_file::{directory_of, publish, require_new, require_room};
 use super::remaster::{self, Contents, Replacement};
 use super::staging::{MODE, PREFIX};
+use crate::answers_file;
 use crate::diagnostic::{CustomizeProblem, Diagnostics};
 use crate::files::open_anything;
 use crate::locked_directory::LockedDirectory;
@@ -66,6 +68,8 @@ pub struct CustomizeOptions {
     pub allow_secrets: bool,
     /// A directory of files for the installed system.
     pub extra_files: Option<PathBuf>,
+    /// An answers file.
+    pub answers: Option<PathBuf>,
 }
 
 /// The directory of such files in the root of the ISO.
@@ -223,6 +227,13 @@ fn checked(runner: &Runner, options: &CustomizeOptions) -> Result<Checked> {
         let note = |files: ExtraFiles| format!("Extra files: {}. Whoever has the ISO can read them.", files.count());
         notes.extend(files.map(note));
     }
+    if let Some(answers) = &options.answers {
+        let others = keep(brought(answers).map_err(Into::into), &mut problems)?.unwrap_or_default();
+        let lacking = |file: PathBuf| CustomizeProblem::NotBrought {
+            file: Path::new("/iso").join(file),
+        };
+        problems.extend(others.into_iter().map(lacking).map(Into::into));
+    }
     match (image, out) {
         (Some(image), Some(out)) => Ok(Checked {
             image,
@@ -280,6 +291,14 @@ fn replacements(
             source: fs::canonicalize(directory).with_context(what)?,
         });
     }
+    if let Some(answers) = &options.answers {
+        let copy = staging.join(answers_file::NAME);
+        fs::copy(answers, &copy).with_context(|| format!("Failed to copy {}", answers.display()))?;
+        replacements.push(Replacement {
+            name: answers_file::NAME,
+            source: copy,
+        });
+    }
     let set = options.settings();
     if options.settings.is_some() || !set.is_empty() {
         let file = staging.join(SETTINGS_FILE);
@@ -318,6 +337,7 @@ mod tests {
             config: Some(path("tree")),
             allow_secrets: false,
             extra_files: Some(path("extra")),
+            answers: Some(path("answers")),
         };
         nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         let mut image = vec![0; 0x9000];
@@ -333,6 +353,7 @@ mod tests {
             "pipe\n  why: It is a pipe to which nothing was written.",
             "tree does not exist",
             "The extra files cannot be read",
+            "The answers file cannot be read",
         ] {
             assert!(said(&options).contains(text), "{text}: {}", said(&options));
         }

@@ -15,6 +15,7 @@ mod git_state;
 mod copied;
 mod allowed_secrets;
 pub mod manifest;
+pub mod fleet_answers;
 pub mod choices;
 pub mod init;
 mod image_file;

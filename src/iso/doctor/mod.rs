@@ -17,6 +17,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::flake_template::build_command;
+use super::fleet_answers;
 use super::manifest::Manifest;
 use crate::diagnostic::{Diagnostic, IsoChannelProblem, IsoDirectoryProblem, IsoHostProblem, Problem, SupplyProblem};
 use crate::process::Runner;
@@ -36,6 +37,7 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool, to_come: Option<&Mach
     let mut problems: Vec<Diagnostic> = configuration_tree::size(&iso)?.into_iter().collect();
     problems.extend(lint::lacking(&iso.configuration));
     problems.extend(origin::problems(&iso));
+    problems.extend(fleet_answers::problems(dir, &iso.spec, iso.settings.host.as_deref()));
     problems.extend(configuration_tree::hardware(&iso, evaluate));
     problems.extend(configuration_tree::platform(&iso));
     match iso.kind {

@@ -39,6 +39,12 @@ fn refused(said: &Output, texts: &[&str]) {
     }
 }
 
+#[track_caller]
+fn says(said: &Output, words: &str) {
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(text.contains(words), "not said: {words}\n{text}");
+}
+
 fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(directory)
         .unwrap()
@@ -98,13 +104,28 @@ fn a_changed_iso_has_another_configuration_and_settings_and_its_check_says_what_
     // Back to what the live system has; the other settings of the ISO are as they were.
     let extra = temporary();
     write(&extra, "etc/secrets/key", "a key\n");
-    let brought = ["--extra-files", extra.path().to_str().unwrap()];
+    let answers = "machines:\n- match: { serial: \"nobody's\" }\n  extra-files: keys\n";
+    write(&directory, "answers.yaml", answers);
+    let brought = [
+        "--extra-files",
+        extra.path().to_str().unwrap(),
+        "--answers",
+        "answers.yaml",
+    ];
     let said = customize(
         directory.path(),
         &[&["mine.iso", "last.iso", "--set", "source=null"], &brought[..]].concat(),
     );
     assert!(said.status.success(), "{said:?}");
+    says(&said, "The answers file names /iso/keys, which is not put on the ISO");
     let live = boot("2.26", &directory.path().join("last.iso"));
+    live.install("--answers").fails(
+        3,
+        &[
+            "The answers file has no entry for this machine",
+            "/iso/nix-cfg-install.answers.yaml",
+        ],
+    );
     assert_eq!(
         live.sh("tail -n 3 /iso/nix-cfg-install.yaml; stat -c %a:%u /iso/nix-cfg /iso/nix-cfg/configuration.nix")
             .ok()

@@ -1,0 +1,89 @@
+# A live system that installs by itself, as the answers file on the stick or on the ISO says (docs/fleet.md).
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.offlineInstaller;
+  # What the boot menu tells the kernel. An entry with it installs; remove it there (`e`) to start the live system as usual.
+  parameter = "nix-cfg-install.answers";
+  countdown = pkgs.writeScript "install-without-questions" ''
+    #!${pkgs.runtimeShell}
+    # All disks and sticks are known.
+    udevadm settle
+    left=${toString cfg.unattended.countdown}
+    while [ "$left" -gt 0 ]; do
+      printf '\rInstalling without questions in %s s. Any key stops. ' "$left"
+      if read -rs -n 1 -t 1; then
+        printf '\nStopped. To install: nix-cfg-install --answers\n'
+        exit 0
+      fi
+      left=$((left - 1))
+    done
+    printf '\n'
+    exec nix-cfg-install --answers --progress plain
+  '';
+in
+{
+  options.offlineInstaller.unattended = {
+    enable = lib.mkEnableOption ''
+      the installation without questions: the ISO starts with a countdown that any key stops, and then installs what the answers
+      file has for the machine (`nix-cfg-install --answers`). There is no desktop then'';
+    countdown = lib.mkOption {
+      type = lib.types.int;
+      default = 30;
+      description = "Seconds in which any key stops it.";
+    };
+    answers = lib.mkOption {
+      type = lib.types.nullOr lib.types.path;
+      default = null;
+      example = lib.literalExpression "./nix-cfg-install.answers.yaml";
+      description = "An answers file for the ISO. One on a stick with the label NIXCFG has priority.";
+    };
+  };
+
+  config = lib.mkMerge [
+    (lib.mkIf (cfg.unattended.answers != null) {
+      isoImage.contents = [
+        {
+          source = cfg.unattended.answers;
+          target = "/nix-cfg-install.answers.yaml";
+        }
+      ];
+    })
+    (lib.mkIf cfg.unattended.enable {
+      boot.kernelParams = [
+        parameter
+        # It would take the console.
+        "systemd.mask=display-manager.service"
+      ];
+      isoImage.appendToMenuLabel = lib.mkForce " (install without questions)";
+      systemd.services.nix-cfg-install-answers = {
+        description = "Installation without questions";
+        wantedBy = [ "multi-user.target" ];
+        # Logins wait until it has ended, and its last lines stay above them.
+        before = [
+          "getty@tty1.service"
+          "serial-getty@ttyS0.service"
+        ];
+        # The store's database is complete then (26.11); before, it is when the first unit starts.
+        after = [ "register-nix-paths.service" ];
+        unitConfig.ConditionKernelCommandLine = parameter;
+        # A switch to another configuration of the live system starts nothing.
+        restartIfChanged = false;
+        environment.PATH = lib.mkForce "/run/wrappers/bin:/run/current-system/sw/bin";
+        serviceConfig = {
+          Type = "oneshot";
+          ExecStart = countdown;
+          StandardInput = "tty-force";
+          StandardOutput = "tty";
+          StandardError = "tty";
+          TTYPath = "/dev/console";
+          TTYReset = true;
+        };
+      };
+    })
+  ];
+}

@@ -1,0 +1,211 @@
+//! The answers file of an ISO directory: a skeleton of it, and what is wrong with it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::flake_template::{CONFIG_DIR, IsoSpec};
+use super::manifest::Manifest;
+use crate::answers_file::{self, Entry, NamedPassphrase};
+use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics};
+use crate::files::read_text;
+use crate::live::answers::{self, Lists};
+use crate::tree::disk_layout::disk_layouts;
+
+/// Writes a skeleton into the ISO directory `dir`, and gives its path.
+///
+/// # Errors
+/// When it is no ISO directory, or the file cannot be written, because it exists for instance.
+pub fn write(dir: &Path) -> Result<PathBuf> {
+    let spec = Manifest::load(dir)?.spec;
+    let path = dir.join(answers_file::NAME);
+    let layouts = disk_layouts(&dir.join(CONFIG_DIR), &[]);
+    let has_layout = layouts.iter().any(|layout| layout.disko);
+    let mut file = File::create_new(&path).with_context(|| format!("Failed to create {}", path.display()))?;
+    file.write_all(skeleton(&spec.hosts, has_layout).as_bytes())
+        .with_context(|| format!("Failed to write {}", path.display()))?;
+    Ok(path)
+}
+
+const HEADER: &str = "\
+# Installs without questions: `nix-cfg-install --answers`, from this file on a stick with the label NIXCFG, or on the ISO.
+# docs/fleet.md has all keys. `nix-cfg-iso doctor` checks this file. What `disks` names is ERASED.
+machines:
+";
+
+const PLAIN_DISK: &str = "    # The disk: `only` (refused where there are several), `largest`, a size such as \">= 200 GB\", or a path in /dev/disk/by-id.
+    disks: only
+    # passphrase: prompt            # or { file: PATH }: the root is encrypted
+";
+
+const LAYOUT: &str = "    # The disks of the configuration's layout for disko, by their names in it: `only`, `largest`, a size such as \">= 200 GB\", or
+    # a path in /dev/disk/by-id.
+    disks: { main: only }
+    # passphrase: { file: PATH }    # of its encrypted volumes
+";
+
+const REST: &str = "    # set: { timezone: Europe/Berlin, locale: de_DE.UTF-8, keymap: de, hostname: pc-1 }    # what the configuration leaves open
+    # extra-files: DIR              # keys and the like (docs/extra-files.md)
+    after: power-off                # or reboot, or stay
+    # reinstall: true               # also where a system from this ISO is installed already
+";
+
+/// An entry for each host, or for all machines where there are none to choose from.
+fn skeleton(hosts: &[String], has_layout: bool) -> String {
+    let mut text = HEADER.to_owned();
+    let disks = if has_layout { LAYOUT } else { PLAIN_DISK };
+    let mut entry = |matches: &str, host: Option<&String>| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  - match: {matches}");
+        if let Some(host) = host {
+            let _ = writeln!(text, "    host: {}", serde_json::Value::from(host.as_str()));
+        }
+        text.push_str(disks);
+        text.push_str(REST);
+    };
+    match hosts {
+        [] => entry("all", None),
+        [host] => entry("all", Some(host)),
+        several => {
+            for (number, host) in several.iter().enumerate() {
+                // Different ones, so that the file is correct before it is edited.
+                let matches = format!(
+                    "{{ serial: \"SERIAL-NUMBER-{}\" }}    # or uuid, or mac; `nix-cfg-install --answers` prints those of a machine",
+                    number + 1
+                );
+                entry(&matches, Some(host));
+            }
+        }
+    }
+    text
+}
+
+/// What is wrong with the answers file of an ISO directory, if there is one. `of_settings`: the host in its settings.
+pub(super) fn problems(dir: &Path, spec: &IsoSpec, of_settings: Option<&str>) -> Vec<Diagnostic> {
+    let path = dir.join(answers_file::NAME);
+    if !path.exists() {
+        return Vec::new();
+    }
+    let (entries, mut problems) = read(&path);
+    for entry in &entries {
+        let is_known = match &entry.host {
+            Some(host) => spec.hosts.contains(host),
+            None => spec.hosts.len() < 2 || of_settings.is_some(),
+        };
+        if !is_known {
+            let (name, hosts) = (entry.host.clone(), spec.hosts.clone());
+            let problem = Diagnostic::from(AnswersFileProblem::Host { name, hosts });
+            problems.push(problem.at(&path, entry.line, None));
+        }
+    }
+    problems
+}
+
+/// The entries of the file at `path`, and what is wrong with them on whatever machine.
+fn read(path: &Path) -> (Vec<Entry>, Vec<Diagnostic>) {
+    let parsed = match read_text(path, answers_file::LARGEST) {
+        Ok(text) => answers_file::parse(&text, path),
+        Err(error) => {
+            let error = error.to_string();
+            let problem = Diagnostic::from(AnswersFileProblem::Unreadable { error });
+            Err(Diagnostics(vec![problem.at(path, None, None)]))
+        }
+    };
+    match parsed {
+        Ok(entries) => {
+            let of = |entry: &Entry| answers::problems(&entry.set, &Lists::default(), &BTreeMap::new());
+            let at = |entry: &Entry| {
+                of(entry)
+                    .into_values()
+                    .map(|problem| problem.at(path, entry.line, None))
+                    .collect::<Vec<_>>()
+            };
+            let problems = entries.iter().flat_map(at).collect();
+            (entries, problems)
+        }
+        Err(Diagnostics(problems)) => (Vec::new(), problems),
+    }
+}
+
+/// Reads the answers file at `path` for an ISO, and gives the other files that it names, which are not brought with it.
+///
+/// # Errors
+/// [`Diagnostics`] with everything that is wrong with it.
+pub(super) fn brought(path: &Path) -> Result<Vec<PathBuf>, Diagnostics> {
+    let (entries, problems) = read(path);
+    if !problems.is_empty() {
+        return Err(Diagnostics(problems));
+    }
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let passphrase = |entry: &Entry| match &entry.passphrase {
+        Some(NamedPassphrase::File(file)) => Some(file.clone()),
+        _ => None,
+    };
+    let named = entries
+        .iter()
+        .flat_map(|entry| passphrase(entry).into_iter().chain(entry.extra_files.clone()));
+    Ok(named
+        .filter_map(|file| Some(file.strip_prefix(directory).ok()?.to_owned()))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_skeleton_is_a_correct_answers_file_as_it_is_and_with_each_comment_removed() {
+        for hosts in [&[][..], &["no".to_owned()], &["a".to_owned(), "b".to_owned()]] {
+            for has_layout in [false, true] {
+                let text = skeleton(hosts, has_layout);
+                let entries = answers_file::parse(&text, Path::new("/f")).unwrap();
+                assert_eq!(entries.len(), hosts.len().max(1));
+                assert_eq!(entries[0].host.as_ref(), hosts.first());
+                for comment in ["passphrase", "set", "extra-files", "reinstall"] {
+                    let without = text.replace(&format!("    # {comment}:"), &format!("    {comment}:"));
+                    assert_ne!(without, text, "{comment}");
+                    let entries = answers_file::parse(&without, Path::new("/f")).unwrap();
+                    assert!(answers::problems(&entries[0].set, &Lists::default(), &BTreeMap::new()).is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_for_other_hosts_is_wrong_before_the_iso_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let spec = |hosts: &[&str]| IsoSpec {
+            kind: crate::tree::source::ConfigKind::Flake,
+            hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+            desktop: String::new(),
+            nixpkgs: String::new(),
+            channels: super::super::channels::Channels::new(),
+            fetched: Vec::new(),
+            system: String::new(),
+            hardware_config: None,
+            build_helper: false,
+            state_version: None,
+        };
+        let said = |hosts: &[&str], of_settings| {
+            let problems = problems(directory.path(), &spec(hosts), of_settings).into_iter();
+            problems.map(|problem| problem.what).collect::<Vec<_>>()
+        };
+        assert_eq!(said(&["a"], None), [""; 0]);
+        let text = "machines:\n- match: { serial: x }\n  host: c\n- match: all\n  set: { timezone: \"\" }\n  extra-files: keys\n";
+        let file = directory.path().join(answers_file::NAME);
+        std::fs::write(&file, text).unwrap();
+        let timezone = "timezone cannot be ``";
+        let unknown = "The ISO has no host `c`";
+        assert_eq!(said(&["a"], None), [timezone, unknown]);
+        assert_eq!(said(&["a", "c"], Some("a")), [timezone]);
+        let unclear = "The entry does not say which host the machine becomes";
+        assert_eq!(said(&["a", "c"], None), [timezone, unclear]);
+        assert!(brought(&file).is_err());
+        std::fs::write(&file, text.replace("  set: { timezone: \"\" }\n", "")).unwrap();
+        assert_eq!(brought(&file).unwrap(), [Path::new("keys")]);
+    }
+}
