@@ -171,9 +171,9 @@ class Machine:
         if said != code:
             raise Failed(f"the agenda ended with {said}, not {code}:\n{self.tail(self.work)}")
 
-    def off(self) -> None:
+    def off(self, seconds: float = PATIENCE) -> None:
         """Waits until the machine has gone off by itself."""
-        self.process.wait(PATIENCE)
+        self.process.wait(seconds)
         self.run.stage(f"{self.title}: off")
 
     def login(self, name: str, password: str) -> None:
@@ -302,6 +302,34 @@ class Run:
         """Boots the ISO by its own boot loader into its own system, where root is at the prompt. `disk` is its /dev/vda."""
         return self.at_the_prompt(qemu(self.directory, firmware, [(disk, "target", False), *more], iso, stick))
 
+    def unattended(self, firmware: str, disk: Path, answers: Path, serial: str) -> Machine:
+        """Boots the ISO that installs without questions, to its countdown. `serial` is the serial number of the machine."""
+        disks = [(disk, "target", False), (answers, "answers", False)]
+        command = qemu(self.directory, firmware, disks, self.iso("unattended"), "scsi")
+        live = Machine(self, "the ISO", [*command, "-smbios", f"type=1,serial={serial}"])
+        try:
+            live.expect(r"NixOS \(install without questions\)")
+            live.expect(r"Installing without questions in \d+ s. Any key stops.")
+            self.stage("the ISO: the countdown")
+        except BaseException:
+            live.kill()
+            raise
+        return live
+
+    def answers(self, text: str) -> Path:
+        """A stick with an answers file."""
+        stick = self.disk("34M", "answers")
+        file = self.directory / "nix-cfg-install.answers.yaml"
+        file.write_text(text)
+        subprocess.run(["mkfs.vfat", "-n", "NIXCFG", stick], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["mcopy", "-i", stick, file, "::/"], check=True)
+        return stick
+
+    @staticmethod
+    def on_stick(stick: Path, name: str) -> str:
+        """The text of a file on the stick."""
+        return subprocess.run(["mtype", "-i", stick, f"::/{name}"], check=True, capture_output=True, text=True).stdout
+
     def tries(self, *options: str) -> Machine:
         """What `nix run DIR#try` starts of the ISO, which must be in its own system, or of the disk (`--disk`)."""
         command = [*self.try_command(*options), "--", *PROCESSOR]
@@ -328,14 +356,19 @@ class Run:
             raise
         return live
 
+    def archive(self, files: dict[str, Path]) -> Path:
+        """A disk that is an archive of files below live/."""
+        archive = self.directory / "live.tar"
+        with tarfile.open(archive, "w") as tar:
+            for name, source in files.items():
+                tar.add(source, f"live/{name}")
+        return archive
+
     def live(self, firmware: str, iso: Path, disk: Path, agenda: str, files: dict[str, Path] | None = None) -> Machine:
         """Boots the ISO, goes from there into Debian's system, and does what `agenda` (bash, see live/lib) says. `files` appear
         under /live."""
         (self.directory / "agenda").write_text(agenda)
-        archive = self.directory / "live.tar"
-        with tarfile.open(archive, "w") as tar:
-            for name, source in {"": PROJECT / "tests/vm/live", "agenda": self.directory / "agenda", **(files or {})}.items():
-                tar.add(source, f"live/{name}")
+        archive = self.archive({"": PROJECT / "tests/vm/live", "agenda": self.directory / "agenda", **(files or {})})
         debian, results = CACHE / "vm-live.img", self.disk("64M", "results")
         live = self.medium(firmware, iso, disk, (debian, "live", True), (archive, "files", True), (results, "results", False))
         live.send("tar -xf /dev/vdc -C / && exec /live/enter\n")

@@ -366,6 +366,14 @@ rec {
       passAsFile = [ "text" ];
     } "cp $textPath $out";
 
+  writeScript =
+    name: text:
+    glue name {
+      inherit text;
+      passAsFile = [ "text" ];
+    } "cp $textPath $out && chmod +x $out";
+  runtimeShell = "${bash}/bin/bash";
+
   busybox = run "busybox-1.36.1" { stdenv = stdenvNoCC; } ''
     mkdir -p $out/bin && cp ${bootstrap}/bin/busybox $out/bin/busybox
     $out/bin/busybox --install -s $out/bin

@@ -11,9 +11,17 @@ let
       mkdir -p $out
       echo "ExecStart=${program}" > $out/${name}.service
     '';
+  of-console = lib.filterAttrs (
+    _: service: (service.serviceConfig.StandardInput or "") == "tty-force"
+  ) config.systemd.services;
+  on-console = service: ''
+    if grep -qw ${service.unitConfig.ConditionKernelCommandLine} /proc/cmdline; then
+      PATH=${service.environment.PATH.content} ${service.serviceConfig.ExecStart}
+    fi
+  '';
 in
 {
-  # Units are not made of it.
+  # Units are not made of it. What has the console starts before the logins (stage-2.sh).
   options.systemd.services = lib.mkOption {
     default = { };
     type = lib.types.attrsOf lib.types.attrs;
@@ -28,6 +36,9 @@ in
     systemd.services.online = {
       wantedBy = [ "multi-user.target" ];
       wants = [ "network-online.target" ];
+    };
+    environment.etc.on-console = lib.mkIf (of-console != { }) {
+      text = lib.concatStrings (map on-console (builtins.attrValues of-console));
     };
     environment.etc."systemd/system/greeter.service" = lib.mkIf config.services.greeter.enable {
       source = "${unit "greeter" "${pkgs.hello}/bin/hello"}/greeter.service";

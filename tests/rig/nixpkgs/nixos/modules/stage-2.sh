@@ -35,6 +35,10 @@ sync
 swap=$(tail -n +2 /proc/swaps | wc -l)
 boot=$(grep ' /boot ' /proc/mounts | cut -d' ' -f3)
 echo "MiniNixOS $(cat "$system/nixos-version"): $host is up, from $system, /boot ${boot:-on the root file system}, swap devices $swap"
+# What busybox' poweroff and reboot tell process 1.
+trap 'umount -a -r 2> /dev/null; sync; poweroff -f' USR2
+trap 'umount -a -r 2> /dev/null; sync; reboot -f' TERM
+[ ! -e "$system/etc/on-console" ] || sh "$system/etc/on-console"
 login=@shadow@/bin/login ask=''
 if [ -e "$system/etc/autologin" ]; then
   printf '#!/bin/sh\nexec %s -f %s\n' "$login" "$(cat "$system/etc/autologin")" > /run/login
@@ -48,7 +52,4 @@ respawn() {
   done
 }
 respawn ttyS0 &
-# What busybox' poweroff and reboot tell process 1.
-trap 'umount -a -r 2> /dev/null; sync; poweroff -f' USR2
-trap 'umount -a -r 2> /dev/null; sync; reboot -f' TERM
 while :; do wait; sleep 1; done

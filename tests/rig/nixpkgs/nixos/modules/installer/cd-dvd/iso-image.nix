@@ -29,7 +29,7 @@ let
   '';
   grub = pkgs.writeText "grub.cfg" ''
     set timeout=1
-    menuentry "NixOS Installer" {
+    menuentry "NixOS${cfg.appendToMenuLabel}" {
       linux /boot/bzImage ${parameters}
       initrd /boot/initrd
     }
@@ -45,6 +45,7 @@ in
     isoImage = {
       isoBaseName = string "nixos";
       edition = string "";
+      appendToMenuLabel = string " Installer";
       volumeID = string "nixos-${config.system.nixos.release}";
       squashfsCompression = mkOption {
         type = types.nullOr types.str;
