@@ -9,6 +9,7 @@ mod put_extra_files;
 mod activate;
 mod build;
 mod make_layout;
+pub mod host_keys;
 pub mod plain_layout;
 pub mod stick;
 pub mod copy;

@@ -10,7 +10,7 @@ use nix::unistd::sync;
 use super::disk_questions;
 use super::install_args::Args;
 use crate::answers_file::{self, AfterInstallation, Entry, NamedDisks, NamedPassphrase};
-use crate::apply::{Installation, plain_layout, stick};
+use crate::apply::{Installation, host_keys, plain_layout, stick};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem, DiskUse, Place};
 use crate::files::read_input;
 use crate::interrupt::Interrupt;
@@ -341,11 +341,22 @@ impl Job {
     /// When a disk cannot be marked.
     pub fn finish(&self, plan: &Plan, installation: &Installation<'_>) -> Result<&'static str> {
         let (runner, report) = (installation.live.runner, installation.live.report);
+        let target = installation.request.target.keeping(&plan.kept_at);
+        let owner = plan.host.as_ref().unwrap_or(&self.machine);
+        let secrets = plan.facts.secrets.as_ref();
+        let public = secrets.map_or_else(String::new, |secrets| {
+            host_keys::make(secrets, &target, owner, installation.live)
+        });
         let is_marked = self.mark(runner, &self.installed)?;
-        let receipt = installation.request.target.keeping(&plan.kept_at).receipt();
-        let name = format!("receipt-{}.json", self.machine);
         let written = stick::write(runner, &mut |stick| {
-            Ok(fs::write(stick.join(&name), fs::read(&receipt)?)?)
+            if !public.is_empty() {
+                fs::write(stick.join(format!("host-keys-{}.pub", self.machine)), &public)?;
+            }
+            let receipt = fs::read(target.receipt())?;
+            Ok(fs::write(
+                stick.join(format!("receipt-{}.json", self.machine)),
+                receipt,
+            )?)
         });
         if let Err(error) = written {
             let error = format!("{error:#}");

@@ -52,6 +52,8 @@ pub enum AnswersFileProblem {
     OwnFileSystems { systems: Vec<(String, String)> },
     /// The kernel does not show a partition that was made.
     NoPartition { device: PathBuf },
+    /// A host key could not be made or read. `error`: what ssh-keygen says.
+    HostKey { error: String },
     /// Nothing could be written to the stick. `error`: what the system says.
     Stick { error: String },
 }
@@ -155,6 +157,8 @@ impl AnswersFileProblem {
                     .because("The disk was partitioned. Something may use it still.")
                     .remedy("Restart, and run the command again.")
             }
+            Self::HostKey { error: why } => warning("answers-host-key", "The host key that secrets are opened with was not made").because(why)
+                .remedy("The system makes it when it first starts. Take its public half from there."),
             Self::Stick { error: why } => warning("answers-stick", "The result could not be written to the stick").because(why),
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use rig::{FINGERPRINT, Live, Outcome, attach, edit, project, same, tree, write};
+use rig::{FINGERPRINT, Live, Outcome, attach, detach, edit, project, same, tree, write};
 use tempfile::TempDir;
 
 const DISK: &str = "/dev/disk/by-id/rig-disk";
@@ -22,7 +22,14 @@ struct Machine {
 
 impl Machine {
     fn new(answers: &str) -> Self {
+        Self::with_module(answers, "{ }")
+    }
+
+    /// One whose configuration has this module as well.
+    fn with_module(answers: &str, module: &str) -> Self {
         let config = tree("channel");
+        write(&config, "more.nix", module);
+        edit(&config, "configuration.nix", "imports = [", "imports = [ ./more.nix");
         let loader = "boot.loader.grub.device = \"/dev/vdz\";";
         edit(
             &config,
@@ -49,6 +56,9 @@ impl Machine {
             format!("{}:/answers", stick.path().display()),
             tool("sfdisk"),
             tool("mkfs.ext4"),
+            tool("ssh-keygen"),
+            "/usr/bin/ssh-keygen:/usr/local/lib/host/ssh-keygen".to_owned(),
+            "/usr/lib/x86_64-linux-gnu:/usr/local/lib/host/lib".to_owned(),
         ];
         let binds: Vec<&str> = binds.iter().flat_map(|bind| ["--bind", bind]).collect();
         Self {
@@ -194,6 +204,39 @@ fn whatever_does_not_fit_is_refused_before_a_disk_is_written() {
             ],
         );
     assert!(fs::read(machine.image()).unwrap() == before, "the disk was written");
+}
+
+/// What the check reads of agenix and sshd.
+const SECRETS: &str = "{ lib, ... }: {
+  options.age = lib.mkOption { type = lib.types.attrs; };
+  options.services.openssh = lib.mkOption { type = lib.types.attrs; };
+  config.age = { secrets.wifi.path = \"/run/agenix/wifi\"; identityPaths = [ \"/etc/ssh/ssh_host_ed25519_key\" ]; };
+  config.services.openssh = { enable = true; hostKeys = [ { type = \"ed25519\"; path = \"/etc/ssh/ssh_host_ed25519_key\"; } ]; };
+}";
+
+#[test]
+fn a_host_key_that_opens_secrets_is_made_and_its_public_half_is_left_on_the_stick() {
+    let machine = Machine::with_module(ANSWERS, SECRETS);
+    let said = machine
+        .boot(&format!(
+            "truncate -s 16M /stick.img && mkfs.ext4 -q -F -L NIXCFG /stick.img
+             {}
+             {INSTALL}; code=$?
+             cat /run/nix-cfg-install/stick/host-keys-*.pub
+             ssh-keygen -y -f /mnt/etc/ssh/ssh_host_ed25519_key
+             stat -c %a /mnt/etc/ssh/ssh_host_ed25519_key
+             {}
+             exit $code",
+            attach("/stick.img", "stick"),
+            detach("stick"),
+        ))
+        .ok();
+    let lines: Vec<&str> = said.out.lines().collect();
+    let [left, key, mode] = lines.as_slice() else {
+        panic!("{}\n{}", said.out, said.err);
+    };
+    assert!(left.starts_with("ssh-ed25519 AAAA"), "{left}");
+    assert_eq!((left, *mode), (key, "600"));
 }
 
 const KILLS: u32 = 20;
