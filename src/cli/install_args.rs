@@ -65,7 +65,7 @@ pub struct Args {
     /// A file with the passphrase of the layout's encrypted volumes, instead of asking for it
     #[arg(long, value_name = "FILE", requires = "disko")]
     pub passphrase_file: Option<PathBuf>,
-    /// Erase the disks of `--disko wipe` without asking
+    /// Erase or change the disks of the layout without asking
     #[arg(long, requires = "disko")]
     pub yes: bool,
     /// Install as an answers file says, without questions: which machine becomes which host, on which disks, which are erased
@@ -133,15 +133,12 @@ impl ValueEnum for Mode {
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        let (name, help) = match self {
-            Self::Wipe => ("wipe", "Erase the disks, make the layout, mount it"),
-            Self::Format => (
-                "format",
-                "Make what is missing of the layout, without a question, mount it",
-            ),
-            Self::Mount => ("mount", "Mount a layout that was made before"),
+        let help = match self {
+            Self::Wipe => "Erase the disks, make the layout, mount it",
+            Self::Format => "Make what is missing of the layout, mount it",
+            Self::Mount => "Mount a layout that was made before",
         };
-        Some(PossibleValue::new(name).help(help))
+        Some(PossibleValue::new(self.name()).help(help))
     }
 }
 
