@@ -1,6 +1,7 @@
 //! One disk for a whole system, made by the tools of every live system: a GPT; for UEFI an EFI system partition, for a BIOS the
 //! partition that GRUB is embedded in; and a root file system, which can be encrypted. docs/fleet.md describes it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +10,8 @@ use anyhow::Result;
 use nix::unistd::sync;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::diagnostic::AnswersFileProblem;
+use crate::diagnostic::{AnswersFileProblem, DiskProblem};
+use crate::live::block_devices::{SYS, lies_on, node, number};
 use crate::live::decisions::Firmware;
 use crate::live::mounts;
 use crate::plan::request::{BOOT_LABEL, LiveSystem, PlainLayout, ROOT_LABEL};
@@ -86,7 +88,7 @@ pub fn make(layout: &PlainLayout, live: &LiveSystem<'_>, target: &Path) -> Resul
     if mounts::at(target).is_some() {
         runner.output(&Invocation::new("umount").arg("-R").arg(target))?;
     }
-    if volume().exists() {
+    if volume_is_on(&layout.disk) == Some(true) {
         runner.output(&Invocation::new("cryptsetup").args(["close", VOLUME]))?;
     }
     let lines = parts.iter().map(|(role, _)| role.line());
@@ -131,6 +133,25 @@ fn ext4(runner: &Runner, label: &str, device: &Path) -> Result<()> {
 
 fn volume() -> PathBuf {
     Path::new("/dev/mapper").join(VOLUME)
+}
+
+/// Whether the volume that is open under that name is on `disk`. `None`: none is open.
+fn volume_is_on(disk: &Path) -> Option<bool> {
+    let disk = BTreeSet::from([number(disk)?]);
+    Some(lies_on(Path::new(SYS), &number(volume())?, &disk))
+}
+
+/// Refuses an encrypted volume of another disk that is open under the name of the root's.
+///
+/// # Errors
+/// [`DiskProblem::NamesElsewhere`].
+pub fn no_other_volume(layout: &PlainLayout) -> Result<()> {
+    if layout.passphrase.is_none() || volume_is_on(&layout.disk) != Some(false) {
+        return Ok(());
+    }
+    let device = number(volume()).and_then(|number| node(Path::new(SYS), &number));
+    let names = vec![(volume().display().to_string(), device.unwrap_or_default())];
+    Err(DiskProblem::NamesElsewhere { names }.into())
 }
 
 /// What has the root file system.

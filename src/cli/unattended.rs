@@ -282,7 +282,7 @@ impl Job {
     /// Makes the request that of this job: its disk is still to be made, unless an earlier run of this live system mounted it.
     ///
     /// # Errors
-    /// When the disk is in use, or something else is mounted at the target.
+    /// When the disk is in use, something else is mounted at the target, or a volume of another disk has the name of its root.
     pub fn ask(&self, request: &mut Request) -> Result<()> {
         let Some(plain) = self.plain.clone() else { return Ok(()) };
         let target = request.target.root().to_owned();
@@ -295,6 +295,7 @@ impl Job {
             let device = plain.disk.display().to_string();
             return Err(DiskProblem::InUse { device, by }.into());
         }
+        plain_layout::no_other_volume(&plain)?;
         if request.target.is_mounted() {
             if at_target.is_empty() {
                 return Err(AnswersFileProblem::TargetInUse { target }.into());

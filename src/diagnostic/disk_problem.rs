@@ -73,8 +73,8 @@ impl DiskProblem {
             Self::NoTable { device, kind } => error("disko-no-table", format!("{device} has no partition table, and is {kind}"))
                 .because("disko would write a partition table over it.")
                 .remedy(format!("Name another disk. Or, if its contents can go, erase it yourself: `wipefs -a {device}`")),
-            Self::NamesElsewhere { names } => error("disko-names-elsewhere", "Another disk has what this layout for disko finds by its name")
-                .because(format!("The disk is not one of the layout: {}. disko could use these in place of what it makes.", named(names)))
+            Self::NamesElsewhere { names } => error("disko-names-elsewhere", "Another disk has what the layout finds by its name")
+                .because(format!("It is not one of the disks to install on: {}. That could be used in place of what is made.", named(names)))
                 .remedy("Disconnect that disk, or close what is open on it (`cryptsetup close`, `zpool export`). If it is the one to install on, choose it: --disk NAME=DEVICE"),
             Self::SharedGroup { group, devices } => error("disko-shared-group", format!("The volume group `{group}` is also on a disk that stays: {}", paths(devices)))
                 .because("disko removes the whole group when it erases the other disk.")

@@ -19,7 +19,7 @@ fn a_name_that_leads_to_another_disk_is_reported_before_anything_is_erased() {
     assert_eq!(said.out, "code 3\nold\n", "{}", said.err);
     assert!(
         said.err
-            .contains("error: Another disk has what this layout for disko finds by its name"),
+            .contains("error: Another disk has what the layout finds by its name"),
         "{}",
         said.err
     );

@@ -151,6 +151,30 @@ fn a_machine_is_installed_once_and_again_only_where_that_is_asked_for() {
 }
 
 #[test]
+fn an_open_volume_of_another_disk_is_not_taken_for_the_root() {
+    let machine = Machine::new(ANSWERS);
+    write(&machine.answers, "passphrase", "correct horse\n");
+    write(
+        &machine.answers,
+        "a.yaml",
+        &format!("{ANSWERS}  passphrase: {{ file: passphrase }}\n"),
+    );
+    let other = format!(
+        "truncate -s 8M /other.img\n{}mkdir -p /dev/mapper; ln -s $other /dev/mapper/root\n{INSTALL}; code=$?\n{}exit $code",
+        attach("/other.img", "other"),
+        detach("other")
+    );
+    let said = machine.boot(&other);
+    said.fails(
+        3,
+        &[
+            "Another disk has what the layout finds by its name",
+            "`/dev/mapper/root` is /dev/loop",
+        ],
+    );
+}
+
+#[test]
 fn whatever_does_not_fit_is_refused_before_a_disk_is_written() {
     let machine = Machine::new(ANSWERS);
     let before = fs::read(machine.image()).unwrap();
