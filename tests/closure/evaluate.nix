@@ -1,4 +1,4 @@
-# What a test asks about a system of systems.nix: its closure, and the derivations of `machines` and of `changed`.
+# What a test asks about a system of systems.nix: its closure, and the derivations of `machines`, of `changed` and of `others`.
 {
   nixpkgs,
   tool,
@@ -8,17 +8,22 @@
   machines ? { },
   # Modules, by name, that are added to the system.
   changed ? { },
+  # Configurations, by name, in place of the system's.
+  others ? { },
   more ? { },
 }:
 let
   hardware = ./hardware-configuration.nix;
-  target = import (nixpkgs + "/nixos/lib/eval-config.nix") {
-    system = null;
-    modules = [
-      (import ./systems.nix).${system}
-      more
-    ];
-  };
+  evaluate =
+    module:
+    import (nixpkgs + "/nixos/lib/eval-config.nix") {
+      system = null;
+      modules = [
+        module
+        more
+      ];
+    };
+  target = evaluate (import ./systems.nix).${system};
   closure = import ../../nix/closure.nix {
     inherit target tool variants;
     hardware = [ hardware ];
@@ -51,4 +56,5 @@ in
     ])
   ) machines;
   changed = builtins.mapAttrs (_: module: drv (with' [ module ])) changed;
+  others = builtins.mapAttrs (_: module: drv (evaluate module)) others;
 }

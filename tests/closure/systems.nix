@@ -54,6 +54,8 @@ in
       environment.systemPackages = [ pkgs.git ];
       system.stateVersion = "24.05";
     };
+  # A desktop of stock NixOS, which the test writes.
+  stock = /stock/configuration.nix;
   gnome = {
     imports = [ desktop ];
     services.xserver = {

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
-use closure_answers::answered;
+use closure_answers::{answered, stock_completed, stock_template};
 use nix_cfg_install::for_tests::ImageClosure;
 use nix_cfg_install::for_tests::store_name;
 use nix_cfg_install::for_tests::{Feature, FeatureKind, NotCovered};
@@ -139,10 +139,15 @@ struct Family {
 
 impl Family {
     fn new(tree: &Tree, system: &str) -> Self {
-        let evaluator = Evaluator::new(&tree.path);
+        let (family, skipped) = Self::on(Evaluator::new(&tree.path), system);
+        assert_eq!(skipped, BTreeMap::new());
+        family
+    }
+
+    /// With the variants that cannot be, too.
+    fn on(evaluator: Evaluator, system: &str) -> (Self, BTreeMap<String, String>) {
         let cowsay = "changed.cowsay = { pkgs, ... }: { environment.systemPackages = [ pkgs.cowsay ]; };";
         let evaluated = evaluator.evaluate(system, cowsay).unwrap();
-        assert_eq!(evaluated.skipped, BTreeMap::new());
         assert_all_known(&evaluated);
         assert_eq!(evaluated.store_paths.len(), evaluated.facts.counts.frontier_outputs);
         let image = evaluator.graph(evaluated.facts.roots["target"].to_str().unwrap());
@@ -156,11 +161,13 @@ impl Family {
             assert!(package.unwrap().starts_with("cowsay"), "{source:?}");
         }
         let facts = evaluated.facts;
-        Self {
+        eprintln!("{system}: {:?}", facts.counts);
+        let family = Self {
             evaluator,
             facts,
             image,
-        }
+        };
+        (family, evaluated.skipped)
     }
 
     /// A machine that the family was not made from needs nothing that the image does not hold.
@@ -238,6 +245,27 @@ fn any_answers_need_nothing_that_the_image_does_not_hold(tree: &Tree) {
         for drv in drvs.values() {
             family.has_all_for(drv);
         }
+    }
+}
+
+/// Stock NixOS, as it is completed with answers and for a machine.
+fn a_stock_desktop_needs_nothing_that_the_image_does_not_hold(tree: &Tree) {
+    let template = stock_template("gnome", tree.release.split('-').next().unwrap());
+    let directory = rig::temporary();
+    rig::write(&directory, "configuration.nix", &template);
+    let mut evaluator = Evaluator::new(&tree.path);
+    let bind = format!("{}:/stock", directory.path().display());
+    evaluator.live = evaluator.live.with(&["--bind", &bind]);
+    let (family, skipped) = Family::on(evaluator, "stock");
+    // They are unfree.
+    let unfree = |name: &String| ["broadcom", "parallels"].contains(&name.as_str());
+    assert!(skipped.keys().all(unfree), "{skipped:?}");
+    let open = serde_json::from_str(&family.evaluator.eval("stock", "", ".open").unwrap()).unwrap();
+    for n in [0, 7, 14, 21, 28, 29] {
+        rig::write(&directory, &format!("{n}.nix"), &stock_completed(n, &template, &open));
+        let more = format!("others.completed = /stock/{n}.nix;");
+        let drv = family.evaluator.eval("stock", &more, ".others.completed").unwrap();
+        family.has_all_for(&serde_json::from_str::<String>(&drv).unwrap());
     }
 }
 
@@ -352,6 +380,7 @@ fn main() -> ExitCode {
         vec![
             for_each_tree("family_and_machines", family_and_machines),
             on_each_tree(any_answers_need_nothing_that_the_image_does_not_hold),
+            on_each_tree(a_stock_desktop_needs_nothing_that_the_image_does_not_hold),
             on_each_tree(three_real_systems_need_a_small_part_of_their_build_closure),
             on_each_tree(what_nixos_generate_config_can_write_is_covered_or_named),
             on_each_tree(a_newer_nixos_generate_config_does_not_pass_unseen),

@@ -87,21 +87,35 @@ fn a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix(
     assert_eq!(drvs[0], drvs[1], "2.26 and 2.34 make different images");
 }
 
-/// Without the frontier, as above.
+/// With what any answer needs, for each desktop.
 fn stock_nixos_becomes_an_iso_that_asks_for_all_that_can_be_answered(tree: &Tree) {
     let directories = temporary();
     let evaluator = Evaluator::new("2.26", &tree.path, &[(directories.path(), "/directories")]);
     let branch = format!("nixos-{}", tree.release.split('-').next().unwrap());
     let nixpkgs = format!("github:NixOS/nixpkgs/{branch}");
     let emitted = Emitted::init(&["--stock", "gnome,plasma6,none", "--nixpkgs", &nixpkgs]);
-    without_frontier(&emitted);
     evaluator.lock(emitted.dir(), &branch, None);
     copy(emitted.dir(), &directories.path().join("stock"));
-    evaluator.image("/directories/stock");
-    let said = evaluator.eval(
-        "--json path:/directories/stock#iso.live.config.offlineInstaller.described --apply 'map (one: one.asked.decided)'",
+    let looked_at = "iso: let inherit (iso.live.config.offlineInstaller) closures described; in {
+         image = iso.drvPath;
+         decided = map (one: one.asked.decided) described;
+         frontier = map (one: one.facts.counts.frontier_outputs) closures;
+         uncovered = map (one: one.uncovered) closures;
+       }";
+    let said = evaluator.eval(&format!("--json path:/directories/stock#iso --apply '{looked_at}'"));
+    let said: Value = serde_json::from_str(&said.out).unwrap();
+    assert!(
+        said["image"].as_str().unwrap().ends_with("-x86_64-linux.iso.drv"),
+        "{said}"
     );
-    assert_eq!(serde_json::from_str::<Value>(&said.out).unwrap(), json!([{}, {}, {}]));
+    assert_eq!(said["decided"], json!([{}, {}, {}]));
+    assert_eq!(said["uncovered"], json!([[], [], []]));
+    let frontier: Vec<u64> = serde_json::from_value(said["frontier"].clone()).unwrap();
+    eprintln!("outputs in the frontiers: {frontier:?}");
+    assert!(
+        frontier.iter().all(|outputs| (100..700).contains(outputs)),
+        "{frontier:?}"
+    );
 }
 
 fn the_example_of_nix_offline_iso_becomes_the_same_iso_on_every_nix(tree: &Tree) {
