@@ -63,9 +63,19 @@ let
   # From nothing to each system. What is evaluated in the flake that the caller has is never freed.
   targets =
     if flake == null then
-      map (directory: _: evaluate (configuration + "${directory}/configuration.nix")) (
-        if hosts == [ ] then [ "" ] else map (host: "/${host}") hosts
-      )
+      if hosts == [ ] then
+        [ (_: evaluate (configuration + "/configuration.nix")) ]
+      else
+        map (
+          name: _:
+          let
+            file = "/${name}/configuration.nix";
+          in
+          if builtins.pathExists (configuration + file) then
+            evaluate (configuration + file)
+          else
+            throw "`hosts` names ${name}, and the configuration has no ${name}/configuration.nix."
+        ) hosts
     else
       map (
         name: _:

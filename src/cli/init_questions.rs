@@ -197,10 +197,18 @@ impl<'a> Dialogue<'a> {
     fn desktop(&mut self, tree: &Path) -> Result<String> {
         let is_named = |text: &str| {
             let mut paths = NixFile::parse(text).all_bindings().map(|binding| binding.path);
-            paths.any(|path| path.iter().filter_map(Name::literal).any(|name| name == PLASMA))
+            paths.any(|path| {
+                path.iter()
+                    .filter_map(Name::literal)
+                    .any(|name| name == choices::PLASMA)
+            })
         };
-        let has_plasma = nix_files(tree).any(|(_, text)| text.contains(PLASMA) && is_named(&text));
-        let default = if has_plasma { PLASMA } else { choices::DEFAULT_DESKTOP };
+        let has_plasma = nix_files(tree).any(|(_, text)| text.contains(choices::PLASMA) && is_named(&text));
+        let default = if has_plasma {
+            choices::PLASMA
+        } else {
+            choices::DEFAULT_DESKTOP
+        };
         let question = "Desktop of the live system: gnome, plasma6, combined or none";
         self.ask(question, Some(default), |answer| {
             choices::desktop_fault(answer).map_or(Ok(answer.to_owned()), |problem| Err(reason(&problem)))
@@ -242,9 +250,6 @@ impl<'a> Dialogue<'a> {
         writeln!(self.output, "{}", printable(line)).context("Failed to write to the terminal")
     }
 }
-
-/// The desktop of NixOS that has an ISO of its own beside GNOME's.
-const PLASMA: &str = "plasma6";
 
 /// What is wrong with an answer, in a line. A remedy that names an option is none here.
 fn reason(problem: &Diagnostic) -> String {

@@ -17,7 +17,7 @@ use super::typed_lines::TypedLines;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::iso::calamares_config::{self, InstalledSystems};
-use crate::iso::choices::{DEFAULT_DESKTOP, InitOptions, InitReport};
+use crate::iso::choices::{InitOptions, InitReport, default_desktop};
 use crate::iso::customize::{self, CustomizeOptions, PHASES};
 use crate::iso::doctor::{self, MachineToCome};
 use crate::iso::generate_config::HardwareFeatures;
@@ -149,7 +149,10 @@ fn init_options(args: &Init) -> InitOptions {
         dir: args.dir.clone(),
         config: args.config.clone(),
         hosts: args.hosts.clone(),
-        desktop: args.desktop.clone().unwrap_or_else(|| DEFAULT_DESKTOP.to_owned()),
+        desktop: args
+            .desktop
+            .clone()
+            .unwrap_or_else(|| default_desktop(&args.stock).to_owned()),
         nixpkgs: args.nixpkgs.clone(),
         channels: args.channels.clone(),
         subscriptions: subscriptions(),

@@ -88,7 +88,7 @@ pub struct Init {
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
     /// The live system: gnome, plasma6 or another that nixpkgs has with Calamares; `combined` offers several in its boot menu
-    /// (nixpkgs 26.11); `none` has no desktop [default: gnome]
+    /// (nixpkgs 26.11); `none` has no desktop [default: gnome; plasma6 for --stock plasma6 without gnome]
     #[arg(long, value_name = "NAME")]
     pub desktop: Option<String>,
     /// The nixpkgs of a channel configuration [default: the release of the running NixOS]

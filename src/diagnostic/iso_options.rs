@@ -56,7 +56,7 @@ impl IsoOptionProblem {
                 .because("Its inputs are on the ISO, as its flake.lock names them.")
                 .remedy("Omit --channel, or add an input to the flake."),
             Self::NoNixpkgs { example } => error("nixpkgs-unknown", "The nixpkgs of the configuration is not known")
-                .because("A channel configuration does not name its nixpkgs, and this machine does not run a release of NixOS.")
+                .because("Neither a channel configuration nor --stock names it, and this machine does not run a release of NixOS.")
                 .remedy(format!("Name it, for example --nixpkgs {example}")),
             Self::Release { nixpkgs } => error("nixpkgs-release", format!("The release of {nixpkgs} is not known"))
                 .because("The configurations need it for system.stateVersion, and Nix could not evaluate lib.trivial.release of it.")

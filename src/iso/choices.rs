@@ -61,6 +61,20 @@ const SYSTEMS: [&str; 2] = ["x86_64-linux", "aarch64-linux"];
 /// The desktop of the live system if none is named.
 pub const DEFAULT_DESKTOP: &str = "gnome";
 
+/// The other one that has a live system in nixpkgs 24.05 and in 26.11.
+pub const PLASMA: &str = "plasma6";
+
+/// The desktop of the live system for these `stock` desktops: one of them if it can be, so that the ISO has it once.
+#[must_use]
+pub fn default_desktop(stock: &[String]) -> &'static str {
+    let has = |desktop: &str| stock.iter().any(|one| one == desktop);
+    if has(PLASMA) && !has(DEFAULT_DESKTOP) {
+        PLASMA
+    } else {
+        DEFAULT_DESKTOP
+    }
+}
+
 /// What a flake reference of a nixpkgs looks like: a release that this program is tested with.
 pub const EXAMPLE: &str = "github:NixOS/nixpkgs/nixos-26.05";
 

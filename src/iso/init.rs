@@ -174,6 +174,7 @@ fn look_at_stock(
     keep(require_usable(&options.dir), problems)?;
     let release = |nixpkgs: &str| stock::release(nixpkgs, runner);
     let spec = choices::stock_spec(options, os_release, &release, (&mut report, problems))?;
+    report.notes.push(stock::note(&spec));
     Ok(Checked {
         source: None,
         programs: programs(program_dir, &spec, problems)?,

@@ -9,10 +9,11 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::copied::{Copied, Digests, hash};
-use super::flake_template::{File, INSTALLER_DIR, IsoSpec, MANIFEST, SETTINGS_FILE};
+use super::flake_template::{CONFIG_DIR, File, INSTALLER_DIR, IsoSpec, MANIFEST, SETTINGS_FILE};
 use crate::diagnostic::{Diagnostic, Diagnostics, IsoDirectoryProblem};
-use crate::tree::source::FLAKE_NIX;
+use crate::tree::source::{CONFIGURATION_NIX, FLAKE_NIX, HARDWARE_CONFIGURATION};
 use crate::tree::special_files::special_files;
+use crate::tree::syntax::{NixFile, Shape, Value};
 
 /// The record of one `init` or `update`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,11 +88,38 @@ impl Manifest {
     }
 }
 
+/// The hosts in the flake of the ISO directory `dir`, where a person can change them. `None`: it has no list of names for them.
+pub(super) fn hosts(dir: &Path) -> Option<Vec<String>> {
+    let flake = fs::read_to_string(dir.join(FLAKE_NIX)).ok()?;
+    let mut lists = NixFile::parse(&flake)
+        .all_bindings()
+        .filter(|binding| binding.is("hosts"));
+    let (Some(hosts), None) = (lists.next(), lists.next()) else {
+        return None;
+    };
+    let Shape::List(names) = hosts.value.shape else {
+        return None;
+    };
+    let name = |value: Value| match value.shape {
+        Shape::String(name) => Some(name),
+        _ => None,
+    };
+    names.into_iter().map(name).collect()
+}
+
 /// Whether the flake in `dir` cannot be evaluated without `file`, one that `init` writes: the flake itself, what belongs to this
-/// program, and the settings unless a person took them out of the flake.
+/// program, the configurations of its hosts (of stock NixOS), and what a person did not take out of the file that names it.
 pub(super) fn is_needed(dir: &Path, file: &Path) -> bool {
-    let flake = || fs::read_to_string(dir.join(FLAKE_NIX));
-    file == Path::new(FLAKE_NIX)
-        || file.starts_with(INSTALLER_DIR)
-        || file == Path::new(SETTINGS_FILE) && flake().map_or(true, |flake| flake.contains(SETTINGS_FILE))
+    let is_named = |name: &str, by: &Path| fs::read_to_string(dir.join(by)).map_or(true, |text| text.contains(name));
+    if file == Path::new(SETTINGS_FILE) {
+        return is_named(SETTINGS_FILE, Path::new(FLAKE_NIX));
+    }
+    let Ok(of_host) = file.strip_prefix(CONFIG_DIR) else {
+        return file == Path::new(FLAKE_NIX) || file.starts_with(INSTALLER_DIR);
+    };
+    let hosts = hosts(dir).unwrap_or_default();
+    let is_of = |host: &String| of_host.starts_with(host);
+    hosts.iter().any(is_of)
+        && (file.ends_with(CONFIGURATION_NIX)
+            || is_named(HARDWARE_CONFIGURATION, &file.with_file_name(CONFIGURATION_NIX)))
 }

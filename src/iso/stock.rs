@@ -40,6 +40,23 @@ pub(super) fn files(spec: &IsoSpec) -> Vec<File> {
     hosts.flat_map(of_host).collect()
 }
 
+/// A sentence of the configurations and of the live system.
+pub(super) fn note(spec: &IsoSpec) -> String {
+    let files = spec
+        .hosts
+        .iter()
+        .map(|host| format!("{CONFIG_DIR}/{host}/{CONFIGURATION_NIX}"));
+    let files: Vec<String> = files.collect();
+    let live = match spec.desktop.as_str() {
+        NONE => "no desktop: nix-cfg-install installs in a terminal".to_owned(),
+        desktop => format!("{desktop} and the graphical installer (--desktop selects another, or none)"),
+    };
+    format!(
+        "Yours to edit before you build the ISO: {}. Its live system has {live}.",
+        files.join(", ")
+    )
+}
+
 /// The release of the nixpkgs of this flake reference: by its text, by its files, or by what Nix says.
 ///
 /// # Errors

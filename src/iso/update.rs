@@ -218,6 +218,12 @@ mod tests {
         fs::read_to_string(dir.path().join(name)).unwrap()
     }
 
+    fn edit(dir: &tempfile::TempDir, name: &str, old: &str, new: &str) {
+        let before = text(dir, name);
+        assert!(before.contains(old), "{before}");
+        fs::write(dir.path().join(name), before.replace(old, new)).unwrap();
+    }
+
     #[test]
     fn what_an_earlier_version_wrote_is_replaced_and_what_is_not_used_any_more_is_removed() {
         let dir = emitted(&["flake.nix", "installer/default.nix"]);
@@ -332,6 +338,22 @@ mod tests {
             let text = text(&dir, &format!("nix-cfg/{updated}"));
             assert!(text.contains("stateVersion = \"26.05\""), "{text}");
         }
+        // What the flake names comes back, and nothing else.
+        let removed = dir.path().join("nix-cfg/none");
+        fs::remove_dir_all(&removed).unwrap();
+        assert!(run(&dir).contains("Updated 2 files"));
+        edit(&dir, "flake.nix", " \"none\"", "");
+        fs::remove_dir_all(&removed).unwrap();
+        run(&dir);
+        assert!(!removed.exists());
+        edit(
+            &dir,
+            "nix-cfg/gnome/configuration.nix",
+            "mine",
+            "{ imports = [ ./disks.nix ]; }",
+        );
+        fs::remove_file(dir.path().join("nix-cfg/gnome/hardware-configuration.nix")).unwrap();
+        assert!(run(&dir).contains("Kept nix-cfg/gnome/hardware-configuration.nix as you left it."));
     }
 
     #[test]

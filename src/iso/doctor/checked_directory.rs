@@ -37,14 +37,19 @@ impl IsoDirectory {
     pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::load(dir)?;
         let configuration = dir.join(CONFIG_DIR);
-        let host = manifest.spec.hosts.first().map(String::as_str);
+        let hosts = manifest::hosts(dir).unwrap_or_else(|| manifest.spec.hosts.clone());
+        let host = hosts.first().map(String::as_str);
         let Ok(source) = source::choose(Some((&configuration, "the directory of the ISO")), &[], host) else {
+            let missing = missing(dir, &manifest);
+            let dir = dir.to_owned();
+            if manifest.spec.state_version.is_some() && !missing.is_empty() {
+                return Err(IsoDirectoryProblem::FilesMissing { dir, files: missing }.into());
+            }
             let from = manifest
                 .configuration
                 .first()
                 .map(Copied::origin)
                 .filter(|from| from.is_dir());
-            let dir = dir.to_owned();
             return Err(IsoDirectoryProblem::NoConfiguration { dir, from }.into());
         };
         Ok(Self {
@@ -68,15 +73,17 @@ impl IsoDirectory {
 
     /// The ISO directory `dir` as it would be with another `configuration` of the same kind.
     pub fn with(dir: &Path, manifest: &Manifest, configuration: PathBuf) -> Result<Self> {
-        let is_missing = |file: &&PathBuf| !dir.join(file).exists() && manifest::is_needed(dir, file);
         let settings = dir.join(SETTINGS_FILE);
         let digests = digests(&configuration)?;
         Ok(Self {
             dir: dir.to_owned(),
             kind: manifest.spec.kind,
             configuration,
-            missing: manifest.files.keys().filter(is_missing).cloned().collect(),
-            spec: manifest.spec.clone(),
+            missing: missing(dir, manifest),
+            spec: IsoSpec {
+                hosts: manifest::hosts(dir).unwrap_or_else(|| manifest.spec.hosts.clone()),
+                ..manifest.spec.clone()
+            },
             settings: if settings.exists() {
                 Settings::load(Some(&settings))?
             } else {
@@ -86,4 +93,10 @@ impl IsoDirectory {
             digests,
         })
     }
+}
+
+/// What the flake of the ISO directory `dir` needs of the files that `init` wrote, and that are not there.
+fn missing(dir: &Path, manifest: &Manifest) -> Vec<PathBuf> {
+    let is_missing = |file: &&PathBuf| !dir.join(file).exists() && manifest::is_needed(dir, file);
+    manifest.files.keys().filter(is_missing).cloned().collect()
 }

@@ -15,7 +15,7 @@ use crate::nix::literal::{attribute, string};
 use crate::text::bytes;
 use crate::tree::lint::{self, Lookup, Pinned};
 use crate::tree::nix_files::nix_files;
-use crate::tree::source::{ConfigKind, FLAKE_NIX};
+use crate::tree::source::{CONFIGURATION_NIX, ConfigKind, FLAKE_NIX};
 use crate::tree::{disk_layout, hardware, hardware_additions};
 
 /// The size in bytes from which on a configuration is called large: it is on the ISO and on the target, and Nix hashes it each
@@ -50,10 +50,13 @@ pub(super) fn size(iso: &IsoDirectory) -> Result<Option<Diagnostic>> {
 pub(super) fn hardware(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
     let named = iso.settings.hardware_config.as_deref();
     let hosts = &iso.spec.hosts;
-    let hosts: Vec<Option<&str>> = match hosts.as_slice() {
+    let mut hosts: Vec<Option<&str>> = match hosts.as_slice() {
         [] => vec![None],
         some => some.iter().map(|host| Some(host.as_str())).collect(),
     };
+    // A desktop of stock NixOS without its configuration is reported as such.
+    let has_configuration = |host: &str| iso.configuration.join(host).join(CONFIGURATION_NIX).exists();
+    hosts.retain(|host| iso.kind == ConfigKind::Flake || host.is_none_or(has_configuration));
     let has_layout = || !disk_layout::disk_layouts(&iso.configuration, &[]).is_empty();
     let mut problems = Vec::new();
     for host in hosts {

@@ -157,17 +157,43 @@ fn on_a_bios(image: &std::path::Path) {
     );
 }
 
-#[test]
-fn the_doctor_asks_nix_of_every_desktop_and_names_the_file_that_is_wrong() {
+/// A directory of two desktops, and a machine with Nix that has it in /tmp/iso.
+fn two_desktops() -> (Emitted, Live) {
     let emitted = Emitted::init(&["--stock", "none,gnome", "--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
     let builder = builder("2.26", &emitted);
     let lock = format!("{CONFIG}\ncp -r /work /tmp/iso && nix flake lock path:/tmp/iso {OVERRIDE}");
     builder.sh(&lock).ok();
-    let doctor = |change: &str| {
-        builder.sh(&format!(
-            "rm -rf /tmp/ill; cp -r /tmp/iso /tmp/ill; cd /tmp/ill/nix-cfg && {change}; nix-cfg-iso doctor /tmp/ill"
-        ))
+    (emitted, builder)
+}
+
+/// Shell that runs `command` for a copy of that directory in /tmp/ill, after a `change` in its configuration.
+fn changed(change: &str, command: &str) -> String {
+    format!("{CONFIG}\nrm -rf /tmp/ill; cp -r /tmp/iso /tmp/ill; cd /tmp/ill/nix-cfg && {change}; {command}")
+}
+
+#[test]
+fn a_page_is_dropped_if_every_desktop_decides_what_it_asks() {
+    let (_emitted, builder) = two_desktops();
+    let targets = "'path:/tmp/ill#iso.live.config.environment.etc.\"nix-cfg-install/calamares\".source.drvPath'";
+    let show = format!("nix derivation show $(nix eval --raw {targets})");
+    let dropped = |change: &str| {
+        let said = builder.sh(&changed(change, &show)).ok().out;
+        assert!(said.contains("--open unfree"), "{said}");
+        said.contains("--decided locale")
     };
+    let decide = |host: &str| {
+        let line = "time.timeZone = \"UTC\"; i18n.defaultLocale = \"en_US.UTF-8\";";
+        format!("sed -i 's|^  # Remote login|  {line}\\n&|' {host}/configuration.nix")
+    };
+    assert!(!dropped("true"));
+    assert!(!dropped(&decide("gnome")));
+    assert!(dropped(&decide("*")));
+}
+
+#[test]
+fn the_doctor_asks_nix_of_every_desktop_and_names_the_file_that_is_wrong() {
+    let (_emitted, builder) = two_desktops();
+    let doctor = |change: &str| builder.sh(&changed(change, "nix-cfg-iso doctor /tmp/ill"));
     let said = doctor("true").ok();
     assert!(
         said.out.contains("/tmp/ill can be built") && said.err.is_empty(),
@@ -197,7 +223,20 @@ fn the_doctor_asks_nix_of_every_desktop_and_names_the_file_that_is_wrong() {
     // What a person decides is not asked, and is no mistake.
     let said = doctor("sed -i 's|^  # Remote login|  time.timeZone = \"UTC\";\\n&|' */configuration.nix").ok();
     assert!(said.err.is_empty(), "{said:?}");
-    doctor("rm -r gnome").fails(1, &["nix-cfg/gnome/configuration.nix"]);
+    doctor("rm -r gnome").fails(
+        1,
+        &[
+            "Files of the ISO's flake are missing: nix-cfg/gnome/configuration.nix",
+            "nix-cfg-iso update /tmp/ill",
+        ],
+    );
+    doctor("rm -r none").fails(1, &["nix-cfg/none/configuration.nix", "nix-cfg-iso update /tmp/ill"]);
+    // One desktop less, one by hand, and one that is not there.
+    doctor("rm -r gnome && sed -i '/hosts =/s/ \"gnome\"//' ../flake.nix").ok();
+    doctor("cp -r none mine && sed -i '/hosts =/s/ \"gnome\"/& \"mine\"/' ../flake.nix").ok();
+    let said = doctor("sed -i '/hosts =/s/ \"gnome\"/& \"xfce\"/' ../flake.nix")
+        .fails(1, &["names xfce, and the configuration has no xfce/configuration.nix"]);
+    assert!(!said.err.contains("Several files"), "{}", said.err);
 }
 
 #[test]
