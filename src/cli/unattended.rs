@@ -20,7 +20,7 @@ use crate::live::disk_mark::{self, IsoIdentity, Stage};
 use crate::live::installer_facts::{BY_ID, InstallerFacts};
 use crate::live::matched;
 use crate::live::this_machine::{Candidate, ThisMachine};
-use crate::live::{block_devices, disk_use, mounts, resume};
+use crate::live::{block_devices, disk_use, resume};
 use crate::log_file::LogFile;
 use crate::nix::disko::Mode;
 use crate::nix::environment::{Channels, environment};
@@ -287,7 +287,7 @@ impl Job {
         let Some(plain) = self.plain.clone() else { return Ok(()) };
         let target = request.target.root().to_owned();
         let number = block_devices::number(&plain.disk).unwrap_or_default();
-        let by = disk_use::uses(Path::new(LIVE), &number, &mounts::below(Path::new(LIVE)));
+        let by = disk_use::uses(&number);
         let (at_target, by): (Vec<_>, Vec<_>) = by
             .into_iter()
             .partition(|one| matches!(one, DiskUse::Mounted(at) if at.starts_with(&target)));

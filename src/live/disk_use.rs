@@ -5,13 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::block_devices::{is_claimed, node, number, of_mount, parts};
-use super::mounts::Mount;
+use super::mounts::{self, Mount};
 use crate::diagnostic::DiskUse;
 
-/// How the disk with this number is used: what of `mounts` is on it, swap, and what else has a part of it for itself. `/sys` and
-/// `/proc` of the live system are below `live`.
+/// How the disk with this number is used now: what of it is mounted, swap, and what else has a part of it for itself.
 #[must_use]
-pub fn uses(live: &Path, disk: &str, mounts: &[Mount]) -> Vec<DiskUse> {
+pub fn uses(disk: &str) -> Vec<DiskUse> {
+    let live = Path::new("/");
+    uses_in(live, disk, &mounts::below(live))
+}
+
+/// As [`uses`], in a live system whose `/sys` and `/proc` are below `live`, and which has `mounts`.
+fn uses_in(live: &Path, disk: &str, mounts: &[Mount]) -> Vec<DiskUse> {
     let sys = live.join("sys");
     let parts = parts(&sys, disk);
     let mut explained = BTreeSet::new();
@@ -72,7 +77,7 @@ mod tests {
             mount("8:16", "/other"),
         ];
         let mounted = |at: &str| DiskUse::Mounted(at.into());
-        let of = |number: &str| uses(live.path(), number, &mounts);
+        let of = |number: &str| uses_in(live.path(), number, &mounts);
         assert_eq!(of("8:0"), [mounted("/iso"), mounted("/home")]);
         assert_eq!(of("8:16"), [mounted("/other")]);
         assert_eq!(of("8:32"), [], "it is not there");

@@ -107,7 +107,6 @@ impl DiskoPlan {
     /// What changed on the machine since the plan was shown: other disks, disks in use.
     #[must_use]
     pub fn outdated(&self) -> Vec<Diagnostic> {
-        let all = mounts::below(Path::new("/"));
         let mut problems = Vec::new();
         for disk in &self.disks {
             let device = disk.device.clone();
@@ -116,7 +115,7 @@ impl DiskoPlan {
                 problems.push(DiskProblem::OtherDisk { device }.into());
             } else if self.mode != Mode::Mount
                 && let Some(number) = number
-                && let by = uses(Path::new("/"), &number, &all)
+                && let by = uses(&number)
                 && !by.is_empty()
             {
                 problems.push(DiskProblem::InUse { device, by }.into());

@@ -84,7 +84,7 @@ fn disk(runner: &Runner, sys: &Path, (disk, number): &(&MadeDisk, String), all: 
     let below = others.filter(|(_, other)| lies_on(sys, number, &BTreeSet::from([other.clone()])));
     let value = |key| value_of(runner, sys, &disk.device, key);
     SeenDisk {
-        uses: uses(Path::new("/"), number, &mounts::below(Path::new("/"))),
+        uses: uses(number),
         is_whole: !is_partition(sys, number) && members(sys, number).is_empty(),
         on: below.map(|(other, _)| other.name.clone()).collect(),
         bare: value("ID_FS_TYPE").filter(|_| value("ID_PART_TABLE_TYPE").is_none()),
