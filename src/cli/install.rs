@@ -157,9 +157,9 @@ fn run(
     if let Some(text) = checked(args, &plan, job.as_ref(), &live)? {
         return Ok(text);
     }
-    if let Some(sets_file_systems) = make_disk(args, &request, &mut plan, job.as_ref(), &live)? {
+    if let Some(made) = make_disk(args, &request, &mut plan, job.as_ref(), &live)? {
         let LiveSystem { channels, image, .. } = live;
-        lock = use_layout(args, sets_file_systems, &mut request, &mut runner).map_err(written(PARTITION))?;
+        lock = use_layout(args, made, &mut request, &mut runner).map_err(written(PARTITION))?;
         live = LiveSystem {
             runner: &runner,
             report,

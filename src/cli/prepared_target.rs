@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::disk_questions;
 use super::install_args::{Args, Step};
@@ -176,20 +176,30 @@ pub fn written(phase: &'static Phase) -> impl Fn(anyhow::Error) -> Failure {
     }
 }
 
-/// Makes and mounts the disk, where that was asked for; that of an answers file is marked. Gives whether the configuration has
-/// its file systems.
+/// What was made and mounted.
+pub struct MadeLayout {
+    /// Whether the configuration has its file systems.
+    sets_file_systems: bool,
+    /// With disko.
+    begun: Option<BegunLayout>,
+}
+
+/// Makes and mounts the disk, where that was asked for; that of an answers file is marked.
 pub fn make_disk(
     args: &Args,
     request: &Request,
     plan: &mut Plan,
     job: Option<&Job>,
     live: &LiveSystem<'_>,
-) -> Result<Option<bool>, Failure> {
+) -> Result<Option<MadeLayout>, Failure> {
     if let (Some(layout), Some(disko)) = (plan.disko.take(), &request.disko) {
-        ask_and_make(args, request, (disko, &layout), live)?;
+        let begun = ask_and_make(args, request, (disko, &layout), live)?;
         let marked = job.map_or(Ok(()), |job| job.mark_made(live.runner));
         marked.map_err(written(PARTITION))?;
-        return Ok(Some(layout.sets_file_systems));
+        return Ok(Some(MadeLayout {
+            sets_file_systems: layout.sets_file_systems,
+            begun: Some(begun),
+        }));
     }
     let Some(layout) = &request.plain_layout else {
         return Ok(None);
@@ -205,16 +215,19 @@ pub fn make_disk(
     }
     let esp = plan.facts.boot.as_ref().map_or("/boot", |boot| boot.esp.as_str());
     plain_layout::mount(layout, live, request.target.root(), Path::new(esp)).map_err(written(PARTITION))?;
-    Ok(Some(false))
+    Ok(Some(MadeLayout {
+        sets_file_systems: false,
+        begun: None,
+    }))
 }
 
-/// Makes `layout`, when a person has said that it is to be made, and remembers that.
+/// Makes `layout`, when a person has said that it is to be made, and remembers that. Gives what is to be remembered from then on.
 fn ask_and_make(
     args: &Args,
     request: &Request,
     (disko, layout): (&DiskoRequest, &DiskoPlan),
     live: &LiveSystem<'_>,
-) -> Result<(), Failure> {
+) -> Result<BegunLayout, Failure> {
     let refused = |error| Failure::before(PARTITION, REFUSED)(error);
     let target = request.target.root();
     live.report.expect(RECHECK, phases::CHECK.seconds);
@@ -239,7 +252,7 @@ fn ask_and_make(
         swaps: swaps(Path::new("/")),
         is_made: false,
     };
-    resume::keep(target, &request.machine, &request.answers, Some(kept)).map_err(refused)?;
+    resume::keep(target, &request.machine, &request.answers, Some(kept.clone())).map_err(refused)?;
     make_layout(layout, target, live, typed.as_ref().or(given)).map_err(|error| {
         // Where it cannot be removed, the next run unmounts once more.
         drop(resume::forget());
@@ -247,35 +260,26 @@ fn ask_and_make(
             written: Written::Disks,
             ..Failure::before(PARTITION, NO_LAYOUT)(error)
         }
-    })
+    })?;
+    Ok(BegunLayout { is_made: true, ..kept })
 }
 
 /// Turns `request` to what was made and mounted, and remembers it: a later run continues from here. Gives the lock of what is
 /// mounted.
 pub fn use_layout(
     args: &Args,
-    sets_file_systems: bool,
+    made: MadeLayout,
     request: &mut Request,
     runner: &mut Runner,
 ) -> Result<Option<TargetLock>> {
     request.target = Target::new(request.target.root());
     request.machine.before_partitioning = false;
-    request.machine.layout_sets_file_systems = sets_file_systems;
+    request.machine.layout_sets_file_systems = made.sets_file_systems;
     request.machine.host.clone_from(&request.host);
     request.decisions = Decisions {
         no_boot_loader: request.decisions.no_boot_loader,
         ..Decisions::of_machine(request.target.root())
     };
-    let root = request.target.root();
-    let made = |_: &DiskoRequest| {
-        let begun = resume::begun(root).and_then(|begun| begun.layout);
-        let layout = begun.context("What was begun is not written down")?;
-        anyhow::Ok(BegunLayout {
-            is_made: true,
-            ..layout
-        })
-    };
-    let made = request.disko.as_ref().map(made).transpose()?;
-    resume::keep(root, &request.machine, &request.answers, made)?;
+    resume::keep(request.target.root(), &request.machine, &request.answers, made.begun)?;
     lock(args, request, runner)
 }
