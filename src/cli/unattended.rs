@@ -15,8 +15,9 @@ use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem
 use crate::files::read_input;
 use crate::interrupt::Interrupt;
 use crate::live::answers::{self, Lists, Places};
-use crate::live::decisions::{self, Decisions, Firmware};
+use crate::live::decisions::Firmware;
 use crate::live::disk_mark::{self, IsoIdentity, Stage};
+use crate::live::disks;
 use crate::live::installer_facts::{BY_ID, InstallerFacts};
 use crate::live::matched;
 use crate::live::this_machine::{Candidate, ThisMachine};
@@ -196,7 +197,7 @@ impl Known<'_> {
         };
         Ok(PlainLayout {
             disk: disk.path.clone(),
-            firmware: Decisions::of_machine(Path::new(LIVE)).firmware,
+            firmware: Firmware::of(Path::new(LIVE)),
             passphrase,
             mark,
             is_made,
@@ -382,7 +383,7 @@ impl Job {
 
 /// Bytes of a disk.
 fn size_of(disk: &Path) -> Option<u64> {
-    decisions::size(&Path::new("/sys/block").join(disk.file_name()?))
+    disks::size(&Path::new("/sys/block").join(disk.file_name()?))
 }
 
 /// Keeps the log of a run that failed on the stick, if there is one.

@@ -69,17 +69,55 @@ pub fn members(sys: &Path, number: &str) -> Vec<String> {
     numbers_in(&block(sys, number).join("slaves"))
 }
 
+/// The devices that contain the encrypted volumes of dm-crypt which the device is, or is made of: for a logical volume on such a
+/// mapping, the device that the mapping decrypts.
+#[must_use]
+pub fn encrypted_below(sys: &Path, number: &str) -> Vec<String> {
+    let below = members(sys, number);
+    let uuid = read(&block(sys, number).join("dm/uuid"));
+    if uuid.is_some_and(|uuid| uuid.starts_with("CRYPT-")) {
+        return below;
+    }
+    below.iter().flat_map(|below| encrypted_below(sys, below)).collect()
+}
+
+/// The disk that all of the file system is on. `None`: it is on several.
+#[must_use]
+pub fn only_disk(sys: &Path, mount: &Mount) -> Option<PathBuf> {
+    let devices = of_mount(sys, mount);
+    let mut disks: BTreeSet<String> = devices.iter().flat_map(|device| disks_of(sys, device)).collect();
+    (disks.len() == 1)
+        .then(|| disks.pop_first())
+        .flatten()
+        .and_then(|disk| node(sys, &disk))
+}
+
+/// The disks that the device is on: one, or several of an array.
+fn disks_of(sys: &Path, number: &str) -> BTreeSet<String> {
+    let below = below(sys, number);
+    if below.is_empty() {
+        return BTreeSet::from([number.to_owned()]);
+    }
+    below.iter().flat_map(|below| disks_of(sys, below)).collect()
+}
+
+/// What the device is on directly: its members, or the disk that it is a partition of.
+fn below(sys: &Path, number: &str) -> Vec<String> {
+    let mut below = members(sys, number);
+    if is_partition(sys, number) {
+        let disk = fs::canonicalize(block(sys, number)).ok();
+        below.extend(disk.and_then(|partition| read(&partition.parent()?.join("dev"))));
+    }
+    below
+}
+
 /// Whether all of the device is on `devices`.
 #[must_use]
 pub fn lies_on(sys: &Path, number: &str, devices: &BTreeSet<String>) -> bool {
     if devices.contains(number) {
         return true;
     }
-    let mut below = members(sys, number);
-    if is_partition(sys, number) {
-        let disk = fs::canonicalize(block(sys, number)).ok();
-        below.extend(disk.and_then(|partition| read(&partition.parent()?.join("dev"))));
-    }
+    let below = below(sys, number);
     !below.is_empty() && below.iter().all(|one| lies_on(sys, one, devices))
 }
 
@@ -224,6 +262,25 @@ pub mod tests {
         assert_eq!(partition_name(sys.path(), "8:17").as_deref(), Some("name of sdb/sdb1"));
         assert_eq!(identity(sys.path(), "8:0"), "8:0 7");
         assert!(is_partition(sys.path(), "8:1") && !is_partition(sys.path(), "8:0"));
+        assert_eq!(Vec::from_iter(disks_of(sys.path(), "253:0")), ["8:0"]);
+        assert_eq!(Vec::from_iter(disks_of(sys.path(), "9:0")), ["8:0", "8:16"]);
+    }
+
+    #[test]
+    fn the_encrypted_volume_below_a_logical_volume_is_found() {
+        let sys = sysfs(&[
+            ("sda", "8:0", &[]),
+            ("sda/sda2", "8:2", &[]),
+            ("dm-0", "254:0", &["8:2"]),
+            ("dm-1", "254:1", &["254:0"]),
+        ]);
+        for (device, uuid) in [("dm-0", "CRYPT-LUKS2-y\n"), ("dm-1", "LVM-x\n")] {
+            let mapping = sys.path().join("devices").join(device).join("dm");
+            fs::create_dir(&mapping).unwrap();
+            fs::write(mapping.join("uuid"), uuid).unwrap();
+        }
+        assert_eq!(encrypted_below(sys.path(), "254:1"), ["8:2"]);
+        assert_eq!(encrypted_below(sys.path(), "8:2"), [""; 0]);
     }
 
     #[test]

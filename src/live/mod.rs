@@ -1,6 +1,5 @@
 //! What this machine and its live system are: what is mounted, the target, what a person or Calamares decided.
 
-pub mod decisions;
 pub mod efi_variables;
 pub mod installer_facts;
 pub mod answers;
@@ -9,6 +8,8 @@ pub mod choices_text;
 pub mod in_place;
 pub mod mounts;
 pub mod block_devices;
+pub mod disks;
+pub mod decisions;
 pub mod disk_use;
 pub mod target;
 pub mod target_lock;

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::decisions;
+use super::disks;
 use crate::text::bytes;
 
 /// Directories of links that stay when a disk is added or removed.
@@ -64,9 +64,9 @@ impl ThisMachine {
         let candidate = |sys: PathBuf| {
             let path = Path::new("/dev").join(sys.file_name()?);
             let names = links.get(&path).cloned().unwrap_or_default();
-            let is_disk = sys.join("device").exists() && decisions::number(&sys.join("removable")) != Some(1);
+            let is_disk = sys.join("device").exists() && disks::number(&sys.join("removable")) != Some(1);
             let is_disk = is_disk && !has_iso(&live.join(path.strip_prefix("/").unwrap_or(&path)));
-            let bytes = decisions::size(&sys).filter(|size| *size > 0)?;
+            let bytes = disks::size(&sys).filter(|size| *size > 0)?;
             let candidate = Candidate {
                 path,
                 bytes,
@@ -76,7 +76,7 @@ impl ThisMachine {
             };
             (!is_of_stick(&sys) && (is_disk || !candidate.names.is_empty())).then_some(candidate)
         };
-        let mut disks = decisions::writable(live);
+        let mut disks = disks::writable(live);
         disks.sort();
         Self {
             serial: dmi("product_serial"),

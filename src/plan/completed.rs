@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 use super::collector::Found;
 use super::left_open::{self, Asked};
 use super::request::{LiveSystem, Request};
-use crate::live::decisions::{self, Firmware};
+use crate::live::block_devices::{SYS, only_disk};
+use crate::live::decisions::Firmware;
 use crate::live::in_place;
 use crate::live::installer_facts::{ANY_DISK, BY_ID, InstallerFacts};
 use crate::live::mounts;
@@ -64,10 +65,10 @@ fn with_boot_disk(request: &Request, machine: InstallerFacts) -> InstallerFacts 
     let mounted = |place: &Path| mounts::at(place);
     let disk = mounted(&root.join("boot"))
         .or_else(|| mounted(root))
-        .and_then(|mount| decisions::only_disk(Path::new("/sys/class/block"), &mount.source));
+        .and_then(|mount| only_disk(Path::new(SYS), &mount));
     InstallerFacts {
         btrfs_root: mounted(root).is_some_and(|mount| mount.kind == "btrfs"),
-        grub_device: disk,
+        grub_device: disk.map(|disk| disk.display().to_string()),
         ..machine
     }
     .with_lasting_names(Path::new(BY_ID))

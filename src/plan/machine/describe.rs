@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::report::{Disk, MachineReport, Partition, PciDevice, Product};
-use crate::live::decisions::{self, Decisions};
+use crate::live::decisions::Firmware;
+use crate::live::disks;
 use crate::live::this_machine::{links, text};
 use crate::memory::Memory;
 use crate::plan::checks::platform;
@@ -71,11 +72,11 @@ fn of_files(live: &Path, contents: &BTreeMap<PathBuf, Contents>) -> MachineRepor
     let secure_boot = SecureBoot::read(&variables, None, std::iter::empty());
     let dmi = |name: &str| text(&live.join("sys/class/dmi/id").join(name)).unwrap_or_default();
     let names = links(live);
-    let mut disks = decisions::disks(live);
+    let mut disks = disks::disks(live);
     disks.sort();
     MachineReport {
         platform: platform::own(),
-        firmware: Decisions::read(live, live).firmware,
+        firmware: Firmware::of(live),
         secure_boot: secure_boot.on,
         setup_mode: secure_boot.setup_mode,
         memory_bytes: Memory::read(&live.join("proc")).map(|memory| memory.total),
@@ -100,14 +101,14 @@ fn disk(sys: &Path, names: &BTreeMap<PathBuf, Vec<PathBuf>>, contents: &BTreeMap
     let path = Path::new("/dev").join(sys.file_name()?);
     let entries = fs::read_dir(sys).ok()?.flatten().map(|entry| entry.path());
     let mut partitions: Vec<PathBuf> = entries.filter(|entry| entry.join("partition").exists()).collect();
-    partitions.sort_by_key(|partition| decisions::number(&partition.join("partition")));
+    partitions.sort_by_key(|partition| disks::number(&partition.join("partition")));
     let partition = |sys: &PathBuf| {
         let path = Path::new("/dev").join(sys.file_name()?);
         let found = contents.get(&path);
         let kind = found.and_then(|found| found.parttype.as_deref());
         Some(Partition {
             names: names.get(&path).cloned().unwrap_or_default(),
-            bytes: decisions::size(sys),
+            bytes: disks::size(sys),
             esp: kind.is_some_and(|kind| ESP_TYPES.contains(&kind)),
             file_system: found.and_then(|found| found.fstype.clone()),
             free_bytes: found.and_then(|found| found.fsavail),
@@ -116,7 +117,7 @@ fn disk(sys: &Path, names: &BTreeMap<PathBuf, Vec<PathBuf>>, contents: &BTreeMap
     };
     Some(Disk {
         names: names.get(&path).cloned().unwrap_or_default(),
-        bytes: decisions::size(sys),
+        bytes: disks::size(sys),
         model: text(&sys.join("device/model")),
         partitions: partitions.iter().filter_map(partition).collect(),
         path,

@@ -1,10 +1,9 @@
 //! What is mounted at the target, and the names of its devices.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::live::block_devices::{SYS, members, node, number, of_mount};
+use crate::live::block_devices::{SYS, encrypted_below, node, number, of_mount};
 use crate::live::mounts::{self, Mount};
 use crate::process::{Invocation, Runner};
 
@@ -99,7 +98,7 @@ fn device(runner: &Runner, sys: &Path, number: String) -> Device {
     Device {
         names: named.collect(),
         partition: partition(sys, &value),
-        containers: containers(sys, &number)
+        containers: encrypted_below(sys, &number)
             .into_iter()
             .map(|below| device(runner, sys, below))
             .collect(),
@@ -114,17 +113,6 @@ fn partition(sys: &Path, value: &impl Fn(&str) -> Option<String>) -> Option<Part
         number: value("ID_PART_ENTRY_NUMBER")?,
         disk: node(sys, &value("ID_PART_ENTRY_DISK")?)?,
     })
-}
-
-/// The devices that contain the encrypted volumes below the device: for a logical volume on a mapping of dm-crypt, the device
-/// that the mapping decrypts.
-fn containers(sys: &Path, number: &str) -> Vec<String> {
-    let below = members(sys, number);
-    let uuid = fs::read_to_string(sys.join("dev/block").join(number).join("dm/uuid"));
-    if uuid.is_ok_and(|uuid| uuid.starts_with("CRYPT-")) {
-        return below;
-    }
-    below.iter().flat_map(|below| containers(sys, below)).collect()
 }
 
 /// What `blkid` reads from the device at `path` as `key`, one of its variables for udev.
@@ -149,25 +137,6 @@ fn probe(runner: &Runner, sys: &Path, number: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_containers_of_a_logical_volume_on_an_encrypted_partition_are_found() {
-        let sys = tempfile::tempdir().unwrap();
-        let block = |number: &str, uuid: &str, below: &[&str]| {
-            let directory = sys.path().join("dev/block").join(number);
-            fs::create_dir_all(directory.join("dm")).unwrap();
-            fs::write(directory.join("dm/uuid"), uuid).unwrap();
-            for below in below {
-                let slave = directory.join("slaves").join(below);
-                fs::create_dir_all(&slave).unwrap();
-                fs::write(slave.join("dev"), format!("{below}\n")).unwrap();
-            }
-        };
-        block("254:1", "LVM-x\n", &["254:0"]);
-        block("254:0", "CRYPT-LUKS2-y\n", &["8:2"]);
-        assert_eq!(containers(sys.path(), "254:1"), ["8:2"]);
-        assert_eq!(containers(sys.path(), "8:2"), [""; 0]);
-    }
 
     #[test]
     fn what_only_the_live_system_mounts_is_no_file_system_of_the_target() {
