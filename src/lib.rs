@@ -53,7 +53,8 @@ pub mod cli;
 /// What the tests of tests/rig and the examples use of it. It is no interface: this library is an implementation detail.
 #[doc(hidden)]
 pub mod for_tests {
-    pub use crate::apply::copy::copy;
+    pub use crate::apply::Ahead;
+    pub use crate::apply::copy::{Stores, copy};
     pub use crate::calamares::globals::Globals;
     pub use crate::interrupt::Interrupt;
     pub use crate::iso::calamares_config::{InstalledSystems, OF_TARGETS, derive, derive_targets};

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use super::build::track;
 use super::disk::{self, Disk, require_room};
-use super::installation::Installation;
+use super::installation::{Ahead, Installation};
 use crate::files::remove;
 use crate::live::target::Target;
 use crate::nix::activity::LOG_FORMAT;
@@ -21,7 +21,7 @@ use crate::store::contents::Mounted;
 use crate::store::database::{self, Record};
 use crate::store::live_image::StoreImage;
 use crate::store::nar::Archive;
-use crate::store::reading::{PathReader, seconds, work};
+use crate::store::reading::{Name, PathReader, seconds, work};
 use crate::store::room;
 use crate::store::room::Grain;
 use crate::store_path::store_name;
@@ -35,88 +35,191 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     let live = installation.live;
     let roots = std::iter::once(&plan.system).chain(&plan.extra);
     let roots: Vec<&str> = roots.filter_map(|path| path.to_str()).collect();
-    copy(
-        live.runner,
-        live.report,
+    let store = Stores {
+        runner: live.runner,
         target,
-        live.image.as_ref(),
-        &roots,
-        &plan.sources,
-    )
+        image: live.image.as_ref(),
+    };
+    copy(&store, live.report, &roots, &plan.sources, &installation.ahead())
+}
+
+/// The live system's store and the target's.
+pub struct Stores<'a> {
+    pub runner: &'a Runner,
+    pub target: &'a Target,
+    /// What the live store is mounted from, where it can be read.
+    pub image: Option<&'a StoreImage>,
 }
 
 /// Copies the closures of `roots` into the target's store. What is valid there is not copied again; what is there and not
-/// valid (an earlier run was cut off), or was copied by Nix, is hashed, and kept if it is right. `image` is what the live store is mounted from,
-/// where it can be read. `sources`, what the system was made from, are read as well, and not copied: a bit that is wrong
-/// there can be in what was built.
+/// valid (an earlier run was cut off), or was copied by Nix, is hashed, and kept if it is right. `sources`, what the system was made
+/// from, are read as well, and not copied: a bit that is wrong there can be in what was built. `ahead` is what this run has copied or
+/// read already ([`copy_ahead`](super::copy_ahead)); what is not needed of it is removed.
 ///
 /// # Errors
 /// A [`Diagnostic`]: the target is too small, or the medium is damaged; what Nix says, explained; interruption.
 pub fn copy(
-    runner: &Runner,
+    stores: &Stores<'_>,
     report: &Reporter,
-    target: &Target,
-    image: Option<&StoreImage>,
     roots: &[&str],
     sources: &BTreeMap<String, String>,
+    ahead: &Ahead,
 ) -> Result<()> {
+    let (runner, target) = (stores.runner, stores.target);
     let records = database::of_closure(runner, roots)?;
-    let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
-    let invalid = database::invalid(runner, Some(target.root()), &paths)?;
-    let (records, valid): (Vec<&Record>, _) = records.iter().partition(|record| invalid.contains(&record.path));
-    // Nix makes a path valid before its contents are on the disk: after a power cut its files can be empty.
-    let (unsure, _) = content_addressed(runner, valid)?;
-    let store = target.store();
-    let room = Grain::of(&store)?.of_records(image, &records, room::free(&store)?)?;
-    require_room(&store, room)?;
-    let (by_nix, own) = content_addressed(runner, records)?;
-    let written: BTreeSet<&str> = own.iter().chain(&unsure).map(|record| record.path.as_str()).collect();
-    let read: Vec<&str> = sources.keys().map(String::as_str).collect();
-    let read = database::of_closure(runner, if own.is_empty() { &[] } else { &read })?;
-    let is_written = |path: &str| invalid.contains(path) || written.contains(path);
-    let only_read: Vec<&Record> = read.iter().filter(|source| !is_written(&source.path)).collect();
-    let mut all: Vec<&Record> = own.iter().chain(&unsure).chain(&only_read).copied().collect();
-    let before: u64 = by_nix.iter().map(|record| record.nar_size).sum();
-    let reading: u64 = only_read.iter().map(|record| record.nar_size).sum();
-    let total = before + all.iter().map(|record| record.nar_size).sum::<u64>();
+    let read = of_sources(runner, sources)?;
+    remove_unneeded(stores, &ahead.copied, &records)?;
+    let wanted = Wanted::of(stores, &records, &read)?;
+    let is_left = |record: &&Record| {
+        let is_read = ahead.read.contains(&record.path) && !wanted.written.contains(record.path.as_str());
+        !is_read && !ahead.copied.contains(&record.path)
+    };
+    wanted.require_room(stores, is_left)?;
+    let (all, by_nix) = (wanted.in_order(), size(&wanted.by_nix));
+    let left: Vec<&Record> = all.iter().copied().filter(is_left).collect();
+    let total = by_nix + size(&left);
     report.expect_now(seconds(total));
-    if total > 0 {
-        let of_sources = format!(", {} of them sources that are only verified", bytes(reading));
-        report.note(&format!(
-            "Copying and reading {} store paths: {}{}",
-            by_nix.len() + all.len(),
-            bytes(total),
-            if reading > 0 { of_sources.as_str() } else { "" }
-        ));
-    }
-    copy_with_nix(runner, target, &by_nix, &mut |done, item| {
+    say(report, &wanted, &left, size(&all) - size(&left));
+    copy_with_nix(runner, target, &wanted.by_nix, &mut |done, item| {
         report.progress(done, total, Unit::Bytes, item);
     })?;
-    // Then in the order in which they lie on the medium, where neighbours share blocks.
-    let large = |record: &Record| Reverse(if record.nar_size < LARGE { 0 } else { record.nar_size });
-    all.sort_by(|a, b| (large(a), &a.path).cmp(&(large(b), &b.path)));
-    let staging = target.store_staging();
-    remove(&staging)?;
-    fs::create_dir_all(&staging).with_context(|| format!("Failed to make {}", staging.display()))?;
     let disk = Disk::of(target)?;
-    let job = |record: &Record, archive: &mut Archive<'_>, medium: &mut PathReader<'_>| {
-        if written.contains(record.path.as_str()) {
-            publish(target, record, archive, medium)
-        } else {
-            medium.read(record, archive, None)
-        }
-    };
-    work(
-        report,
-        runner.interrupt(),
-        image,
-        (&all, before, &|path| shown(path, sources)),
-        &|bytes| disk.takes(bytes),
-        &job,
-    )
-    .and_then(|()| remove(&staging))
-    .and_then(|()| register(runner, target, &own))
-    .map_err(|error| disk::explain(target, error))
+    let shown = |path: &str| shown(path, sources);
+    let items = (left.as_slice(), by_nix, &shown as &Name<'_>);
+    wanted
+        .transfer(stores, Some(report), items, &|bytes| disk.takes(bytes), &|_, _| ())
+        .and_then(|()| register(runner, target, &wanted.own))
+        .map_err(|error| disk::explain(target, error))
+}
+
+/// The records of `sources` and of what they refer to.
+pub(super) fn of_sources(runner: &Runner, sources: &BTreeMap<String, String>) -> Result<Vec<Record>> {
+    database::of_closure(runner, &sources.keys().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Removes what was copied `ahead`, is not among `needed`, and not registered.
+fn remove_unneeded(stores: &Stores<'_>, ahead: &BTreeSet<String>, needed: &[Record]) -> Result<()> {
+    let needed: BTreeSet<&str> = needed.iter().map(|record| record.path.as_str()).collect();
+    let ahead = ahead.iter().map(String::as_str);
+    let unneeded: Vec<&str> = ahead.filter(|path| !needed.contains(path)).collect();
+    for path in database::invalid(stores.runner, Some(stores.target.root()), &unneeded)? {
+        log::info!("{path} was copied while the system was built, and is not needed");
+        remove(&stores.target.inside(&path))?;
+    }
+    Ok(())
+}
+
+/// Says what is copied and read: `left`, and bytes that were `ahead`.
+fn say(report: &Reporter, wanted: &Wanted<'_>, left: &[&Record], ahead: u64) {
+    let reading = left
+        .iter()
+        .filter(|record| !wanted.written.contains(record.path.as_str()));
+    let reading: u64 = reading.map(|record| record.nar_size).sum();
+    let mut text = format!(
+        "Copying and reading {} store paths: {}",
+        wanted.by_nix.len() + left.len(),
+        bytes(size(&wanted.by_nix) + size(left))
+    );
+    if reading > 0 {
+        text.extend([", ", &bytes(reading), " of them sources that are only verified"]);
+    }
+    if ahead > 0 {
+        text.extend(["; ", &bytes(ahead), " were copied or read while the system was built"]);
+    }
+    if ahead > 0 || !left.is_empty() || !wanted.by_nix.is_empty() {
+        report.note(&text);
+    }
+}
+
+fn size(records: &[&Record]) -> u64 {
+    records.iter().map(|record| record.nar_size).sum()
+}
+
+/// How the paths of a closure get into the target's store.
+pub(super) struct Wanted<'a> {
+    /// What Nix copies.
+    by_nix: Vec<&'a Record>,
+    /// What is copied here, and registered.
+    own: Vec<&'a Record>,
+    /// What an earlier run's Nix copied: hashed, and copied again if it is wrong.
+    unsure: Vec<&'a Record>,
+    /// Sources that are read, and not written.
+    only_read: Vec<&'a Record>,
+    /// What is written of them by us: `own` and `unsure`.
+    written: BTreeSet<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    /// Of `records`, a closure, and `sources`.
+    pub(super) fn of(stores: &Stores<'_>, records: &'a [Record], sources: &'a [Record]) -> Result<Self> {
+        let (runner, target) = (stores.runner, stores.target);
+        let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
+        let invalid = database::invalid(runner, Some(target.root()), &paths)?;
+        let (records, valid): (Vec<&Record>, _) = records.iter().partition(|record| invalid.contains(&record.path));
+        // Nix makes a path valid before its contents are on the disk: after a power cut its files can be empty.
+        let (unsure, _) = content_addressed(runner, valid)?;
+        let (by_nix, own) = content_addressed(runner, records)?;
+        let written: BTreeSet<&str> = own.iter().chain(&unsure).map(|record| record.path.as_str()).collect();
+        let is_written = |path: &str| invalid.contains(path) || written.contains(path);
+        let sources = if own.is_empty() { &[] } else { sources };
+        let only_read = sources.iter().filter(|source| !is_written(&source.path)).collect();
+        Ok(Self {
+            by_nix,
+            own,
+            unsure,
+            only_read,
+            written,
+        })
+    }
+
+    /// Requires room for what is new in the target, as far as it `is_left`.
+    pub(super) fn require_room(&self, stores: &Stores<'_>, is_left: impl Fn(&&Record) -> bool) -> Result<()> {
+        let store = stores.target.store();
+        let new: Vec<&Record> = self.own.iter().chain(&self.by_nix).copied().filter(is_left).collect();
+        let room = Grain::of(&store)?.of_records(stores.image, &new, room::free(&store)?)?;
+        require_room(&store, room)
+    }
+
+    /// What [`Wanted::transfer`] takes, in the order in which it is fastest: the largest paths, then the others as they lie on the medium,
+    /// where neighbours share blocks.
+    pub(super) fn in_order(&self) -> Vec<&'a Record> {
+        let mut all: Vec<&Record> = self
+            .own
+            .iter()
+            .chain(&self.unsure)
+            .chain(&self.only_read)
+            .copied()
+            .collect();
+        let large = |record: &Record| Reverse(if record.nar_size < LARGE { 0 } else { record.nar_size });
+        all.sort_by(|a, b| (large(a), &a.path).cmp(&(large(b), &b.path)));
+        all
+    }
+
+    /// Copies or reads `items`, as [`work`] does, and reports each path that is whole, and whether it was written. Nothing is registered.
+    pub(super) fn transfer(
+        &self,
+        stores: &Stores<'_>,
+        report: Option<&Reporter>,
+        items: (&[&Record], u64, &Name<'_>),
+        on_bytes: &(dyn Fn(u64) -> Result<()> + Sync),
+        on_path: &(dyn Fn(&str, bool) + Sync),
+    ) -> Result<()> {
+        let staging = stores.target.store_staging();
+        remove(&staging)?;
+        fs::create_dir_all(&staging).with_context(|| format!("Failed to make {}", staging.display()))?;
+        let job = |record: &Record, archive: &mut Archive<'_>, medium: &mut PathReader<'_>| {
+            let is_written = self.written.contains(record.path.as_str());
+            if is_written {
+                publish(stores.target, record, archive, medium)?;
+            } else {
+                medium.read(record, archive, None)?;
+            }
+            on_path(&record.path, is_written);
+            Ok(())
+        };
+        work(report, stores.runner.interrupt(), stores.image, items, on_bytes, &job)?;
+        remove(&staging)
+    }
 }
 
 /// The paths whose record has more than [`Record`] can carry, a content address or signatures, and the others. On an ISO the

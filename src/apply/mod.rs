@@ -13,6 +13,7 @@ pub mod host_keys;
 pub mod plain_layout;
 pub mod stick;
 pub mod copy;
+mod copy_ahead;
 mod git_index;
 mod inspect;
 mod luks;
@@ -27,7 +28,7 @@ use crate::live::target::Target;
 use crate::plan::{Plan, phases};
 use crate::progress::Phase;
 use crate::store::reading;
-pub use installation::Installation;
+pub use installation::{Ahead, Installation};
 pub use make_layout::{build_script, make_layout, take_down};
 pub use next_steps::next_steps;
 
@@ -41,7 +42,7 @@ struct Step {
 
 const STEPS: [Step; 6] = [
     step(phases::PLACE, 4, place::step),
-    step(phases::BUILD, 5, build::step),
+    step(phases::BUILD, 5, copy_ahead::build),
     step(phases::COPY, 6, copy::step),
     step(phases::ACTIVATE, 7, activate::step),
     step(phases::INSPECT, 9, inspect::step),

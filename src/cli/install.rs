@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
@@ -175,6 +176,7 @@ fn run(
         log,
         passphrases: globals.map(Globals::passphrases).unwrap_or_default(),
         stamp,
+        ahead: Mutex::default(),
         lock: lock.context("The target is gone").map_err(refused(phases::CHECK))?,
     };
     apply(&plan, &installation)?;

@@ -10,8 +10,8 @@ use nix_cfg_install::for_tests::Interrupt;
 use nix_cfg_install::for_tests::Runner;
 use nix_cfg_install::for_tests::StoreImage;
 use nix_cfg_install::for_tests::Target;
-use nix_cfg_install::for_tests::copy;
 use nix_cfg_install::for_tests::phases;
+use nix_cfg_install::for_tests::{Ahead, Stores, copy};
 use nix_cfg_install::for_tests::{Channels, environment};
 use nix_cfg_install::for_tests::{Format, Reporter};
 
@@ -38,5 +38,10 @@ fn run() -> Result<()> {
         .is_none()
         .then(StoreImage::of_live_store)
         .flatten();
-    copy(&runner, &report, &target, image.as_ref(), &roots, &BTreeMap::new())
+    let stores = Stores {
+        runner: &runner,
+        target: &target,
+        image: image.as_ref(),
+    };
+    copy(&stores, &report, &roots, &BTreeMap::new(), &Ahead::default())
 }

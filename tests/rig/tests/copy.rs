@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rig::{Live, VERSIONS, project, same, tree, write};
+use rig::{Live, VERSIONS, edit, project, same, tree, write};
 use serde_json::Value;
 
 fn live(nix: &str) -> Live {
@@ -140,4 +140,37 @@ fn the_copy_is_in_the_form_of_a_store() {
         .sh("cd /mnt/nix/store && find . -mindepth 1 -not -path './.links*' \\( -not -user root -o -newermt @2 -o -not -type l -perm /222 \\) | head")
         .ok();
     assert_eq!(odd.out, "");
+}
+
+/// A system that takes seconds to build, and has no cowsay any more but uses it to be built.
+fn slow() -> tempfile::TempDir {
+    let tree = tree("channel");
+    edit(
+        &tree,
+        "configuration.nix",
+        "environment.systemPackages = [ pkgs.cowsay ];",
+        "environment.etc.slow.source = pkgs.runCommand \"slow\" { } \"sleep 8; wc -c < ${pkgs.cowsay}/bin/cowsay > $out\";",
+    );
+    tree
+}
+
+#[test]
+fn most_is_copied_while_the_system_is_built_and_nothing_else_stays() {
+    for nix in VERSIONS {
+        let tree = slow();
+        let live = live(nix).tmp_tree(tree.path());
+        let said = live.install("").ok();
+        assert!(said.err.contains("while the system was built"), "{nix}: {}", said.err);
+        let log = live.sh("cat /mnt/var/log/nix-cfg-install/*").ok().out;
+        assert!(
+            log.contains("-cowsay-3.8 was copied while the system was built, and is not needed"),
+            "{nix}: {log}"
+        );
+        let stray = live
+            .sh("cd /mnt; nix-store --store /mnt --check-validity --print-invalid $(ls -d nix/store/* | sed s,^,/,)")
+            .ok();
+        assert_eq!(stray.out, "", "{nix}");
+        live.sh("nix-store --store /mnt --verify --check-contents && test ! -e /mnt/nix/store/*-cowsay-3.8")
+            .ok();
+    }
 }
