@@ -352,7 +352,7 @@ rec {
       meta = { };
     };
 
-  # A wrapper of a program: makeWrapper PROGRAM WRAPPER [--prefix VARIABLE BETWEEN VALUE | --add-flag FLAG]…
+  # A wrapper of a program: makeWrapper PROGRAM WRAPPER [--prefix VARIABLE BETWEEN VALUE | --add-flag FLAG | --run COMMAND]…
   makeWrapper = run "make-wrapper" { stdenv = stdenvNoCC; } ''
     mkdir -p $out/bin
     { echo "#!${bootstrap}/bin/bash"; cat ${./make-wrapper.sh}; } > $out/bin/makeWrapper
@@ -503,11 +503,13 @@ rec {
     };
 
   bcachefs-tools = package "bcachefs-tools-1.7" { };
-  btrfs-progs = package "btrfs-progs-6.8" { };
+  btrfs-progs = real "btrfs-progs-6.8" (package "btrfs-progs-6.8" { });
   cryptsetup = real "cryptsetup-2.7" (package "cryptsetup-2.7" { });
   dosfstools = real "dosfstools-4.2" (package "dosfstools-4.2" { });
   e2fsprogs = real "e2fsprogs-1.47" (package "e2fsprogs-1.47" { });
   f2fs-tools = package "f2fs-tools-1.16" { };
+  gptfdisk = real "gptfdisk-1.0" (package "gptfdisk-1.0" { });
+  lvm2 = real "lvm2-2.03" (package "lvm2-2.03" { });
   mdadm = package "mdadm-4.3" { };
   xfsprogs = package "xfsprogs-6.8" { };
   zfs = package "zfs-user-2.2" { };

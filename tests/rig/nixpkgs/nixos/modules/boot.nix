@@ -18,6 +18,7 @@ in
     initrd = {
       availableKernelModules = strings;
       kernelModules = strings;
+      services.lvm.enable = mkEnableOption "LVM";
       secrets = mkOption {
         type = types.attrs;
         default = { };

@@ -66,6 +66,8 @@ let
   microcode =
     lib.optional config.hardware.cpu.intel.updateMicrocode pkgs.microcode-intel
     ++ lib.optional config.hardware.cpu.amd.updateMicrocode pkgs.microcode-amd;
+  programs =
+    lib.optional (luks != { }) pkgs.cryptsetup ++ lib.optional cfg.services.lvm.enable pkgs.lvm2;
   # With systemd it is made of derivations whose names begin as its own does (nixpkgs: system/boot/systemd/initrd.nix).
   parts = lib.optionals cfg.systemd.enable (
     map (name: pkgs.glue "initrd-${name}" { } "mkdir $out; echo ${name} > $out/${name}") [
@@ -94,10 +96,7 @@ in
         cp ${pkgs.busybox}/bin/busybox root/bin/ && ln -s busybox root/bin/sh
         chmod -R u+w root
         cp -r ${kernelModules}/lib root/ && cp ${kernelModules}/names root/etc/modules
-        ${lib.optionalString (luks != { }) ''
-          for path in ${pkgs.cryptsetup}; do mkdir -p root$path && cp -r $path/. root$path; done
-          ln -s ${pkgs.cryptsetup}/bin/cryptsetup root/bin/cryptsetup
-        ''}
+        for path in ${toString programs}; do mkdir -p root$path && cp -r $path/. root$path && ln -s $path/bin/* root/bin/; done
         echo "$microcode" > root/etc/microcode
         for part in ${toString parts}; do cp $part/* root/etc/; done
         (cd root && sh ${../../pkgs/make-cpio.sh}) > $out/initrd

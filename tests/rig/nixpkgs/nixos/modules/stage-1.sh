@@ -29,6 +29,7 @@ device() {
   while :; do
     case $1 in
       /dev/disk/by-uuid/*) found=$(findfs "UUID=${1##*/}" 2> /dev/null) ;;
+      /dev/disk/by-partlabel/*) found=/dev/$(basename "$(dirname "$(grep -lx "PARTNAME=${1##*/}" /sys/class/block/*/uevent)")") ;;
       # What the boot loader says: the medium, by its label.
       /dev/root) found=$(findfs "$root" 2> /dev/null) ;;
       *) found=$1 ;;
@@ -37,6 +38,8 @@ device() {
       echo "$found"
       return
     fi
+    # Without udev, LVM makes the device nodes only when it is told.
+    [ ! -e /bin/lvm ] || { lvm vgchange --sysinit --activate y && lvm vgmknodes; } > /dev/null 2>&1
     tries=$((tries + 1))
     [ $tries -lt 40 ] || return 1
     sleep 0.5

@@ -17,7 +17,10 @@ exec < /dev/console > /dev/console 2>&1
 "$system/activate"
 hostname "$host"
 grep -v '^#' /etc/fstab | while read -r device at type options _; do
-  case $device in /dev/disk/by-uuid/*) device=$(findfs "UUID=${device##*/}") || echo "$device of $at is not there" ;; esac
+  case $device in
+    /dev/disk/by-uuid/*) device=$(findfs "UUID=${device##*/}") || echo "$device of $at is not there" ;;
+    /dev/disk/by-partlabel/*) device=/dev/$(basename "$(dirname "$(grep -lx "PARTNAME=${device##*/}" /sys/class/block/*/uevent)")") ;;
+  esac
   case $at in
     /) mount -o "remount,rw,$options" / ;;
     none) swapon "$device" ;;

@@ -1,0 +1,26 @@
+"""UEFI, a layout for disko (GPT, LUKS, btrfs with subvolumes) on another disk than it names, which is not empty; the passphrase that was
+given opens it when it starts."""
+
+AGENDA = """
+mkfs.ext4 -q -L old "$disk"
+echo 'open sesame' > /run/passphrase
+install_system --host alpha --disko wipe --disk main=$disk --passphrase-file /run/passphrase --yes
+grep -F "$disk" /mnt/etc/nixos/hosts/alpha/machine.nix
+finish
+"""
+
+
+def play(run):
+    """The scenario."""
+    disk = run.disk("3G")
+    with run.live("uefi", run.iso("disko"), disk, AGENDA) as live:
+        live.ends()
+    run.check_progress()
+    with run.installed("uefi", disk) as system:
+        system.expect("Passphrase for /dev/disk/by-partlabel/disk-main-root: $")
+        system.send("open sesame\n")
+        system.expect("MiniNixOS 24.05.*: alpha is up, .* /boot vfat")
+        system.login("ada", "demo")
+        system.says("cat /sys/block/dm-*/dm/uuid", "CRYPT-LUKS2")
+        system.says("grep ' btrfs ' /proc/mounts", r"crypted / btrfs .*subvol=/root(?s:.*) /nix btrfs .*subvol=/nix(?s:.*) /home btrfs .*subvol=/home")
+        run.stage("logged in")
