@@ -18,6 +18,8 @@ mod locked_directory;
 
 mod store_path;
 
+mod age_recipient;
+
 mod memory;
 
 mod diagnostic;

@@ -1,6 +1,7 @@
 //! The stick with the answers file: a file system with the label NIXCFG. It is mounted read-only, but while something is written.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -34,11 +35,11 @@ pub fn mount(runner: &Runner) -> Result<Option<PathBuf>> {
     Ok(Some(device))
 }
 
-/// Writes to the stick, where it is mounted.
+/// Writes files to the stick, by their names there, where it is mounted. One that does not fit is not there in part.
 ///
 /// # Errors
-/// When it is read-only, or those of `write`.
-pub fn write(runner: &Runner, write: &mut dyn FnMut(&Path) -> Result<()>) -> Result<()> {
+/// When it is read-only or full.
+pub fn write(runner: &Runner, files: &[(String, Vec<u8>)]) -> Result<()> {
     if mounts::at(Path::new(PLACE)).is_none() {
         return Ok(());
     }
@@ -47,8 +48,24 @@ pub fn write(runner: &Runner, write: &mut dyn FnMut(&Path) -> Result<()>) -> Res
         runner.output(&Invocation::new("mount").args(["-o", &options, PLACE]))
     };
     remount("rw")?;
-    let written = write(Path::new(PLACE));
+    let mut written = Ok(());
+    for (name, contents) in files {
+        let put = put(&Path::new(PLACE).join(name), contents);
+        written = written.and(put.with_context(|| format!("Failed to write {name}")));
+    }
     sync();
     remount("ro")?;
     written
+}
+
+/// FAT has no permissions to set, and replaces a file by another.
+fn put(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let write = || {
+        let mut file = File::create(&new)?;
+        file.write_all(contents)?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&new)))
 }

@@ -14,7 +14,7 @@ use super::explained_failure::{explain_failure, log_place};
 use super::install_args::Args;
 use super::prepared_target::{PreparedTarget, lock, lock_disks, make_disk, target_and_machine, use_layout, written};
 use super::unattended::{self, Job};
-use super::{described_machine, disk_questions};
+use super::{described_machine, disk_questions, unattended_result};
 use crate::apply::{Failure, Installation, apply, next_steps};
 use crate::calamares::caller;
 use crate::calamares::globals::Globals;
@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
     };
     report.done(code, &text);
     if code != 0 && args.answers_file.is_some() {
-        unattended::keep_log(&log, &report);
+        unattended_result::keep_log(&log, &report);
     }
     ExitCode::from(code)
 }
@@ -196,7 +196,7 @@ fn expect_no_installation(report: &Reporter) {
 
 /// What an answers file wants after the installation. Gives the end of the last line.
 fn finish(job: Option<&Job>, plan: &Plan, installation: &Installation<'_>) -> Result<&'static str, Failure> {
-    let finished = job.map_or(Ok(""), |job| job.finish(plan, installation));
+    let finished = job.map_or(Ok(""), |job| unattended_result::finish(job, plan, installation));
     finished.map_err(written(KEEP))
 }
 

@@ -7,6 +7,7 @@ mod explained_failure;
 mod typed_lines;
 mod disk_questions;
 mod unattended;
+mod unattended_result;
 mod prepared_target;
 pub mod install;
 mod iso_internal_args;

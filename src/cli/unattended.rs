@@ -1,37 +1,28 @@
-//! `nix-cfg-install --answers`: what the answers file has for this machine becomes what the command line would have asked for, and
-//! what comes after the installation.
+//! `nix-cfg-install --answers`: what the answers file has for this machine becomes what the command line would have asked for.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::unistd::sync;
 
 use super::disk_questions;
 use super::install_args::Args;
-use crate::answers_file::{self, AfterInstallation, Entry, NamedDisks, NamedPassphrase};
-use crate::apply::{Installation, host_keys, plain_layout, stick};
+use crate::answers_file::{self, Entry, NamedDisks, NamedPassphrase};
+use crate::apply::{plain_layout, stick};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem, DiskUse, Place};
 use crate::files::read_input;
-use crate::interrupt::Interrupt;
 use crate::live::answers::{self, Lists, Places};
 use crate::live::decisions::Firmware;
 use crate::live::disk_mark::{self, IsoIdentity, Stage};
 use crate::live::disks;
 use crate::live::installer_facts::{BY_ID, InstallerFacts};
 use crate::live::matched;
-use crate::live::this_machine::{Candidate, ThisMachine};
+use crate::live::this_machine::{Candidate, LIVE, ThisMachine};
 use crate::live::{block_devices, disk_use, resume};
-use crate::log_file::LogFile;
 use crate::nix::disko::Mode;
-use crate::nix::environment::{Channels, environment};
 use crate::plan::Plan;
 use crate::plan::request::{PlainLayout, Request};
-use crate::process::{Invocation, Runner};
+use crate::process::Runner;
 use crate::progress::Reporter;
-
-/// Where the live system is.
-const LIVE: &str = "/";
 
 /// The answers file of an ISO.
 const ON_ISO: &str = "/iso/nix-cfg-install.answers.yaml";
@@ -41,15 +32,15 @@ pub struct Job {
     /// What the command line would have been.
     pub args: Args,
     plain: Option<PlainLayout>,
-    disks: Vec<PathBuf>,
+    pub(super) disks: Vec<PathBuf>,
     /// What a disk is marked with when its file systems are made, and when the system is installed.
     made: String,
-    installed: String,
+    pub(super) installed: String,
     /// The entry of this machine, and the file that has it.
-    entry: Entry,
+    pub(super) entry: Entry,
     file: PathBuf,
     /// What files about this machine are called.
-    machine: String,
+    pub(super) machine: String,
 }
 
 /// The installation that `args` asks for by an answers file. Nothing is written.
@@ -326,7 +317,7 @@ impl Job {
     }
 
     /// Marks the disks, but those without a GPT. Gives whether one is marked.
-    fn mark(&self, runner: &Runner, guid: &str) -> Result<bool> {
+    pub(super) fn mark(&self, runner: &Runner, guid: &str) -> Result<bool> {
         let mut is_marked = false;
         for disk in &self.disks {
             if disk_mark::read(disk)?.is_some() {
@@ -336,64 +327,9 @@ impl Job {
         }
         Ok(is_marked)
     }
-
-    /// What comes after the installation. Gives the end of the last line.
-    ///
-    /// # Errors
-    /// When a disk cannot be marked.
-    pub fn finish(&self, plan: &Plan, installation: &Installation<'_>) -> Result<&'static str> {
-        let (runner, report) = (installation.live.runner, installation.live.report);
-        let target = installation.request.target.keeping(&plan.kept_at);
-        let owner = plan.host.as_ref().unwrap_or(&self.machine);
-        let secrets = plan.facts.secrets.as_ref();
-        let public = secrets.map_or_else(String::new, |secrets| {
-            host_keys::make(secrets, &target, owner, installation.live)
-        });
-        let is_marked = self.mark(runner, &self.installed)?;
-        let written = stick::write(runner, &mut |stick| {
-            if !public.is_empty() {
-                fs::write(stick.join(format!("host-keys-{}.pub", self.machine)), &public)?;
-            }
-            let receipt = fs::read(target.receipt())?;
-            Ok(fs::write(
-                stick.join(format!("receipt-{}.json", self.machine)),
-                receipt,
-            )?)
-        });
-        if let Err(error) = written {
-            let error = format!("{error:#}");
-            report.problem(&AnswersFileProblem::Stick { error }.into());
-        }
-        let (program, text) = match self.entry.after {
-            AfterInstallation::Stay => return Ok(" Remove the stick before you restart."),
-            // It would be erased and installed again without end.
-            AfterInstallation::Reboot if !is_marked && !self.disks.is_empty() => {
-                return Ok(
-                    " Not restarting: no disk has a GPT, by which the next start would know that it is done. Remove the stick first.",
-                );
-            }
-            AfterInstallation::Reboot => ("reboot", " Restarting."),
-            AfterInstallation::PowerOff => ("poweroff", " Switching off."),
-        };
-        sync();
-        runner.output(&Invocation::new(program))?;
-        Ok(text)
-    }
 }
 
 /// Bytes of a disk.
 fn size_of(disk: &Path) -> Option<u64> {
     disks::size(&Path::new("/sys/block").join(disk.file_name()?))
-}
-
-/// Keeps the log of a run that failed on the stick, if there is one.
-pub fn keep_log(log: &LogFile, report: &Reporter) {
-    let runner = Runner::new(environment(&Channels::default(), false), Interrupt::default());
-    let machine = ThisMachine::read(Path::new(LIVE), None).file_name();
-    let name = format!("log-{machine}.txt");
-    let written = stick::write(&runner, &mut |stick| Ok(fs::write(stick.join(&name), log.text())?));
-    if let Err(error) = written {
-        let error = format!("{error:#}");
-        report.problem(&AnswersFileProblem::Stick { error }.into());
-    }
 }

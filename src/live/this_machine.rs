@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use super::disks;
 use crate::text::bytes;
 
+/// Where it is, for [`ThisMachine::read`].
+pub const LIVE: &str = "/";
+
 /// Directories of links that stay when a disk is added or removed.
 const NAMES: [&str; 2] = ["by-id", "by-path"];
 

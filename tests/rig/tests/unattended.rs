@@ -246,7 +246,7 @@ fn a_host_key_that_opens_secrets_is_made_and_its_public_half_is_left_on_the_stic
             "truncate -s 16M /stick.img && mkfs.ext4 -q -F -L NIXCFG /stick.img
              {}
              {INSTALL}; code=$?
-             cat /run/nix-cfg-install/stick/host-keys-*.pub
+             cat /run/nix-cfg-install/stick/host-keys-*.pub /run/nix-cfg-install/stick/age-recipients-*.txt
              ssh-keygen -y -f /mnt/etc/ssh/ssh_host_ed25519_key
              stat -c %a /mnt/etc/ssh/ssh_host_ed25519_key
              {}
@@ -256,10 +256,11 @@ fn a_host_key_that_opens_secrets_is_made_and_its_public_half_is_left_on_the_stic
         ))
         .ok();
     let lines: Vec<&str> = said.out.lines().collect();
-    let [left, key, mode] = lines.as_slice() else {
+    let [left, age, key, mode] = lines.as_slice() else {
         panic!("{}\n{}", said.out, said.err);
     };
     assert!(left.starts_with("ssh-ed25519 AAAA"), "{left}");
+    assert!(age.starts_with("age1") && age.len() == 62, "{age}");
     assert_eq!((left, *mode), (key, "600"));
 }
 
