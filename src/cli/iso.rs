@@ -20,6 +20,7 @@ use crate::iso::calamares_config::{self, InstalledSystems};
 use crate::iso::choices::{InitOptions, InitReport, default_desktop};
 use crate::iso::customize::{self, CustomizeOptions, PHASES};
 use crate::iso::doctor::{self, MachineToCome};
+use crate::iso::enrol::{self, EnrolOptions};
 use crate::iso::generate_config::HardwareFeatures;
 use crate::iso::image_closure::ImageClosure;
 use crate::iso::image_contents::ImageOutput;
@@ -69,6 +70,12 @@ fn run(args: Args) -> Result<()> {
                 shell_word(path.as_os_str()),
             )])
         }
+        Command::Enrol(args) => say(&enrol::enrol(&EnrolOptions {
+            dir: args.dir,
+            keys: args.keys,
+            secrets: args.secrets,
+            dry_run: args.dry_run,
+        })?),
         Command::Pin(args) => {
             let path = pin::file(&args.dir)?;
             let text = pin::pin(&runner()?, &flake(args.dir, args.nix_args))?;

@@ -43,6 +43,8 @@ pub enum Command {
     Customize(Customize),
     /// Write DIR/nix-cfg-install.answers.yaml: a skeleton of an answers file, for installations without questions
     Answers(Update),
+    /// Take the public host keys that installations left on a stick into .sops.yaml or secrets.nix
+    Enrol(Enrol),
     /// Show why a store path is on the ISO
     Why(Why),
     /// Show how large the parts of the ISO are
@@ -184,6 +186,23 @@ pub struct Customize {
     /// An answers file, for installations without questions (docs/fleet.md)
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,
+}
+
+/// `nix-cfg-iso enrol`.
+#[derive(Debug, ClapArgs)]
+pub struct Enrol {
+    /// The configuration, with .sops.yaml or secrets.nix in it; or the directory that init wrote, for the one that was copied
+    pub dir: PathBuf,
+    /// host-keys-SERIAL.pub of an installation, or the directory that has such files; or the public key of another machine, as HOST.pub
+    /// [default: the stick with the label NIXCFG, where it is mounted]
+    pub keys: Vec<PathBuf>,
+    /// The secrets that the machines are to open [default: those of other machines of the same host, of the only rule, or of the
+    /// rules with the name of the host]
+    #[arg(long = "for", value_name = "FILE", num_args = 1..)]
+    pub secrets: Vec<PathBuf>,
+    /// Show what would change, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `nix-cfg-iso why`.

@@ -106,6 +106,7 @@ areas! {
     copy_problem::CopyProblem,
     disk_problem::DiskProblem,
     disko_problem::DiskoProblem,
+    enrol_problem::EnrolProblem,
     expression::ExpressionProblem,
     extra_files_problem::ExtraFilesProblem,
     file_system::FileSystemProblem,

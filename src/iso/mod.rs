@@ -32,6 +32,7 @@ pub mod why;
 pub mod pin;
 pub mod doctor;
 pub mod refresh;
+pub mod enrol;
 mod calamares_files;
 mod calamares_chooser;
 pub mod calamares_config;
