@@ -14,12 +14,13 @@ use super::explained_failure::{explain_failure, log_place};
 use super::install_args::Args;
 use super::prepared_target::{PreparedTarget, lock, lock_disks, make_disk, target_and_machine, use_layout, written};
 use super::unattended::{self, Job};
-use super::{described_machine, disk_questions, unattended_result};
+use super::unattended_result::{self, Ending};
+use super::{described_machine, disk_questions};
 use crate::apply::{Failure, Installation, apply, next_steps};
 use crate::calamares::caller;
 use crate::calamares::globals::Globals;
 use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, ProgramProblem};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::live::answers::{self, Answers, Lists, Places};
 use crate::live::decisions::Decisions;
 use crate::log_file::{LogFile, init_logging};
@@ -66,13 +67,17 @@ pub fn main() -> ExitCode {
         }
         Err(error) => (None, Err(Failure::before(phases::SETTINGS, BAD_SETTINGS)(error))),
     };
-    let (code, text) = match outcome {
-        Ok(text) => (0, text),
-        Err(failure) => explain_failure(failure, &args, globals.as_ref(), &log, &report),
+    let ((code, text), ending) = match outcome {
+        Ok((text, ending)) => ((0, text), ending),
+        Err(failure) => {
+            let explained = explain_failure(failure, &args, globals.as_ref(), &log, &report);
+            (explained, Ending::default())
+        }
     };
     report.done(code, &text);
-    if code != 0 && args.answers_file.is_some() {
-        unattended_result::keep_log(&log, &report);
+    if args.answers_file.is_some() {
+        let is_shown = args.installs() && code != INTERRUPTED;
+        unattended_result::end((code, is_shown), &ending, &log, &report);
     }
     ExitCode::from(code)
 }
@@ -116,16 +121,15 @@ fn start(args: &Args, log: &LogFile) -> Result<(Interrupt, Option<Globals>)> {
     Ok((interrupt, globals))
 }
 
-/// Does what the command line asks for, and gives the last line that the user reads.
+/// Does what the command line asks for, and gives the last line that the user reads, and how an installation by an answers file ends.
 fn run(
     args: &Args,
     settings: Result<Settings>,
     globals: Option<&Globals>,
     interrupt: Interrupt,
     (log, report): (&LogFile, &Reporter),
-) -> Result<String, Failure> {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now());
-    let stamp = now.to_string().replace(':', "-");
+) -> Result<(String, Ending), Failure> {
+    let stamp = stamp();
     let (settings, channels, answers) =
         settings_and_channels(settings, args, log, &stamp).map_err(Failure::before(phases::SETTINGS, BAD_SETTINGS))?;
     let mut runner = Runner::new(environment(&channels, args.online || settings.online), interrupt);
@@ -156,7 +160,7 @@ fn run(
     report.phase(phases::CHECK);
     let mut plan = plan::plan(&request, &live, &source).map_err(refused(phases::CHECK))?;
     if let Some(text) = checked(args, &plan, job.as_ref(), &live)? {
-        return Ok(text);
+        return Ok((text, Ending::default()));
     }
     if let Some(made) = make_disk(args, &request, &mut plan, job.as_ref(), &live)? {
         let LiveSystem { channels, image, .. } = live;
@@ -183,8 +187,15 @@ fn run(
     for line in next_steps(&plan, &installation) {
         report.note(&line);
     }
-    let after = finish(job.as_ref(), &plan, &installation)?;
-    Ok(format!("Installed. The log is {}.{after}", log_place(log)))
+    let ending = Ending::of(job.as_ref(), &plan, &installation).map_err(written(KEEP))?;
+    let text = format!("Installed. The log is {}.{}", log_place(log), ending.text);
+    Ok((text, ending))
+}
+
+/// Now, as a part of the names of files.
+fn stamp() -> String {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now());
+    now.to_string().replace(':', "-")
 }
 
 /// Nothing follows the check, or only the reading of what would be copied.
@@ -192,12 +203,6 @@ fn expect_no_installation(report: &Reporter) {
     for phase in [PLACE, BUILD, COPY, ACTIVATE, INSPECT, KEEP] {
         report.expect(phase, 0.0);
     }
-}
-
-/// What an answers file wants after the installation. Gives the end of the last line.
-fn finish(job: Option<&Job>, plan: &Plan, installation: &Installation<'_>) -> Result<&'static str, Failure> {
-    let finished = job.map_or(Ok(""), |job| unattended_result::finish(job, plan, installation));
-    finished.map_err(written(KEEP))
 }
 
 /// What is asked for on the command line, and by an answers file.

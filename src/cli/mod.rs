@@ -7,6 +7,7 @@ mod explained_failure;
 mod typed_lines;
 mod disk_questions;
 mod unattended;
+mod result_signals;
 mod unattended_result;
 mod prepared_target;
 pub mod install;

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use nix::unistd::sync;
 
+use super::result_signals;
 use super::unattended::Job;
 use crate::age_recipient;
 use crate::answers_file::AfterInstallation;
@@ -19,52 +20,79 @@ use crate::plan::Plan;
 use crate::process::{Invocation, Runner};
 use crate::progress::Reporter;
 
-/// Leaves the receipt and the public host keys on the stick, and does what comes after. Gives the end of the last line.
-///
-/// # Errors
-/// When a disk cannot be marked.
-pub fn finish(job: &Job, plan: &Plan, installation: &Installation<'_>) -> Result<&'static str> {
-    let (runner, report) = (installation.live.runner, installation.live.report);
-    let target = installation.request.target.keeping(&plan.kept_at);
-    let owner = plan.host.as_ref().unwrap_or(&job.machine);
-    let secrets = plan.facts.secrets.as_ref();
-    let public = secrets.map_or_else(String::new, |secrets| {
-        host_keys::make(secrets, &target, owner, installation.live)
-    });
-    let recipients: String = public
-        .lines()
-        .filter_map(|line| Some(age_recipient::of_ssh_key(line)? + "\n"))
-        .collect();
-    let is_marked = job.mark(runner, &job.installed)?;
-    let mut files = vec![(format!("receipt-{}.json", job.machine), fs::read(target.receipt())?)];
-    if !public.is_empty() {
-        files.push((format!("host-keys-{}.pub", job.machine), public.into_bytes()));
-    }
-    if !recipients.is_empty() {
-        files.push((format!("age-recipients-{}.txt", job.machine), recipients.into_bytes()));
-    }
-    leave(&files, runner, report);
-    let (program, text) = match job.entry.after {
-        AfterInstallation::Stay => return Ok(" Remove the stick before you restart."),
-        // It would be erased and installed again without end.
-        AfterInstallation::Reboot if !is_marked && !job.disks.is_empty() => {
-            return Ok(
-                " Not restarting: no disk has a GPT, by which the next start would know that it is done. Remove the stick first.",
-            );
-        }
-        AfterInstallation::Reboot => ("reboot", " Restarting."),
-        AfterInstallation::PowerOff => ("poweroff", " Switching off."),
-    };
-    sync();
-    runner.output(&Invocation::new(program))?;
-    Ok(text)
+/// How it ends.
+#[derive(Default)]
+pub struct Ending {
+    /// The end of the last line.
+    pub text: &'static str,
+    /// What was installed where, in a few words.
+    pub summary: String,
+    /// The program that ends the live system, if it ends.
+    then: Option<&'static str>,
 }
 
-/// Keeps the log of a run that failed on the stick, if there is one.
-pub fn keep_log(log: &LogFile, report: &Reporter) {
+impl Ending {
+    /// Leaves the receipt and the public host keys of an installation by an answers file on the stick. Any other ends as it is.
+    ///
+    /// # Errors
+    /// When a disk cannot be marked.
+    pub fn of(job: Option<&Job>, plan: &Plan, installation: &Installation<'_>) -> Result<Self> {
+        let Some(job) = job else { return Ok(Self::default()) };
+        let (runner, report) = (installation.live.runner, installation.live.report);
+        let target = installation.request.target.keeping(&plan.kept_at);
+        let owner = plan.host.as_ref().unwrap_or(&job.machine);
+        let secrets = plan.facts.secrets.as_ref();
+        let public = secrets.map_or_else(String::new, |secrets| {
+            host_keys::make(secrets, &target, owner, installation.live)
+        });
+        let recipients: String = public
+            .lines()
+            .filter_map(|line| Some(age_recipient::of_ssh_key(line)? + "\n"))
+            .collect();
+        let is_marked = job.mark(runner, &job.installed)?;
+        let mut files = vec![(format!("receipt-{}.json", job.machine), fs::read(target.receipt())?)];
+        if !public.is_empty() {
+            files.push((format!("host-keys-{}.pub", job.machine), public.into_bytes()));
+        }
+        if !recipients.is_empty() {
+            files.push((format!("age-recipients-{}.txt", job.machine), recipients.into_bytes()));
+        }
+        leave(&files, runner, report);
+        let (then, text) = match job.entry.after {
+            AfterInstallation::Stay => (None, " Remove the stick before you restart."),
+            // It would be erased and installed again without end.
+            AfterInstallation::Reboot if !is_marked && !job.disks.is_empty() => (
+                None,
+                " Not restarting: no disk has a GPT, by which the next start would know that it is done. Remove the stick first.",
+            ),
+            AfterInstallation::Reboot => (Some("reboot"), " Restarting."),
+            AfterInstallation::PowerOff => (Some("poweroff"), " Switching off."),
+        };
+        let disks = job.disks.iter().map(|disk| disk.display().to_string());
+        let what: Vec<String> = plan.host.iter().cloned().chain(disks).collect();
+        let summary = what.join(" ");
+        Ok(Self { text, summary, then })
+    }
+}
+
+/// Ends a run with `code`: keeps the log of one that failed on the stick, says it to whoever is in the room if that `is_shown`, and ends
+/// the live system where that was asked for.
+pub fn end((code, is_shown): (u8, bool), ending: &Ending, log: &LogFile, report: &Reporter) {
     let runner = Runner::new(environment(&Channels::default(), false), Interrupt::default());
     let machine = ThisMachine::read(Path::new(LIVE), None).file_name();
-    leave(&[(format!("log-{machine}.txt"), log.text())], &runner, report);
+    if code != 0 {
+        leave(&[(format!("log-{machine}.txt"), log.text())], &runner, report);
+    }
+    if is_shown {
+        result_signals::give(code, &format!("nix-cfg-install {code} {machine} {}", ending.summary));
+    }
+    if let Some(program) = ending.then {
+        sync();
+        if let Err(error) = runner.output(&Invocation::new(program)) {
+            let error = format!("{error:#}");
+            report.problem(&AnswersFileProblem::NotEnded { error }.into());
+        }
+    }
 }
 
 /// Writes files to the stick. That they cannot be is reported: the machine is installed.

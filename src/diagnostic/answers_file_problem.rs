@@ -56,6 +56,8 @@ pub enum AnswersFileProblem {
     HostKey { error: String },
     /// Nothing could be written to the stick. `error`: what the system says.
     Stick { error: String },
+    /// The machine was to restart or to be switched off. `error`: what the program says.
+    NotEnded { error: String },
 }
 
 impl AnswersFileProblem {
@@ -160,6 +162,8 @@ impl AnswersFileProblem {
             Self::HostKey { error: why } => warning("answers-host-key", "The host key that secrets are opened with was not made").because(why)
                 .remedy("The system makes it when it first starts. Take its public half from there."),
             Self::Stick { error: why } => warning("answers-stick", "The result could not be written to the stick").because(why),
+            Self::NotEnded { error: why } => warning("answers-after", "The live system could not be ended").because(why)
+                .remedy("Remove the stick, and restart the machine or switch it off."),
         }
     }
 }

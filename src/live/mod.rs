@@ -16,5 +16,6 @@ pub mod target_lock;
 pub mod placement;
 pub mod resume;
 pub mod this_machine;
+pub mod leds;
 pub mod matched;
 pub mod disk_mark;
