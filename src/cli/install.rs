@@ -142,10 +142,10 @@ fn run(
     }
     report.phase(phases::SOURCE);
     let refused = |phase| Failure::before(phase, REFUSED);
-    let job = unattended::job(args, &answers.2, &runner, report).map_err(refused(phases::SOURCE))?;
-    let args = job.as_ref().map_or(args, |job| &job.args);
     // Held until the end, as that of the target.
     let _disks = lock_disks(args, &mut runner).map_err(refused(phases::SOURCE))?;
+    let job = unattended::job(args, &answers.2, &runner, report).map_err(refused(phases::SOURCE))?;
+    let args = job.as_ref().map_or(args, |job| &job.args);
     let mut request = requested((args, answers), globals, settings, job.as_ref(), &runner, report)
         .map_err(refused(phases::SOURCE))?;
     let mut lock = lock(args, &request, &mut runner).map_err(refused(phases::SOURCE))?;
