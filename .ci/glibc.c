@@ -1,5 +1,8 @@
 /* Stands in for parts of glibc and libgcc, 120 kB, that the static programs would link and make no use of. Symbols that another version
  * does not ask for are not linked. All are weak: a program that asks for the rest of such a part gets the real one. */
+#include <stdarg.h>
+#include <stddef.h>
+
 #define IN_PLACE __attribute__((weak))
 
 /* A message in the language of the locale. That is "C" unless a program calls setlocale, and then glibc returns the message itself as
@@ -41,3 +44,55 @@ NEVER(_Unwind_Resume)
 NEVER(_Unwind_Resume_or_Rethrow)
 NEVER(_Unwind_SetGR)
 NEVER(_Unwind_SetIP)
+
+/* printf, with its floating-point numbers and its wide characters. glibc itself
+ * (2.36) formats with it the message of an unknown error (string/_strerror.c) and the name of a file (nptl/pthread_setname.c), with %s, %d
+ * and %u; and what is said before it aborts (assert, dynarray), by malloc_stats and by dlerror, which have an answer to -1. */
+static int formatted(char *to, size_t size, const char *how, va_list values) {
+  size_t length = 0;
+  for (; *how; how++) {
+    char digits[24], *text = digits + sizeof digits - 1;
+    *text = 0;
+    if (*how != '%') {
+      *--text = *how;
+    } else if (*++how == 's') {
+      text = va_arg(values, char *);
+    } else {
+      int value = va_arg(values, int);
+      unsigned rest = *how == 'd' && value < 0 ? -(unsigned)value : (unsigned)value;
+      do *--text = (char)('0' + rest % 10);
+      while (rest /= 10);
+      if (*how == 'd' && value < 0) *--text = '-';
+    }
+    for (; *text; text++, length++)
+      if (length + 1 < size) to[length] = *text;
+  }
+  if (size) to[length < size ? length : size - 1] = 0;
+  return (int)length;
+}
+IN_PLACE int __snprintf(char *to, size_t size, const char *how, ...) {
+  va_list values;
+  va_start(values, how);
+  int length = formatted(to, size, how, values);
+  va_end(values);
+  return length;
+}
+IN_PLACE int sprintf(char *to, const char *how, ...) {
+  va_list values;
+  va_start(values, how);
+  int length = formatted(to, (size_t)-1, how, values);
+  va_end(values);
+  return length;
+}
+IN_PLACE int __asprintf(char **to, const char *how, ...) {
+  (void)to, (void)how;
+  return -1;
+}
+IN_PLACE int __fxprintf(void *stream, const char *how, ...) {
+  (void)stream, (void)how;
+  return -1;
+}
+IN_PLACE int fprintf(void *stream, const char *how, ...) {
+  (void)stream, (void)how;
+  return -1;
+}
