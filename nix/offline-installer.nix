@@ -362,6 +362,18 @@ in
           '';
           target = "/nix-cfg-install.yaml";
         }
+        # For `nix-cfg-install update`, on a machine that runs already: the program, and what its live system is made of.
+        {
+          source = "${cfg.package.static or "${cfg.package}/bin"}/nix-cfg-install";
+          target = "/nix-cfg-install";
+        }
+        {
+          source = pkgs.writeText "live-system.yaml" ''
+            system: ${config.system.build.toplevel}
+            ${lib.optionalString config.system.installer.channel.enable "channel: ${config.nix.registry.nixpkgs.to.path}"}
+          '';
+          target = "/live-system.yaml";
+        }
       ];
       storeContents = lib.concatMap (one: [ one.toplevel ] ++ one.scripts) described ++ cfg.rebuildPaths;
       # nixpkgs' own level 19 makes an image 11 % smaller and takes 22 times as long (docs/iso.md). Reading is as fast.

@@ -30,7 +30,6 @@ pub struct Installation<'a> {
     pub stamp: String,
     pub ahead: Mutex<Ahead>,
     /// No other run is at work on the target.
-    #[expect(dead_code, reason = "it is held, not read")]
     pub lock: TargetLock,
 }
 

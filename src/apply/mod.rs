@@ -21,6 +21,7 @@ mod place;
 pub mod prepare;
 mod receipt;
 mod next_steps;
+mod update_steps;
 
 use anyhow::Result;
 
@@ -47,6 +48,16 @@ const STEPS: [Step; 6] = [
     step(phases::ACTIVATE, 7, activate::step),
     step(phases::INSPECT, 9, inspect::step),
     step(phases::KEEP, 8, receipt::step),
+];
+
+/// The same on a running machine. Its configuration is exchanged when nothing else of the medium is needed.
+const UPDATE: [Step; 6] = [
+    step(phases::BUILD, 5, build::step),
+    step(phases::COPY, 6, update_steps::copy),
+    step(phases::PLACE, 4, place::step),
+    step(phases::ACTIVATE, 7, update_steps::activate),
+    step(phases::INSPECT, 9, update_steps::inspect),
+    step(phases::KEEP, 8, update_steps::finish),
 ];
 
 const fn step(phase: &'static Phase, exit_code: u8, run: fn(&Plan, &Target, &Installation<'_>) -> Result<()>) -> Step {
@@ -93,7 +104,12 @@ pub fn apply(plan: &Plan, installation: &Installation<'_>) -> Result<(), Failure
     report.expect(phases::BUILD, SECONDS_A_DERIVATION * plan.build.len() as f64);
     report.expect(phases::COPY, reading::seconds(plan.copied_bytes + plan.verified_bytes));
     let target = installation.request.target.keeping(&plan.kept_at);
-    for step in &STEPS {
+    let steps = if installation.request.update.is_some() {
+        &UPDATE
+    } else {
+        &STEPS
+    };
+    for step in steps {
         report.phase(step.phase);
         (step.run)(plan, &target, installation).map_err(|error| Failure {
             phase: step.phase,

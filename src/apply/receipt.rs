@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
@@ -12,12 +12,22 @@ use serde::Serialize;
 use super::installation::Installation;
 use crate::files::{remove, write_whole};
 use crate::live::target::{Kept, Target};
+use crate::nix::identity::Identity;
 use crate::plan::Plan;
+use crate::tree::fingerprint::{self, Fingerprint};
+
+/// The system that runs.
+const LIVE_SYSTEM: &str = "/run/current-system";
 
 #[derive(Serialize)]
 struct Receipt<'a> {
     version: &'a str,
     finished: String,
+    /// The toplevel of the live system: which ISO it was.
+    live_system: Option<PathBuf>,
+    /// The files of the configuration, as they were placed.
+    tree: Fingerprint,
+    identity: Option<&'a Identity>,
     #[serde(flatten)]
     plan: &'a Plan,
 }
@@ -36,6 +46,9 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     let receipt = Receipt {
         version: env!("CARGO_PKG_VERSION"),
         finished: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        live_system: fs::read_link(LIVE_SYSTEM).ok(),
+        tree: fingerprint::of(plan.snapshot.path())?,
+        identity: plan.facts.identity.as_ref(),
         plan,
     };
     write_whole(&target.receipt(), &serde_json::to_vec_pretty(&receipt)?)?;

@@ -1,5 +1,7 @@
 //! What a person reads, and the exit code, when something failed.
 
+use std::path::PathBuf;
+
 use super::exit_code;
 use super::install_args::Args;
 use crate::apply::{Failure, Written};
@@ -7,14 +9,19 @@ use crate::calamares::dialog::dialog;
 use crate::calamares::globals::Globals;
 use crate::diagnostic::{Diagnostic, Diagnostics, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupted};
+use crate::live::running_machine::MACHINE;
 use crate::log_file::LogFile;
 use crate::nix::explain;
 use crate::progress::Reporter;
 
 /// Where the log is, for a person.
-pub fn log_place(log: &LogFile) -> String {
-    log.path()
-        .map_or_else(|| "not written".to_owned(), |path| path.display().to_string())
+pub fn log_place(log: &LogFile, is_update: bool) -> String {
+    let shown = |path: PathBuf| match path.strip_prefix(MACHINE) {
+        // The target of an update is the machine itself.
+        Ok(path) if is_update => format!("/{}", path.display()),
+        _ => path.display().to_string(),
+    };
+    log.path().map_or_else(|| "not written".to_owned(), shown)
 }
 
 /// Reports what went wrong, and gives the exit code and the last line.
@@ -31,9 +38,10 @@ pub fn explain_failure(
         written,
         error,
     } = failure;
+    let is_update = args.command.is_some();
     log::debug!("failed in {}: {error:?}", phase.name);
     if error.is::<Interrupted>() {
-        let next = next_step(written);
+        let next = next_step(written, is_update);
         return (INTERRUPTED, format!("Interrupted. {next}"));
     }
     let problems = diagnostics(error);
@@ -58,15 +66,16 @@ pub fn explain_failure(
     let text = format!(
         "{} failed. {fix}{} Log: {}",
         phase.title,
-        next_step(written),
-        log_place(log)
+        next_step(written, is_update),
+        log_place(log, is_update)
     );
     (exit_code::of(&problems, code), text)
 }
 
 /// What follows from the state of the target.
-fn next_step(written: Written) -> &'static str {
+fn next_step(written: Written, is_update: bool) -> &'static str {
     match written {
+        Written::Nothing if is_update => "Nothing was written.",
         Written::Nothing => "Nothing was written to the target.",
         Written::Disks => "Run the same command again: it begins with the layout of the disks.",
         Written::Target => "Run the same command again: it continues from here.",

@@ -1,7 +1,6 @@
 //! `nix-cfg-install`: parses the command line, sets up the log, plans, applies, and gives the exit code.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::SystemTime;
@@ -11,20 +10,20 @@ use clap::Parser;
 use nix::sys::stat::{Mode, umask};
 
 use super::explained_failure::{explain_failure, log_place};
-use super::install_args::Args;
-use super::prepared_target::{PreparedTarget, lock, lock_disks, make_disk, target_and_machine, use_layout, written};
+use super::install_args::{Args, Command};
+use super::prepared_target::{lock, lock_disks, make_disk, use_layout, written};
+use super::requested::{Answered, choose_source, request, settings_and_channels};
 use super::unattended::{self, Job};
 use super::unattended_result::{self, Ending};
-use super::{described_machine, disk_questions};
+use super::{described_machine, update_command};
 use crate::apply::{Failure, Installation, apply, next_steps};
 use crate::calamares::caller;
 use crate::calamares::globals::Globals;
-use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem, ProgramProblem};
+use crate::diagnostic::{PlanProblem, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupt};
-use crate::live::answers::{self, Answers, Lists, Places};
-use crate::live::decisions::Decisions;
+use crate::live::answers;
 use crate::log_file::{LogFile, init_logging};
-use crate::nix::environment::{Channels, environment};
+use crate::nix::environment::environment;
 use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, INSPECT, KEEP, PARTITION, PLACE, RECHECK};
 use crate::plan::request::{LiveSystem, Request};
 use crate::plan::{self, Plan, REFUSED};
@@ -32,9 +31,6 @@ use crate::process::{NIX, Runner};
 use crate::progress::{Format, Reporter};
 use crate::settings::Settings;
 use crate::store::live_image::StoreImage;
-use crate::tree::source::{self, STANDARD_PLACES, Source};
-
-const LIVE_LOGS: &str = "/var/log/nix-cfg-install";
 
 /// The exit code when the command line or the settings are wrong.
 const BAD_SETTINGS: u8 = 2;
@@ -62,7 +58,11 @@ pub fn main() -> ExitCode {
     let settings = Settings::load(args.settings.as_deref());
     let (globals, outcome) = match start(&args, &log) {
         Ok((interrupt, globals)) => {
-            let outcome = run(&args, settings, globals.as_ref(), interrupt, (&log, &report));
+            let outcome = match &args.command {
+                Some(Command::Update(wanted)) => update_command::run(&args, wanted, &interrupt, (&log, &report))
+                    .map(|text| (text, Ending::default())),
+                None => run(&args, settings, globals.as_ref(), interrupt, (&log, &report)),
+            };
             (globals, outcome)
         }
         Err(error) => (None, Err(Failure::before(phases::SETTINGS, BAD_SETTINGS)(error))),
@@ -188,7 +188,7 @@ fn run(
         report.note(&line);
     }
     let ending = Ending::of(job.as_ref(), &plan, &installation).map_err(written(KEEP))?;
-    let text = format!("Installed. The log is {}.{}", log_place(log), ending.text);
+    let text = format!("Installed. The log is {}.{}", log_place(log, false), ending.text);
     Ok((text, ending))
 }
 
@@ -223,13 +223,6 @@ fn requested(
     Ok(request)
 }
 
-/// The configuration that was named, or the one in the standard places.
-fn choose_source(request: &Request) -> Result<Source> {
-    let explicit = request.source.as_ref();
-    let explicit = explicit.map(|(path, named_by)| (path.as_path(), *named_by));
-    source::choose(explicit, &STANDARD_PLACES.map(Path::new), request.host.as_deref())
-}
-
 /// The last line of a run that only checks; `None` where an installation follows.
 fn checked(args: &Args, plan: &Plan, job: Option<&Job>, live: &LiveSystem<'_>) -> Result<Option<String>, Failure> {
     let answered = job.map_or(Ok(()), |job| job.answers(plan, live.report));
@@ -243,102 +236,4 @@ fn checked(args: &Args, plan: &Plan, job: Option<&Job>, live: &LiveSystem<'_>) -
     }
     let text = || "The configuration can be installed. Nothing was written.".to_owned();
     Ok((!args.installs()).then(text))
-}
-
-/// The settings of the ISO, the channels that they name, and the answers that they and the command line have.
-fn settings_and_channels(
-    settings: Result<Settings>,
-    args: &Args,
-    log: &LogFile,
-    stamp: &str,
-) -> Result<(Settings, Channels, Answered)> {
-    let settings = settings?;
-    if !nix::unistd::geteuid().is_root() {
-        return Err(PlanProblem::NotRoot.into());
-    }
-    if !args.check
-        && let Err(error) = log.also_to(&Path::new(LIVE_LOGS).join(format!("{stamp}.log")))
-    {
-        // The target's log is the one that counts.
-        log::debug!("{error:#}");
-    }
-    let channels = Channels::find(settings.nixpkgs.as_deref(), settings.channels.as_deref())?;
-    let lists = settings.choices.as_deref().map(Lists::read).unwrap_or_default();
-    let (named, mut problems) = answers::parse(&args.answers);
-    let mut places = settings.places.clone();
-    places.retain(|key, _| !named.contains_key(key));
-    let mut answers = settings.answers();
-    answers.extend(named);
-    problems.extend(answers::problems(&answers, &lists, &places).into_values());
-    refuse_answers(problems)?;
-    Ok((settings, channels, (answers, places, lists)))
-}
-
-/// Refuses answers with these problems. Where all of them are values that the lists do not have, the plan does, unless the
-/// configuration decides them.
-fn refuse_answers(problems: Vec<Diagnostic>) -> Result<()> {
-    if problems.iter().all(answers::is_unknown_value) {
-        return Ok(());
-    }
-    Err(Diagnostics(problems).into())
-}
-
-/// Answers, where the settings have them, and what there was to choose from.
-type Answered = (Answers, Places, Lists);
-
-/// Puts together what was asked for. An installation that Calamares began and a person finishes is mounted again.
-fn request(
-    (args, (mut answers, mut places, lists)): (&Args, Answered),
-    globals: Option<&Globals>,
-    settings: Settings,
-    runner: &Runner,
-    report: &Reporter,
-) -> Result<Request> {
-    let named = args.target.clone().or(settings.target.clone());
-    let mut disko = disk_questions::request(args)?;
-    let known = (globals, &lists);
-    let prepared = target_and_machine((args, disko.as_mut()), known, named, runner, report)?;
-    let PreparedTarget { target, machine, begun } = prepared;
-    let of_machine = || Decisions {
-        no_boot_loader: machine.no_boot_loader,
-        ..Decisions::of_machine(target.root())
-    };
-    let mut answered_now = globals.is_some() || !args.answers.is_empty();
-    if let Some(globals) = globals {
-        let typed = globals.answers(&lists);
-        places.retain(|key, _| !typed.contains_key(key));
-        answers.extend(typed);
-        refuse_answers(answers::problems(&answers, &lists, &places).into_values().collect())?;
-    } else if let Some(begun) = begun {
-        // A page overrides the settings, and a flag both.
-        answered_now = true;
-        answers = settings.answers();
-        places.retain(|key, _| !begun.contains_key(key));
-        answers.extend(begun);
-        answers.extend(answers::parse(&args.answers).0);
-    }
-    let source = args.source.clone().map(|path| (path, "--source"));
-    let host = args.host.clone().or(machine.host.clone()).or(settings.host.clone());
-    let of_settings = settings.hardware_config_of(host.as_deref());
-    Ok(Request {
-        decisions: globals.map_or_else(of_machine, |globals| globals.decisions(target.root())),
-        source: source.or(settings.source.map(|path| (path, "the settings"))),
-        host,
-        host_of_iso: settings.host,
-        hardware_config: args.hardware_config.clone().or(of_settings),
-        disko,
-        plain_layout: None,
-        extra_files: args.extra_files.clone().or(settings.extra_files),
-        not_covered: settings.not_covered,
-        answers,
-        answer_places: places,
-        answered_now,
-        lists,
-        offline_rebuild: settings.offline_rebuild,
-        must_be_mounted: !args.not_mounted,
-        online: args.online || settings.online,
-        no_bootloader: args.no_bootloader || settings.no_bootloader,
-        target,
-        machine,
-    })
 }

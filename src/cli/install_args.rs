@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
+use super::update_args::UpdateArgs;
 use crate::nix::disko::Mode;
 use crate::progress::Format;
 
@@ -33,9 +34,11 @@ of the target and of the live system.";
 /// target's /etc/nixos with this machine's hardware-configuration.nix, builds it offline from what is on the ISO, and
 /// installs it. Usually: mount the target at /mnt and run `nix-cfg-install`.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "nix-cfg-install", version, after_help = EXIT_CODES)]
+#[command(name = "nix-cfg-install", version, after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
 #[allow(clippy::struct_excessive_bools)] // Each is a switch of the command line.
 pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// Mount point of the new root file system [default: /mnt]
     #[arg(long, value_name = "DIR")]
     pub target: Option<PathBuf>,
@@ -101,14 +104,20 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "STEP", conflicts_with_all = ["target", "check", "verify_store", "progress"])]
     pub calamares: Option<Step>,
     /// How progress is shown
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    #[arg(long, value_enum, default_value_t, value_name = "HOW", global = true)]
     pub progress: Format,
     /// Show more; twice: everything
-    #[arg(short, long, action = clap::ArgAction::Count)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
     /// Write the log to FILE as well
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub log: Option<PathBuf>,
+}
+
+/// What else it does.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    Update(UpdateArgs),
 }
 
 impl Args {

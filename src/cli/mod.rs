@@ -2,6 +2,7 @@
 
 mod described_machine;
 mod exit_code;
+pub mod update_args;
 pub mod install_args;
 mod explained_failure;
 mod typed_lines;
@@ -10,6 +11,8 @@ mod unattended;
 mod result_signals;
 mod unattended_result;
 mod prepared_target;
+mod requested;
+mod update_command;
 pub mod install;
 mod iso_internal_args;
 pub mod iso_args;

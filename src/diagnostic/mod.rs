@@ -118,6 +118,7 @@ areas! {
     kept_problem::KeptProblem,
     lint_problem::LintProblem,
     machine_problem::MachineProblem,
+    medium_problem::MediumProblem,
     module_problem::ModuleProblem,
     other_platform::PlatformProblem,
     iso_channel::IsoChannelProblem,
@@ -144,6 +145,7 @@ areas! {
     supply::SupplyProblem,
     target_problem::TargetProblem,
     uncovered::CoverageProblem,
+    update_problem::UpdateProblem,
     zfs_problem::ZfsProblem,
 }
 

@@ -164,6 +164,14 @@ impl Target {
         self.inside_path(&self.kept.state).join("receipt.json")
     }
 
+    /// The number of the current generation of the profile at `profile`, an absolute path of the installed system.
+    #[must_use]
+    pub fn generation(&self, profile: &str) -> Option<String> {
+        let link = fs::read_link(self.inside(profile)).ok()?;
+        let number = link.file_name()?.to_str()?.strip_suffix("-link")?.rsplit('-').next()?;
+        Some(number.to_owned())
+    }
+
     /// The log of a run.
     #[must_use]
     pub fn log(&self, stamp: &str) -> PathBuf {

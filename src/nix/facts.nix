@@ -326,6 +326,10 @@ let
         (config.hardware.facter.reportPath or null) != null || (config.facter.reportPath or null) != null;
     };
     secrets = secretFacts definitions os;
+    identity = {
+      host_name = config.networking.hostName;
+      state_version = config.system.stateVersion;
+    };
   };
   # Bind mounts by units of systemd, as impermanence (since 2025) and preservation make them, and the link that
   # environment.etc makes of /etc/nixos.
@@ -359,6 +363,7 @@ report facts
     "boot"
     "users"
     "platform"
+    "identity"
     "warnings"
     "assertions"
     "binds"

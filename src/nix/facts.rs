@@ -8,6 +8,7 @@ mod facts_tests;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::identity::Identity;
 use super::secret_facts::Secrets;
 use crate::tree::feature::NotCovered;
 
@@ -36,6 +37,8 @@ pub struct Facts {
     pub warnings: Option<Vec<String>>,
     /// What the system is built for: `x86_64-linux`.
     pub platform: Option<String>,
+    /// Which machine it is.
+    pub identity: Option<Identity>,
     /// Who can log in.
     pub users: Option<Users>,
     /// How it boots.
@@ -335,6 +338,7 @@ impl Facts {
             assertions: later.assertions.or(self.assertions.take()),
             warnings: later.warnings.or(self.warnings.take()),
             platform: later.platform.or(self.platform.take()),
+            identity: later.identity.or(self.identity.take()),
             users: later.users.or(self.users.take()),
             boot: later.boot.or(self.boot.take()),
             boot_files: later.boot_files.or(self.boot_files.take()),
@@ -364,6 +368,7 @@ impl Facts {
             "assertions" => self.assertions = read(name, json),
             "warnings" => self.warnings = read(name, json),
             "platform" => self.platform = read(name, json),
+            "identity" => self.identity = read(name, json),
             "users" => self.users = read(name, json),
             "boot" => self.boot = read(name, json),
             "boot_files" => self.boot_files = read(name, json),

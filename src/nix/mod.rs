@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod literal;
 pub mod secret_facts;
+pub mod identity;
 pub mod facts;
 pub mod open;
 pub mod installed;

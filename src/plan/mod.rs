@@ -15,6 +15,7 @@ mod checks;
 mod resolve;
 mod omissions;
 mod evaluate;
+mod for_update;
 mod own_source;
 mod needs;
 mod layout;
@@ -213,24 +214,21 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     let Some((tree, disko)) = placed else { return Ok(None) };
     let tree_with_hardware = (&configuration, hardware.path.as_path(), broken.as_slice());
     let asked = completed::put_choices((request, live), &machine, tree_with_hardware, found)?;
+    for_update::settle(request, live, root, found)?;
     found.extend(Memory::read(Path::new(PROC)).and_then(|memory| checks::space::evaluation(&memory)));
     let mut outcome = evaluate::evaluate((live.runner, live.report), &configuration, &tree, &broken)?;
     found.extend(std::mem::take(&mut outcome.problems));
-    if let Some(hosts) = &outcome.facts.hosts
-        && let Some((host, reason)) = found.keep(resolve::choose_host(request, hosts))?
-    {
-        live.report.note(&format!("Host: {host}, because {reason}."));
-        configuration.host = Some(host);
-    }
-    let (tree, brought) = ((&tree, &hardware), extra_files.as_ref());
-    let (kept_at, problems) = check_values((request, live), &machine, &outcome, tree, brought);
+    found.extend(for_update::compare(request, source.kind, &mut outcome));
+    name_host((request, live), &outcome, &mut configuration, found)?;
+    let brought = extra_files.as_ref();
+    let (kept_at, problems) = check_values((request, live), &machine, &outcome, (&tree, &hardware), brought);
     found.extend(problems);
     found.extend(asked.unknown.filter(|_| outcome.toplevel.is_some()));
     let Some(evaluated) = &outcome.toplevel else {
         return Ok(None);
     };
-    let tree = (root, source.kind, hardware.path.as_path());
-    let needs = needs::needs((request, live), tree, (evaluated, &outcome), found)?;
+    let of_tree = (root, source.kind, hardware.path.as_path());
+    let needs = needs::needs((request, live), of_tree, (evaluated, &outcome), found)?;
     Ok(Some(Plan {
         source: source.path.clone(),
         kind: source.kind,
@@ -252,6 +250,22 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         facts: outcome.facts,
         extra_files,
     }))
+}
+
+/// Gives the configuration its host, now that it is known which there are.
+fn name_host(
+    (request, live): (&Request, &LiveSystem<'_>),
+    outcome: &Outcome,
+    configuration: &mut Configuration,
+    found: &mut Found<'_>,
+) -> Result<()> {
+    if let Some(hosts) = &outcome.facts.hosts
+        && let Some((host, reason)) = found.keep(resolve::choose_host(request, hosts))?
+    {
+        live.report.note(&format!("Host: {host}, because {reason}."));
+        configuration.host = Some(host);
+    }
+    Ok(())
 }
 
 /// Compares the values of the configuration with this machine. Gives where the installer's files are kept, too.

@@ -11,7 +11,7 @@ use super::collector::Found;
 use super::evaluate::Outcome;
 use super::observed::{DiskSpace, free_memory};
 use super::request::{LiveSystem, Request};
-use super::{flake_inputs, own_source};
+use super::{flake_inputs, for_update, own_source};
 use crate::diagnostic::PlanProblem;
 use crate::nix::eval::Evaluated;
 use crate::store::closure::Work;
@@ -87,7 +87,13 @@ pub(super) fn needs(
         let largest = request.decisions.largest_disk;
         let disk = DiskSpace::measure(target, largest, live.image.as_ref(), root, &records);
         let disk = found.probe("the room on the disk", disk).flatten();
-        found.extend(disk.and_then(|disk| space::disk(&disk, needs.work.build.is_empty())));
+        let is_exact = needs.work.build.is_empty();
+        found.extend(disk.and_then(|disk| space::disk(&disk, is_exact)));
+        if request.update.is_some() {
+            let full = for_update::store_full(&request.target, live, &records, is_exact);
+            let full = found.probe("the room in the store", full).flatten();
+            found.extend(full);
+        }
         let memory = found.probe("the memory for building", free_memory());
         found.extend(memory.and_then(|free| space::memory(&needs.work, free)));
     }
@@ -102,7 +108,10 @@ fn measure(request: &Request, live: &LiveSystem<'_>, needs: &mut Needs) -> Resul
         let extra = extra.iter().filter_map(|path| path.to_str());
         database::of_closure(live.runner, &uses.chain(extra).collect::<Vec<_>>())
     };
-    let records = closure(&needs.extra)?;
+    let mut records = closure(&needs.extra)?;
+    if let Some(update) = &request.update {
+        records = for_update::lacking(update, live, records)?;
+    }
     let copied = size(&records);
     if let (Some(_), Some((_, others))) = (&request.offline_rebuild, needs.extra.split_last()) {
         let more = bytes(copied.saturating_sub(size(&closure(others)?)));

@@ -7,7 +7,9 @@ use secrecy::SecretString;
 
 use crate::live::answers::{Answers, Lists, Places};
 use crate::live::decisions::{Decisions, Firmware};
+use crate::live::earlier_receipt::Receipt;
 use crate::live::installer_facts::InstallerFacts;
+use crate::live::running_machine::RunningMachine;
 use crate::live::target::Target;
 use crate::nix::disko::Mode;
 use crate::nix::environment::Channels;
@@ -55,6 +57,30 @@ pub struct Request {
     pub online: bool,
     /// Whether the boot loader is left alone.
     pub no_bootloader: bool,
+    /// The target is the running machine, which is updated.
+    pub update: Option<Update>,
+}
+
+/// An update of the running machine, in place of an installation.
+pub struct Update {
+    pub machine: RunningMachine,
+    /// What the machine has.
+    pub receipt: Receipt,
+    /// Which side counts where the configuration was changed by hand.
+    pub take: Option<Side>,
+    /// Whether an older system, and another machine's, are refused.
+    pub older: bool,
+    /// Whether the new system is activated now, and not only at the next start.
+    pub switch: bool,
+}
+
+/// A side of a conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The configuration of the ISO.
+    New,
+    /// What is in /etc/nixos of the machine.
+    Mine,
 }
 
 /// How a layout for disko is to be made.

@@ -42,3 +42,5 @@ pub mod extra_files;
 pub mod private_copy;
 
 pub mod snapshot;
+
+pub mod fingerprint;

@@ -9,6 +9,7 @@ pub mod layout;
 pub mod pty;
 pub mod real;
 pub mod rows;
+pub mod started;
 pub mod upstream;
 
 use std::fs;

@@ -15,7 +15,7 @@ let
   # What must not be in the store is added to the initrd here, as NixOS does it (append-initrd-secrets).
   initrd = ''
     put_initrd() {
-      (umask 077 && cp "$system/initrd" "$1")
+      (umask 077 && cp "$of/initrd" "$1")
       ${lib.optionalString (secrets != { }) ''
         added=$(mktemp -d)
         ${lib.concatStrings (
@@ -31,30 +31,64 @@ let
       ''}
     }
   '';
+  # Calls `each NUMBER`, with $of as its toplevel and $suffix for the names of its files in $files, for every generation, the one that is
+  # started first. What a generation that is gone has left is removed before, as by systemd-boot-builder.py. Its kernel is copied
+  # only where it is not there.
+  generations = ''
+    for_generations() {
+      files=$1
+      for file in $files/kernel-* $files/initrd-*; do
+        [ -e /nix/var/nix/profiles/system-''${file##*-}-link ] || rm -f "$file"
+      done
+      for link in $(ls -d /nix/var/nix/profiles/system-*-link | sort -t- -k2 -n -r); do
+        of=$(readlink $link)
+        [ "$of" != "$system" ] || generation $link
+      done
+      for link in $(ls -d /nix/var/nix/profiles/system-*-link | sort -t- -k2 -n -r); do
+        of=$(readlink $link)
+        [ "$of" = "$system" ] || generation $link
+      done
+    }
+    generation() {
+      number=''${1#*/system-} number=''${number%-link} suffix=
+      [ $number = 1 ] || suffix=-$number
+      cmp -s "$of/kernel" $files/kernel$suffix || cp "$of/kernel" $files/kernel$suffix
+      cmp -s "$of/initrd" $files/initrd$suffix || put_initrd $files/initrd$suffix
+      each $number
+    }
+  '';
   systemd-boot = ''
     esp=${efi}
     mkdir -p $esp/loader/entries $esp/EFI/nixos $esp/EFI/systemd $esp/EFI/BOOT
     cp ${pkgs.systemd}/lib/systemd/boot/efi/systemd-bootx64.efi $esp/EFI/systemd/systemd-bootx64.efi
     cp ${pkgs.systemd}/lib/systemd/boot/efi/systemd-bootx64.efi $esp/EFI/BOOT/BOOTX64.EFI
-    cp "$system/kernel" $esp/EFI/nixos/kernel && put_initrd $esp/EFI/nixos/initrd
-    printf 'timeout 1\ndefault nixos-generation-1.conf\n' > $esp/loader/loader.conf
-    printf 'title NixOS\nlinux /EFI/nixos/kernel\ninitrd /EFI/nixos/initrd\noptions init=%s/init ${parameters}\n' "$system" \
-      > $esp/loader/entries/nixos-generation-1.conf
+    for entry in $esp/loader/entries/nixos-generation-*.conf; do
+      number=''${entry##*-}
+      [ -e /nix/var/nix/profiles/system-''${number%.conf}-link ] || rm -f "$entry"
+    done
+    each() {
+      printf 'title NixOS, generation %s\nlinux /EFI/nixos/kernel%s\ninitrd /EFI/nixos/initrd%s\noptions init=%s/init ${parameters}\n' \
+        $1 "$suffix" "$suffix" "$of" > $esp/loader/entries/nixos-generation-$1.conf
+      [ "$of" != "$system" ] || printf 'timeout 1\ndefault nixos-generation-%s.conf\n' $1 > $esp/loader/loader.conf
+    }
+    for_generations $esp/EFI/nixos
   '';
   # Kernel and initrd stand beside GRUB's own files, so that one prefix finds all of them, encrypted or not.
   grub2 = ''
     mkdir -p /boot/grub/kernels
-    cp "$system/kernel" /boot/grub/kernels/kernel && put_initrd /boot/grub/kernels/initrd
     ${lib.optionalString grub.enableCryptodisk "export GRUB_ENABLE_CRYPTODISK=y"}
     for device in ${toString grub.devices}; do
       echo "installing the GRUB 2 boot loader on $device..."
       [ "$device" = nodev ] || ${pkgs.grub2}/bin/grub-install --target=i386-pc --boot-directory=/boot \
         ${toString (map lib.escapeShellArg grub.extraGrubInstallArgs)} "$device"
     done
-    {
-      echo 'set timeout=1'
-      printf 'menuentry "NixOS" {\n  linux $prefix/kernels/kernel init=%s/init ${parameters}\n  initrd $prefix/kernels/initrd\n}\n' "$system"
-    } > /boot/grub/grub.cfg
+    echo 'set timeout=1' > /boot/grub/grub.cfg.new
+    each() {
+      printf 'menuentry "NixOS, generation %s" {\n  linux $prefix/kernels/kernel%s init=%s/init ${parameters}\n  initrd $prefix/kernels/initrd%s\n}\n' \
+        $1 "$suffix" "$of" "$suffix" >> /boot/grub/grub.cfg.new
+    }
+    for_generations /boot/grub/kernels
+    mv /boot/grub/grub.cfg.new /boot/grub/grub.cfg
   '';
 in
 {
@@ -67,9 +101,9 @@ in
     ];
     system.build.installBootLoader =
       if cfg.loader.systemd-boot.enable then
-        initrd + systemd-boot
+        initrd + generations + systemd-boot
       else if grub.enable then
-        initrd + grub2
+        initrd + generations + grub2
       else
         "";
   };

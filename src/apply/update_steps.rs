@@ -1,0 +1,245 @@
+//! An update of the running machine. What is its Nix's is done by its Nix: it copies into its own store, with its locks and its
+//! database, beside its daemon and a collection of garbage, and verifies the hash of each store path.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use nix::unistd::sync;
+
+use super::build::track;
+use super::installation::Installation;
+use super::{inspect, receipt};
+use crate::diagnostic::{Diagnostic, Diagnostics, UpdateProblem};
+use crate::files::remove;
+use crate::interrupt::Interrupted;
+use crate::live::running_machine::{BOOTED_SYSTEM, CHANNELS_PROFILE, LIVE_ROOT, SYSTEM_PROFILE};
+use crate::live::target::Target;
+use crate::nix::activity::LOG_FORMAT;
+use crate::nix::explain;
+use crate::plan::Plan;
+use crate::plan::request::Update;
+use crate::process::{Finished, Invocation, Runner};
+use crate::progress::{Reporter, Unit};
+use crate::store::{database, reading};
+use crate::store_path::store_name;
+use crate::text::bytes;
+use crate::tree::source::ConfigKind;
+
+/// Where the machine's Nix keeps what an update has copied and not finished with: names that [`keep`] gives it.
+const KEPT: &str = "/nix/var/nix/gcroots/nix-cfg-install/update";
+
+/// How often what a collection of garbage has removed is copied again.
+const ATTEMPTS: usize = 3;
+
+fn update_of<'a>(installation: &Installation<'a>) -> Result<&'a Update> {
+    installation.request.update.as_ref().context("No update was asked for")
+}
+
+/// Has the machine's Nix copy what it lacks, and keep it until the end.
+pub(super) fn copy(plan: &Plan, _: &Target, installation: &Installation<'_>) -> Result<()> {
+    let update = update_of(installation)?;
+    let (runner, report) = (installation.live.runner, installation.live.report);
+    let image = installation.live.image.as_ref();
+    let roots = std::iter::once(&plan.system).chain(&plan.extra);
+    let roots: Vec<&str> = roots.filter_map(|path| path.to_str()).collect();
+    // What a wrong bit in a source has changed would be copied as it is.
+    let sources: Vec<&str> = plan.sources.keys().map(String::as_str).collect();
+    reading::verify(runner, report, image, &sources).map_err(|error| gone_or(update, error))?;
+    for _ in 0..ATTEMPTS {
+        let records = database::of_closure(runner, &roots)?;
+        let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
+        let lacking = invalid(update, runner, &paths)?;
+        let total = records
+            .iter()
+            .filter(|record| lacking.contains(&record.path))
+            .map(|record| record.nar_size)
+            .sum();
+        if total > 0 {
+            report.note(&format!("Copying {} store paths: {}", lacking.len(), bytes(total)));
+        }
+        report.expect_now(reading::seconds(total) * SLOWER);
+        let copied = update
+            .machine
+            .run_beside_live(&mut || by_nix(runner, report, &roots, total));
+        if let Err(error) = copied {
+            let lacking: Vec<&str> = lacking.iter().map(String::as_str).collect();
+            return Err(why(installation, update, error, &lacking));
+        }
+        // From here on a collection leaves them alone, also one that is running; one that was faster is seen.
+        let keep_all = &mut || {
+            let mut roots = roots.iter().enumerate();
+            roots.try_for_each(|(number, root)| keep(runner, root, number))
+        };
+        match update.machine.run(keep_all) {
+            Ok(()) if invalid(update, runner, &roots)?.is_empty() => return Ok(()),
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            other => log::debug!("copied and gone again: {other:?}"),
+        }
+    }
+    Err(UpdateProblem::Collected.into())
+}
+
+/// Those of `paths` that the machine lacks.
+fn invalid(update: &Update, runner: &Runner, paths: &[&str]) -> Result<BTreeSet<String>> {
+    let mut invalid = BTreeSet::new();
+    update.machine.run(&mut || {
+        invalid = database::invalid(runner, None, paths)?;
+        Ok(())
+    })?;
+    Ok(invalid)
+}
+
+/// Nix copies so many times slower than an installation does (docs/update.md).
+const SLOWER: f64 = 4.0;
+
+/// Copies the closures of `roots` from the live system into the store of the Nix that is started here.
+fn by_nix(runner: &Runner, report: &Reporter, roots: &[&str], total: u64) -> Result<()> {
+    let invocation = Invocation::new("nix")
+        .args(["copy", "--no-check-sigs", "--from"])
+        .arg(format!("local?root={LIVE_ROOT}"))
+        .args(LOG_FORMAT)
+        // A path is on the disk before it is valid; each of the two is known to some versions (2.8, 2.26).
+        .args([
+            "--option",
+            "sync-before-registering",
+            "true",
+            "--option",
+            "fsync-store-paths",
+            "true",
+        ])
+        .args(roots.iter().copied())
+        .long();
+    let copied = track(runner, &invocation, &mut |tracker| {
+        report.progress(tracker.bytes().min(total), total, Unit::Bytes, tracker.item());
+    });
+    copied.map(drop)
+}
+
+/// Has the machine's Nix keep `path` by a root with the number `number`.
+fn keep(runner: &Runner, path: &str, number: usize) -> Result<()> {
+    let invocation = Invocation::new("nix-store").args(["--realise", path, "--add-root"]);
+    runner.output(&invocation.arg(format!("{KEPT}-{number}"))).map(drop)
+}
+
+/// Why copying `lacking` failed: the medium is gone, or damaged, or what Nix says.
+fn why(installation: &Installation<'_>, update: &Update, error: anyhow::Error, lacking: &[&str]) -> anyhow::Error {
+    if error.is::<Interrupted>() {
+        return error;
+    }
+    if let Some(gone) = update.machine.medium_gone() {
+        return gone.into();
+    }
+    let live = installation.live;
+    let damage = reading::verify(live.runner, live.report, live.image.as_ref(), lacking);
+    damage.err().unwrap_or(error)
+}
+
+/// `error`, unless the medium was taken out: nothing else is true of it then.
+fn gone_or(update: &Update, error: anyhow::Error) -> anyhow::Error {
+    update.machine.medium_gone().map_or(error, Into::into)
+}
+
+/// Makes the new system the one that the machine starts next, as nixos-rebuild does.
+pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let update = update_of(installation)?;
+    // The store is on the disk before anything names the new system.
+    sync();
+    // From the boot menu on, an interruption would leave less than either system.
+    let mut runner = installation.live.runner.for_cleanup();
+    runner.share_lock(installation.lock.file()?);
+    let set = |profile: &str, path: &Path| {
+        let invocation = Invocation::new("nix-env")
+            .args(["--profile", profile, "--set"])
+            .arg(path);
+        runner.output(&invocation).map(drop)
+    };
+    installation.live.runner.interrupt().check()?;
+    let channels = installation
+        .live
+        .channels
+        .for_target()
+        .filter(|_| plan.kind == ConfigKind::Channel);
+    let mut finished = None;
+    update.machine.run(&mut || {
+        channels
+            .as_ref()
+            .map_or(Ok(()), |channels| set(CHANNELS_PROFILE, channels))?;
+        set(SYSTEM_PROFILE, &plan.system)?;
+        let how = if update.switch { "switch" } else { "boot" };
+        finished = Some(switch(&runner, &plan.system, how, installation.live.report)?);
+        Ok(())
+    })?;
+    let finished = finished.context("Nothing was switched to")?;
+    let problem = match finished.status.code() {
+        Some(0) => return Ok(()),
+        // The boot menu is written by then, and the rest is reported by switch-to-configuration (24.05, 26.11).
+        Some(code @ 2..=4) if update.switch => {
+            installation
+                .live
+                .report
+                .problem(&UpdateProblem::UnitsFailed { code }.into());
+            return Ok(());
+        }
+        _ => finished.tail.join("\n"),
+    };
+    let known = explain::known(&problem);
+    let restored = restore(&runner, plan, target, installation)?;
+    let own = Diagnostic::from(UpdateProblem::NotSwitched { restored }).raw(problem);
+    Err(Diagnostics(known.into_iter().chain([own]).collect()).into())
+}
+
+fn switch(runner: &Runner, system: &Path, how: &str, report: &Reporter) -> Result<Finished> {
+    let invocation = Invocation::new(system.join("bin/switch-to-configuration")).arg(how);
+    runner.run(&invocation, &mut |_, line| {
+        if !line.is_empty() {
+            report.note(line);
+        }
+    })
+}
+
+/// Removes the generation that was just made, and writes the boot menu of the former one, unless the machine runs the new system
+/// already. Gives whether that worked.
+fn restore(runner: &Runner, plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<bool> {
+    let update = update_of(installation)?;
+    let Some(failed) = target.generation(SYSTEM_PROFILE) else {
+        return Ok(false);
+    };
+    let profile = || Invocation::new("nix-env").args(["--profile", SYSTEM_PROFILE]);
+    let restored = update.machine.run(&mut || {
+        let booted = fs::read_link(BOOTED_SYSTEM).ok();
+        ensure!(booted.as_ref() != Some(&plan.system), "the machine runs it");
+        runner.output(&profile().arg("--rollback"))?;
+        runner.output(&profile().args(["--delete-generations", &failed]))?;
+        let former = switch(runner, Path::new(SYSTEM_PROFILE), "boot", installation.live.report)?;
+        former.success().map(drop)
+    });
+    Ok(restored
+        .inspect_err(|error| log::debug!("the former system: {error:?}"))
+        .is_ok())
+}
+
+/// Looks at the result; a system that would not start is not left as the next one.
+pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let Err(error) = inspect::step(plan, target, installation) else {
+        return Ok(());
+    };
+    let restored = restore(&installation.live.runner.for_cleanup(), plan, target, installation)?;
+    let mut problems = Diagnostics::of(error)?;
+    problems.push(UpdateProblem::NotSwitched { restored }.into());
+    Err(Diagnostics(problems).into())
+}
+
+/// Writes the receipt, and lets the machine's Nix keep by the profile alone what was copied.
+pub(super) fn finish(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    receipt::step(plan, target, installation)?;
+    for root in 0..=plan.extra.len() {
+        remove(&target.inside(&format!("{KEPT}-{root}")))?;
+    }
+    let system = store_name(&plan.system.to_string_lossy());
+    installation.live.report.note(&format!(
+        "The next start is {system}. The former systems stay in the boot menu."
+    ));
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! `nix-cfg-install update`: enters the live system of an ISO on the running machine, and goes on as an installation does.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use anyhow::Context;
+use nix::unistd::geteuid;
+
+use super::explained_failure::log_place;
+use super::install_args::Args;
+use super::prepared_target::lock;
+use super::requested::{choose_source, request, settings_and_channels};
+use super::update_args::UpdateArgs;
+use crate::apply::{Failure, Installation, apply};
+use crate::diagnostic::{PlanProblem, ProgramProblem};
+use crate::interrupt::Interrupt;
+use crate::live::earlier_receipt::Receipt;
+use crate::live::installation_medium;
+use crate::live::running_machine::{LiveSystemOfIso, MACHINE, RunningMachine};
+use crate::live::target::Target;
+use crate::log_file::LogFile;
+use crate::nix::environment::{Channels, environment};
+use crate::plan::request::{LiveSystem, Update};
+use crate::plan::{self, REFUSED, phases};
+use crate::process::{NIX, Runner};
+use crate::progress::Reporter;
+use crate::settings::Settings;
+use crate::store::live_image::StoreImage;
+
+/// Updates this machine, and gives the last line that the user reads.
+pub(super) fn run(
+    args: &Args,
+    wanted: &UpdateArgs,
+    interrupt: &Interrupt,
+    (log, report): (&LogFile, &Reporter),
+) -> Result<String, Failure> {
+    let refused = Failure::before(phases::SOURCE, REFUSED);
+    let now = humantime::format_rfc3339_seconds(SystemTime::now());
+    let stamp = now.to_string().replace(':', "-");
+    report.phase(phases::SOURCE);
+    let machine_runner = Runner::new(environment(&Channels::default(), false), interrupt.clone());
+    let entered = enter(wanted, &machine_runner, report).map_err(&refused)?;
+    let (update, live) = entered;
+    // From here on, paths are those of the live system.
+    let args = Args {
+        command: None,
+        target: Some(MACHINE.into()),
+        host: wanted.host.clone().or(update.receipt.host.clone()),
+        check: wanted.dry_run,
+        ..args.clone()
+    };
+    // The machine's own log is the only one that stays.
+    let unlogged = Args {
+        check: true,
+        ..args.clone()
+    };
+    let (settings, channels, answered) =
+        settings_and_channels(Settings::load(None), &unlogged, log, &stamp).map_err(&refused)?;
+    let mut runner = Runner::new(environment(&channels, false), interrupt.clone());
+    live.load(&runner).map_err(&refused)?;
+    let image = settings
+        .read_image
+        .unwrap_or(true)
+        .then(StoreImage::of_live_store)
+        .flatten();
+    let mut request = request((&args, answered), None, settings, &runner, report).map_err(&refused)?;
+    request.extra_files = None;
+    request.answers.extend(update.receipt.chosen.clone());
+    request.update = Some(update);
+    let lock = lock(&args, &request, &mut runner).map_err(&refused)?;
+    let live = LiveSystem {
+        runner: &runner,
+        report,
+        channels,
+        image,
+    };
+    let source = choose_source(&request).map_err(&refused)?;
+    report.note(&source.reason);
+    report.phase(phases::CHECK);
+    let plan = plan::plan(&request, &live, &source).map_err(Failure::before(phases::CHECK, REFUSED))?;
+    let Some(lock) = lock else {
+        return Ok("This machine can be updated. Nothing was written.".to_owned());
+    };
+    let target_log = request.target.keeping(&plan.kept_at).log(&stamp);
+    log.also_to(&target_log)
+        .map_err(Failure::before(phases::CHECK, REFUSED))?;
+    let installation = Installation {
+        request: &request,
+        live: &live,
+        log,
+        passphrases: HashMap::new(),
+        stamp,
+        ahead: Mutex::default(),
+        lock,
+    };
+    apply(&plan, &installation)?;
+    Ok(format!("Updated. The log is {}.", log_place(log, true)))
+}
+
+/// Enters the live system of the ISO that was named or is found.
+fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Result<(Update, LiveSystemOfIso)> {
+    if !geteuid().is_root() {
+        return Err(PlanProblem::NotRoot.into());
+    }
+    if !runner.has(NIX) {
+        return Err(ProgramProblem::NoNix.into());
+    }
+    let receipt = Receipt::load(&Target::new("/"))?;
+    let medium = installation_medium::find(wanted.from.as_deref())?;
+    report.note(&format!(
+        "Updating from {}; installed on {}.",
+        medium.display(),
+        receipt.finished
+    ));
+    let (machine, live) =
+        RunningMachine::enter(Path::new(&medium), runner).context("Failed to enter the ISO's live system")?;
+    let update = Update {
+        machine,
+        receipt,
+        take: wanted.take,
+        older: wanted.older,
+        switch: wanted.switch,
+    };
+    Ok((update, live))
+}

@@ -1,0 +1,113 @@
+//! The running machine cannot be updated from an ISO, or not as it is.
+
+use std::path::PathBuf;
+
+use super::{Severity, Text, error, warning};
+use crate::text::bytes;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpdateProblem {
+    NoReceipt { path: PathBuf },
+    BadReceipt { path: PathBuf, error: String },
+    /// The ISO has `found`, and the machine was installed from `installed`.
+    OtherConfiguration { installed: &'static str, found: &'static str },
+    /// The ISO's system is that of the machine `new`.
+    OtherMachine { own: String, new: String },
+    Older { own: String, new: String },
+    StateVersion { own: String, new: String, is_lower: bool },
+    /// Bytes of the file system of the store.
+    StoreFull { severity: Severity, free: u64, needed: u64 },
+    /// Files of the configuration, each with what happened to it.
+    ChangedByHand { files: Vec<String> },
+    /// `restored`: whether the machine starts its former system as before.
+    NotSwitched { restored: bool },
+    /// The new system was activated, and `switch-to-configuration` ended with `code`.
+    UnitsFailed { code: i32 },
+    /// A collection of garbage removed what was copied, several times.
+    Collected,
+}
+
+impl UpdateProblem {
+    pub(super) fn text(&self) -> Text {
+        match self {
+            Self::NoReceipt { path } => error("update-no-receipt", "This machine was not installed by nix-cfg-install")
+                .because(format!("{} does not exist.", path.display()))
+                .remedy("Install it once from the ISO, or update it with nixos-rebuild."),
+            Self::BadReceipt { path, error: said } => {
+                error("update-bad-receipt", format!("{} cannot be read", path.display())).because(said)
+            }
+            Self::OtherConfiguration { installed, found } => error(
+                "update-other-configuration",
+                format!("The ISO has a {found}, and this machine was installed from a {installed}"),
+            )
+            .remedy("Use the ISO of this machine's configuration."),
+            Self::OtherMachine { own, new } => error(
+                "update-other-machine",
+                format!("The ISO's system is that of {new}, and this machine is {own}"),
+            )
+            .remedy(format!("If it is to become {new}: --host {new}")),
+            Self::Older { own, new } => error(
+                "update-older",
+                format!("The ISO's system ({new}) is older than that of this machine ({own})"),
+            )
+            .because("Its programs may not read what newer ones have written, such as databases in /var.")
+            .remedy("Use a newer ISO, or choose an earlier generation in the boot menu. If it is meant: --older"),
+            Self::StateVersion { own, new, is_lower } => state_version(own, new, *is_lower),
+            Self::StoreFull { severity, free, needed } => store_full(*severity, *free, *needed),
+            Self::ChangedByHand { files } => error(
+                "update-changed-by-hand",
+                "The configuration in /etc/nixos was changed on this machine",
+            )
+            .because(format!("Since it was installed:\n{}", files.join("\n")))
+            .remedy(
+                "--take mine keeps these files as they are on this machine, and takes the others from the ISO. --take new takes all \
+                 from the ISO, and keeps what was there as /etc/nixos.before-TIME.",
+            ),
+            Self::NotSwitched { restored } => not_switched(*restored),
+            Self::UnitsFailed { code } => warning("update-units-failed", "The new system is active, but not all of it started")
+                .because(format!("switch-to-configuration ended with exit code {code}."))
+                .remedy("systemctl --failed shows the units. The boot menu has the former system as well."),
+            Self::Collected => error(
+                "update-collected",
+                "What was copied was removed again by a collection of garbage",
+            )
+            .remedy("Wait until it has ended (nix-collect-garbage, nix-gc.service), then run the same command again."),
+        }
+    }
+}
+
+fn state_version(own: &str, new: &str, is_lower: bool) -> Text {
+    let what = format!("`system.stateVersion` is {new}, and that of this machine is {own}");
+    let (problem, otherwise) = if is_lower {
+        (error("update-state-version", what), "If it is meant: --older")
+    } else {
+        (warning("update-state-version", what), "If the data was migrated, nothing is wrong.")
+    };
+    problem
+        .because("Services such as databases look for their data in the form of that release. It stays what it was when the machine was installed.")
+        .remedy(format!("Set it to {own} in the configuration. {otherwise}"))
+}
+
+fn store_full(severity: Severity, free: u64, needed: u64) -> Text {
+    let problem = match severity {
+        Severity::Error => error("update-store-full", "The update does not fit into the store"),
+        Severity::Warning => warning("update-store-small", "The update may not fit into the store"),
+    };
+    let (free, needed) = (bytes(free), bytes(needed));
+    problem
+        .because(format!("/nix/store has {free} free, and the update needs about {needed}."))
+        .remedy("Remove old generations: nix-collect-garbage --delete-older-than 30d")
+}
+
+fn not_switched(restored: bool) -> Text {
+    let problem = error("update-not-switched", "The new system could not be made the next one to start");
+    if restored {
+        problem
+            .because("This machine starts its former system, as before.")
+            .remedy("Fix what the output names, then run the same command again.")
+    } else {
+        problem
+            .because("The boot menu could not be restored. The former system is still on the disk.")
+            .remedy("Do not restart. Fix what the output names, then run the same command again.")
+    }
+}

@@ -1,0 +1,61 @@
+//! What an earlier installation or update wrote of itself: the receipt.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::answers::Answers;
+use super::target::Target;
+use crate::diagnostic::UpdateProblem;
+use crate::nix::identity::Identity;
+use crate::tree::source::ConfigKind;
+
+/// What an update takes from it.
+pub struct Receipt {
+    /// When it was finished (RFC 3339).
+    pub finished: String,
+    pub kind: ConfigKind,
+    pub host: Option<String>,
+    /// What was answered and is applied.
+    pub chosen: Answers,
+    /// The files of the configuration ([`crate::tree::fingerprint`]); one that an earlier version wrote does not have them.
+    pub tree: Option<BTreeMap<String, String>>,
+    /// As `tree`.
+    pub identity: Identity,
+}
+
+impl Receipt {
+    /// That of the system at `target`.
+    ///
+    /// # Errors
+    /// [`UpdateProblem::NoReceipt`] when there is none; [`UpdateProblem::BadReceipt`] when it cannot be read.
+    pub fn load(target: &Target) -> Result<Self, UpdateProblem> {
+        let path = target.receipt();
+        let bad = |error: String| UpdateProblem::BadReceipt {
+            path: path.clone(),
+            error,
+        };
+        let text = fs::read(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => UpdateProblem::NoReceipt { path: path.clone() },
+            _ => bad(error.to_string()),
+        })?;
+        let value: Value = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
+        let kind = take(&value["kind"]).ok_or_else(|| bad("It does not say what was installed.".to_owned()))?;
+        let word = |key: &str| value[key].as_str().map(str::to_owned);
+        Ok(Self {
+            finished: word("finished").unwrap_or_default(),
+            kind,
+            host: word("host"),
+            chosen: take(&value["choices"]["taken"]).unwrap_or_default(),
+            tree: take(&value["tree"]),
+            identity: take(&value["identity"]).unwrap_or_default(),
+        })
+    }
+}
+
+fn take<T: DeserializeOwned>(value: &Value) -> Option<T> {
+    serde_json::from_value(value.clone()).ok()
+}

@@ -1,0 +1,364 @@
+//! The live system of an ISO on a machine that was not started from it: in a mount namespace of this process, with the ISO's store as
+//! the live store and the machine's own file systems at `/mnt`, as after a start from the ISO. Nothing of it is on a disk, and the
+//! kernel unmounts it with the last process in it, however that ends.
+//!
+//! What belongs to the machine's Nix and to its boot loader is done by the machine's own programs, outside of it.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow};
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::{chdir, chroot};
+
+use super::installation_medium::{LIVE_SYSTEM, STORE_IMAGE};
+use super::mounts::{self, Mount};
+use crate::diagnostic::MediumProblem;
+use crate::files::{names, read_text};
+use crate::process::{Invocation, Runner};
+use crate::store_path::containing;
+
+/// Where the live system's root is, in the mount namespace that it is in. The directory stays, empty.
+pub const LIVE_ROOT: &str = "/run/nix-cfg-install/live";
+
+/// The mount point of the machine's root in the live system.
+pub const MACHINE: &str = "/mnt";
+
+/// The profile of the machine's systems.
+pub const SYSTEM_PROFILE: &str = "/nix/var/nix/profiles/system";
+
+/// What it was started with.
+pub const BOOTED_SYSTEM: &str = "/run/booted-system";
+
+/// What an ISO says of its live system, in its file [`LIVE_SYSTEM`].
+pub struct LiveSystemOfIso {
+    /// The toplevel.
+    pub system: PathBuf,
+    /// The store path of its channel, or a directory in it.
+    pub channel: Option<PathBuf>,
+}
+
+impl LiveSystemOfIso {
+    /// Gives the live system, which was entered, its database and its channel, as the start of an ISO does.
+    ///
+    /// # Errors
+    /// When the ISO's registration cannot be read, or Nix refuses it.
+    pub fn load(&self, runner: &Runner) -> Result<()> {
+        let registration = fs::read(REGISTRATION).with_context(|| format!("Failed to read {REGISTRATION}"))?;
+        runner.output(&Invocation::new("nix-store").arg("--load-db").stdin(registration))?;
+        let Some(channel) = self.channel.as_deref().and_then(|path| containing(path.to_str()?)) else {
+            return Ok(());
+        };
+        fs::create_dir_all(Path::new(CHANNELS_PROFILE).parent().unwrap_or(Path::new("/")))?;
+        let install = Invocation::new("nix-env").args(["--profile", CHANNELS_PROFILE, "--install", channel, "--quiet"]);
+        runner.output(&install).map(drop)
+    }
+}
+
+/// What an ISO's store is registered with.
+const REGISTRATION: &str = "/nix/store/nix-path-registration";
+
+/// Root's channels (nixos/modules/installer/cd-dvd/channel.nix).
+pub const CHANNELS_PROFILE: &str = "/nix/var/nix/profiles/per-user/root/channels";
+
+/// What is done in another mount namespace.
+type Work<'a> = &'a mut (dyn FnMut() -> Result<()> + Send);
+
+/// The machine that this process was started on, seen from the live system that it has entered.
+pub struct RunningMachine {
+    /// What the ISO is read from: a device, a file, a directory.
+    medium: PathBuf,
+    /// The same, open since before.
+    open: File,
+    /// The mount namespace that the machine's programs run in.
+    own: File,
+    /// The same with the live system at [`LIVE_ROOT`], which the machine's own does not see.
+    beside: File,
+}
+
+impl RunningMachine {
+    /// Makes the live system of the ISO at `medium` and enters it with this thread and those that it starts from now on. `runner`
+    /// starts the machine's own programs.
+    ///
+    /// # Errors
+    /// [`MediumProblem::NotOurs`] when something else is there; what `mount` says.
+    pub fn enter(medium: &Path, runner: &Runner) -> Result<(Self, LiveSystemOfIso)> {
+        let open = File::open(medium).with_context(|| format!("Failed to open {}", medium.display()))?;
+        let own = namespace()?;
+        unshare(CloneFlags::CLONE_NEWNS).context("Failed to make a mount namespace")?;
+        change("/", MsFlags::MS_REC | MsFlags::MS_SLAVE)?;
+        let machine = machine_mounts();
+        let root = Path::new(LIVE_ROOT);
+        fs::create_dir_all(root).with_context(|| format!("Failed to make {LIVE_ROOT}"))?;
+        mount_new("tmpfs", root, "mode=755")?;
+        make_directories(root)?;
+        let live = mount_store(medium, root, runner)?;
+        for one in &machine {
+            bind(&one.at, &below(&root.join("mnt"), &one.at), MsFlags::empty())?;
+        }
+        bind_kernel(root)?;
+        bind_run(root, &live.system)?;
+        link_programs(root)?;
+        link_etc(root, &live.system)?;
+        let beside = namespace()?;
+        chroot(root)
+            .and_then(|()| chdir("/"))
+            .context("Failed to enter the live system")?;
+        let running = Self {
+            medium: medium.to_owned(),
+            open,
+            own,
+            beside,
+        };
+        Ok((running, live))
+    }
+
+    /// Runs `work`, and the programs that it starts, where the machine's own programs run.
+    ///
+    /// # Errors
+    /// When the kernel refuses it; those of `work`.
+    pub fn run(&self, work: Work<'_>) -> Result<()> {
+        within(&self.own, work)
+    }
+
+    /// As [`Self::run`], with the live system at [`LIVE_ROOT`].
+    pub fn run_beside_live(&self, work: Work<'_>) -> Result<()> {
+        within(&self.beside, work)
+    }
+
+    /// The problem of a medium that was taken out.
+    #[must_use]
+    pub fn medium_gone(&self) -> Option<MediumProblem> {
+        // What the kernel still has in memory proves nothing.
+        posix_fadvise(&self.open, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).ok();
+        let is_directory = self.open.metadata().is_ok_and(|meta| meta.is_dir());
+        let image = || File::open(Path::new("/iso").join(STORE_IMAGE));
+        let read = if is_directory {
+            image().and_then(|image| {
+                posix_fadvise(&image, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).ok();
+                image.read_at(&mut [0; 512], 0)
+            })
+        } else {
+            self.open.read_at(&mut [0; 512], 1 << 15)
+        };
+        let medium = self.medium.clone();
+        read.err().map(|error| MediumProblem::Gone {
+            medium,
+            error: error.to_string(),
+        })
+    }
+}
+
+fn namespace() -> Result<File> {
+    File::open("/proc/thread-self/ns/mnt").context("The kernel has no mount namespaces")
+}
+
+/// Runs `work` in a thread of its own, in `namespace` and at its root.
+fn within(namespace: &File, work: Work<'_>) -> Result<()> {
+    let enter = || -> Result<()> {
+        let entered = unshare(CloneFlags::CLONE_FS).and_then(|()| setns(namespace, CloneFlags::CLONE_NEWNS));
+        entered.context("Failed to enter the machine's mount namespace")?;
+        work()
+    };
+    let outcome = thread::scope(|scope| scope.spawn(enter).join());
+    outcome.map_err(|_| anyhow!("A thread ended without a result"))?
+}
+
+fn change(at: &str, flags: MsFlags) -> Result<()> {
+    let nothing = None::<&str>;
+    mount(nothing, at, nothing, flags, nothing).with_context(|| format!("Failed to change the mounts at {at}"))
+}
+
+fn mount_new(kind: &str, at: &Path, options: &str) -> Result<()> {
+    mount(Some(kind), at, Some(kind), MsFlags::empty(), Some(options))
+        .with_context(|| format!("Failed to mount {kind} at {}", at.display()))
+}
+
+fn bind(what: &Path, at: &Path, more: MsFlags) -> Result<()> {
+    let nothing = None::<&str>;
+    mount(Some(what), at, nothing, MsFlags::MS_BIND | more, nothing)
+        .with_context(|| format!("Failed to bind {} to {}", what.display(), at.display()))
+}
+
+/// The absolute path `path` below `root`.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// The machine's file systems: its root, and what else is on disks. Not what is bound, as a NixOS binds its store to make it
+/// read-only.
+fn machine_mounts() -> Vec<Mount> {
+    let all = || mounts::below(Path::new("/"));
+    // A boot partition that systemd mounts when it is looked at.
+    for waiting in all().iter().filter(|mount| mount.kind == "autofs") {
+        names(&waiting.at);
+    }
+    let (roots, others): (Vec<Mount>, Vec<Mount>) = all().into_iter().partition(|mount| mount.at == Path::new("/"));
+    let (pools, others): (Vec<Mount>, Vec<Mount>) = others.into_iter().partition(|mount| mount.kind == "zfs");
+    // A stick of the user's is no part of the system.
+    let table = fs::read_to_string("/etc/fstab").unwrap_or_default();
+    let in_table = |mount: &Mount| {
+        let mut places = table.lines().filter_map(|line| line.split_whitespace().nth(1));
+        places.any(|place| Path::new(place) == mount.at)
+    };
+    let disks = mounts::disks(others).into_iter().filter(in_table);
+    // Of several mounts at one place the last is seen.
+    roots
+        .into_iter()
+        .next_back()
+        .into_iter()
+        .chain(pools)
+        .chain(disks)
+        .collect()
+}
+
+const DIRECTORIES: [&str; 19] = [
+    "bin",
+    "dev",
+    "etc",
+    "home",
+    "iso",
+    "mnt",
+    "proc",
+    "root",
+    "run",
+    "sys",
+    "tmp",
+    "usr/bin",
+    "var/log",
+    "var/tmp",
+    "nix/store",
+    "nix/var",
+    "nix/.ro-store",
+    "nix/.rw-store/store",
+    "nix/.rw-store/work",
+];
+
+fn make_directories(root: &Path) -> Result<()> {
+    for name in DIRECTORIES {
+        let path = root.join(name);
+        fs::create_dir_all(&path).with_context(|| format!("Failed to make {}", path.display()))?;
+    }
+    let open = fs::Permissions::from_mode(0o1777);
+    fs::set_permissions(root.join("tmp"), open.clone())?;
+    Ok(fs::set_permissions(root.join("var/tmp"), open)?)
+}
+
+/// Mounts the ISO at `medium` and its store below `root`, with memory above it, as the ISO does when it is started. Gives what it
+/// says of its live system.
+fn mount_store(medium: &Path, root: &Path, runner: &Runner) -> Result<LiveSystemOfIso> {
+    let iso = root.join("iso");
+    if medium.is_dir() {
+        bind(medium, &iso, MsFlags::empty())?;
+    } else {
+        let is_file = medium.is_file();
+        let options = if is_file { "ro,loop" } else { "ro" };
+        let invocation = Invocation::new("mount").args(["-t", "iso9660", "-o", options]);
+        runner
+            .output(&invocation.arg(medium).arg(&iso))
+            .map_err(|error| not_ours(medium, &error))?;
+    }
+    let text = read_text(&iso.join(LIVE_SYSTEM), 1 << 16).map_err(|error| not_ours(medium, &error.into()))?;
+    let value = |key: &str| {
+        text.lines()
+            .find_map(|line| Some(line.strip_prefix(key)?.trim().into()))
+    };
+    let system = value("system:").ok_or_else(|| not_ours(medium, &anyhow!("{LIVE_SYSTEM} names no system")))?;
+    let live = LiveSystemOfIso {
+        system,
+        channel: value("channel:"),
+    };
+    let lower = root.join("nix/.ro-store");
+    let invocation = Invocation::new("mount").args(["-t", "squashfs", "-o", "ro,loop"]);
+    runner.output(&invocation.arg(iso.join(STORE_IMAGE)).arg(&lower))?;
+    let above = root.join("nix/.rw-store");
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lower.display(),
+        above.join("store").display(),
+        above.join("work").display()
+    );
+    mount_new("overlay", &root.join("nix/store"), &options)?;
+    Ok(live)
+}
+
+fn not_ours(medium: &Path, error: &anyhow::Error) -> anyhow::Error {
+    let (medium, error) = (medium.to_owned(), format!("{error:#}"));
+    MediumProblem::NotOurs { medium, error }.into()
+}
+
+fn bind_kernel(root: &Path) -> Result<()> {
+    ["dev", "proc", "sys"]
+        .iter()
+        .try_for_each(|name| bind(&Path::new("/").join(name), &root.join(name), MsFlags::MS_REC))
+}
+
+/// Binds what the machine's services have in /run. Its wrappers start programs of its store, which is not here.
+fn bind_run(root: &Path, system: &Path) -> Result<()> {
+    for name in names(Path::new("/run")) {
+        let (from, to) = (Path::new("/run").join(&name), root.join("run").join(&name));
+        let is_directory = fs::symlink_metadata(&from).is_ok_and(|meta| meta.is_dir());
+        if name == "wrappers" || !is_directory {
+            continue;
+        }
+        fs::create_dir(&to)?;
+        // Without the live system itself, which is mounted below.
+        let all = if Path::new(LIVE_ROOT).starts_with(&from) {
+            MsFlags::empty()
+        } else {
+            MsFlags::MS_REC
+        };
+        bind(&from, &to, all)?;
+    }
+    symlink(system, root.join("run/current-system")).context("Failed to make /run/current-system")
+}
+
+/// The programs that are not in the store: on a NixOS a shell and `env`; elsewhere the machine's own.
+fn link_programs(root: &Path) -> Result<()> {
+    let shell = fs::canonicalize("/bin/sh").unwrap_or_default();
+    if shell.starts_with("/nix/store") {
+        for link in ["bin/sh", "usr/bin/env"] {
+            let name = Path::new(link).file_name().unwrap_or(OsStr::new(link));
+            symlink(Path::new("/run/current-system/sw/bin").join(name), root.join(link))?;
+        }
+        return Ok(());
+    }
+    for name in ["bin", "lib", "lib64", "sbin", "usr"] {
+        let (from, to) = (Path::new("/").join(name), root.join(name));
+        let Ok(meta) = fs::symlink_metadata(&from) else {
+            continue;
+        };
+        if meta.is_symlink() {
+            fs::remove_dir(&to).ok();
+            symlink(fs::read_link(&from)?, &to)?;
+        } else {
+            fs::create_dir_all(&to)?;
+            bind(&from, &to, MsFlags::MS_REC)?;
+        }
+    }
+    Ok(())
+}
+
+/// The live system's /etc: the files of the ISO, and for the rest those of the machine that are files.
+fn link_etc(root: &Path, system: &Path) -> Result<()> {
+    let etc = root.join("etc");
+    let of_iso = names(&below(
+        root,
+        &fs::read_link(below(root, &system.join("etc"))).unwrap_or(system.join("etc")),
+    ));
+    for name in &of_iso {
+        symlink(system.join("etc").join(name), etc.join(name))?;
+    }
+    for name in names(Path::new("/etc")).iter().filter(|name| !of_iso.contains(name)) {
+        // Two are what an evaluation and Nix would find the machine's own in.
+        if !["nixos", "nix"].contains(&name.as_str()) {
+            symlink(Path::new(MACHINE).join("etc").join(name), etc.join(name))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,314 @@
+//! What an update compares besides what an installation does: the machine with the ISO, and the configuration as it was installed, as
+//! it is on the machine, and as it is on the ISO.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::collector::Found;
+use super::evaluate::Outcome;
+use super::request::{LiveSystem, Request, Side, Update};
+use crate::diagnostic::{Diagnostic, Severity, UpdateProblem};
+use crate::files::remove;
+use crate::live::running_machine::SYSTEM_PROFILE;
+use crate::live::target::Target;
+use crate::nix::eval;
+use crate::nix::facts::Facts;
+use crate::store::database::{self, Record};
+use crate::store::room::{self, Grain};
+use crate::tree::fingerprint::{self, Fingerprint};
+use crate::tree::source::ConfigKind;
+
+/// Compares the configuration at `root`, which is to be installed, with that of the machine. Where files were changed by hand, the side
+/// that was asked for counts.
+pub(super) fn settle(request: &Request, live: &LiveSystem<'_>, root: &Path, found: &mut Found<'_>) -> Result<()> {
+    let Some(update) = &request.update else { return Ok(()) };
+    let etc_nixos = request.target.etc_nixos();
+    let (mine, new) = (fingerprint::of(&etc_nixos)?, fingerprint::of(root)?);
+    let edits = edits(update.receipt.tree.as_ref(), &mine, &new);
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let lines = edits.iter().map(|edit| edit.line.clone());
+    match update.take {
+        None => {
+            let files = lines.collect();
+            found.add(UpdateProblem::ChangedByHand { files }.into());
+        }
+        Some(Side::New) => live.report.note(&format!(
+            "Taken from the ISO, and kept as it was in nixos.before-TIME: {}.",
+            lines.collect::<Vec<_>>().join(", ")
+        )),
+        Some(Side::Mine) => {
+            for name in edits.iter().map(|edit| edit.name) {
+                take(&etc_nixos.join(name), &root.join(name))
+                    .with_context(|| format!("Failed to take {name} from {}", etc_nixos.display()))?;
+            }
+            let lines: Vec<String> = lines.collect();
+            live.report
+                .note(&format!("Taken from this machine: {}.", lines.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+/// Puts the file or link `mine` in the place of `new`; removes that where there is none.
+fn take(mine: &Path, new: &Path) -> Result<()> {
+    remove(new)?;
+    let Ok(meta) = fs::symlink_metadata(mine) else {
+        return Ok(());
+    };
+    new.parent().map_or(Ok(()), fs::create_dir_all)?;
+    if meta.is_symlink() {
+        return Ok(std::os::unix::fs::symlink(fs::read_link(mine)?, new)?);
+    }
+    Ok(fs::copy(mine, new).map(drop)?)
+}
+
+/// A file that was changed on the machine, and differs from the one on the ISO.
+struct Edit<'a> {
+    name: &'a str,
+    /// Its name, and what happened to it.
+    line: String,
+}
+
+/// The changes that were made by hand. Without what was `installed`, every difference may be one.
+fn edits<'a>(installed: Option<&'a Fingerprint>, mine: &'a Fingerprint, new: &'a Fingerprint) -> Vec<Edit<'a>> {
+    let nothing = Fingerprint::new();
+    let base = installed.unwrap_or(&nothing);
+    let names: BTreeSet<&'a String> = mine
+        .keys()
+        .chain(new.keys())
+        .chain(installed.into_iter().flat_map(|tree| tree.keys()))
+        .collect();
+    let edit = |name: &'a String| {
+        let (base, mine, new) = (base.get(name), mine.get(name), new.get(name));
+        let by_hand = if installed.is_some() {
+            mine != base
+        } else {
+            mine.is_some()
+        };
+        if !by_hand || mine == new {
+            return None;
+        }
+        let here = match (base, mine) {
+            (_, None) => "removed here",
+            (None, _) if installed.is_none() => "differs, and it is not known what was installed",
+            (None, _) => "added here",
+            _ => "changed here",
+        };
+        let there = match (base == new, new) {
+            (true, _) => "",
+            (_, None) => ", removed on the ISO",
+            _ if installed.is_none() => "",
+            _ => ", changed on the ISO as well",
+        };
+        Some(Edit {
+            name,
+            line: format!("{name} ({here}{there})"),
+        })
+    };
+    names.into_iter().filter_map(edit).collect()
+}
+
+/// A person who has set a password on the machine can log in with it.
+fn with_passwords_of_machine(request: &Request, facts: &mut Facts) {
+    let Some(users) = facts
+        .users
+        .as_mut()
+        .filter(|users| request.update.is_some() && users.mutable)
+    else {
+        return;
+    };
+    let shadow = request.target.read_inside(Path::new("/etc/shadow")).unwrap_or_default();
+    for account in &mut users.accounts {
+        let mut lines = shadow
+            .lines()
+            .filter_map(|line| line.strip_prefix(&account.name)?.strip_prefix(':'));
+        account.password |= lines.next().is_some_and(|rest| !rest.starts_with(['!', '*', ':']));
+    }
+}
+
+/// Whether the ISO's system is one that this machine can become. Who has a password on the machine has one from here on.
+pub(super) fn compare(request: &Request, kind: ConfigKind, outcome: &mut Outcome) -> Vec<Diagnostic> {
+    with_passwords_of_machine(request, &mut outcome.facts);
+    let new = outcome.toplevel.as_ref().map(|toplevel| toplevel.out.as_path());
+    problems(request, kind, &outcome.facts, new)
+}
+
+fn problems(request: &Request, kind: ConfigKind, facts: &Facts, new: Option<&Path>) -> Vec<Diagnostic> {
+    let Some(update) = &request.update else {
+        return Vec::new();
+    };
+    let mut problems = Vec::new();
+    let Update { receipt, .. } = update;
+    if kind != receipt.kind {
+        let name = |kind| match kind {
+            ConfigKind::Channel => "channel configuration",
+            ConfigKind::Flake => "flake",
+        };
+        let (installed, found) = (name(receipt.kind), name(kind));
+        problems.push(UpdateProblem::OtherConfiguration { installed, found });
+    }
+    if let Some(identity) = &facts.identity {
+        problems.extend(other_machine(request, &identity.host_name, &receipt.identity.host_name));
+        let (own, new) = (&receipt.identity.state_version, &identity.state_version);
+        if !own.is_empty() && !new.is_empty() && own != new {
+            let is_lower = numbers(new) < numbers(own);
+            let (own, new) = (own.clone(), new.clone());
+            problems.extend((!is_lower || !update.older).then_some(UpdateProblem::StateVersion { own, new, is_lower }));
+        }
+    }
+    let own = version_of_machine(&request.target);
+    let new = new.and_then(|new| version_in_name(&new.to_string_lossy(), facts));
+    if let (Some(own), Some(new), false) = (own, new, update.older)
+        && numbers(&new) < numbers(&own)
+    {
+        problems.push(UpdateProblem::Older { own, new });
+    }
+    problems.into_iter().map(Diagnostic::from).collect()
+}
+
+/// A machine with another name, which was not asked for. A configuration without a name gets it elsewhere.
+fn other_machine(request: &Request, new: &str, installed: &str) -> Option<UpdateProblem> {
+    let own = if installed.is_empty() {
+        eval::machine_name()
+    } else {
+        installed.to_owned()
+    };
+    let is_meant = request.host.as_deref() == Some(new);
+    (!new.is_empty() && !own.is_empty() && new != own && !is_meant).then(|| UpdateProblem::OtherMachine {
+        own,
+        new: new.to_owned(),
+    })
+}
+
+/// The version of the system that the machine starts next: `24.05.20240531.abcdef`.
+fn version_of_machine(target: &Target) -> Option<String> {
+    let text = target
+        .read_inside(&Path::new(SYSTEM_PROFILE).join("nixos-version"))
+        .ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// The version in the name of a toplevel: `…-nixos-system-HOST-VERSION`.
+fn version_in_name(toplevel: &str, facts: &Facts) -> Option<String> {
+    let host = facts
+        .identity
+        .as_ref()
+        .map_or("", |identity| identity.host_name.as_str());
+    let host = if host.is_empty() { "unnamed" } else { host };
+    let (_, version) = toplevel.split_once(&format!("-nixos-system-{host}-"))?;
+    Some(version.to_owned())
+}
+
+/// The release, and the date of its sources, where it has one: what can be compared of a version.
+fn numbers(version: &str) -> Vec<u64> {
+    version
+        .split('.')
+        .map_while(|part| part.trim_end_matches("pre").parse().ok())
+        .take(3)
+        .collect()
+}
+
+/// Those of `records` that the machine lacks.
+///
+/// # Errors
+/// When its Nix cannot be asked.
+pub(super) fn lacking(update: &Update, live: &LiveSystem<'_>, mut records: Vec<Record>) -> Result<Vec<Record>> {
+    let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
+    let mut invalid = BTreeSet::new();
+    update.machine.run(&mut || {
+        invalid = database::invalid(live.runner, None, &paths)?;
+        Ok(())
+    })?;
+    records.retain(|record| invalid.contains(&record.path));
+    Ok(records)
+}
+
+/// The problem of a store without room for `records`. `exact`: there is nothing to build; otherwise some of them are only used for that.
+///
+/// # Errors
+/// When it cannot be measured.
+pub(super) fn store_full(
+    target: &Target,
+    live: &LiveSystem<'_>,
+    records: &[Record],
+    exact: bool,
+) -> Result<Option<Diagnostic>> {
+    let store = target.store();
+    let free = room::free(&store)?;
+    let records: Vec<&Record> = records.iter().collect();
+    let needed = Grain::of(&store)?
+        .of_records(live.image.as_ref(), &records, free)?
+        .bytes;
+    let certain = if exact { needed } else { needed / 4 * 3 };
+    let severity = if free.bytes < certain {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
+    let (free, full) = (free.bytes, free.bytes < needed);
+    Ok(full.then(|| UpdateProblem::StoreFull { severity, free, needed }.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> Fingerprint {
+        files
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    fn lines(installed: Option<&Fingerprint>, mine: &Fingerprint, new: &Fingerprint) -> Vec<String> {
+        edits(installed, mine, new).into_iter().map(|edit| edit.line).collect()
+    }
+
+    #[test]
+    fn only_what_was_changed_on_the_machine_and_is_not_the_same_on_the_iso_is_a_conflict() {
+        let installed = tree(&[("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"), ("gone", "1")]);
+        let mine = tree(&[("a", "1"), ("b", "2"), ("c", "2"), ("d", "2"), ("own", "1")]);
+        let new = tree(&[
+            ("a", "2"),
+            ("b", "1"),
+            ("c", "3"),
+            ("d", "2"),
+            ("gone", "1"),
+            ("more", "1"),
+        ]);
+        assert_eq!(
+            lines(Some(&installed), &mine, &new),
+            [
+                "b (changed here)",
+                "c (changed here, changed on the ISO as well)",
+                "gone (removed here)",
+                "own (added here)"
+            ]
+        );
+        assert!(
+            lines(Some(&installed), &installed, &new).is_empty(),
+            "nothing was changed by hand"
+        );
+        assert_eq!(
+            lines(
+                None,
+                &tree(&[("a", "1"), ("b", "1")]),
+                &tree(&[("a", "1"), ("b", "2"), ("c", "1")])
+            ),
+            ["b (differs, and it is not known what was installed)"]
+        );
+    }
+
+    #[test]
+    fn versions_compare_by_release_and_date() {
+        assert!(numbers("24.05.20240531.63dacb4") < numbers("24.05.20240601.0aa1ec5"));
+        assert!(numbers("24.11.20240531.abc") > numbers("24.05.20241201.abc"));
+        assert!(numbers("26.11pre.20260701.abc") > numbers("26.05.20260801.abc"));
+        assert_eq!(numbers("24.05.git.abc"), [24, 5]);
+    }
+}
