@@ -7,10 +7,6 @@ TARGET := x86_64-unknown-linux-gnu
 SMALL := -C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,--icf=all -C link-arg=-Wl,--no-eh-frame-hdr -C link-arg=-Wl,-T,$(CURDIR)/.ci/no-unwind-tables.ld
 # The paths of the sources, which the places of panics name, without the directories of whoever builds it.
 SMALL += --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/=
-# std asks glibc for the bounds of a stack, only to name an overflow of it, and glibc reads them with scanf: 90 kB with its floating-point
-# numbers. revoke(2) is one of the calls that glibc answers with ENOSYS; std then goes on without the bounds (library/std of 1.95,
-# src/sys/pal/unix/stack_overflow.rs).
-SMALL += -C link-arg=-Wl,--defsym=pthread_getattr_np=revoke
 # Sequences of instructions that occur several times become functions: 78 kB. Copying takes no longer.
 SMALL += -C llvm-args=-enable-machine-outliner
 # As a library it comes before glibc, and an archive's symbol is taken from the first one that has it.

@@ -1,7 +1,10 @@
-/* Stands in for parts of glibc and libgcc, 120 kB, that the static programs would link and make no use of. Symbols that another version
+/* Stands in for parts of glibc and libgcc, 360 kB, that the static programs would link and make no use of. Symbols that another version
  * does not ask for are not linked. All are weak: a program that asks for the rest of such a part gets the real one. */
-#include <stdarg.h>
-#include <stddef.h>
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
 
 #define IN_PLACE __attribute__((weak))
 
@@ -20,9 +23,70 @@ IN_PLACE int __res_vinit(void *state, int preinit) {
 }
 IN_PLACE void __res_iclose(void *state, _Bool free_addresses) { (void)state, (void)free_addresses; }
 
+/* What glibc's own assertions call (assert/assert.c). It prints with asprintf, which brings floating-point and wide characters, streams,
+ * and the conversions of character sets: these programs print by Rust's std. */
+_Noreturn void abort(void);
+IN_PLACE _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned int line, const char *function) {
+  (void)assertion, (void)file, (void)line, (void)function;
+  abort();
+}
+
+/* A static program has no symbols that dlsym could find. glibc's loads what they are in, to say so. */
+IN_PLACE void *dlsym(void *restrict library, const char *restrict name) {
+  (void)library, (void)name;
+  return (void *)0;
+}
+
+/* The bounds of a stack, which std asks for only to name an overflow of it; it goes on without them (library/std of 1.95,
+ * src/sys/pal/unix/stack_overflow.rs). glibc reads them with scanf. */
+IN_PLACE int pthread_getattr_np(unsigned long thread, void *attributes) {
+  (void)thread, (void)attributes;
+  return ENOSYS;
+}
+
+/* Locks for the streams of stdio, from the first thread on: they are not used, and where they are, the real one is linked. */
+IN_PLACE void _IO_enable_locks(void) {}
+IN_PLACE void _IO_list_lock(void) {}
+IN_PLACE void _IO_list_unlock(void) {}
+IN_PLACE void _IO_list_resetlock(void) {}
+IN_PLACE void *_IO_iter_begin(void) { return (void *)0; }
+IN_PLACE void *_IO_iter_end(void) { return (void *)0; }
+IN_PLACE void *_IO_iter_next(void *at) { return at; }
+IN_PLACE void *_IO_iter_file(void *at) { return at; }
+
+/* std names only the thread that calls it. glibc's names others as well, by a file whose name it prints. */
+IN_PLACE int pthread_setname_np(unsigned long thread, const char *name) {
+  (void)thread;
+  return prctl(PR_SET_NAME, name) == 0 ? 0 : errno;
+}
+
+/* malloc_stats and malloc_info print with it; they are not called, and not linked. */
+IN_PLACE FILE *stderr;
+IN_PLACE int fprintf(FILE *stream, const char *format, ...) {
+  (void)stream, (void)format;
+  abort();
+}
+
+/* The words for an error of the system, as std asks for them. glibc's print the number of one that they do not know. */
+IN_PLACE int __xpg_strerror_r(int error, char *text, size_t size) {
+  const char *words = strerrordesc_np(error);
+  if (size == 0) return ERANGE;
+  strncpy(text, words ? words : "Unknown error", size - 1);
+  text[size - 1] = 0;
+  return 0;
+}
+
+/* The conversions of wide characters, which the locale "C" points to. */
+IN_PLACE char __wcsmbs_gconv_fcts_c[64];
+
+/* Makes the stacks of threads executable for a library that asks for it, which a static program does not load. */
+IN_PLACE int __nptl_change_stack_perm(void *thread) {
+  (void)thread;
+  return ENOSYS;
+}
+
 /* The unwinder (libgcc_eh). A panic aborts, and the tables that it would read are not in the programs (no-unwind-tables.ld): it could only
  * abort as well. A backtrace is empty; 5 is the end of the stack. */
-_Noreturn void abort(void);
 IN_PLACE int _Unwind_Backtrace(void *each, void *argument) {
   (void)each, (void)argument;
   return 5;
@@ -45,54 +109,17 @@ NEVER(_Unwind_Resume_or_Rethrow)
 NEVER(_Unwind_SetGR)
 NEVER(_Unwind_SetIP)
 
-/* printf, with its floating-point numbers and its wide characters. glibc itself
- * (2.36) formats with it the message of an unknown error (string/_strerror.c) and the name of a file (nptl/pthread_setname.c), with %s, %d
- * and %u; and what is said before it aborts (assert, dynarray), by malloc_stats and by dlerror, which have an answer to -1. */
-static int formatted(char *to, size_t size, const char *how, va_list values) {
-  size_t length = 0;
-  for (; *how; how++) {
-    char digits[24], *text = digits + sizeof digits - 1;
-    *text = 0;
-    if (*how != '%') {
-      *--text = *how;
-    } else if (*++how == 's') {
-      text = va_arg(values, char *);
-    } else {
-      int value = va_arg(values, int);
-      unsigned rest = *how == 'd' && value < 0 ? -(unsigned)value : (unsigned)value;
-      do *--text = (char)('0' + rest % 10);
-      while (rest /= 10);
-      if (*how == 'd' && value < 0) *--text = '-';
-    }
-    for (; *text; text++, length++)
-      if (length + 1 < size) to[length] = *text;
-  }
-  if (size) to[length < size ? length : size - 1] = 0;
-  return (int)length;
-}
-IN_PLACE int __snprintf(char *to, size_t size, const char *how, ...) {
-  va_list values;
-  va_start(values, how);
-  int length = formatted(to, size, how, values);
-  va_end(values);
-  return length;
-}
-IN_PLACE int sprintf(char *to, const char *how, ...) {
-  va_list values;
-  va_start(values, how);
-  int length = formatted(to, (size_t)-1, how, values);
-  va_end(values);
-  return length;
-}
-IN_PLACE int __asprintf(char **to, const char *how, ...) {
-  (void)to, (void)how;
-  return -1;
-}
-IN_PLACE int __fxprintf(void *stream, const char *how, ...) {
-  (void)stream, (void)how;
-  return -1;
-}
-IN_PLACE int fprintf(void *stream, const char *how, ...) {
-  (void)stream, (void)how;
-  return -1;
-}
+/* What binds functions when they are called first, and errors of the dynamic loader: a static program is bound when it starts, by
+ * addresses alone (elf/dl-reloc-static-pie.c). */
+NEVER(_dl_reloc_bad_type)
+NEVER(_dl_runtime_resolve_fxsave)
+NEVER(_dl_runtime_resolve_xsave)
+NEVER(_dl_runtime_resolve_xsavec)
+NEVER(_dl_runtime_profile_avx)
+NEVER(_dl_runtime_profile_avx512)
+NEVER(_dl_runtime_profile_sse)
+NEVER(_dl_signal_exception)
+NEVER(_dl_signal_error)
+
+/* An index outside of a list, in fork. */
+NEVER(__libc_dynarray_at_failure)
