@@ -6,6 +6,7 @@ mod values;
 mod answers_file_tests;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_yaml::{Mapping, Value};
@@ -65,6 +66,12 @@ const KEYS: [&str; 8] = [
     "after",
     "reinstall",
 ];
+
+/// That the file at `path` cannot be read.
+pub fn unreadable(error: &io::Error, path: &Path) -> Diagnostic {
+    let error = error.to_string();
+    Diagnostic::from(AnswersFileProblem::Unreadable { error }).at(path, None, None)
+}
 
 /// The entries in `text`, which is that of the file at `path`. Relative paths in it begin at its directory.
 ///

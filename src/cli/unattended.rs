@@ -54,10 +54,8 @@ pub fn job(args: &Args, lists: &Lists, runner: &Runner, report: &Reporter) -> Re
     let stick = stick::mount(runner)?;
     let file = find(named.as_deref(), stick.as_deref())?;
     report.note(&format!("Answers: {}.", file.display()));
-    let text = read_input(&file, answers_file::LARGEST, runner.interrupt()).map_err(|error| {
-        let error = error.to_string();
-        Diagnostic::from(AnswersFileProblem::Unreadable { error }).at(&file, None, None)
-    })?;
+    let text = read_input(&file, answers_file::LARGEST, runner.interrupt())
+        .map_err(|error| answers_file::unreadable(&error, &file))?;
     let entries = answers_file::parse(&text, &file)?;
     let machine = ThisMachine::read(Path::new(LIVE), stick.as_deref());
     let entry = matched::entry(entries, &machine).map_err(|problem| Diagnostic::from(problem).at(&file, None, None))?;

@@ -1,6 +1,6 @@
 //! The answers file of an ISO directory: a skeleton of it, and what is wrong with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use crate::answers_file::{self, Entry, NamedPassphrase};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics};
 use crate::files::read_text;
 use crate::live::answers::{self, Lists};
-use crate::tree::disk_layout::disk_layouts;
+use crate::tree::disk_layout::{DiskLayout, disk_layouts};
 
 /// Writes a skeleton into the ISO directory `dir`, and gives its path.
 ///
@@ -23,10 +23,10 @@ use crate::tree::disk_layout::disk_layouts;
 pub fn write(dir: &Path) -> Result<PathBuf> {
     let spec = Manifest::load(dir)?.spec;
     let path = dir.join(answers_file::NAME);
-    let layouts = disk_layouts(&dir.join(CONFIG_DIR), &[]);
-    let has_layout = layouts.iter().any(|layout| layout.disko);
+    let mut layouts = disk_layouts(&dir.join(CONFIG_DIR), &[]);
+    layouts.retain(|layout| layout.disko);
     let mut file = File::create_new(&path).with_context(|| format!("Failed to create {}", path.display()))?;
-    file.write_all(skeleton(&spec.hosts, has_layout).as_bytes())
+    file.write_all(skeleton(&spec.hosts, &layouts).as_bytes())
         .with_context(|| format!("Failed to write {}", path.display()))?;
     Ok(path)
 }
@@ -44,8 +44,9 @@ const PLAIN_DISK: &str = "    # The disk: `only` (refused where there are severa
 
 const LAYOUT: &str = "    # The disks of the configuration's layout for disko, by their names in it: `only`, `largest`, a size such as \">= 200 GB\", or
     # a path in /dev/disk/by-id.
-    disks: { main: only }
-    # passphrase: { file: PATH }    # of its encrypted volumes
+";
+
+const LAYOUT_PASSPHRASE: &str = "    # passphrase: { file: PATH }    # of its encrypted volumes
 ";
 
 const REST: &str = "    # set: { timezone: Europe/Berlin, locale: de_DE.UTF-8, keymap: de, hostname: pc-1 }    # what the configuration leaves open
@@ -54,17 +55,22 @@ const REST: &str = "    # set: { timezone: Europe/Berlin, locale: de_DE.UTF-8, k
     # reinstall: true               # also where a system from this ISO is installed already
 ";
 
-/// An entry for each host, or for all machines where there are none to choose from.
-fn skeleton(hosts: &[String], has_layout: bool) -> String {
+/// An entry for each host, or for all machines where there are none to choose from. `layouts`: those for disko.
+fn skeleton(hosts: &[String], layouts: &[DiskLayout]) -> String {
     let mut text = HEADER.to_owned();
-    let disks = if has_layout { LAYOUT } else { PLAIN_DISK };
     let mut entry = |matches: &str, host: Option<&String>| {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  - match: {matches}");
         if let Some(host) = host {
             let _ = writeln!(text, "    host: {}", serde_json::Value::from(host.as_str()));
         }
-        text.push_str(disks);
+        if layouts.is_empty() {
+            text.push_str(PLAIN_DISK);
+        } else {
+            let (disks, comment) = disks(layouts, host);
+            let _ = writeln!(text, "{LAYOUT}    disks: {{ {disks} }}{comment}");
+            text.push_str(LAYOUT_PASSPHRASE);
+        }
         text.push_str(REST);
     };
     match hosts {
@@ -82,6 +88,39 @@ fn skeleton(hosts: &[String], has_layout: bool) -> String {
         }
     }
     text
+}
+
+/// The disks of a host's layout, and what is to be looked at there. Several layouts are of several hosts, which their paths name.
+fn disks(layouts: &[DiskLayout], host: Option<&String>) -> (String, &'static str) {
+    let is_of_host = |layout: &&DiskLayout| {
+        let parts = layout.file.with_extension("");
+        host.is_some_and(|host| parts.iter().any(|part| part == host.as_str()))
+    };
+    let own: Vec<&DiskLayout> = layouts.iter().filter(is_of_host).collect();
+    let of = if own.is_empty() { layouts.iter().collect() } else { own };
+    let names: BTreeSet<&String> = of.iter().flat_map(|layout| &layout.disks).collect();
+    let disk = |(number, name): (usize, &String)| {
+        let is_plain = name
+            .chars()
+            .all(|char| char.is_ascii_alphanumeric() || char == '-' || char == '_');
+        let name = if is_plain {
+            name.clone()
+        } else {
+            serde_json::Value::from(name.as_str()).to_string()
+        };
+        // No two can be the only one.
+        let place = format!("/dev/disk/by-id/DISK-{}", number + 1);
+        format!("{name}: {}", if names.len() == 1 { "only" } else { &place })
+    };
+    let disks: Vec<String> = (0..).zip(names.iter().copied()).map(disk).collect();
+    match (names.is_empty(), of.len()) {
+        (true, _) => (
+            "main: only".to_owned(),
+            "    # the names are computed: write those of `disko.devices.disk`",
+        ),
+        (false, 1) => (disks.join(", "), ""),
+        (false, _) => (disks.join(", "), "    # of several layouts: leave those of this host"),
+    }
 }
 
 /// What is wrong with the answers file of an ISO directory, if there is one. `of_settings`: the host in its settings.
@@ -109,11 +148,7 @@ pub(super) fn problems(dir: &Path, spec: &IsoSpec, of_settings: Option<&str>) ->
 fn read(path: &Path) -> (Vec<Entry>, Vec<Diagnostic>) {
     let parsed = match read_text(path, answers_file::LARGEST) {
         Ok(text) => answers_file::parse(&text, path),
-        Err(error) => {
-            let error = error.to_string();
-            let problem = Diagnostic::from(AnswersFileProblem::Unreadable { error });
-            Err(Diagnostics(vec![problem.at(path, None, None)]))
-        }
+        Err(error) => Err(Diagnostics(vec![answers_file::unreadable(&error, path)])),
     };
     match parsed {
         Ok(entries) => {
@@ -160,8 +195,12 @@ mod tests {
     #[test]
     fn the_skeleton_is_a_correct_answers_file_as_it_is_and_with_each_comment_removed() {
         for hosts in [&[][..], &["no".to_owned()], &["a".to_owned(), "b".to_owned()]] {
-            for has_layout in [false, true] {
-                let text = skeleton(hosts, has_layout);
+            for layouts in [
+                vec![],
+                vec![layout("disk.nix", &["main"])],
+                vec![layout("disk.nix", &[])],
+            ] {
+                let text = skeleton(hosts, &layouts);
                 let entries = answers_file::parse(&text, Path::new("/f")).unwrap();
                 assert_eq!(entries.len(), hosts.len().max(1));
                 assert_eq!(entries[0].host.as_ref(), hosts.first());
@@ -173,6 +212,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn layout(file: &str, disks: &[&str]) -> DiskLayout {
+        DiskLayout {
+            file: file.into(),
+            line: 1,
+            disko: true,
+            disks: disks.iter().map(|&disk| disk.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn the_disks_are_those_of_the_layout_of_the_host() {
+        let layouts = [layout("hosts/a/disk.nix", &["root", "b c"]), layout("b.nix", &["nvme"])];
+        let text = skeleton(&["a".to_owned(), "b".to_owned(), "c".to_owned()], &layouts);
+        let written: Vec<&str> = text.lines().filter(|line| line.starts_with("    disks:")).collect();
+        assert_eq!(
+            written,
+            [
+                "    disks: { \"b c\": /dev/disk/by-id/DISK-1, root: /dev/disk/by-id/DISK-2 }",
+                "    disks: { nvme: only }",
+                "    disks: { \"b c\": /dev/disk/by-id/DISK-1, nvme: /dev/disk/by-id/DISK-2, root: /dev/disk/by-id/DISK-3 }    # of several layouts: leave those of this host",
+            ]
+        );
+        assert_eq!(answers_file::parse(&text, Path::new("/f")).unwrap().len(), 3);
     }
 
     #[test]

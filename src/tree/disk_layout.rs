@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::attributes::attributes;
+use super::attributes::{Attribute, attributes};
 use super::locate::in_tree;
 use super::nix_files::nix_files;
 use crate::diagnostic::Diagnostic;
@@ -17,6 +17,8 @@ pub struct DiskLayout {
     pub line: u32,
     /// Whether it is a layout for disko (`disko.devices`).
     pub disko: bool,
+    /// The names of its disks, as far as they are written out.
+    pub disks: Vec<String>,
 }
 
 /// The files of the tree at `root`, other than `hardware`, that set the root file system or have a layout for disko, each
@@ -61,7 +63,24 @@ fn in_file(file: PathBuf, text: &str) -> Option<DiskLayout> {
             _ => None,
         }
     });
-    found.map(|(line, disko)| DiskLayout { file, line, disko })
+    let disk = |one: &Attribute| match one.path.as_slice() {
+        [disko, devices, disk, name, ..] if [disko, devices, disk] == ["disko", "devices", "disk"] => {
+            Some(name.clone())
+        }
+        _ => None,
+    };
+    let mut disks: Vec<String> = all
+        .iter()
+        .filter_map(disk)
+        .filter(|name| !name.contains("${"))
+        .collect();
+    disks.dedup();
+    found.map(|(line, disko)| DiskLayout {
+        file,
+        line,
+        disko,
+        disks,
+    })
 }
 
 #[cfg(test)]
@@ -92,8 +111,17 @@ mod tests {
             (found.file.display().to_string(), found.line, found.disko)
         };
         assert_eq!(found(0), ("a.nix".to_owned(), 4, false));
-        put("disk.nix", "{ disko.devices.disk.main.device = \"/dev/sda\"; }");
+        put(
+            "disk.nix",
+            "{ disko.devices.disk.main = { device = \"/dev/sda\"; type = \"disk\"; }; }",
+        );
         assert_eq!(found(1), ("disk.nix".to_owned(), 1, true));
+        assert_eq!(disk_layouts(tree.path(), &hardware)[1].disks, ["main"]);
+        put(
+            "disk.nix",
+            "{ x, ... }: { disko.devices = { disk = { a.type = \"disk\"; ${x} = { }; \"b c\" = import ./b.nix; }; }; }",
+        );
+        assert_eq!(disk_layouts(tree.path(), &hardware)[1].disks, ["a", "b c"]);
         let placed = |file: &str, at: &str| {
             let problem = at_file_system(CopyProblem::SetId.into(), tree.path(), &hardware, file, at);
             problem.place.map(|place| place.to_string())
