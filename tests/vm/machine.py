@@ -298,9 +298,13 @@ class Run:
             (directory / file).write_text(text)
         return directory
 
-    def medium(self, firmware: str, iso: Path, disk: Path, *more: tuple[Path, str, bool], stick: str | None = None) -> Machine:
-        """Boots the ISO by its own boot loader into its own system, where root is at the prompt. `disk` is its /dev/vda."""
-        return self.at_the_prompt(qemu(self.directory, firmware, [(disk, "target", False), *more], iso, stick))
+    def medium(
+        self, firmware: str, iso: Path, disk: Path, *more: tuple[Path, str, bool], stick: str | None = None, serial: str = ""
+    ) -> Machine:
+        """Boots the ISO by its own boot loader into its own system, where root is at the prompt. `disk` is its /dev/vda, `serial` the
+        serial number of the machine."""
+        command = qemu(self.directory, firmware, [(disk, "target", False), *more], iso, stick)
+        return self.at_the_prompt([*command, *(["-smbios", f"type=1,serial={serial}"] if serial else [])])
 
     def unattended(self, firmware: str, disk: Path, answers: Path, serial: str) -> Machine:
         """Boots the ISO that installs without questions, to its countdown. `serial` is the serial number of the machine."""
@@ -316,13 +320,13 @@ class Run:
             raise
         return live
 
-    def answers(self, text: str) -> Path:
-        """A stick with an answers file."""
+    def answers(self, text: str, *directories: Path) -> Path:
+        """A stick with an answers file, and what it names."""
         stick = self.disk("34M", "answers")
         file = self.directory / "nix-cfg-install.answers.yaml"
         file.write_text(text)
         subprocess.run(["mkfs.vfat", "-n", "NIXCFG", stick], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["mcopy", "-i", stick, file, "::/"], check=True)
+        subprocess.run(["mcopy", "-s", "-i", stick, file, *directories, "::/"], check=True)
         return stick
 
     @staticmethod
