@@ -15,7 +15,7 @@ use super::prepared_target::{lock, lock_disks, make_disk, use_layout, written};
 use super::requested::{Answered, choose_source, request, settings_and_channels};
 use super::unattended::{self, Job};
 use super::unattended_result::{self, Ending};
-use super::{described_machine, update_command};
+use super::{printed, update_command};
 use crate::apply::{Failure, Installation, apply, next_steps};
 use crate::calamares::caller;
 use crate::calamares::globals::Globals;
@@ -44,7 +44,10 @@ pub fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     if args.describe {
-        return described_machine::print();
+        return printed::print(printed::Printed::Machine);
+    }
+    if args.list_disks {
+        return printed::print(printed::Printed::Disks);
     }
     let log = LogFile::default();
     let format = if args.calamares.is_some() {

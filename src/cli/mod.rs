@@ -1,6 +1,6 @@
 //! The programs: their command lines, and what connects the parts.
 
-mod described_machine;
+mod printed;
 mod exit_code;
 pub mod update_args;
 pub mod install_args;

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::process::{Invocation, Runner};
+
 /// What `lsblk` says of a block device: util-linux 2.34 and later.
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -9,13 +11,23 @@ struct Device {
     path: String,
     size: Option<String>,
     model: Option<String>,
+    serial: Option<String>,
     fstype: Option<String>,
     label: Option<String>,
+    partlabel: Option<String>,
     children: Vec<Device>,
 }
 
+/// What is on `device`, a line a part, with sizes and labels; empty where that has neither partitions nor file systems, or cannot be
+/// listed.
+pub(super) fn of_device(runner: &Runner, device: &str) -> Vec<String> {
+    let columns = "PATH,SIZE,MODEL,SERIAL,FSTYPE,LABEL,PARTLABEL";
+    let ask = Invocation::new("lsblk").args(["--json", "--tree", "--output", columns]);
+    listed(&runner.output(&ask.arg(device).quiet()).unwrap_or_default())
+}
+
 /// The lines about what `lsblk` lists, as JSON.
-pub(super) fn listed(json: &str) -> Vec<String> {
+fn listed(json: &str) -> Vec<String> {
     #[derive(Default, Deserialize)]
     struct Listed {
         blockdevices: Vec<Device>,
@@ -36,13 +48,20 @@ fn holds(disk: &Device) -> Vec<String> {
     if is_empty { Vec::new() } else { lines }
 }
 
-/// `/dev/sda2 (465.3G ntfs "Windows")`.
+/// `/dev/sda2 (465.3G ntfs "Windows", partition "Basic data")`.
 fn line(device: &Device) -> String {
     let label = device.label.as_ref().map(|label| format!("\"{label}\""));
-    let model = device.model.as_ref().map(|model| model.trim().to_owned());
-    let words = [device.size.clone(), model, device.fstype.clone(), label];
+    let trimmed = |text: &Option<String>| text.as_ref().map(|text| text.trim().to_owned());
+    let words = [
+        device.size.clone(),
+        trimmed(&device.model),
+        trimmed(&device.serial),
+        device.fstype.clone(),
+        label,
+    ];
     let words: Vec<String> = words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
-    format!("{} ({})", device.path, words.join(" "))
+    let partition = device.partlabel.as_ref().map(|name| format!(", partition \"{name}\""));
+    format!("{} ({}{})", device.path, words.join(" "), partition.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -52,13 +71,13 @@ mod tests {
     #[test]
     fn a_disk_is_shown_with_all_that_is_on_it() {
         // util-linux 2.41.
-        let json = r#"{"blockdevices": [{"path": "/dev/sda", "size": "465.8G", "model": "Disk 1 ", "fstype": null, "label": null, "children": [
-            {"path": "/dev/sda1", "size": "512M", "model": null, "fstype": "vfat", "label": null},
+        let json = r#"{"blockdevices": [{"path": "/dev/sda", "size": "465.8G", "model": "Disk 1 ", "serial": "S64", "fstype": null, "label": null, "children": [
+            {"path": "/dev/sda1", "size": "512M", "model": null, "fstype": "vfat", "label": null, "partlabel": "EFI"},
             {"path": "/dev/sda2", "size": "465.3G", "model": null, "fstype": "crypto_LUKS", "label": null, "children": [
                 {"path": "/dev/mapper/home", "size": "465.2G", "model": null, "fstype": "ext4", "label": "my home"}]}]}]}"#;
         let expected = [
-            "/dev/sda (465.8G Disk 1)",
-            "/dev/sda1 (512M vfat)",
+            "/dev/sda (465.8G Disk 1 S64)",
+            "/dev/sda1 (512M vfat, partition \"EFI\")",
             "/dev/sda2 (465.3G crypto_LUKS)",
             "/dev/mapper/home (465.2G ext4 \"my home\")",
         ];

@@ -1,6 +1,7 @@
 //! The layout for disko: whether it can be made on this machine, and the script that makes it.
 
 mod disk_contents;
+mod offered_disks;
 mod planned_disks;
 mod seen_disks;
 mod layout_problems;
@@ -21,6 +22,7 @@ use crate::nix::disko;
 use crate::nix::eval::{Configuration, Evaluated};
 use crate::nix::facts::Facts;
 use crate::tree::hardware::Hardware;
+pub use offered_disks::offered;
 use planned_disks::PlannedDisk;
 pub use planned_disks::{DiskoPlan, Fate};
 use seen_disks::Seen;

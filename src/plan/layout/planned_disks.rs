@@ -12,7 +12,7 @@ use crate::live::block_devices::{SYS, identity, lies_on, node, number, of_mount}
 use crate::live::disk_use::{swaps, uses};
 use crate::live::mounts;
 use crate::nix::disko::{MadeDisk, Mode};
-use crate::process::{Invocation, Runner};
+use crate::process::Runner;
 
 /// A layout to be made.
 #[derive(Debug, Serialize)]
@@ -87,13 +87,10 @@ impl fmt::Display for PlannedDisk {
 
 impl PlannedDisk {
     pub fn new(runner: &Runner, disk: MadeDisk, mode: Mode) -> Self {
-        let columns = ["--json", "--tree", "--output", "PATH,SIZE,MODEL,FSTYPE,LABEL"];
-        let ask = Invocation::new("lsblk").args(columns).arg(&disk.device).quiet();
-        // What cannot be listed is erased all the same; the plan names the device.
-        let json = runner.output(&ask).unwrap_or_default();
         let number = number(&disk.device);
         Self {
-            holds: disk_contents::listed(&json),
+            // What cannot be listed is erased all the same; the plan names the device.
+            holds: disk_contents::of_device(runner, &disk.device),
             fate: Fate::of(mode, &disk),
             identity: number.as_deref().map(|number| identity(Path::new(SYS), number)),
             number,

@@ -1,4 +1,4 @@
-//! `nix-cfg-install --describe`.
+//! `nix-cfg-install --describe` and `--list-disks`.
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -8,14 +8,23 @@ use anyhow::{Context, Result};
 use crate::diagnostic::ProgramProblem;
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::nix::environment::{Channels, environment};
-use crate::plan::{machine, phases};
+use crate::plan::{machine, offered, phases};
 use crate::process::Runner;
 use crate::progress::{Format, Reporter};
 
-/// Prints the report of this machine. What is not known is said on stderr.
-pub(super) fn print() -> ExitCode {
+/// What is printed.
+#[derive(Clone, Copy)]
+pub(super) enum Printed {
+    /// The report of this machine. What is not known is said on stderr.
+    Machine,
+    /// Its disks, with what is on them.
+    Disks,
+}
+
+/// Prints it as JSON.
+pub(super) fn print(what: Printed) -> ExitCode {
     let report = Reporter::new(Format::Plain.renderer(), phases::ALL);
-    match try_print(&report) {
+    match try_print(what, &report) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Interrupted>() => ExitCode::from(INTERRUPTED),
         Err(error) => {
@@ -26,10 +35,13 @@ pub(super) fn print() -> ExitCode {
     }
 }
 
-fn try_print(report: &Reporter) -> Result<()> {
+fn try_print(what: Printed, report: &Reporter) -> Result<()> {
     let interrupt = Interrupt::on_signals()?;
     let runner = Runner::new(environment(&Channels::default(), false), interrupt.clone());
-    let text = machine::describe(&runner, report).to_json()?;
+    let text = match what {
+        Printed::Machine => machine::describe(&runner, report).to_json()?,
+        Printed::Disks => format!("{}\n", serde_json::to_string_pretty(&offered(&runner))?),
+    };
     // A program that was ended too early leaves a gap that would look like a property of the machine.
     interrupt.check()?;
     match io::stdout().write_all(text.as_bytes()) {
