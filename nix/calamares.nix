@@ -50,9 +50,33 @@ let
     lib.concatMapStrings (host: " --host ${lib.escapeShellArg host}") hosts
     # The directories of channel configurations, which only `nix-cfg-iso init --stock` makes.
     + lib.optionalString (cfg.flake == null && hosts != [ ]) " --desktops";
+  # The layouts for disko, by the hosts that a person chooses from.
+  layouts = lib.filterAttrs (_: layout: layout != null) (
+    if lib.length hosts < 2 then
+      { "" = (builtins.head described).layout; }
+    else
+      builtins.listToAttrs (
+        lib.zipListsWith (name: one: {
+          inherit name;
+          value = one.layout;
+        }) hosts described
+      )
+  );
+  layoutFlags = lib.optionalString (usesExtensions pkgs) " --layouts ${lib.escapeShellArg (builtins.toJSON layouts)}";
   sizes = map (one: "${pkgs.closureInfo { rootPaths = [ one.toplevel ]; }}/total-nar-size") described;
 
   extensions = pkgs.calamares-nixos-extensions;
+  # Then there is a wrapper around Calamares; not in 24.05.
+  usesExtensions =
+    pkgs:
+    pkgs.calamares-nixos ? override
+    && lib.functionArgs pkgs.calamares-nixos.override ? calamares-nixos-extensions;
+  # The page "Disk" imports what disks there are.
+  listDisks = ''
+    if [ -e /run/current-system/etc/${etc}/NixCfgLayouts.js ]; then
+      mkdir -p -m 700 /run/nix-cfg-install || true
+      { echo 'var disks ='; ${package}/bin/nix-cfg-install --list-disks || echo '[]'; } > /run/nix-cfg-install/disks.js || true
+    fi'';
 
   overlay =
     final: prev:
@@ -80,16 +104,14 @@ let
             cp -rs ${program} $out
             chmod -R u+w $out
             rm $out/bin/calamares
-            makeWrapper ${program}/bin/calamares $out/bin/calamares ${toString extraWrapperArgs}
+            makeWrapper ${program}/bin/calamares $out/bin/calamares ${toString extraWrapperArgs} \
+              --run ${lib.escapeShellArg listDisks}
             # Files that contain the program's path: polkit finds its action by the path that pkexec runs.
             for file in $(grep -RlF ${program}/bin/calamares $out/share || true); do
               sed "s|${program}/bin/calamares|$out/bin/calamares|g" $file > changed
               mv changed $file
             done
           '';
-      usesExtensions =
-        prev.calamares-nixos ? override
-        && lib.functionArgs prev.calamares-nixos.override ? calamares-nixos-extensions;
     in
     {
       calamares-nixos-extensions =
@@ -106,7 +128,7 @@ let
           '';
       # Older ones (24.05) find the extensions in the live system's profile.
       calamares-nixos =
-        if usesExtensions then
+        if usesExtensions prev then
           prev.calamares-nixos.override {
             inherit (final) calamares-nixos-extensions;
             calamares = stock // {
@@ -126,7 +148,8 @@ in
       # The largest system determines the required disk space.
       bytes=$(sort -n ${toString sizes} | tail -n 1)
       ${package}/bin/nix-cfg-iso calamares-targets ${extensions.unchanged} $out --package ${extensions} \
-        --closure-bytes $bytes ${userFlags} ${pageFlags} ${hostFlags} ${openFlags} ${fileSystemFlags}
+        --closure-bytes $bytes ${userFlags} ${pageFlags} ${hostFlags} ${openFlags} ${fileSystemFlags} \
+        ${layoutFlags}
     '';
   };
 }

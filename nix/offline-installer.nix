@@ -23,10 +23,21 @@ let
     target:
     let
       system = systemOf target;
+      disko = import ./disko-scripts.nix system;
+      layout = import ./disko-layout.nix "destroyFormatMount" system;
       kept = {
         toplevel = "${system.config.system.build.toplevel}";
         drv = system.config.system.build.toplevel.drvPath;
-        scripts = map (script: "${script}") (builtins.attrValues (import ./disko-scripts.nix system));
+        scripts = map (script: "${script}") (builtins.attrValues disko);
+        # What the page "Disk" of Calamares asks for. Without file systems in it, the page of partitions does as well.
+        layout =
+          if disko ? disko-wipe && layout.sets_file_systems then
+            {
+              disks = map (disk: { inherit (disk) name destroy; }) layout.disks;
+              asks = layout.asking != [ ];
+            }
+          else
+            null;
         inherit (system.config.system) includeBuildDependencies;
         features = featuresOf system;
         asked = import ./decided.nix system;

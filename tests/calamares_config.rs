@@ -7,6 +7,7 @@ use std::fs;
 
 use nix_cfg_install::for_tests::{InstalledSystems, derive_targets};
 use rig::upstream::{STRUCTURES, conf, derive_all, fixture, holds, known, style, words, yaml};
+use serde_json::json;
 use serde_yaml::Value;
 
 #[test]
@@ -200,4 +201,85 @@ fn a_configuration_without_the_job_is_refused() {
         "{error}"
     );
     assert!(!out.exists(), "it was written all the same");
+}
+
+/// What is derived for systems of which `layouts` have one for disko.
+fn with_layouts(version: &str, hosts: &[&str], layouts: serde_json::Value) -> tempfile::TempDir {
+    let known = InstalledSystems {
+        hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+        layouts: serde_json::from_value(layouts).unwrap(),
+        ..known(None)
+    };
+    derive_all(fixture(version).path(), &known).unwrap()
+}
+
+#[test]
+fn where_layouts_for_disko_make_the_disk_a_page_asks_for_it_and_no_job_of_calamares_partitions() {
+    let layout = |name: &str| json!({ "disks": [{ "name": name, "destroy": true }], "asks": true });
+    let both = json!({ "alpha": layout("main"), "beta": layout("system") });
+    for version in STRUCTURES {
+        for (hosts, layouts) in [
+            (&[][..], json!({ "": layout("main") })),
+            (&["alpha", "beta"][..], both.clone()),
+        ] {
+            let directory = with_layouts(version, hosts, layouts.clone());
+            let settings = yaml(directory.path(), "settings.conf");
+            let pages = words(&settings["sequence"][0]["show"]);
+            assert_eq!(
+                pages[pages.len() - 2..],
+                ["packagechooserq@disk", "summary"],
+                "{version}"
+            );
+            assert!(!pages.contains(&"partition".to_owned()), "{version}");
+            let jobs = words(&settings["sequence"][1]["exec"]);
+            assert_eq!(jobs, ["nixos@disko", "users", "umount"], "{version}");
+            let instances = settings["instances"].as_sequence().unwrap();
+            let instance = |id: &str| instances.iter().find(|one| one["id"] == id).unwrap();
+            let page = yaml(
+                directory.path(),
+                &format!("modules/{}", instance("disk")["config"].as_str().unwrap()),
+            );
+            assert_eq!(
+                (&page["qmlSearch"], &page["method"]),
+                (&"branding".into(), &"legacy".into())
+            );
+            let job = yaml(
+                directory.path(),
+                &format!("modules/{}", instance("disko")["config"].as_str().unwrap()),
+            );
+            assert_eq!(
+                (&job["step"], &instance("disko")["weight"]),
+                (&"disko".into(), &88.into())
+            );
+            let branding = directory.path().join("share/calamares/branding/nixos");
+            assert!(branding.join("packagechooserq@disk.qml").exists());
+            let script = fs::read_to_string(directory.path().join("targets/NixCfgLayouts.js")).unwrap();
+            let json = script
+                .strip_prefix("var layouts = ")
+                .unwrap()
+                .trim_end()
+                .strip_suffix(';')
+                .unwrap();
+            assert_eq!(serde_json::from_str::<serde_json::Value>(json).unwrap(), layouts);
+        }
+    }
+}
+
+#[test]
+fn where_only_some_hosts_have_a_layout_the_page_for_the_host_says_how_those_are_installed() {
+    let layouts = json!({ "beta": { "disks": [{ "name": "main", "destroy": true }], "asks": false } });
+    for version in STRUCTURES {
+        let directory = with_layouts(version, &["alpha", "beta"], layouts.clone());
+        let settings = yaml(directory.path(), "settings.conf");
+        assert!(words(&settings["sequence"][0]["show"]).contains(&"partition".to_owned()));
+        assert_eq!(words(&settings["sequence"][1]["exec"])[0], "nixos@check", "{version}");
+        let page = yaml(directory.path(), "modules/packagechooser-host.conf");
+        let description = |index: usize| page["items"][index]["description"].as_str().unwrap().to_owned();
+        assert!(!description(0).contains("disko"), "{version}");
+        assert!(
+            description(1).contains("sudo nix-cfg-install --host beta --disko wipe"),
+            "{version}"
+        );
+        assert!(!directory.path().join("targets/NixCfgLayouts.js").exists());
+    }
 }

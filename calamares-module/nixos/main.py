@@ -45,7 +45,7 @@ def run_helper(configuration):
     if helper is None:
         return (
             f"The program {name} is not on this system",
-            f"It carries out the installation, and is neither in PATH nor a program with this path.\n{nothing_done()}",
+            f"It carries out the installation, and is neither in PATH nor a program with this path.\n{next_step(configuration)}",
         )
     command = [helper, "--calamares", configuration.get("step", "install")]
     if os.geteuid() != 0:
@@ -78,7 +78,7 @@ def run_helper(configuration):
     libcalamares.globalstorage.insert(STATUS, {})
     if code == 0:
         return None
-    return events.failure or unexplained(command, code, events.last_words)
+    return events.failure or unexplained(command, code, events.last_words, next_step(configuration))
 
 
 def global_storage():
@@ -110,6 +110,9 @@ class Events:
         if kind == "phase":
             libcalamares.utils.debug(event["text"])
             self.show(phase=event["text"], text="", item="")
+        elif kind == "mounted":
+            # The jobs that follow work there.
+            libcalamares.globalstorage.insert("rootMountPoint", event["target"])
         elif kind == "progress":
             self.show(text=event["text"], item=event["item"])
         elif kind == "log":
@@ -126,19 +129,21 @@ class Events:
         libcalamares.globalstorage.insert(STATUS, dict(self.status))
 
 
-def unexplained(command, code, last_words):
+def unexplained(command, code, last_words, next_step):
     """The dialog of a helper that could not say why it ended."""
     how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
     # About nine lines are visible; the command that continues is among them.
-    lines = [f"`{shlex.join(command)}` {how}.", "", nothing_done()]
+    lines = [f"`{shlex.join(command)}` {how}.", "", next_step]
     if last_words:
         lines += ["", "Its last output:", *last_words]
     return "The installation stopped unexpectedly", "\n".join(lines)
 
 
-def nothing_done():
+def next_step(configuration):
     """What to do next, as far as it is known without the helper."""
     root = libcalamares.globalstorage.value("rootMountPoint")
+    if not root and configuration.get("step") == "disko":
+        return "The disk may be erased, and nothing is installed. Start the installer again."
     if not root:
         return "Nothing was written to a disk."
     return f"To continue, in a terminal:\nsudo nix-cfg-install --target {shlex.quote(root)}"

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::apply::Written;
 use crate::diagnostic::Diagnostic;
 use crate::progress::Phase;
 use crate::text::shell_word;
@@ -29,10 +30,9 @@ const LINES: usize = 9;
 const COLUMNS: usize = 58;
 
 /// The text for a failure of `phase` with these problems. The cause, cut where it is long, and how to go on are seen without
-/// scrolling; the whole is below. `is_written`: whether the target was written to. `by_hand` is absent before the disk was
-/// touched.
+/// scrolling; the whole is below. `by_hand` is absent before the disk was touched.
 pub fn dialog(
-    (phase, is_written): (&Phase, bool),
+    (phase, written): (&Phase, Written),
     problems: &[Diagnostic],
     by_hand: Option<ByHand<'_>>,
     log: Option<&Path>,
@@ -42,7 +42,7 @@ pub fn dialog(
         [] => format!("{} failed", phase.title),
         several => format!("{} problems: {}", several.len(), several[0].what),
     };
-    let next = next(is_written, by_hand);
+    let next = next(written, by_hand);
     let room = LINES.saturating_sub(next.iter().map(|line| height(line)).sum::<usize>() + 1);
     let (brief, whole) = match problems {
         // The title says what it is.
@@ -122,14 +122,20 @@ fn cut(text: &str, room: usize) -> String {
 }
 
 /// What is kept, and how to go on, line by line.
-fn next(is_written: bool, by_hand: Option<ByHand<'_>>) -> Vec<String> {
+fn next(written: Written, by_hand: Option<ByHand<'_>>) -> Vec<String> {
+    if written == Written::Disks {
+        let lines = [
+            "The disk may be erased, and nothing is installed.",
+            "Correct it, and start the installer again.",
+        ];
+        return lines.map(str::to_owned).into();
+    }
     let Some(ByHand { target, login }) = by_hand else {
         return vec!["Nothing was written to a disk. Correct it, and start the installation again.".to_owned()];
     };
-    let kept = if is_written {
-        "What is done is kept."
-    } else {
-        "Nothing is installed yet."
+    let kept = match written {
+        Written::Nothing => "Nothing is installed yet.",
+        Written::Disks | Written::Target => "What is done is kept.",
     };
     let target = shell_word(target.as_os_str());
     let mut lines = vec![
@@ -174,17 +180,19 @@ mod tests {
             login: "alice",
         };
         let one = &[problem()];
-        let shown = dialog((&PHASE, true), one, Some(by_hand), Some(Path::new("/l")));
+        let shown = dialog((&PHASE, Written::Target), one, Some(by_hand), Some(Path::new("/l")));
         assert_eq!(shown.title, "It broke");
         assert_eq!(
             shown.details,
             "a.nix:3\nIt was old.\nWhat to do: Fix it.\n\nWhat is done is kept. To continue, in a terminal:\nsudo nix-cfg-install \
              --target '/tmp/calamares-root-x y'\nsudo nixos-enter --root '/tmp/calamares-root-x y' -c 'passwd alice'\n\nerror: 42\n\nLog: /l"
         );
-        let two = dialog((&PHASE, false), &[problem(), problem()], None, None);
+        let two = dialog((&PHASE, Written::Nothing), &[problem(), problem()], None, None);
         assert_eq!(two.title, "2 problems: It broke");
         assert_eq!(two.details.matches("It broke\na.nix:3").count(), 2);
         assert!(two.details.contains("Nothing was written to a disk."));
+        let half = dialog((&PHASE, Written::Disks), one, None, None);
+        assert!(half.details.contains("The disk may be erased") && !half.details.contains("Nothing was written"));
     }
 
     #[test]
@@ -195,7 +203,7 @@ mod tests {
                 || Diagnostic::example("It broke", sentence.repeat(why).trim(), sentence.repeat(remedy).trim());
             for count in [1, 12] {
                 let problems: Vec<Diagnostic> = (0..count).map(|_| problem()).collect();
-                let details = dialog((&PHASE, true), &problems, Some(by_hand()), None).details;
+                let details = dialog((&PHASE, Written::Target), &problems, Some(by_hand()), None).details;
                 let (seen, _) = details.split_once("'passwd alice'").unwrap();
                 assert!(height(seen) <= LINES, "{why} {remedy}\n{details}");
                 assert!(

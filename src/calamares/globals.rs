@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::dialog::ByHand;
+use super::disk_page::{self, DiskPage};
 use super::keymap;
 use crate::diagnostic::CalamaresProblem;
 use crate::live::answers::{Answers, Lists};
@@ -35,6 +36,9 @@ pub struct Globals {
     /// What the page `packagechooser@host` leaves, where the ISO has several hosts.
     #[serde(rename = "packagechooser_host", deserialize_with = "text")]
     host: String,
+    /// What the page `packagechooserq@disk` leaves, where a layout for disko makes the disk.
+    #[serde(rename = "packagechooser_disk", deserialize_with = "disk_page")]
+    disk_page: Option<DiskPage>,
     #[serde(rename = "keyboardVConsoleKeymap", deserialize_with = "text")]
     console_keymap: String,
     #[serde(deserialize_with = "text")]
@@ -117,11 +121,11 @@ impl Globals {
         (!self.root_mount_point.is_empty()).then(|| Path::new(&self.root_mount_point))
     }
 
-    /// What is left to be done by hand when the installation fails.
+    /// What is left to be done by hand when the installation fails. `made`: where a layout was made and mounted.
     #[must_use]
-    pub fn next(&self) -> Option<ByHand<'_>> {
+    pub fn next<'a>(&'a self, made: Option<&'a Path>) -> Option<ByHand<'a>> {
         Some(ByHand {
-            target: self.target()?,
+            target: self.target().or(made)?,
             login: &self.username,
         })
     }
@@ -164,7 +168,7 @@ impl Globals {
             }),
             boot_disk: machine.grub_device.map(PathBuf::from),
             no_boot_loader: machine.no_boot_loader,
-            partitions_graphically: true,
+            partitions_graphically: self.disk_page.is_none(),
             ..of_machine
         }
     }
@@ -211,6 +215,16 @@ impl Globals {
         self.is_bios() && !self.partitions.is_empty() && self.boot_disk().is_none_or(str::is_empty)
     }
 
+    /// What a layout for disko on the chosen disks does not say of it: the keymap that its passphrase was typed with.
+    #[must_use]
+    pub fn machine_of_layout(&self) -> InstallerFacts {
+        InstallerFacts {
+            keymap: self.machine().keymap.filter(|_| self.has_passphrase()),
+            host: self.host(),
+            ..InstallerFacts::before_partitioning()
+        }
+    }
+
     /// What can be said of it before: which disk and which partitions will be chosen is not in globalStorage yet.
     #[must_use]
     pub fn machine_before_partitioning(&self) -> InstallerFacts {
@@ -250,10 +264,7 @@ impl Globals {
         let keymap = self.machine().keymap.filter(|keymap| lists.may_have_keymap(keymap));
         answer(
             "keymap",
-            keymap
-                .as_deref()
-                .filter(|_| self.passphrases().is_empty())
-                .unwrap_or_default(),
+            keymap.as_deref().filter(|_| !self.has_passphrase()).unwrap_or_default(),
         );
         answer("hostname", &self.hostname);
         answer("user", &self.username);
@@ -267,7 +278,15 @@ impl Globals {
         answers
     }
 
-    fn host(&self) -> Option<String> {
+    /// What was chosen on the page "Disk".
+    #[must_use]
+    pub const fn disk_page(&self) -> Option<&DiskPage> {
+        self.disk_page.as_ref()
+    }
+
+    /// The host that was chosen; `None` where the ISO has one.
+    #[must_use]
+    pub fn host(&self) -> Option<String> {
         (!self.host.is_empty()).then(|| self.host.clone())
     }
 
@@ -278,6 +297,12 @@ impl Globals {
         encrypted
             .filter_map(|partition| Some((PathBuf::from(&partition.device), partition.luks_passphrase.clone()?)))
             .collect()
+    }
+
+    /// Whether one was typed that opens volumes when the machine starts.
+    fn has_passphrase(&self) -> bool {
+        let of_page = self.disk_page.as_ref().and_then(|page| page.passphrase.as_ref());
+        of_page.is_some() || !self.passphrases().is_empty()
     }
 
     fn mounted_at(&self, place: &str) -> Option<&Partition> {
@@ -315,6 +340,11 @@ fn truth<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<bool, D::Err
         Value::Number(number) => number.as_f64() != Some(0.0),
         _ => false,
     })
+}
+
+/// What the page "Disk" leaves; null and other text are nothing.
+fn disk_page<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<DiskPage>, D::Error> {
+    Ok(disk_page::read(&text(from)?))
 }
 
 /// A list; null is empty.

@@ -2,8 +2,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use secrecy::ExposeSecret;
+use serde_json::json;
 
 use super::globals::Globals;
+use crate::live::answers::Lists;
 use crate::live::installer_facts::{InstallerFacts, Luks};
 
 #[test]
@@ -100,4 +102,35 @@ fn a_bios_without_a_boot_disk_gets_no_boot_loader() {
     assert!(!machine("efi", "null", root).no_boot_loader);
     // Before the partition job nothing is decided.
     assert!(!machine("bios", "null", "").no_boot_loader);
+}
+
+#[test]
+fn with_the_page_for_the_disk_nothing_is_partitioned_graphically_and_the_keymap_of_a_passphrase_is_kept() {
+    let with = |passphrase: Option<&str>| {
+        let page = json!({ "host": "", "disks": {}, "passphrase": passphrase });
+        let storage = json!({
+            "packagechooser_disk": format!("sda is erased<!--{page}-->"), "keyboardVConsoleKeymap": "de",
+        });
+        serde_json::from_value::<Globals>(storage).unwrap()
+    };
+    let lists = Lists::default();
+    let (open, encrypted) = (with(None), with(Some("correct horse")));
+    assert!(!open.decisions(Path::new("/")).partitions_graphically);
+    assert_eq!(open.machine_of_layout(), InstallerFacts::before_partitioning());
+    assert_eq!(open.answers(&lists)["keymap"], "de");
+    // It is a fact of the machine, not an answer.
+    assert_eq!(encrypted.machine_of_layout().keymap.as_deref(), Some("de"));
+    assert!(!encrypted.answers(&lists).contains_key("keymap"));
+    assert!(
+        !format!("{encrypted:?}").contains("correct"),
+        "a passphrase in a debug text"
+    );
+    // Other text there, and none, is no page.
+    for other in [
+        json!({ "packagechooser_disk": "sda" }),
+        json!({ "packagechooser_disk": null }),
+        json!({}),
+    ] {
+        assert!(serde_json::from_value::<Globals>(other).unwrap().disk_page().is_none());
+    }
 }

@@ -3,6 +3,7 @@
 
 mod keymap;
 pub mod dialog;
+pub mod disk_page;
 pub mod globals;
 #[cfg(test)]
 mod globals_tests;

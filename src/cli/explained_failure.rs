@@ -9,6 +9,7 @@ use crate::calamares::dialog::dialog;
 use crate::calamares::globals::Globals;
 use crate::diagnostic::{Diagnostic, Diagnostics, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupted};
+use crate::live::resume;
 use crate::live::running_machine::MACHINE;
 use crate::log_file::LogFile;
 use crate::nix::explain;
@@ -49,13 +50,10 @@ pub fn explain_failure(
         report.problem(problem);
     }
     if args.calamares.is_some() {
-        let next = globals.and_then(Globals::next);
-        let dialog = dialog(
-            (phase, written != Written::Nothing),
-            &problems,
-            next,
-            log.live_path().as_deref(),
-        );
+        // Where this run made the disks, it mounted them as well.
+        let made = resume::begun_target().filter(|_| written == Written::Target);
+        let next = globals.and_then(|globals| globals.next(made.as_deref()));
+        let dialog = dialog((phase, written), &problems, next, log.live_path().as_deref());
         report.failure(&dialog.title, &dialog.details);
     }
     let fix = if written == Written::Nothing {

@@ -15,7 +15,7 @@ use super::prepared_target::{lock, lock_disks, make_disk, use_layout, written};
 use super::requested::{Answered, choose_source, request, settings_and_channels};
 use super::unattended::{self, Job};
 use super::unattended_result::{self, Ending};
-use super::{printed, update_command};
+use super::{chosen_disks, printed, update_command};
 use crate::apply::{Failure, Installation, apply, next_steps};
 use crate::calamares::caller;
 use crate::calamares::globals::Globals;
@@ -140,11 +140,11 @@ fn run(
         return Err(Failure::before(phases::SETTINGS, REFUSED)(ProgramProblem::NoNix.into()));
     }
     let image = settings.read_image.unwrap_or(true).then(StoreImage::of_live_store);
-    if !args.installs() {
-        expect_no_installation(report);
-    }
+    expect_what_is_done(args, report);
     report.phase(phases::SOURCE);
     let refused = |phase| Failure::before(phase, REFUSED);
+    let chosen = chosen_disks::arguments(args, globals, &runner).map_err(refused(phases::SOURCE))?;
+    let args = chosen.as_ref().unwrap_or(args);
     // Held until the end, as that of the target.
     let _disks = lock_disks(args, &mut runner).map_err(refused(phases::SOURCE))?;
     let job = unattended::job(args, &answers.2, &runner, report).map_err(refused(phases::SOURCE))?;
@@ -162,12 +162,12 @@ fn run(
     report.note(&source.reason);
     report.phase(phases::CHECK);
     let mut plan = plan::plan(&request, &live, &source).map_err(refused(phases::CHECK))?;
-    if let Some(text) = checked(args, &plan, job.as_ref(), &live)? {
+    if let Some(text) = checked(args, &plan, (job.as_ref(), globals), &live)? {
         return Ok((text, Ending::default()));
     }
     if let Some(made) = make_disk(args, &request, &mut plan, job.as_ref(), &live)? {
         let LiveSystem { channels, image, .. } = live;
-        lock = use_layout(args, made, &mut request, &mut runner).map_err(written(PARTITION))?;
+        lock = use_layout(args, made, &mut request, &mut runner, report).map_err(written(PARTITION))?;
         live = LiveSystem {
             runner: &runner,
             report,
@@ -201,8 +201,11 @@ fn stamp() -> String {
     now.to_string().replace(':', "-")
 }
 
-/// Nothing follows the check, or only the reading of what would be copied.
-fn expect_no_installation(report: &Reporter) {
+/// Where nothing is installed, nothing follows the check, or only the reading of what would be copied.
+fn expect_what_is_done(args: &Args, report: &Reporter) {
+    if args.installs() {
+        return;
+    }
     for phase in [PLACE, BUILD, COPY, ACTIVATE, INSPECT, KEEP] {
         report.expect(phase, 0.0);
     }
@@ -227,7 +230,12 @@ fn requested(
 }
 
 /// The last line of a run that only checks; `None` where an installation follows.
-fn checked(args: &Args, plan: &Plan, job: Option<&Job>, live: &LiveSystem<'_>) -> Result<Option<String>, Failure> {
+fn checked(
+    args: &Args,
+    plan: &Plan,
+    (job, globals): (Option<&Job>, Option<&Globals>),
+    live: &LiveSystem<'_>,
+) -> Result<Option<String>, Failure> {
     let answered = job.map_or(Ok(()), |job| job.answers(plan, live.report));
     answered.map_err(Failure::before(phases::CHECK, REFUSED))?;
     if args.verify_store {
@@ -237,6 +245,15 @@ fn checked(args: &Args, plan: &Plan, job: Option<&Job>, live: &LiveSystem<'_>) -
             "The ISO has what the installation needs, and it is undamaged.".to_owned(),
         ));
     }
-    let text = || "The configuration can be installed. Nothing was written.".to_owned();
-    Ok((!args.installs()).then(text))
+    if !args.installs() {
+        return Ok(Some(
+            "The configuration can be installed. Nothing was written.".to_owned(),
+        ));
+    }
+    // Once more: the check took its time.
+    let confirmed = globals.map_or(Ok(()), |globals| {
+        chosen_disks::confirmed(globals, Some(plan), live.runner)
+    });
+    confirmed.map_err(Failure::before(phases::CHECK, REFUSED))?;
+    Ok(None)
 }

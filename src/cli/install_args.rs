@@ -138,6 +138,8 @@ pub enum Step {
     Check,
     /// The installation, when the target is mounted
     Install,
+    /// The installation on the disks that were chosen on the page "Disk", which are erased after the check
+    Disko,
 }
 
 impl ValueEnum for Mode {

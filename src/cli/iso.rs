@@ -278,6 +278,7 @@ fn calamares_targets(args: CalamaresTargets) -> Result<()> {
         desktops: args.desktops,
         open: args.open,
         without: args.without,
+        layouts: args.layouts,
     };
     say(&calamares_config::derive_targets(
         &args.upstream,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand};
 
+use crate::iso::calamares_disk::Layouts;
+
 /// What nix/*.nix run.
 #[derive(Debug, Subcommand)]
 pub enum Internal {
@@ -97,6 +99,14 @@ pub struct CalamaresTargets {
     /// A file system that the page of partitions does not offer, as Calamares names it; may be given more than once
     #[arg(long = "without-file-system", value_name = "NAME")]
     pub without: Vec<String>,
+    /// The layouts for disko of the hosts that have one, as JSON: {"HOST": {"disks": [{"name": "main", "destroy": true}], "asks": true}};
+    /// of a single system, the name is empty
+    #[arg(long, value_name = "JSON", value_parser = layouts, default_value = "{}")]
+    pub layouts: Layouts,
+}
+
+fn layouts(text: &str) -> serde_json::Result<Layouts> {
+    serde_json::from_str(text)
 }
 
 fn root(text: &str) -> Result<(String, PathBuf), String> {

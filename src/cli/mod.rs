@@ -10,6 +10,7 @@ mod disk_questions;
 mod unattended;
 mod result_signals;
 mod unattended_result;
+mod chosen_disks;
 mod prepared_target;
 mod requested;
 mod update_command;

@@ -61,10 +61,11 @@ pub fn target_and_machine(
         if let Some(begun) = begun_with(args, disko, &named, runner)? {
             return go_on(args, &named, begun, runner, report);
         }
+        let known = globals.map(Globals::machine_of_layout);
         let machine = InstallerFacts {
             disks: disko.disks.clone(),
             layout_sets_file_systems: true,
-            ..InstallerFacts::before_partitioning()
+            ..known.unwrap_or_else(InstallerFacts::before_partitioning)
         };
         let machine = machine.with_lasting_names(Path::new(BY_ID));
         disko.disks.clone_from(&machine.disks);
@@ -271,15 +272,21 @@ pub fn use_layout(
     made: MadeLayout,
     request: &mut Request,
     runner: &mut Runner,
+    report: &Reporter,
 ) -> Result<Option<TargetLock>> {
     request.target = Target::new(request.target.root());
     request.machine.before_partitioning = false;
     request.machine.layout_sets_file_systems = made.sets_file_systems;
     request.machine.host.clone_from(&request.host);
+    // What a person decided stays; what was known of the disk has changed.
+    let of_machine = Decisions::of_machine(request.target.root());
     request.decisions = Decisions {
-        no_boot_loader: request.decisions.no_boot_loader,
-        ..Decisions::of_machine(request.target.root())
+        root_encrypted: of_machine.root_encrypted,
+        largest_disk: of_machine.largest_disk,
+        boot_disk: of_machine.boot_disk,
+        ..std::mem::take(&mut request.decisions)
     };
     resume::keep(request.target.root(), &request.machine, &request.answers, made.begun)?;
+    report.mounted(request.target.root());
     lock(args, request, runner)
 }

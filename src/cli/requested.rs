@@ -79,6 +79,9 @@ pub(super) fn request(
 ) -> Result<Request> {
     let named = args.target.clone().or(settings.target.clone());
     let mut disko = disk_questions::request(args)?;
+    if let (Some(disko), Some(page)) = (&mut disko, globals.and_then(Globals::disk_page)) {
+        disko.passphrase.clone_from(&page.passphrase);
+    }
     let known = (globals, &lists);
     let prepared = target_and_machine((args, disko.as_mut()), known, named, runner, report)?;
     let PreparedTarget { target, machine, begun } = prepared;

@@ -120,7 +120,7 @@ fn own_file_systems(device: &str, hardware: &Path) -> Text {
              terminal, nix-cfg-install accepts it if exactly these file systems are mounted."
         ))
         .remedy(format!(
-            "For the graphical installer, remove them for this host (with disko: `disko.enableConfig = false;`) and import ./{}.",
+            "For the graphical installer, remove them for this host and import ./{}.",
             hardware.display()
         ))
 }

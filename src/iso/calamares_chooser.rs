@@ -14,10 +14,16 @@ pub(super) const CHOOSER: &str = "packagechooser";
 pub(super) const HOST: &str = "packagechooser@host";
 pub(super) const HOST_CONF: &str = "packagechooser-host.conf";
 
-/// The page for hosts of a configuration. No entry is without a name: it could be chosen.
-pub(super) fn machines(hosts: &[String]) -> Value {
+/// The page for hosts of a configuration. No entry is without a name: it could be chosen. `only_in_terminal`: the page of partitions
+/// is not for that host.
+pub(super) fn machines(hosts: &[String], only_in_terminal: impl Fn(&str) -> bool) -> Value {
     let item = |host: &String| {
-        let what = format!("This machine becomes {host}, as the configuration on this medium describes it.");
+        let mut what = format!("This machine becomes {host}, as the configuration on this medium describes it.");
+        if only_in_terminal(host) {
+            what = format!(
+                "{host} makes its own partitions, so it is installed in a terminal: sudo nix-cfg-install --host {host} --disko wipe"
+            );
+        }
         json!({ "id": host, "package": host, "name": host, "description": what })
     };
     page("Machine", &hosts.iter().map(item).collect::<Vec<_>>())

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use serde_yaml::{Mapping, Value};
 
 use super::calamares_chooser::{self, CHOOSER, HOST, HOST_CONF};
+use super::calamares_disk::{self, DISK, DISK_CONF, Layouts};
 use super::calamares_files::{self as files, STYLE};
 use crate::diagnostic::{Diagnostic, IsoImageProblem};
 
@@ -32,11 +33,18 @@ pub struct InstalledSystems {
     pub decided: Vec<String>,
     /// The file systems that are not offered, because a boot loader of theirs could not read them.
     pub without: Vec<String>,
+    /// The layouts for disko of those that have one.
+    pub layouts: Layouts,
 }
 
 impl InstalledSystems {
     fn is_open(&self, key: &str) -> bool {
         self.open.iter().any(|open| open == key)
+    }
+
+    /// Whether layouts for disko make the disk, whichever host is chosen: Calamares omits no page for some of them.
+    fn have_layouts(&self) -> bool {
+        self.layouts.len() == self.hosts.len().max(1)
     }
 }
 
@@ -64,6 +72,7 @@ const INSTALL_WEIGHT: u64 = 80;
 /// The instances of our module.
 const CHECK: &str = "nixos@check";
 const INSTALL: &str = "nixos@install";
+const DISKO: &str = "nixos@disko";
 
 /// Where a package has the configuration: nixpkgs' own copy (from 25.05 on) in the first, calamares-nixos-extensions in the
 /// second. The branding is in the second in any case.
@@ -91,16 +100,19 @@ pub fn derive(package: &Path, helper: &Path, targets: &Path) -> Result<Vec<Strin
     for (step, name) in [
         ("check", "Checking your NixOS configuration"),
         ("install", "Installing your NixOS configuration"),
+        ("disko", "Installing your NixOS configuration"),
     ] {
         let instance = serde_json::json!({ "step": step, "name": name, "helper": helper });
         write(&modules.join(format!("nixos-{step}.conf")), &instance)?;
     }
+    write(&modules.join(DISK_CONF), &calamares_disk::page())?;
     for name in OF_TARGETS {
         files::put_link(&configuration.join(name), &targets.join(name))?;
     }
     files::put_module(&package.join(MODULES).join("nixos"))?;
     let branding = package.join(SHARE).join("branding/nixos");
     files::put_link(&branding.join(STYLE), &targets.join(STYLE))?;
+    calamares_disk::put_page(&branding, targets)?;
     files::put_status(&branding).map(Vec::from_iter)
 }
 
@@ -137,8 +149,13 @@ pub fn derive_targets(upstream: &Path, package: &Path, out: &Path, known: &Insta
     let chooser = if known.desktops {
         calamares_chooser::desktops(&configuration.join("modules"), &known.hosts)
     } else {
-        calamares_chooser::machines(&known.hosts)
+        calamares_chooser::machines(&known.hosts, |host| {
+            known.layouts.contains_key(host) && !known.have_layouts()
+        })
     };
+    if known.have_layouts() {
+        calamares_disk::put_layouts(out, &known.layouts)?;
+    }
     write(&modules.join(HOST_CONF), &chooser)?;
     let asks_autologin = known.is_open(AUTOLOGIN);
     files::put_style(
@@ -146,6 +163,9 @@ pub fn derive_targets(upstream: &Path, package: &Path, out: &Path, known: &Insta
         out,
         (!asks_autologin, !known.desktops),
     )?;
+    if known.have_layouts() {
+        notes.push("A page for the disk, in the place of the partitions: layouts for disko make them".to_owned());
+    }
     if known.hosts.len() > 1 {
         notes.push(format!("A page for the host: {}", known.hosts.join(", ")));
     }
@@ -205,6 +225,11 @@ fn settings(settings: &mut Mapping, known: &InstalledSystems, notes: &mut Vec<St
                 }
                 !decided
             });
+            if known.have_layouts()
+                && let Some(page) = pages.iter_mut().find(|page| *page == "partition")
+            {
+                *page = DISK.into();
+            }
             // Only the first of them asks; the other shows how it ended.
             if let Some(at) = pages.iter().position(|page| page == "welcome").filter(|_| asks) {
                 pages.insert(at + 1, HOST.into());
@@ -213,12 +238,7 @@ fn settings(settings: &mut Mapping, known: &InstalledSystems, notes: &mut Vec<St
         }
         if let Some(Value::Sequence(jobs)) = phase.get_mut("exec") {
             jobs.retain(|job| !(nobody && job == "users"));
-            let Some(at) = jobs.iter().position(|job| job == "nixos") else {
-                continue;
-            };
-            found = true;
-            jobs[at] = INSTALL.into();
-            jobs.insert(0, CHECK.into());
+            found |= put_jobs(jobs, known.have_layouts());
         }
     }
     if !found {
@@ -235,6 +255,22 @@ fn settings(settings: &mut Mapping, known: &InstalledSystems, notes: &mut Vec<St
     // Calamares would end and leave the helper alone.
     settings.insert("disable-cancel-during-exec".into(), true.into());
     Ok(())
+}
+
+/// Puts our jobs among those of Calamares, where that of upstream is. `false`: it is not there.
+fn put_jobs(jobs: &mut Vec<Value>, layouts_make_the_disk: bool) -> bool {
+    let Some(at) = jobs.iter().position(|job| job == "nixos") else {
+        return false;
+    };
+    if layouts_make_the_disk {
+        // It checks before it makes the disk, and mounts it.
+        jobs[at] = DISKO.into();
+        jobs.retain(|job| job != "partition" && job != "mount");
+    } else {
+        jobs[at] = INSTALL.into();
+        jobs.insert(0, CHECK.into());
+    }
+    true
 }
 
 /// Our modules come first, because Calamares takes the first of a name (3.3, modulesystem/ModuleManager.cpp). Newer nixpkgs
@@ -265,12 +301,20 @@ fn set_instances(settings: &mut Mapping, known: &InstalledSystems) -> Result<()>
             serde_json::json!({ "id": "host", "module": CHOOSER, "config": HOST_CONF }),
         )?);
     }
-    for (id, weight) in [("check", CHECK_WEIGHT), ("install", INSTALL_WEIGHT)] {
+    let jobs = if known.have_layouts() {
+        instances.push(serde_yaml::to_value(
+            serde_json::json!({ "id": "disk", "module": calamares_disk::MODULE, "config": DISK_CONF }),
+        )?);
+        &[("disko", CHECK_WEIGHT + INSTALL_WEIGHT)][..]
+    } else {
+        &[("check", CHECK_WEIGHT), ("install", INSTALL_WEIGHT)]
+    };
+    for (id, weight) in jobs {
         let mut instance = Mapping::new();
-        instance.insert("id".into(), id.into());
+        instance.insert("id".into(), (*id).into());
         instance.insert("module".into(), "nixos".into());
         instance.insert("config".into(), format!("nixos-{id}.conf").into());
-        instance.insert("weight".into(), weight.into());
+        instance.insert("weight".into(), (*weight).into());
         instances.push(instance.into());
     }
     settings.insert("instances".into(), instances.into());

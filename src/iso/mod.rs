@@ -35,4 +35,5 @@ pub mod refresh;
 pub mod enrol;
 mod calamares_files;
 mod calamares_chooser;
+pub mod calamares_disk;
 pub mod calamares_config;

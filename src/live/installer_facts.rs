@@ -222,7 +222,7 @@ impl InstallerFacts {
 
     fn console(&self) -> Option<String> {
         let keymap = self.keymap.as_deref().filter(|keymap| *keymap != "us")?;
-        if self.luks.is_empty() {
+        if self.luks.is_empty() && self.disks.is_empty() {
             return None;
         }
         Some(format!(

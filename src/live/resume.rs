@@ -126,9 +126,19 @@ pub fn begun(target: &Path) -> Option<Begun> {
     load(Path::new(FILE), target)
 }
 
-fn load(file: &Path, target: &Path) -> Option<Begun> {
+/// The target of the installation that was begun, if there is one.
+#[must_use]
+pub fn begun_target() -> Option<PathBuf> {
+    read(Path::new(FILE)).map(|begun| begun.target)
+}
+
+fn read(file: &Path) -> Option<Begun> {
     // Absent, or from another version: then nothing was begun.
-    let begun: Begun = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    serde_json::from_slice(&fs::read(file).ok()?).ok()
+}
+
+fn load(file: &Path, target: &Path) -> Option<Begun> {
+    let begun = read(file)?;
     let same = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     (same(&begun.target) == same(target)).then_some(begun)
 }

@@ -125,7 +125,7 @@ pub fn layout(
     serde_json::from_str(&text).context("Nix printed a layout for disko that is not the JSON that was asked for")
 }
 
-const EXPRESSION: &str = include_str!("disko.nix");
+const EXPRESSION: &str = include_str!("../../nix/disko-layout.nix");
 
 /// Stronger than `lib.mkForce`, which the hardware configuration uses.
 fn module(chosen: &BTreeMap<String, String>, target: &Path) -> String {

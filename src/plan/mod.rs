@@ -49,7 +49,7 @@ pub use checks::kept_places::kept;
 pub use checks::{assertions, before_machine};
 use collector::Found;
 use evaluate::Outcome;
-pub use layout::{DiskoPlan, Fate, offered};
+pub use layout::{DiskoPlan, Fate, OfferedDisk, offered};
 use observed::Observed;
 use request::{LiveSystem, Request};
 

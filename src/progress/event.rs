@@ -1,5 +1,7 @@
 //! The events and their vocabulary. docs/events.md documents the JSON form.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::diagnostic::Diagnostic;
@@ -71,6 +73,11 @@ pub enum Event<'a> {
     Plan {
         /// Its values.
         plan: &'a serde_json::Value,
+    },
+    /// The disks were made, and are mounted.
+    Mounted {
+        /// Where.
+        target: &'a Path,
     },
     /// A line for the user.
     Log {

@@ -7,6 +7,7 @@ mod amounts;
 mod renderer;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -131,6 +132,11 @@ impl Reporter {
     pub fn problem(&self, problem: &Diagnostic) {
         log::info!("{:?}: {problem}", problem.severity);
         self.state().renderer.show(&Event::Problem { problem });
+    }
+
+    /// Says where the disks that were made are mounted.
+    pub fn mounted(&self, target: &Path) {
+        self.state().renderer.show(&Event::Mounted { target });
     }
 
     /// Says what an error dialog shows.

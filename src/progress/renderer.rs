@@ -76,7 +76,11 @@ impl<W: Write + Send> Renderer for Json<W> {
                 Event::Phase { phase, .. } => Some(phase.title.to_owned()),
                 Event::Progress { .. } => Some(amount(event)),
                 Event::Problem { problem } => Some(problem.to_string()),
-                Event::Plan { .. } | Event::Log { .. } | Event::Failure { .. } | Event::Done { .. } => None,
+                Event::Plan { .. }
+                | Event::Mounted { .. }
+                | Event::Log { .. }
+                | Event::Failure { .. }
+                | Event::Done { .. } => None,
             },
         });
         match line {
@@ -110,7 +114,7 @@ impl<W: Write + Send> Renderer for Plain<W> {
             }
             Event::Log { text } => format!("       {text}"),
             Event::Problem { problem } => format!("{}{problem}", heading(problem.severity)),
-            Event::Plan { .. } | Event::Failure { .. } => return,
+            Event::Plan { .. } | Event::Mounted { .. } | Event::Failure { .. } => return,
             Event::Done { text, .. } => (*text).to_owned(),
         };
         drop(writeln!(self.out, "{}", printable(&line)));
@@ -221,7 +225,7 @@ impl Bar {
                 self.drawn
                     .println(format!("{heading} {}", printable(&problem.to_string())));
             }
-            Event::Plan { .. } | Event::Failure { .. } => {}
+            Event::Plan { .. } | Event::Mounted { .. } | Event::Failure { .. } => {}
             Event::Done {
                 text,
                 fraction,

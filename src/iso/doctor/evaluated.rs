@@ -208,11 +208,12 @@ fn facts(iso: &IsoDirectory, facts: &Facts) -> Vec<Diagnostic> {
     problems
 }
 
-/// The warning of a root file system that is not set in `hardware`.
+/// The warning of a root file system that is not set in `hardware`. One in a layout for disko is made by the installer.
 fn own_disks(iso: &IsoDirectory, hardware: &Path, facts: &Facts) -> Option<Diagnostic> {
     let root = facts
         .disks
-        .as_ref()?
+        .as_ref()
+        .filter(|disks| disks.layout.is_empty())?
         .file_systems
         .iter()
         .find(|system| system.at == "/")?;

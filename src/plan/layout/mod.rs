@@ -22,7 +22,7 @@ use crate::nix::disko;
 use crate::nix::eval::{Configuration, Evaluated};
 use crate::nix::facts::Facts;
 use crate::tree::hardware::Hardware;
-pub use offered_disks::offered;
+pub use offered_disks::{OfferedDisk, offered};
 use planned_disks::PlannedDisk;
 pub use planned_disks::{DiskoPlan, Fate};
 use seen_disks::Seen;

@@ -9,15 +9,24 @@ use nix_cfg_install::for_tests::InstalledSystems;
 use rig::gui::{SHOW_PAGES, pages};
 use rig::real::{self, Tree, plain, with};
 use rig::upstream::{PAGES, at_version, derive_all, fixture, in_nixpkgs, on_each_tree_with_sources};
+use serde_json::json;
 use tempfile::TempDir;
 
 /// What Calamares says until it has looked at all requirements.
 fn load(calamares: &str, directory: &Path) -> String {
+    load_until("No partitioning choice", calamares, directory)
+}
+
+/// What it says until it has said `last` as well. The machine has one disk.
+fn load_until(last: &str, calamares: &str, directory: &Path) -> String {
     let live = pages(calamares, directory);
     let said = live.sh(&format!(
-        "(export QT_QPA_PLATFORM=offscreen; {SHOW_PAGES}) > /log 2>&1 & calamares=$!
+        "mkdir -p /run/nix-cfg-install
+         echo 'var disks = [{{ device: \"/dev/disk/by-id/x\", name: \"sda\", model: \"x\", size: \"1 TB\", holds: [], uses: [] }}]' \
+           > /run/nix-cfg-install/disks.js
+         (export QT_QPA_PLATFORM=offscreen; {SHOW_PAGES}) > /log 2>&1 & calamares=$!
          for i in $(seq 300); do
-           grep -q 'Requirements model has' /log && grep -q 'No partitioning choice' /log && break
+           grep -q 'Requirements model has' /log && grep -q '{last}' /log && break
            sleep 0.1
          done
          sleep 0.5; kill $calamares; cat /log"
@@ -126,6 +135,29 @@ fn a_derived_configuration_is_loaded_without_a_complaint_of_its_own() {
     }
 }
 
+fn the_page_for_the_disk_is_loaded_in_the_place_of_the_partitions() {
+    let layout = json!({ "disks": [{ "name": "main", "destroy": true }], "asks": true });
+    let known = InstalledSystems {
+        layouts: serde_json::from_value(json!({ "": layout })).unwrap(),
+        ..InstalledSystems::default()
+    };
+    for (calamares, name) in [("3.3", "late"), ("3.4", "nixpkgs")] {
+        let after = derive_all(fixture(name).path(), &known).unwrap();
+        let log = load_until(
+            "packagechooserq@disk.qml\" QQmlComponent::Ready",
+            calamares,
+            after.path(),
+        );
+        assert!(
+            log.contains("ViewModule \"packagechooserq@disk\" loading complete"),
+            "{calamares}\n{log}"
+        );
+        for wrong in ["Could not create QML", "QML error", "partition@partition", "Error:"] {
+            assert!(!log.contains(wrong), "{calamares}: {wrong}\n{log}");
+        }
+    }
+}
+
 fn the_pages_of_stock_nixos_are_loaded() {
     let stock = InstalledSystems {
         hosts: ["gnome", "none"].map(str::to_owned).into(),
@@ -174,6 +206,7 @@ fn main() -> ExitCode {
         file!(),
         vec![
             plain(a_derived_configuration_is_loaded_without_a_complaint_of_its_own),
+            plain(the_page_for_the_disk_is_loaded_in_the_place_of_the_partitions),
             plain(the_pages_of_stock_nixos_are_loaded),
             with(
                 "CALAMARES_EXTENSIONS",

@@ -20,7 +20,7 @@ let
       system.stateVersion = "24.05";
     };
   };
-  read = mode: layout: import /facts/disko.nix mode (system layout);
+  read = mode: layout: import /emitted/disko-layout.nix mode (system layout);
   esp = { type = "EF00"; size = "512M"; content = { type = "filesystem"; format = "vfat"; mountpoint = "/boot"; }; };
   partitions = partitions: device: {
     disko.devices.disk.main = { inherit device; type = "disk"; content = { type = "gpt"; inherit partitions; }; };
@@ -62,14 +62,12 @@ in
 fn the_layouts_of_the_real_disko_are_read(tree: &Tree) {
     let disko = value(DISKO).unwrap();
     let bind = |from: &str, to: &str| format!("{from}:{to}");
-    let (facts, emitted) = (project().join("src/nix"), project().join("nix"));
+    let emitted = project().join("nix");
     let live = Live::new("2.34").with(&[
         "--bind",
         &bind(&tree.path, "/nixpkgs"),
         "--bind",
         &bind(&disko, "/disko"),
-        "--bind",
-        &bind(facts.to_str().unwrap(), "/facts"),
         "--bind",
         &bind(emitted.to_str().unwrap(), "/emitted"),
     ]);

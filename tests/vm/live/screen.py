@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Looks at Calamares: screen.py watch | screen.py picture FILE.
+"""Looks at Calamares: screen.py watch | screen.py picture FILE | screen.py colour X Y.
 
 Xvfb keeps its screen in a file (-fbdir, as XWD), so a look costs next to nothing. `watch` looks ten times a second: the page that
 is shown goes to /run/page, and each change of the bar is said. The window is 1024 x 700, its style Qt's Fusion.
@@ -79,5 +79,8 @@ def watch(screen: Screen) -> None:
 screen = Screen("/run/Xvfb_screen0")
 if sys.argv[1] == "watch":
     watch(screen)
+elif sys.argv[1] == "colour":
+    left = int(sys.argv[2])
+    print(screen.row(int(sys.argv[3]), left, left + 1)[2::-1].hex())
 else:
     Path(sys.argv[2]).write_bytes(screen.picture())

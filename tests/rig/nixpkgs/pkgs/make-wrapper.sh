@@ -1,4 +1,4 @@
-# makeWrapper PROGRAM WRAPPER [--prefix VARIABLE BETWEEN VALUE | --add-flag FLAG]…
+# makeWrapper PROGRAM WRAPPER [--prefix VARIABLE BETWEEN VALUE | --add-flag FLAG | --run COMMAND]…
 program=$1 wrapper=$2 flags=
 shift 2
 {
@@ -11,6 +11,10 @@ shift 2
         ;;
       --add-flag)
         flags="$flags $2"
+        shift 2
+        ;;
+      --run)
+        echo "$2"
         shift 2
         ;;
       *)

@@ -1,5 +1,5 @@
 # What the layout for disko of a system needs to be made, and the script for it: that which is called `attribute` in `system.build`
-# (disko 1.9.0 and later, lib/default.nix). A function from its evaluation to the values that disko.rs describes.
+# (disko 1.9.0 and later, lib/default.nix). A function from its evaluation to the values that src/nix/disko.rs describes.
 attribute: os:
 let
   inherit (builtins)
