@@ -290,6 +290,8 @@ else
     # The live system and what it installs, for inspection: `nix eval .#iso.live.config.…`.
     inherit live;
     targets = map (target: target { }) targets;
+    # What a binary cache must hold for an image with `offlineInstaller.cache`: one path that refers to it.
+    inherit (live.config.offlineInstaller) contents;
     # Boots the ISO in QEMU: `nix run .#iso.try`.
     try = import ./try.nix {
       inherit image;

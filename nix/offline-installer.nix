@@ -107,7 +107,20 @@ let
       ;
   }) cfg.targets described;
   # One path that refers to all of them, for the installer to copy. A .drv file would not refer to outputs.
-  kept = pkgs.closureInfo { rootPaths = cfg.rebuildPaths; };
+  kept = "${pkgs.closureInfo { rootPaths = cfg.rebuildPaths; }}";
+
+  # What is installed, and what installing it on other machines needs.
+  systems = lib.concatMap (one: [ one.toplevel ] ++ one.scripts) described ++ cfg.rebuildPaths;
+  # What evaluating the configuration needs.
+  sources =
+    (
+      if cfg.flake == null then
+        [ ]
+      else
+        (import ./inputs-of.nix { without = cfg.unusedInputs; } cfg.flake).sources
+    )
+    ++ cfg.extraStorePaths;
+  fromCache = cfg.cache.publicKeys != [ ];
   # The tree, as the paths of its modules name it.
   tree =
     /.
@@ -281,6 +294,29 @@ in
         configuration or nixpkgs.
       '';
     };
+    cache = {
+      publicKeys = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "cache.example-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=" ];
+        description = ''
+          If there is one, the image holds the live system and what evaluating the configuration needs. The systems come from a
+          binary cache (docs/fleet.md), where only signatures of these keys count.
+        '';
+      };
+      urls = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "https://cache.example" ];
+        description = "The addresses of servers of this cache, which hold the same. An answers file can name others.";
+      };
+    };
+    contents = mkOption {
+      type = types.package;
+      readOnly = true;
+      internal = true;
+      description = "One path that refers to what an image without a cache holds besides the live system.";
+    };
     rebuildPaths = mkOption {
       type = types.listOf types.raw;
       readOnly = true;
@@ -325,13 +361,8 @@ in
       rebuildPaths =
         (if cfg.closure == "full" then map (one: one.drv) described else [ ])
         ++ (if onlyRuntime then [ ] else lib.concatMap (one: one.closure.storePaths) described)
-        ++ (
-          if cfg.flake == null then
-            [ ]
-          else
-            (import ./inputs-of.nix { without = cfg.unusedInputs; } cfg.flake).sources
-        )
-        ++ cfg.extraStorePaths;
+        ++ sources;
+      contents = pkgs.closureInfo { rootPaths = systems; };
       settings = lib.mkMerge [
         {
           choices = "${import ./answers.nix {
@@ -343,7 +374,12 @@ in
           not-covered = lib.unique (lib.concatMap (one: one.closure.refuse) described);
         })
         (mkIf (builtins.length cfg.hosts == 1) { host = mkDefault (builtins.head cfg.hosts); })
-        (mkIf cfg.offlineRebuild { offline-rebuild = "${kept}"; })
+        (mkIf cfg.offlineRebuild {
+          # The cache brings it.
+          offline-rebuild = if fromCache then builtins.unsafeDiscardStringContext kept else kept;
+        })
+        (mkIf fromCache { public-key = cfg.cache.publicKeys; })
+        (mkIf (cfg.cache.urls != [ ]) { medium = cfg.cache.urls; })
       ];
     };
     assertions = [
@@ -352,6 +388,10 @@ in
         message = ''
           offlineInstaller.offlineRebuild: with `closure = "runtime"` nothing is on the ISO that a rebuild could use.
           Use "frontier" or "full".'';
+      }
+      {
+        assertion = cfg.cache.urls != [ ] -> fromCache;
+        message = "offlineInstaller.cache.urls: without publicKeys, nothing that comes from there would count.";
       }
     ];
 
@@ -386,7 +426,7 @@ in
           target = "/live-system.yaml";
         }
       ];
-      storeContents = lib.concatMap (one: [ one.toplevel ] ++ one.scripts) described ++ cfg.rebuildPaths;
+      storeContents = if fromCache then sources else systems;
       # nixpkgs' own level 19 makes an image 11 % smaller and takes 22 times as long (docs/iso.md). Reading is as fast.
       squashfsCompression = mkDefault "zstd -Xcompression-level 6";
       # The boot loader finds the medium by this name, of at most 32 characters; another NixOS stick must not have it.

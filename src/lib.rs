@@ -20,6 +20,8 @@ mod store_path;
 
 mod age_recipient;
 
+mod cache;
+
 mod memory;
 
 mod diagnostic;
@@ -67,7 +69,7 @@ pub mod for_tests {
     pub use crate::live::in_place;
     pub use crate::live::installer_facts::InstallerFacts;
     pub use crate::live::target::Target;
-    pub use crate::nix::environment::{Channels, environment};
+    pub use crate::nix::environment::{Channels, Network, environment};
     pub use crate::nix::explain::{Context, RULES, Words, recognize};
     pub use crate::nix::open;
     pub use crate::plan::phases;

@@ -8,9 +8,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_yaml::{Mapping, Value};
 
+use crate::cache::{is_public_key, is_url};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, SettingsProblem, Takes};
 use crate::files::{read_input, read_text};
 use crate::interrupt::Interrupt;
@@ -18,8 +19,13 @@ use crate::tree::feature::NotCovered;
 use crate::tree::nix_files::normal;
 
 /// Where the settings are looked for when no `--settings` is given; a key of a later file overrides that of an earlier one.
-/// The first is part of the live system, the second is what `nix-cfg-iso customize` changes. Each may be absent.
-pub const STANDARD_PATHS: [&str; 2] = ["/etc/nix-cfg-install.yaml", "/iso/nix-cfg-install.yaml"];
+/// The first is part of the live system, the second is what `nix-cfg-iso customize` changes, the third what a live system that
+/// was started over the network has learned there. Each may be absent.
+pub const STANDARD_PATHS: [&str; 3] = [
+    "/etc/nix-cfg-install.yaml",
+    "/iso/nix-cfg-install.yaml",
+    "/run/nix-cfg-install.yaml",
+];
 
 /// The settings as written; a flag wins over its key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -40,6 +46,12 @@ pub struct Settings {
     pub channels: Option<PathBuf>,
     /// The mount point to install to.
     pub target: Option<PathBuf>,
+    /// The addresses of a binary cache that has what the live system does not have.
+    #[serde(deserialize_with = "one_or_several")]
+    pub medium: Vec<String>,
+    /// Those whose signatures count there.
+    #[serde(deserialize_with = "one_or_several", rename = "public-key")]
+    pub public_keys: Vec<String>,
     /// Whether substituters and the network may be used.
     pub online: bool,
     /// Whether to leave the boot loader alone.
@@ -165,6 +177,24 @@ fn places_of(answers: &Value, text: &str, path: &Path) -> BTreeMap<String, Place
     keys.filter_map(place).collect()
 }
 
+/// A text, or a list of them that is not empty.
+pub fn texts(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(text) => Some(vec![text]),
+        Value::Sequence(list) if !list.is_empty() => list.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
+}
+
+fn one_or_several<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    let value = Value::deserialize(value)?;
+    Ok(texts(&value)
+        .unwrap_or_default()
+        .into_iter()
+        .map(str::to_owned)
+        .collect())
+}
+
 /// Whether the hardware file beside the host `beside` is that of `host`: without one beside it, it is that of any.
 fn is_of_host(beside: Option<&str>, host: Option<&str>) -> bool {
     beside.is_none() || beside == host
@@ -228,7 +258,7 @@ fn twice(text: &str) -> impl Iterator<Item = (String, u32)> {
 }
 
 /// The keys, as they are written in the file, and what each takes.
-const KEYS: [(&str, Takes); 14] = [
+const KEYS: [(&str, Takes); 16] = [
     ("source", Takes::AbsolutePath),
     ("host", Takes::Name),
     ("hardware-config", Takes::PathInTree),
@@ -236,6 +266,8 @@ const KEYS: [(&str, Takes); 14] = [
     ("nixpkgs", Takes::AbsolutePath),
     ("channels", Takes::AbsolutePath),
     ("target", Takes::AbsolutePath),
+    ("medium", Takes::Addresses),
+    ("public-key", Takes::PublicKeys),
     ("online", Takes::Switch),
     ("no-bootloader", Takes::Switch),
     ("not-covered", Takes::Features),
@@ -269,6 +301,8 @@ fn problem(key: &str, value: &Value) -> Option<SettingsProblem> {
         (Takes::Answers, Value::Mapping(answers)) => answers
             .iter()
             .all(|(key, value)| key.is_string() && !value.is_mapping() && !value.is_sequence()),
+        (Takes::Addresses, value) => texts(value).is_some_and(|texts| texts.into_iter().all(is_url)),
+        (Takes::PublicKeys, value) => texts(value).is_some_and(|texts| texts.into_iter().all(is_public_key)),
         (Takes::Features, list) => serde_yaml::from_value::<Vec<NotCovered>>(list.clone()).is_ok(),
         _ => false,
     };

@@ -38,7 +38,7 @@ machines:
 
 #[test]
 fn everything_that_is_documented_is_taken() {
-    let entries = parse(GOOD, Path::new("/stick/answers.yaml")).unwrap();
+    let entries = parse(GOOD, Path::new("/stick/answers.yaml")).unwrap().machines;
     let [teacher, other, rest] = entries.as_slice() else {
         panic!("{entries:?}");
     };
@@ -123,4 +123,33 @@ fn every_broken_file_is_refused_with_all_that_is_wrong_and_its_lines() {
         std::fs::write(&golden, &text).unwrap();
     }
     assert_eq!(std::fs::read_to_string(golden).unwrap(), text);
+}
+
+#[test]
+fn a_cache_is_named_beside_the_machines() {
+    let key = "c:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+    let machines = "machines:\n- match: all\n  disks: only\n";
+    let several = format!("medium:\n- https://a.example\n- http://10.0.0.1/\npublic-key: \"{key}\"\n{machines}");
+    for text in [several.clone(), format!("{machines}{}", several.replace(machines, ""))] {
+        let answers = parse(&text, Path::new("/f")).unwrap();
+        assert_eq!(answers.medium, ["https://a.example", "http://10.0.0.1/"]);
+        assert_eq!(answers.public_keys, [key]);
+        // The items of the other lists are no machines.
+        let line = u32::try_from(text.lines().position(|line| line == "- match: all").unwrap() + 1).unwrap();
+        let [only] = answers.machines.as_slice() else {
+            panic!("{answers:?}")
+        };
+        assert_eq!(only.line, Some(line));
+    }
+    let wrong = format!("{machines}medium: cache.example\npublic-key: [\"{key}\", \"c:1234\"]\nmedia: x\n");
+    let wrong = reported(&wrong);
+    for (said, expected) in wrong.iter().zip([
+        "4: `medium` takes the address of a binary cache",
+        "5: `public-key` takes a public key",
+        "6: `media` is nothing that an answers file has | Did you mean `medium`?",
+    ]) {
+        assert!(said.starts_with(expected.split(" | ").next().unwrap()), "{wrong:?}");
+        assert!(expected.split(" | ").all(|part| said.contains(part)), "{wrong:?}");
+    }
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
 }

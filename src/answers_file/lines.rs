@@ -10,12 +10,19 @@ pub(super) struct Lines<'a> {
 impl<'a> Lines<'a> {
     pub(super) fn of(text: &'a str) -> Self {
         let lines: Vec<&str> = text.lines().collect();
-        let is_list = |line: &&str| line.trim_start().starts_with("- ") || line.trim() == "-";
+        let is_list = |line: &str| line.trim_start().starts_with("- ") || line.trim() == "-";
         let indent = |line: &str| line.len() - line.trim_start().len();
-        let outermost = lines.iter().find(|line| is_list(line)).map(|line| indent(line));
-        let starts = lines.iter().enumerate();
-        let starts = starts.filter(|(_, line)| is_list(line) && Some(indent(line)) == outermost);
-        let entries = starts.map(|(index, _)| index).collect();
+        let is_key = |line: &str| !line.starts_with([' ', '-', '#']) && line.contains(':');
+        let numbered = || lines.iter().copied().enumerate();
+        let machines = numbered().skip_while(|(_, line)| !(is_key(line) && has_key(line, "machines")));
+        // Up to the next key that is outside.
+        let inside = machines
+            .enumerate()
+            .take_while(|(at, (_, line))| *at == 0 || !is_key(line));
+        let list: Vec<(usize, &str)> = inside.map(|(_, line)| line).filter(|(_, line)| is_list(line)).collect();
+        let outermost = list.first().map(|(_, line)| indent(line));
+        let starts = list.iter().filter(|(_, line)| Some(indent(line)) == outermost);
+        let entries = starts.map(|(index, _)| *index).collect();
         Self { lines, entries }
     }
 

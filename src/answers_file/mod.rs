@@ -15,7 +15,7 @@ use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics};
 use crate::settings::described;
 use crate::text::similar;
 use lines::Lines;
-use values::{After, Disks, Passphrase};
+use values::{After, Disks, Passphrase, Read};
 pub use values::{After as AfterInstallation, Disks as NamedDisks, Passphrase as NamedPassphrase, Selection};
 
 /// The file's name on an ISO, and on a stick.
@@ -23,6 +23,15 @@ pub const NAME: &str = "nix-cfg-install.answers.yaml";
 
 /// Bytes of the largest file that is read.
 pub const LARGEST: u64 = 1_000_000;
+
+/// What the file says.
+#[derive(Debug)]
+pub struct Answers {
+    /// The addresses of the binary cache to install from, and the keys that count there. Empty: from the ISO.
+    pub medium: Vec<String>,
+    pub public_keys: Vec<String>,
+    pub machines: Vec<Entry>,
+}
 
 /// What is to become of one machine, or of several.
 #[derive(Debug)]
@@ -56,6 +65,7 @@ pub enum Match {
     },
 }
 
+const OUTSIDE: [&str; 3] = ["machines", "medium", "public-key"];
 const KEYS: [&str; 8] = [
     "match",
     "host",
@@ -73,20 +83,20 @@ pub fn unreadable(error: &io::Error, path: &Path) -> Diagnostic {
     Diagnostic::from(AnswersFileProblem::Unreadable { error }).at(path, None, None)
 }
 
-/// The entries in `text`, which is that of the file at `path`. Relative paths in it begin at its directory.
+/// What is in `text`, which is that of the file at `path`. Relative paths in it begin at its directory.
 ///
 /// # Errors
 /// [`Diagnostics`] with everything that is wrong with it whatever the machine is.
-pub fn parse(text: &str, path: &Path) -> Result<Vec<Entry>, Diagnostics> {
+pub fn parse(text: &str, path: &Path) -> Result<Answers, Diagnostics> {
     let mut found = Reading {
         path,
         directory: path.parent().unwrap_or(Path::new("/")),
         lines: Lines::of(text),
         problems: Vec::new(),
     };
-    let entries = found.entries(text);
+    let answers = found.answers(text);
     if found.problems.is_empty() {
-        Ok(entries)
+        Ok(answers)
     } else {
         Err(Diagnostics(found.problems))
     }
@@ -115,26 +125,48 @@ impl Reading<'_> {
         read.map_err(report).ok()
     }
 
-    fn entries(&mut self, text: &str) -> Vec<Entry> {
-        let document: Value = match serde_yaml::from_str(text) {
-            Ok(document) => document,
-            Err(error) => {
-                let line = error.location().and_then(|place| u32::try_from(place.line()).ok());
-                let error = error.to_string();
-                self.report(AnswersFileProblem::Invalid { error }, line);
-                return Vec::new();
-            }
-        };
-        let machines = document.get("machines").and_then(Value::as_sequence);
+    fn answers(&mut self, text: &str) -> Answers {
+        let document: Value = serde_yaml::from_str(text).unwrap_or_else(|error| {
+            let line = error.location().and_then(|place| u32::try_from(place.line()).ok());
+            let error = error.to_string();
+            self.report(AnswersFileProblem::Invalid { error }, line);
+            Value::Null
+        });
+        if !self.problems.is_empty() {
+            return Answers {
+                medium: Vec::new(),
+                public_keys: Vec::new(),
+                machines: Vec::new(),
+            };
+        }
         for key in document.as_mapping().into_iter().flat_map(Mapping::keys) {
-            if key.as_str() != Some("machines") {
+            if key.as_str().is_none_or(|key| !OUTSIDE.contains(&key)) {
                 let key = key.as_str().map_or_else(|| described(key), str::to_owned);
                 let line = self.lines.outside(&key);
-                self.report(unknown(key, &["machines"]), line);
+                self.report(unknown(key, &OUTSIDE), line);
             }
         }
+        let mut words = |key: &str, read: fn(&Value) -> Read<Vec<String>>| {
+            let value = document.get(key).filter(|value| !value.is_null());
+            let line = self.lines.outside(key);
+            let report = |problems: Vec<_>| problems.into_iter().for_each(|problem| self.report(problem, line));
+            value
+                .and_then(|value| read(value).map_err(report).ok())
+                .unwrap_or_default()
+        };
+        let medium = words("medium", values::addresses);
+        let public_keys = words("public-key", values::public_keys);
+        Answers {
+            medium,
+            public_keys,
+            machines: self.entries(&document),
+        }
+    }
+
+    fn entries(&mut self, document: &Value) -> Vec<Entry> {
+        let machines = document.get("machines").and_then(Value::as_sequence);
         let Some(machines) = machines.filter(|list| !list.is_empty()) else {
-            let value = document.get("machines").unwrap_or(&document);
+            let value = document.get("machines").unwrap_or(document);
             let found = described(value);
             self.report(AnswersFileProblem::NoMachines { found }, self.lines.outside("machines"));
             return Vec::new();

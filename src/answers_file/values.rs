@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
 
+use crate::cache::{is_public_key, is_url};
 use crate::diagnostic::AnswersFileProblem;
-use crate::settings::described;
+use crate::settings::{described, texts};
 use crate::text::bytes;
 
 /// What was read, or everything that is wrong with it.
-type Read<T> = Result<T, Vec<AnswersFileProblem>>;
+pub(super) type Read<T> = Result<T, Vec<AnswersFileProblem>>;
 
 /// Where the passphrase comes from.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,6 +101,30 @@ pub(super) fn name(key: &str, value: &Value) -> Read<String> {
         .as_str()
         .filter(|name| !name.is_empty() && !name.contains(char::is_control));
     name.map(str::to_owned).ok_or_else(|| wrong(key, "a name", value))
+}
+
+pub(super) fn addresses(value: &Value) -> Read<Vec<String>> {
+    words(
+        "medium",
+        "the address of a binary cache, such as `https://cache.example`, or a list of them",
+        value,
+        is_url,
+    )
+}
+
+pub(super) fn public_keys(value: &Value) -> Read<Vec<String>> {
+    words(
+        "public-key",
+        "a public key `NAME:BASE64`, or a list of them",
+        value,
+        is_public_key,
+    )
+}
+
+fn words(key: &str, takes: &'static str, value: &Value, is_right: fn(&str) -> bool) -> Read<Vec<String>> {
+    let words = texts(value).filter(|words| words.iter().all(|word| is_right(word)));
+    let words = words.ok_or_else(|| wrong(key, takes, value))?;
+    Ok(words.into_iter().map(str::to_owned).collect())
 }
 
 pub(super) fn truth(key: &str, value: &Value) -> Read<bool> {

@@ -1,14 +1,16 @@
-//! The toplevel, built in the live system's own store.
+//! The toplevel, built in the live system's own store, or in the target's.
 
 use std::path::Path;
 
 use anyhow::Result;
 
+use super::disk;
 use super::installation::Installation;
 use crate::live::target::Target;
 use crate::nix::activity::{LOG_FORMAT, Tracker};
 use crate::nix::explain::explain;
 use crate::plan::Plan;
+use crate::plan::phases::COPY;
 use crate::process::{Invocation, Runner, Stream};
 use crate::progress::Unit;
 
@@ -20,6 +22,38 @@ pub(super) fn step(plan: &Plan, _: &Target, installation: &Installation<'_>) -> 
         let done = tracker.built();
         report.progress(done, planned.max(done), Unit::Derivations, tracker.item());
     })
+}
+
+/// Builds it in the target's store, which has what it is built from: nothing of it is in the memory of the live system, but what a
+/// builder writes while it runs.
+pub(super) fn in_target(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let (runner, report) = (installation.live.runner, installation.live.report);
+    // The bytes are there; what is left of the bar belongs to the derivations.
+    report.expect(COPY, 0.0);
+    let planned = plan.build.len() as u64;
+    if planned == 0 {
+        return Ok(());
+    }
+    let root = target.root();
+    let copy = Invocation::new("nix").args(["copy", "--no-check-sigs", "--derivation", "--to"]);
+    track(
+        runner,
+        &copy.arg(root).args(LOG_FORMAT).arg(&plan.derivation),
+        &mut |_| {},
+    )?;
+    // All that could be fetched is there, and the servers may be gone by now.
+    let realise = Invocation::new("nix-store").args(["--option", "substitute", "false", "--store"]);
+    let realise = realise.arg(root).arg("--realise");
+    track(
+        runner,
+        &realise.args(LOG_FORMAT).arg(&plan.derivation),
+        &mut |tracker| {
+            let done = tracker.built();
+            report.progress(done, planned.max(done), Unit::Derivations, tracker.item());
+        },
+    )
+    .and_then(|_| disk::sync(target))
+    .map_err(|error| disk::explain(target, error))
 }
 
 /// Builds `derivation` in the live system's own store, and calls `on_change` at each change.

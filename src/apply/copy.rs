@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -12,6 +12,7 @@ use super::build::track;
 use super::disk::{self, Disk, require_room};
 use super::installation::{Ahead, Installation};
 use crate::files::remove;
+use crate::interrupt::Interrupted;
 use crate::live::target::Target;
 use crate::nix::activity::LOG_FORMAT;
 use crate::plan::Plan;
@@ -40,7 +41,7 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
         target,
         image: live.image.as_ref(),
     };
-    copy(&store, live.report, &roots, &plan.sources, &installation.ahead())
+    copy(&store, live.report, (&roots, 0), &plan.sources, &installation.ahead()).map(drop)
 }
 
 /// The live system's store and the target's.
@@ -54,17 +55,18 @@ pub struct Stores<'a> {
 /// Copies the closures of `roots` into the target's store. What is valid there is not copied again; what is there and not
 /// valid (an earlier run was cut off), or was copied by Nix, is hashed, and kept if it is right. `sources`, what the system was made
 /// from, are read as well, and not copied: a bit that is wrong there can be in what was built. `ahead` is what this run has copied or
-/// read already ([`copy_ahead`](super::copy_ahead)); what is not needed of it is removed.
+/// read already ([`copy_ahead`](super::copy_ahead)); what is not needed of it is removed. Gives the bytes that were
+/// copied and read; `later` are those that come after them.
 ///
 /// # Errors
 /// A [`Diagnostic`]: the target is too small, or the medium is damaged; what Nix says, explained; interruption.
 pub fn copy(
     stores: &Stores<'_>,
     report: &Reporter,
-    roots: &[&str],
+    (roots, later): (&[&str], u64),
     sources: &BTreeMap<String, String>,
     ahead: &Ahead,
-) -> Result<()> {
+) -> Result<u64> {
     let (runner, target) = (stores.runner, stores.target);
     let records = database::of_closure(runner, roots)?;
     let read = of_sources(runner, sources)?;
@@ -77,7 +79,8 @@ pub fn copy(
     wanted.require_room(stores, is_left)?;
     let (all, by_nix) = (wanted.in_order(), size(&wanted.by_nix));
     let left: Vec<&Record> = all.iter().copied().filter(is_left).collect();
-    let total = by_nix + size(&left);
+    let own = by_nix + size(&left);
+    let total = own + later;
     report.expect_now(seconds(total));
     say(report, &wanted, &left, size(&all) - size(&left));
     copy_with_nix(runner, target, &wanted.by_nix, &mut |done, item| {
@@ -85,10 +88,11 @@ pub fn copy(
     })?;
     let disk = Disk::of(target)?;
     let shown = |path: &str| shown(path, sources);
-    let items = (left.as_slice(), by_nix, &shown as &Name<'_>);
+    let items = (left.as_slice(), (by_nix, total), &shown as &Name<'_>);
     wanted
         .transfer(stores, Some(report), items, &|bytes| disk.takes(bytes), &|_, _| ())
         .and_then(|()| register(runner, target, &wanted.own))
+        .map(|()| own)
         .map_err(|error| disk::explain(target, error))
 }
 
@@ -200,7 +204,7 @@ impl<'a> Wanted<'a> {
         &self,
         stores: &Stores<'_>,
         report: Option<&Reporter>,
-        items: (&[&Record], u64, &Name<'_>),
+        items: (&[&Record], (u64, u64), &Name<'_>),
         on_bytes: &(dyn Fn(u64) -> Result<()> + Sync),
         on_path: &(dyn Fn(&str, bool) + Sync),
     ) -> Result<()> {
@@ -285,8 +289,7 @@ fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>, medium: 
     let place = target.inside(&record.path);
     if place.symlink_metadata().is_ok() {
         // A power cut can leave files empty under their final names: only the hash shows it.
-        let hash = archive.hash(&mut Mounted::default(), &place, record.nar_size, None);
-        if hash.is_ok_and(|hash| hash == record.nar_hash) {
+        if has_hash(target, record, archive)? {
             return Ok(());
         }
         remove(&place)?;
@@ -297,12 +300,19 @@ fn publish(target: &Target, record: &Record, archive: &mut Archive<'_>, medium: 
     fs::rename(&staged, &place).with_context(|| format!("Failed to put {} in its place", place.display()))
 }
 
+/// Whether the target's store path has the hash of `record`. One that cannot be read has not.
+pub(super) fn has_hash(target: &Target, record: &Record, archive: &mut Archive<'_>) -> Result<bool> {
+    let place = target.inside(&record.path);
+    match archive.hash(&mut Mounted::default(), &place, record.nar_size, None) {
+        Err(error) if error.is::<Interrupted>() => Err(error),
+        hash => Ok(hash.is_ok_and(|hash| hash == record.nar_hash)),
+    }
+}
+
 /// Writes everything to the disk, and only then registers it in the target's database: after a power cut a path is whole
 /// or not valid.
 fn register(runner: &Runner, target: &Target, records: &[&Record]) -> Result<()> {
-    let store = target.store();
-    let what = || format!("Failed to write {} to the disk", store.display());
-    nix::unistd::syncfs(&File::open(&store).with_context(what)?).with_context(what)?;
+    disk::sync(target)?;
     if records.is_empty() {
         return Ok(());
     }

@@ -57,7 +57,8 @@ fn copy(plan: &Plan, target: &Target, installation: &Installation<'_>, is_built:
         }
         disk.takes(bytes)
     };
-    let items = (&*wanted.in_order(), 0, &store_name as &Name<'_>);
+    // It is not shown.
+    let items = (&*wanted.in_order(), (0, 0), &store_name as &Name<'_>);
     wanted.transfer(&stores, None, items, &on_bytes, &|path, is_written| {
         let mut ahead = installation.ahead();
         let done = if is_written { &mut ahead.copied } else { &mut ahead.read };

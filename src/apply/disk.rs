@@ -46,6 +46,13 @@ impl Disk {
     }
 }
 
+/// Writes everything to the disk of the target's store.
+pub(super) fn sync(target: &Target) -> Result<()> {
+    let store = target.store();
+    let what = || format!("Failed to write {} to the disk", store.display());
+    nix::unistd::syncfs(&File::open(&store).with_context(what)?).with_context(what)
+}
+
 fn has_errno(error: &anyhow::Error, errno: Errno) -> bool {
     error.chain().any(|cause| {
         let io = cause

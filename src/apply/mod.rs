@@ -13,6 +13,7 @@ pub mod host_keys;
 pub mod plain_layout;
 pub mod stick;
 pub mod copy;
+mod fetch;
 mod copy_ahead;
 mod git_index;
 mod inspect;
@@ -58,6 +59,16 @@ const UPDATE: [Step; 6] = [
     step(phases::ACTIVATE, 7, update_steps::activate),
     step(phases::INSPECT, 9, update_steps::inspect),
     step(phases::KEEP, 8, update_steps::finish),
+];
+
+/// With a binary cache: what is built is built from what was fetched.
+const FROM_CACHE: [Step; 6] = [
+    step(phases::PLACE, 4, place::step),
+    step(phases::COPY, 6, fetch::step),
+    step(phases::BUILD, 5, build::in_target),
+    step(phases::ACTIVATE, 7, activate::step),
+    step(phases::INSPECT, 9, inspect::step),
+    step(phases::KEEP, 8, receipt::step),
 ];
 
 const fn step(phase: &'static Phase, exit_code: u8, run: fn(&Plan, &Target, &Installation<'_>) -> Result<()>) -> Step {
@@ -106,6 +117,8 @@ pub fn apply(plan: &Plan, installation: &Installation<'_>) -> Result<(), Failure
     let target = installation.request.target.keeping(&plan.kept_at);
     let steps = if installation.request.update.is_some() {
         &UPDATE
+    } else if plan.fetched.cache.is_some() {
+        &FROM_CACHE
     } else {
         &STEPS
     };

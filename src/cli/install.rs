@@ -17,13 +17,14 @@ use super::unattended::{self, Job};
 use super::unattended_result::{self, Ending};
 use super::{chosen_disks, printed, update_command};
 use crate::apply::{Failure, Installation, apply, next_steps};
+use crate::cache::Cache;
 use crate::calamares::caller;
 use crate::calamares::globals::Globals;
-use crate::diagnostic::{PlanProblem, ProgramProblem};
+use crate::diagnostic::{CacheProblem, PlanProblem, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::live::answers;
 use crate::log_file::{LogFile, init_logging};
-use crate::nix::environment::environment;
+use crate::nix::environment::{Network, environment};
 use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, INSPECT, KEEP, PARTITION, PLACE, RECHECK};
 use crate::plan::request::{LiveSystem, Request};
 use crate::plan::{self, Plan, REFUSED};
@@ -135,7 +136,8 @@ fn run(
     let stamp = stamp();
     let (settings, channels, answers) =
         settings_and_channels(settings, args, log, &stamp).map_err(Failure::before(phases::SETTINGS, BAD_SETTINGS))?;
-    let mut runner = Runner::new(environment(&channels, args.online || settings.online), interrupt);
+    let network = Network::of(args.online || settings.online);
+    let mut runner = Runner::new(environment(&channels, network), interrupt);
     if !runner.has(NIX) {
         return Err(Failure::before(phases::SETTINGS, REFUSED)(ProgramProblem::NoNix.into()));
     }
@@ -149,6 +151,9 @@ fn run(
     let _disks = lock_disks(args, &mut runner).map_err(refused(phases::SOURCE))?;
     let job = unattended::job(args, &answers.2, &runner, report).map_err(refused(phases::SOURCE))?;
     let args = job.as_ref().map_or(args, |job| &job.args);
+    let cache = chosen_cache(args, &settings).map_err(refused(phases::SOURCE))?;
+    let network = cache.as_ref().map_or(network, Network::Only);
+    runner.set_environment(environment(&channels, network));
     let mut request = requested((args, answers), globals, settings, job.as_ref(), &runner, report)
         .map_err(refused(phases::SOURCE))?;
     let mut lock = lock(args, &request, &mut runner).map_err(refused(phases::SOURCE))?;
@@ -157,6 +162,7 @@ fn run(
         report,
         channels,
         image: image.flatten(),
+        cache: cache.as_ref(),
     };
     let source = choose_source(&request).map_err(refused(phases::SOURCE))?;
     report.note(&source.reason);
@@ -173,6 +179,7 @@ fn run(
             report,
             channels,
             image,
+            cache: cache.as_ref(),
         };
         report.phase(RECHECK);
         plan = plan::plan(&request, &live, &source).map_err(written(RECHECK))?;
@@ -186,19 +193,40 @@ fn run(
         ahead: Mutex::default(),
         lock: lock.context("The target is gone").map_err(refused(phases::CHECK))?,
     };
-    apply(&plan, &installation)?;
-    for line in next_steps(&plan, &installation) {
-        report.note(&line);
-    }
-    let ending = Ending::of(job.as_ref(), &plan, &installation).map_err(written(KEEP))?;
-    let text = format!("Installed. The log is {}.{}", log_place(log, false), ending.text);
-    Ok((text, ending))
+    carry_out(job.as_ref(), &plan, &installation)
 }
 
 /// Now, as a part of the names of files.
 fn stamp() -> String {
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     now.to_string().replace(':', "-")
+}
+
+/// Installs, and gives the last line.
+fn carry_out(job: Option<&Job>, plan: &Plan, installation: &Installation<'_>) -> Result<(String, Ending), Failure> {
+    apply(plan, installation)?;
+    for line in next_steps(plan, installation) {
+        installation.live.report.note(&line);
+    }
+    let ending = Ending::of(job, plan, installation).map_err(written(KEEP))?;
+    let text = format!(
+        "Installed. The log is {}.{}",
+        log_place(installation.log, false),
+        ending.text
+    );
+    Ok((text, ending))
+}
+
+/// The binary cache to install from, where one is named.
+fn chosen_cache(args: &Args, settings: &Settings) -> Result<Option<Cache>> {
+    let first = |one: &[String], other: &[String]| if one.is_empty() { other } else { one }.to_vec();
+    let urls = first(&args.medium, &settings.medium);
+    let public_keys = first(&args.public_keys, &settings.public_keys);
+    match urls.first() {
+        None => Ok(None),
+        Some(url) if public_keys.is_empty() => Err(CacheProblem::NoKey { url: url.clone() }.into()),
+        Some(_) => Ok(Some(Cache { urls, public_keys })),
+    }
 }
 
 /// Where nothing is installed, nothing follows the check, or only the reading of what would be copied.

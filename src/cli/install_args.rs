@@ -6,6 +6,7 @@ use clap::builder::PossibleValue;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::update_args::UpdateArgs;
+use crate::cache::{is_public_key, is_url};
 use crate::nix::disko::Mode;
 use crate::progress::Format;
 
@@ -77,8 +78,15 @@ pub struct Args {
         conflicts_with_all = ["calamares", "disko", "target", "host", "answers", "extra_files", "not_mounted", "no_bootloader"])]
     #[allow(clippy::option_option)] // Named, not named, and not asked for.
     pub answers_file: Option<Option<PathBuf>>,
-    /// Settings file [default: /etc/nix-cfg-install.yaml, and /iso/nix-cfg-install.yaml, whose keys override it; each if it
-    /// exists]
+    /// Install from the binary cache at URL, such as <https://cache.example>, what the live system does not have; given more than once,
+    /// servers that hold the same
+    #[arg(long, value_name = "URL", value_parser = address, conflicts_with = "online")]
+    pub medium: Vec<String>,
+    /// A key whose signatures count at the cache, as `nix key convert-secret-to-public` prints it; may be given more than once
+    #[arg(long = "public-key", value_name = "NAME:KEY", value_parser = public_key)]
+    pub public_keys: Vec<String>,
+    /// Settings file [default: /etc/nix-cfg-install.yaml, /iso/nix-cfg-install.yaml and /run/nix-cfg-install.yaml, each if it exists;
+    /// a key of a later one overrides that of an earlier one]
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
     /// Report everything that would make the installation fail, show the plan, and write nothing. Works without a target
@@ -129,6 +137,17 @@ impl Args {
     pub fn installs(&self) -> bool {
         !self.check && !self.verify_store && self.calamares != Some(Step::Check)
     }
+}
+
+fn address(text: &str) -> Result<String, &'static str> {
+    let wanted =
+        "an address of a binary cache begins with https://, http://, s3:// or file:/// and cannot have `trusted`";
+    is_url(text).then(|| text.to_owned()).ok_or(wanted)
+}
+
+fn public_key(text: &str) -> Result<String, &'static str> {
+    let wanted = "a public key is a name, a colon, and 32 bytes in base 64";
+    is_public_key(text).then(|| text.to_owned()).ok_or(wanted)
 }
 
 /// A job of Calamares.

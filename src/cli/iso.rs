@@ -28,7 +28,7 @@ use crate::iso::init;
 use crate::iso::refresh::{self, RefreshOptions};
 use crate::iso::update::update;
 use crate::iso::{fleet_answers, pin, size, why};
-use crate::nix::environment::{Channels, environment};
+use crate::nix::environment::{Channels, Network, environment};
 use crate::plan::machine;
 use crate::process::Runner;
 use crate::progress::{Format, Reporter};
@@ -202,7 +202,7 @@ fn subscriptions() -> Vec<PathBuf> {
 
 fn doctor(args: &Doctor) -> Result<()> {
     // Flakes need not be on in a person's own Nix.
-    let mut environment = environment(&Channels::default(), true);
+    let mut environment = environment(&Channels::default(), Network::Any);
     environment.retain(|(name, _)| name != "HOME" && name != "USER");
     environment.extend(
         ["HOME", "USER"]

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::diagnostic::ProgramProblem;
 use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
-use crate::nix::environment::{Channels, environment};
+use crate::nix::environment::{Channels, Network, environment};
 use crate::plan::{machine, offered, phases};
 use crate::process::Runner;
 use crate::progress::{Format, Reporter};
@@ -37,7 +37,7 @@ pub(super) fn print(what: Printed) -> ExitCode {
 
 fn try_print(what: Printed, report: &Reporter) -> Result<()> {
     let interrupt = Interrupt::on_signals()?;
-    let runner = Runner::new(environment(&Channels::default(), false), interrupt.clone());
+    let runner = Runner::new(environment(&Channels::default(), Network::None), interrupt.clone());
     let text = match what {
         Printed::Machine => machine::describe(&runner, report).to_json()?,
         Printed::Disks => format!("{}\n", serde_json::to_string_pretty(&offered(&runner))?),

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::disk_questions;
 use super::install_args::Args;
-use crate::answers_file::{self, Entry, NamedDisks, NamedPassphrase};
+use crate::answers_file::{self, Answers, Entry, NamedDisks, NamedPassphrase};
 use crate::apply::{plain_layout, stick};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem, DiskUse, Place};
 use crate::files::read_input;
@@ -56,9 +56,14 @@ pub fn job(args: &Args, lists: &Lists, runner: &Runner, report: &Reporter) -> Re
     report.note(&format!("Answers: {}.", file.display()));
     let text = read_input(&file, answers_file::LARGEST, runner.interrupt())
         .map_err(|error| answers_file::unreadable(&error, &file))?;
-    let entries = answers_file::parse(&text, &file)?;
+    let Answers {
+        medium,
+        public_keys,
+        machines,
+    } = answers_file::parse(&text, &file)?;
     let machine = ThisMachine::read(Path::new(LIVE), stick.as_deref());
-    let entry = matched::entry(entries, &machine).map_err(|problem| Diagnostic::from(problem).at(&file, None, None))?;
+    let entry =
+        matched::entry(machines, &machine).map_err(|problem| Diagnostic::from(problem).at(&file, None, None))?;
     let line = entry.line;
     let known = Known {
         args,
@@ -71,7 +76,13 @@ pub fn job(args: &Args, lists: &Lists, runner: &Runner, report: &Reporter) -> Re
         .into_values()
         .collect();
     let mut problems = Vec::new();
-    let job = known.job(entry, &mut problems)?;
+    let mut job = known.job(entry, &mut problems)?;
+    if let Some(Job { args, .. }) = &mut job {
+        args.medium
+            .extend(medium.into_iter().filter(|_| known.args.medium.is_empty()));
+        args.public_keys
+            .extend(public_keys.into_iter().filter(|_| known.args.public_keys.is_empty()));
+    }
     if problems.is_empty() && of_answers.iter().all(answers::is_unknown_value) {
         // The plan reports such a value, unless the configuration decides the answer.
         return Ok(job);

@@ -15,7 +15,7 @@ use crate::diagnostic::AnswersFileProblem;
 use crate::interrupt::Interrupt;
 use crate::live::this_machine::{LIVE, ThisMachine};
 use crate::log_file::LogFile;
-use crate::nix::environment::{Channels, environment};
+use crate::nix::environment::{Channels, Network, environment};
 use crate::plan::Plan;
 use crate::process::{Invocation, Runner};
 use crate::progress::Reporter;
@@ -78,7 +78,7 @@ impl Ending {
 /// Ends a run with `code`: keeps the log of one that failed on the stick, says it to whoever is in the room if that `is_shown`, and ends
 /// the live system where that was asked for.
 pub fn end((code, is_shown): (u8, bool), ending: &Ending, log: &LogFile, report: &Reporter) {
-    let runner = Runner::new(environment(&Channels::default(), false), Interrupt::default());
+    let runner = Runner::new(environment(&Channels::default(), Network::None), Interrupt::default());
     let machine = ThisMachine::read(Path::new(LIVE), None).file_name();
     if code != 0 {
         leave(&[(format!("log-{machine}.txt"), log.text())], &runner, report);

@@ -21,7 +21,7 @@ use crate::live::installation_medium;
 use crate::live::running_machine::{LiveSystemOfIso, MACHINE, RunningMachine};
 use crate::live::target::Target;
 use crate::log_file::LogFile;
-use crate::nix::environment::{Channels, environment};
+use crate::nix::environment::{Channels, Network, environment};
 use crate::plan::request::{LiveSystem, Update};
 use crate::plan::{self, REFUSED, phases};
 use crate::process::{NIX, Runner};
@@ -40,7 +40,7 @@ pub(super) fn run(
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     let stamp = now.to_string().replace(':', "-");
     report.phase(phases::SOURCE);
-    let machine_runner = Runner::new(environment(&Channels::default(), false), interrupt.clone());
+    let machine_runner = Runner::new(environment(&Channels::default(), Network::None), interrupt.clone());
     let entered = enter(wanted, &machine_runner, report).map_err(&refused)?;
     let (update, live) = entered;
     // From here on, paths are those of the live system.
@@ -58,7 +58,7 @@ pub(super) fn run(
     };
     let (settings, channels, answered) =
         settings_and_channels(Settings::load(None), &unlogged, log, &stamp).map_err(&refused)?;
-    let mut runner = Runner::new(environment(&channels, false), interrupt.clone());
+    let mut runner = Runner::new(environment(&channels, Network::None), interrupt.clone());
     live.load(&runner).map_err(&refused)?;
     let image = settings
         .read_image
@@ -75,6 +75,7 @@ pub(super) fn run(
         report,
         channels,
         image,
+        cache: None,
     };
     let source = choose_source(&request).map_err(&refused)?;
     report.note(&source.reason);

@@ -101,6 +101,7 @@ areas! {
     answers_file_problem::AnswersFileProblem,
     apply::ApplyProblem,
     boot_loader::BootProblem,
+    cache_problem::CacheProblem,
     calamares_job::CalamaresProblem,
     capacity::CapacityProblem,
     copy_problem::CopyProblem,

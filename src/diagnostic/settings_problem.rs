@@ -32,6 +32,9 @@ pub enum Takes {
     PathInTree,
     Name,
     Switch,
+    /// Of binary caches.
+    Addresses,
+    PublicKeys,
     /// What can be answered, by its keys.
     Answers,
     /// What the ISO writes.
@@ -76,6 +79,14 @@ fn wrong_type(key: &str, takes: Takes, found: &str) -> Text {
         Takes::AbsolutePath => ("an absolute path", format!("Write `{key}: /…`.")),
         Takes::PathInTree => ("a path inside the configuration", format!("Write `{key}: hosts/…`.")),
         Takes::Name => ("a name in one line", format!("Write it in quotes: `{key}: \"…\"`.")),
+        Takes::Addresses => (
+            "the address of a binary cache, or a list of them",
+            format!("Write `{key}: https://…`; http, s3 and file addresses are taken as well, without `trusted`."),
+        ),
+        Takes::PublicKeys => (
+            "a public key, or a list of them",
+            format!("Write `{key}: \"NAME:…\"`, as `nix key convert-secret-to-public` prints it."),
+        ),
         Takes::Answers => (
             "keys with single values",
             format!("Write `{key}: {{ timezone: Europe/Berlin }}`; docs/settings.md has all keys."),

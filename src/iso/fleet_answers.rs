@@ -147,7 +147,7 @@ pub(super) fn problems(dir: &Path, spec: &IsoSpec, of_settings: Option<&str>) ->
 /// The entries of the file at `path`, and what is wrong with them on whatever machine.
 fn read(path: &Path) -> (Vec<Entry>, Vec<Diagnostic>) {
     let parsed = match read_text(path, answers_file::LARGEST) {
-        Ok(text) => answers_file::parse(&text, path),
+        Ok(text) => answers_file::parse(&text, path).map(|answers| answers.machines),
         Err(error) => Err(Diagnostics(vec![answers_file::unreadable(&error, path)])),
     };
     match parsed {
@@ -201,13 +201,13 @@ mod tests {
                 vec![layout("disk.nix", &[])],
             ] {
                 let text = skeleton(hosts, &layouts);
-                let entries = answers_file::parse(&text, Path::new("/f")).unwrap();
+                let entries = answers_file::parse(&text, Path::new("/f")).unwrap().machines;
                 assert_eq!(entries.len(), hosts.len().max(1));
                 assert_eq!(entries[0].host.as_ref(), hosts.first());
                 for comment in ["passphrase", "set", "extra-files", "reinstall"] {
                     let without = text.replace(&format!("    # {comment}:"), &format!("    {comment}:"));
                     assert_ne!(without, text, "{comment}");
-                    let entries = answers_file::parse(&without, Path::new("/f")).unwrap();
+                    let entries = answers_file::parse(&without, Path::new("/f")).unwrap().machines;
                     assert!(answers::problems(&entries[0].set, &Lists::default(), &BTreeMap::new()).is_empty());
                 }
             }
@@ -236,7 +236,7 @@ mod tests {
                 "    disks: { \"b c\": /dev/disk/by-id/DISK-1, nvme: /dev/disk/by-id/DISK-2, root: /dev/disk/by-id/DISK-3 }    # of several layouts: leave those of this host",
             ]
         );
-        assert_eq!(answers_file::parse(&text, Path::new("/f")).unwrap().len(), 3);
+        assert_eq!(answers_file::parse(&text, Path::new("/f")).unwrap().machines.len(), 3);
     }
 
     #[test]

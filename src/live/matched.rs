@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn line_of(text: &str) -> Result<Option<u32>, AnswersFileProblem> {
-        entry(parse(text, Path::new("/f.yaml")).unwrap(), &machine()).map(|entry| entry.line)
+        entry(parse(text, Path::new("/f.yaml")).unwrap().machines, &machine()).map(|entry| entry.line)
     }
 
     #[test]
@@ -164,7 +164,7 @@ mod tests {
 
     fn chosen(disks: &str) -> Vec<String> {
         let text = format!("machines:\n- match: all\n  disks: {disks}\n");
-        let entry = parse(&text, Path::new("/f.yaml")).unwrap().remove(0);
+        let entry = parse(&text, Path::new("/f.yaml")).unwrap().machines.remove(0);
         match super::disks(&entry.disks.unwrap(), &machine()) {
             Ok(found) => paths(&found).map(|path| path.display().to_string()).collect(),
             Err(problems) => problems

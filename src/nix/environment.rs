@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::cache::Cache;
 use crate::diagnostic::SupplyProblem;
 use crate::store_path::containing;
 
@@ -19,7 +20,7 @@ const CHANNELS: &str = "/nix/var/nix/profiles/per-user/root/channels";
 const SYSTEM_PATH: &str = "/run/wrappers/bin:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:\
                            /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Passed through only with `--online`.
+/// Passed through only where a network is used.
 const PROXIES: [&str; 10] = [
     "http_proxy",
     "https_proxy",
@@ -49,6 +50,22 @@ connect-timeout = 1
 download-attempts = 1
 ";
 
+/// Settings for every Nix that is started, with a binary cache, beside its addresses and keys:
+/// * as in [`OFFLINE`], but for the network.
+/// * a connection that is cut is noticed after seconds, and tried again; a longer loss is ours to wait for.
+/// * the answers of a cache are not kept: it may be mended, signed for instance, and asked again.
+const FROM_CACHE: &str = "\
+substitute = true
+require-sigs = true
+always-allow-substitutes = true
+flake-registry =
+connect-timeout = 5
+stalled-download-timeout = 20
+download-attempts = 3
+narinfo-cache-positive-ttl = 0
+narinfo-cache-negative-ttl = 0
+";
+
 const ALWAYS: &str = "extra-experimental-features = nix-command flakes\n";
 
 /// Where a channel configuration is evaluated from.
@@ -60,31 +77,56 @@ pub struct Channels {
     pub directory: Option<PathBuf>,
 }
 
-/// The whole environment of all programs. `online` allows the network.
+/// Which network is used.
+#[derive(Debug, Clone, Copy)]
+pub enum Network<'a> {
+    None,
+    /// The substituters of the live system, and the addresses that a configuration has.
+    Any,
+    /// This binary cache, and nothing else.
+    Only(&'a Cache),
+}
+
+impl Network<'_> {
+    /// Any, where the network may be used.
+    #[must_use]
+    pub fn of(online: bool) -> Self {
+        if online { Self::Any } else { Self::None }
+    }
+
+    fn nix_config(self) -> String {
+        match self {
+            Self::None => format!("{ALWAYS}{OFFLINE}"),
+            Self::Any => ALWAYS.to_owned(),
+            Self::Only(Cache { urls, public_keys }) => format!(
+                "{ALWAYS}{FROM_CACHE}substituters = {}\ntrusted-public-keys = {}\n",
+                urls.join(" "),
+                public_keys.join(" ")
+            ),
+        }
+    }
+}
+
+/// The whole environment of all programs.
 #[must_use]
-pub fn environment(channels: &Channels, online: bool) -> Vec<(OsString, OsString)> {
+pub fn environment(channels: &Channels, network: Network<'_>) -> Vec<(OsString, OsString)> {
     let mut path = env::var_os("PATH").unwrap_or_default();
     if !path.is_empty() {
         path.push(":");
     }
     path.push(SYSTEM_PATH);
-    let config = if online {
-        ALWAYS.to_owned()
-    } else {
-        format!("{ALWAYS}{OFFLINE}")
-    };
     let mut vars: Vec<(OsString, OsString)> = vec![
         ("PATH".into(), path),
         ("HOME".into(), "/root".into()),
         ("USER".into(), "root".into()),
         ("LC_ALL".into(), "C".into()),
-        ("NIX_CONFIG".into(), config.into()),
+        ("NIX_CONFIG".into(), network.nix_config().into()),
     ];
     if let Some(nixpkgs) = &channels.nixpkgs {
         vars.push(("NIX_PATH".into(), nix_path(nixpkgs, channels.directory.as_deref())));
     }
     let mut keep = vec!["TMPDIR", "TERM"];
-    if online {
+    if !matches!(network, Network::None) {
         keep.extend(PROXIES);
     }
     for name in keep {

@@ -17,6 +17,7 @@ mod omissions;
 mod evaluate;
 mod for_update;
 mod own_source;
+mod fetched;
 mod needs;
 mod layout;
 mod plain_layout_check;
@@ -49,6 +50,7 @@ pub use checks::kept_places::kept;
 pub use checks::{assertions, before_machine};
 use collector::Found;
 use evaluate::Outcome;
+pub use fetched::Fetched;
 pub use layout::{DiskoPlan, Fate, OfferedDisk, offered};
 use observed::Observed;
 use request::{LiveSystem, Request};
@@ -78,6 +80,9 @@ pub struct Plan {
     pub verified_bytes: u64,
     /// The store paths that are copied besides the system's closure.
     pub extra: Vec<PathBuf>,
+    /// What a binary cache brings.
+    #[serde(flatten)]
+    pub fetched: Fetched,
     /// The layout for disko that is made before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disko: Option<DiskoPlan>,
@@ -88,7 +93,7 @@ pub struct Plan {
     /// The sources that the configuration is evaluated from, by their store paths: what each is called.
     #[serde(skip)]
     pub sources: BTreeMap<String, String>,
-    /// The store paths of the ISO that the system, or what is built, uses directly.
+    /// The store paths of the live system that the system, or what is built, uses directly.
     #[serde(skip)]
     pub uses: Vec<String>,
     /// The flake in the store: among `extra` where the system names files of it that are not in its closure.
@@ -141,6 +146,7 @@ impl fmt::Display for Plan {
             .join(", ");
         let more = if self.build.len() > NAMES_SHOWN { ", …" } else { "" };
         match self.build.len() {
+            0 if self.fetched.cache.is_some() => writeln!(f, "To build: nothing, the cache has it as it is.")?,
             0 => writeln!(f, "To build: nothing, it is on the ISO as it is.")?,
             1 => writeln!(f, "To build: 1 derivation ({shown})")?,
             many => writeln!(f, "To build: {many} derivations ({shown}{more})")?,
@@ -236,6 +242,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         hardware: hardware.path,
         derivation: evaluated.drv.clone(),
         system: evaluated.out.clone(),
+        uses: needs.uses(),
         build: needs.work.build,
         copied_bytes: needs.copied,
         verified_bytes: needs.verified,
@@ -245,7 +252,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         kept_at,
         choices: asked.choices,
         sources: needs.sources,
-        uses: needs.work.uses.into_iter().collect(),
+        fetched: needs.fetched,
         snapshot,
         facts: outcome.facts,
         extra_files,

@@ -1,4 +1,4 @@
-//! What the system needs of the ISO: what is missing, what is built, how much is copied.
+//! What the system needs of the ISO, or of a binary cache: what is missing, what is built, how much is copied.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -9,10 +9,11 @@ use anyhow::{Context, Result};
 use super::checks::{coverage, platform, space};
 use super::collector::Found;
 use super::evaluate::Outcome;
+use super::fetched::{self, Fetched};
 use super::observed::{DiskSpace, free_memory};
 use super::request::{LiveSystem, Request};
 use super::{flake_inputs, for_update, own_source};
-use crate::diagnostic::PlanProblem;
+use crate::diagnostic::{CacheProblem, PlanProblem};
 use crate::nix::eval::Evaluated;
 use crate::store::closure::Work;
 use crate::store::database::{self, Record};
@@ -34,6 +35,18 @@ pub(super) struct Needs {
     pub copied: u64,
     /// The bytes of the sources that are read and verified, and not copied.
     pub verified: u64,
+    /// What a cache brings.
+    pub fetched: Fetched,
+}
+
+impl Needs {
+    /// What is used directly of the live system's store.
+    pub fn uses(&self) -> Vec<String> {
+        let uses = self.work.uses.iter();
+        uses.filter(|path| !self.fetched.has(Path::new(path)))
+            .cloned()
+            .collect()
+    }
 }
 
 /// Finds what `evaluated` needs, and reports what is missing, and what this machine has no room for.
@@ -45,33 +58,23 @@ pub(super) fn needs(
 ) -> Result<Needs> {
     let flake = (kind == ConfigKind::Flake).then_some(root);
     let (graph, kept_source) = own_source::graph(live.runner, &evaluated.drv, flake)?;
-    let invalid = graph.invalid_outputs(live.runner)?;
-    log::debug!(
-        "{} derivations, {} outputs are not on the ISO",
-        graph.len(),
-        invalid.len()
-    );
+    let extra = extra(request, live, kind, kept_source.clone());
+    let (work, fetched) = fetched::work(live, &graph, &extra, found)?;
     let mut needs = Needs {
-        work: graph.work(&invalid),
-        extra: extra(request, live, kind, kept_source.clone()),
+        work,
+        extra: extra.into_iter().filter(|path| !fetched.has(path)).collect(),
         kept_source,
         sources: sources(live, kind, root)?,
         copied: 0,
         verified: 0,
+        fetched,
     };
-    let missing = &needs.work.missing;
-    if !missing.is_empty() && !request.online {
-        let wanted = outcome.facts.platform.as_deref();
-        let is_other_platform = wanted.is_some_and(|wanted| platform::platform(wanted, &platform::own()).is_some());
-        if !is_other_platform && found.keep(undamaged(live, &needs.sources))?.is_some() {
-            let file = root.join(hardware);
-            let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
-            found.extend(coverage::not_covered(&text, &request.not_covered));
-            found.extend(coverage::missing(missing, root));
-        }
+    if !needs.work.missing.is_empty() && !request.online {
+        report_missing((request, live), (root, hardware), (&needs, outcome), found)?;
         return Ok(needs);
     }
-    if let Some(path) = request.offline_rebuild.as_ref().filter(|path| !path.exists()) {
+    let rebuild = request.offline_rebuild.as_ref();
+    if let Some(path) = rebuild.filter(|path| !path.exists() && !needs.fetched.has(path)) {
         found.add(PlanProblem::OfflineRebuildMissing { path: path.clone() }.into());
         return Ok(needs);
     }
@@ -83,21 +86,59 @@ pub(super) fn needs(
     }
     let records = measure(request, live, &mut needs)?;
     if outcome.omissions.is_empty() && needs.work.missing.is_empty() {
-        let target = (!request.machine.before_partitioning).then_some(&request.target);
-        let largest = request.decisions.largest_disk;
-        let disk = DiskSpace::measure(target, largest, live.image.as_ref(), root, &records);
-        let disk = found.probe("the room on the disk", disk).flatten();
-        let is_exact = needs.work.build.is_empty();
-        found.extend(disk.and_then(|disk| space::disk(&disk, is_exact)));
-        if request.update.is_some() {
-            let full = for_update::store_full(&request.target, live, &records, is_exact);
-            let full = found.probe("the room in the store", full).flatten();
-            found.extend(full);
-        }
+        look_for_room((request, live), root, (&needs, &records), found);
+    }
+    Ok(needs)
+}
+
+/// Reports what is nowhere, where that is not explained by something else.
+fn report_missing(
+    (request, live): (&Request, &LiveSystem<'_>),
+    (root, hardware): (&Path, &Path),
+    (needs, outcome): (&Needs, &Outcome),
+    found: &mut Found<'_>,
+) -> Result<()> {
+    let wanted = outcome.facts.platform.as_deref();
+    if wanted.is_some_and(|wanted| platform::platform(wanted, &platform::own()).is_some()) {
+        return Ok(());
+    }
+    if let Some(cache) = live.cache {
+        let url = cache.urls.join(", ");
+        found.add(CacheProblem::Lacking { url }.into());
+    } else if found.keep(undamaged(live, &needs.sources))?.is_none() {
+        return Ok(());
+    }
+    let file = root.join(hardware);
+    let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
+    found.extend(coverage::not_covered(&text, &request.not_covered));
+    found.extend(coverage::missing(&needs.work.missing, root));
+    Ok(())
+}
+
+/// Reports what this machine has no room for.
+fn look_for_room(
+    (request, live): (&Request, &LiveSystem<'_>),
+    root: &Path,
+    (needs, records): (&Needs, &[Record]),
+    found: &mut Found<'_>,
+) {
+    let target = (!request.machine.before_partitioning).then_some(&request.target);
+    let largest = request.decisions.largest_disk;
+    let copied = (records, needs.fetched.bytes());
+    let disk = DiskSpace::measure(target, largest, live.image.as_ref(), root, copied);
+    let disk = found.probe("the room on the disk", disk).flatten();
+    let is_exact = needs.work.build.is_empty();
+    found.extend(disk.and_then(|disk| space::disk(&disk, is_exact)));
+    if request.update.is_some() {
+        let full = for_update::store_full(&request.target, live, records, is_exact);
+        let full = found.probe("the room in the store", full).flatten();
+        found.extend(full);
+    }
+    // With a cache it is built on the disk.
+    if live.cache.is_none() {
         let memory = found.probe("the memory for building", free_memory());
         found.extend(memory.and_then(|free| space::memory(&needs.work, free)));
     }
-    Ok(needs)
 }
 
 /// Sums up what is copied and verified, and gives the records of what is copied.
@@ -105,16 +146,19 @@ fn measure(request: &Request, live: &LiveSystem<'_>, needs: &mut Needs) -> Resul
     let size = |records: &[Record]| records.iter().map(|record| record.nar_size).sum::<u64>();
     let closure = |extra: &[PathBuf]| {
         let uses = needs.work.uses.iter().map(String::as_str);
-        let extra = extra.iter().filter_map(|path| path.to_str());
-        database::of_closure(live.runner, &uses.chain(extra).collect::<Vec<_>>())
+        let all = uses.chain(extra.iter().filter_map(|path| path.to_str()));
+        let here = all.filter(|path| !needs.fetched.has(Path::new(path)));
+        database::of_closure(live.runner, &here.collect::<Vec<_>>())
     };
     let mut records = closure(&needs.extra)?;
     if let Some(update) = &request.update {
         records = for_update::lacking(update, live, records)?;
     }
-    let copied = size(&records);
-    if let (Some(_), Some((_, others))) = (&request.offline_rebuild, needs.extra.split_last()) {
-        let more = bytes(copied.saturating_sub(size(&closure(others)?)));
+    let copied = size(&records) + needs.fetched.bytes();
+    if let Some((last, others)) = needs.extra.split_last()
+        && request.offline_rebuild.as_ref() == Some(last)
+    {
+        let more = bytes(copied.saturating_sub(size(&closure(others)?) + needs.fetched.bytes()));
         live.report.note(&format!(
             "Of what is copied, {more} stay for rebuilding without a network."
         ));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+use crate::cache::Cache;
 use crate::live::answers::{Answers, Lists, Places};
 use crate::live::decisions::{Decisions, Firmware};
 use crate::live::earlier_receipt::Receipt;
@@ -119,4 +120,6 @@ pub struct LiveSystem<'a> {
     pub channels: Channels,
     /// What the store is mounted from, where it can be read without the kernel.
     pub image: Option<StoreImage>,
+    /// Where store paths come from that it does not have.
+    pub cache: Option<&'a Cache>,
 }

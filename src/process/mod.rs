@@ -117,6 +117,11 @@ impl Runner {
         }
     }
 
+    /// Has all programs from now on see `env` and nothing else.
+    pub fn set_environment(&mut self, env: Vec<(OsString, OsString)>) {
+        self.env = env;
+    }
+
     /// A runner with the same environment whose programs no signal ends: for what has to be undone after one.
     #[must_use]
     pub fn for_cleanup(&self) -> Self {

@@ -13,6 +13,7 @@ fn parse(text: &str) -> Result<Settings> {
 fn every_key_that_is_documented_is_understood() {
     let settings = parse(
         "source: /a\nhost: h\nhardware-config: hosts/h/hardware-configuration.nix\nextra-files: /e\nnixpkgs: /n\nchannels: /c\ntarget: /t\n\
+         medium: https://c.example\npublic-key: [\"c:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=\"]\n\
          online: true\nno-bootloader: true\nnot-covered: [{\"kind\":\"filesystem\",\"name\":\"zfs\",\"reason\":\"no room\"}]\n\
          offline-rebuild: /nix/store/h-offline-rebuild\nread-image: false\n\
          set: {timezone: Europe/Berlin, unfree: true}\nchoices: /nix/store/h-choices\n",
@@ -28,6 +29,8 @@ fn every_key_that_is_documented_is_understood() {
             nixpkgs: Some("/n".into()),
             channels: Some("/c".into()),
             target: Some("/t".into()),
+            medium: vec!["https://c.example".to_owned()],
+            public_keys: vec!["c:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=".to_owned()],
             online: true,
             no_bootloader: true,
             not_covered: vec![NotCovered {

@@ -41,6 +41,15 @@ pub fn of_closure(runner: &Runner, roots: &[&str]) -> Result<Vec<Record>> {
     parse(&dump)
 }
 
+/// The records of `paths`, which are valid in the store of the file system at `root`.
+///
+/// # Errors
+/// When the store cannot be queried.
+pub fn of_paths(runner: &Runner, root: &Path, paths: &[&str]) -> Result<Vec<Record>> {
+    let ask = Invocation::new("nix-store").arg("--store").arg(root).arg("--dump-db");
+    parse(&runner.output_of(&ask.quiet(), paths)?)
+}
+
 /// Those of `paths` that are not valid in the store of the file system at `root`, or in the live system's. Querying another
 /// store creates its directories and its database.
 ///

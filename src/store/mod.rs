@@ -4,6 +4,7 @@ pub mod database;
 pub mod derivation;
 pub mod graph;
 pub mod closure;
+pub mod cached;
 pub mod contents;
 pub mod frontier;
 pub mod live_image;

@@ -33,7 +33,7 @@ pub fn verify(runner: &Runner, report: &Reporter, image: Option<&StoreImage>, ro
         |record: &Record, archive: &mut Archive<'_>, medium: &mut PathReader<'_>| medium.read(record, archive, None);
     let total = records.iter().map(|record| record.nar_size).sum();
     report.expect_now(seconds(total));
-    let items = (&*records, 0, &store_name as &Name<'_>);
+    let items = (&*records, (0, total), &store_name as &Name<'_>);
     work(Some(report), runner.interrupt(), image, items, &|_| Ok(()), &check)
 }
 
@@ -51,16 +51,15 @@ pub type Task<'a> = dyn Fn(&Record, &mut Archive<'_>, &mut PathReader<'_>) -> Re
 pub type Name<'a> = dyn Fn(&str) -> String + Sync + 'a;
 
 /// Runs `task` for all records, on several threads, and reports bytes to `on_bytes` and to the progress, if it is shown, which includes
-/// the bytes that were copied `before` and names each path by `shown`. The first error ends it.
+/// the bytes that were copied `before`, of `total`, and names each path by `shown`. The first error ends it.
 pub fn work(
     report: Option<&Reporter>,
     interrupt: &Interrupt,
     image: Option<&StoreImage>,
-    (records, before, shown): (&[&Record], u64, &Name<'_>),
+    (records, (before, total), shown): (&[&Record], (u64, u64), &Name<'_>),
     on_bytes: &(dyn Fn(u64) -> Result<()> + Sync),
     task: &Task<'_>,
 ) -> Result<()> {
-    let total = before + records.iter().map(|record| record.nar_size).sum::<u64>();
     let (next, done, failed) = (
         AtomicUsize::new(0),
         AtomicU64::new(before),

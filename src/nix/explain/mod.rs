@@ -128,6 +128,14 @@ pub fn recognize(raw: &str, context: Context<'_>) -> (Option<&'static str>, Diag
     (name, problem.raw(raw))
 }
 
+/// The store paths that `nix store verify` calls untrusted (2.8, 2.26 and 2.34).
+#[must_use]
+pub fn untrusted(text: &str) -> Vec<String> {
+    let text = &console::strip_ansi_codes(text);
+    let context = Context::default();
+    Said { text, context }.find_all(r"path '([^']+)' is untrusted")
+}
+
 /// The error itself, without the trace before it: that can be hundreds of lines of nixpkgs, and the log has it.
 fn last_error(text: &str) -> &str {
     let starts = text.match_indices("error:").map(|(at, _)| at);

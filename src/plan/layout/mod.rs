@@ -81,7 +81,11 @@ fn find(
     };
     if !request.online {
         let (graph, _) = own_source::graph(live.runner, &drv, None)?;
-        let work = graph.work(&graph.invalid_outputs(live.runner)?);
+        let invalid = graph.invalid_outputs(live.runner)?;
+        let work = match live.cache {
+            Some(cache) => cache.server(live.runner)?.work(live.runner, &graph, &invalid)?.0,
+            None => graph.work(&invalid),
+        };
         found.extend(coverage::missing(&work.missing, &configuration.root));
     }
     Ok(Some(DiskoPlan {

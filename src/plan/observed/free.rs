@@ -24,7 +24,7 @@ pub struct DiskSpace {
 }
 
 impl DiskSpace {
-    /// Measures what `records` of the live system's store and the configuration at `tree` take on the target; where that is
+    /// Measures what `records` of the live system's store, `fetched` bytes of NARs and the configuration at `tree` take on the target; where that is
     /// `None`, on the largest disk. Gives nothing where that is unknown, or where the target has a store already: a store
     /// path that it has is not copied again.
     ///
@@ -35,7 +35,7 @@ impl DiskSpace {
         largest_disk: Option<u64>,
         image: Option<&StoreImage>,
         tree: &Path,
-        records: &[Record],
+        (records, fetched): (&[Record], u64),
     ) -> Result<Option<Self>> {
         let (grain, free) = match (target.map(Target::store), largest_disk) {
             (Some(store), _) if store.exists() => return Ok(None),
@@ -55,7 +55,7 @@ impl DiskSpace {
         Ok(Some(Self {
             target: target.map(|target| target.root().to_owned()),
             free: free.bytes,
-            needed: of_records.bytes + of_tree.bytes,
+            needed: of_records.bytes + of_tree.bytes + fetched,
             entries: of_records.entries + of_tree.entries,
         }))
     }

@@ -12,7 +12,7 @@ use nix_cfg_install::for_tests::StoreImage;
 use nix_cfg_install::for_tests::Target;
 use nix_cfg_install::for_tests::phases;
 use nix_cfg_install::for_tests::{Ahead, Stores, copy};
-use nix_cfg_install::for_tests::{Channels, environment};
+use nix_cfg_install::for_tests::{Channels, Network, environment};
 use nix_cfg_install::for_tests::{Format, Reporter};
 
 fn main() -> ExitCode {
@@ -33,7 +33,10 @@ fn run() -> Result<()> {
     let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
     let report = Reporter::new(Format::Json.renderer(), std::slice::from_ref(phases::COPY));
     report.phase(phases::COPY);
-    let runner = Runner::new(environment(&Channels::default(), false), Interrupt::on_signals()?);
+    let runner = Runner::new(
+        environment(&Channels::default(), Network::None),
+        Interrupt::on_signals()?,
+    );
     let image = std::env::var_os("KERNEL")
         .is_none()
         .then(StoreImage::of_live_store)
@@ -43,5 +46,5 @@ fn run() -> Result<()> {
         target: &target,
         image: image.as_ref(),
     };
-    copy(&stores, &report, &roots, &BTreeMap::new(), &Ahead::default())
+    copy(&stores, &report, (&roots, 0), &BTreeMap::new(), &Ahead::default()).map(drop)
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use nix_cfg_install::for_tests::{Channels, environment};
+use nix_cfg_install::for_tests::{Channels, Network, environment};
 use nix_cfg_install::for_tests::{Context, RULES, Words, recognize};
 use rig::real::{self, Tree, on_each_tree, plain, server};
 use rig::{Live, VERSIONS, project, temporary, write};
@@ -178,7 +178,7 @@ fn misunderstood(live: Live, cases: &[(&'static str, String)], what: &str) -> Ve
     }
     let live = live.with(&["--bind", &format!("{}:/cases", scripts.path().display())]);
     // The settings that the installer gives to every Nix.
-    let settings = environment(&Channels::default(), false);
+    let settings = environment(&Channels::default(), Network::None);
     let (_, settings) = settings.iter().find(|(name, _)| name == "NIX_CONFIG").unwrap();
     let said = live.sh(&format!(
         "export NIX_CONFIG='{}'

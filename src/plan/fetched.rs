@@ -1,0 +1,99 @@
+//! What has to be done, and what a binary cache brings for it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::collector::Found;
+use super::request::LiveSystem;
+use crate::cache::Cache;
+use crate::store::cached::CachedPath;
+use crate::store::closure::Work;
+use crate::store::graph::Graph;
+use crate::text::bytes;
+
+/// What a cache brings.
+#[derive(Debug, Default, Serialize)]
+pub struct Fetched {
+    /// Absent: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cache>,
+    /// Of what the system, or what is built, uses directly.
+    #[serde(skip)]
+    pub roots: Vec<String>,
+    /// With all that these refer to.
+    #[serde(skip)]
+    pub paths: Vec<CachedPath>,
+}
+
+impl Fetched {
+    /// The bytes of their NARs.
+    pub fn bytes(&self) -> u64 {
+        self.paths.iter().map(|one| one.nar_size).sum()
+    }
+
+    /// The bytes of the NARs of those of them that are in `some`.
+    pub fn bytes_of(&self, some: &BTreeSet<String>) -> u64 {
+        let some = self.paths.iter().filter(|one| some.contains(&one.path));
+        some.map(|one| one.nar_size).sum()
+    }
+
+    /// Whether `path` is one of the roots.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.roots.iter().any(|root| Path::new(root) == path)
+    }
+}
+
+/// What has to be done for the roots of `graph`, with what the live system has and a cache brings, where one is named; that brings those
+/// of `extra` as well that the live system lacks.
+pub(super) fn work(
+    live: &LiveSystem<'_>,
+    graph: &Graph,
+    extra: &[PathBuf],
+    found: &mut Found<'_>,
+) -> Result<(Work, Fetched)> {
+    let invalid = graph.invalid_outputs(live.runner)?;
+    log::debug!(
+        "{} derivations, {} outputs are not in the live system",
+        graph.len(),
+        invalid.len()
+    );
+    let Some(cache) = live.cache else {
+        return Ok((graph.work(&invalid), Fetched::default()));
+    };
+    let of_cache = from_cache(cache, live, (graph, &invalid), extra, found);
+    Ok(found.keep(of_cache)?.unwrap_or_default())
+}
+
+/// What has to be done where `cache` brings what the live system lacks, and what it brings. It has to be signed.
+fn from_cache(
+    cache: &Cache,
+    live: &LiveSystem<'_>,
+    (graph, invalid): (&Graph, &BTreeSet<String>),
+    extra: &[PathBuf],
+    found: &mut Found<'_>,
+) -> Result<(Work, Fetched)> {
+    let runner = live.runner;
+    let server = cache.server(runner)?;
+    let (work, mut roots) = server.work(runner, graph, invalid)?;
+    let absent = extra.iter().filter(|path| !path.exists());
+    let absent: Vec<&str> = absent.filter_map(|path| path.to_str()).collect();
+    roots.extend(server.having(runner, &absent)?);
+    let named: Vec<&str> = roots.iter().map(String::as_str).collect();
+    let paths = server.closure(runner, &named)?;
+    found.extend(server.untrusted(runner, &named)?);
+    let fetched = Fetched {
+        cache: Some(cache.clone()),
+        roots: roots.into_iter().collect(),
+        paths,
+    };
+    live.report.note(&format!(
+        "From {}: {} store paths, {}.",
+        server.url,
+        fetched.paths.len(),
+        bytes(fetched.bytes())
+    ));
+    Ok((work, fetched))
+}

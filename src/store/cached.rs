@@ -1,0 +1,228 @@
+//! What a binary cache has, as Nix itself finds it there.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::closure::Work;
+use super::graph::Graph;
+use crate::cache::Cache;
+use crate::diagnostic::{CacheProblem, Diagnostic};
+use crate::nix::explain;
+use crate::process::{Finished, Invocation, PATHS_PER_CALL, Runner};
+
+/// A store path in a cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedPath {
+    pub path: String,
+    /// Bytes of its NAR.
+    pub nar_size: u64,
+    /// The store paths that it refers to, itself included if it does.
+    pub references: Vec<String>,
+}
+
+/// A server of the cache that answers.
+pub struct Server<'a> {
+    cache: &'a Cache,
+    pub url: &'a str,
+}
+
+impl Cache {
+    /// The first server that answers.
+    ///
+    /// # Errors
+    /// [`CacheProblem::Unreachable`] where none does.
+    pub fn server(&self, runner: &Runner) -> Result<Server<'_>> {
+        let mut said = String::new();
+        for url in &self.urls {
+            // Any path will do: a cache that lacks it says so.
+            let server = Server { cache: self, url };
+            let asked = server.ask(runner, &[], &[NO_PATH])?;
+            if asked.status.success() {
+                return Ok(server);
+            }
+            said = asked.tail.join("\n");
+        }
+        let urls = self.urls.clone();
+        Err(Diagnostic::from(CacheProblem::Unreachable { urls }).raw(said).into())
+    }
+}
+
+/// What a store lacks, Nix (2.26) looks up at the substituters as well, and fails where one of them does not answer.
+const ALONE: [&str; 3] = ["--option", "substituters", ""];
+
+/// A store path that no store has: a hash of zeros.
+const NO_PATH: &str = "/nix/store/00000000000000000000000000000000-none";
+
+impl Server<'_> {
+    /// What has to be done where the cache brings what the live system lacks: of `invalid`, the outputs that this does not have, only
+    /// those are asked for that something needs. Gives with it the paths that the cache brings.
+    ///
+    /// # Errors
+    /// When the cache does not answer.
+    pub fn work(&self, runner: &Runner, graph: &Graph, invalid: &BTreeSet<String>) -> Result<(Work, BTreeSet<String>)> {
+        let (mut absent, mut there) = (BTreeSet::new(), BTreeSet::new());
+        loop {
+            let work = graph.work(&absent);
+            let wanted: BTreeSet<String> = work.uses.intersection(invalid).cloned().collect();
+            let unknown: Vec<&str> = wanted.difference(&there).map(String::as_str).collect();
+            if unknown.is_empty() {
+                return Ok((work, wanted));
+            }
+            let found: BTreeSet<String> = self.having(runner, &unknown)?.into_iter().collect();
+            let unknown: BTreeSet<String> = unknown.into_iter().map(str::to_owned).collect();
+            absent.extend(unknown.difference(&found).cloned());
+            there.extend(found);
+        }
+    }
+
+    /// Those of `paths` that it has.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn having(&self, runner: &Runner, paths: &[&str]) -> Result<Vec<String>> {
+        let mut having = Vec::new();
+        for paths in paths.chunks(PATHS_PER_CALL) {
+            let asked = self.ask(runner, &[], paths)?;
+            if !asked.status.success() {
+                let urls = vec![self.url.to_owned()];
+                return Err(said(CacheProblem::Unreachable { urls }, &asked));
+            }
+            having.extend(parse(asked.text()?)?.into_iter().map(|found| found.path));
+        }
+        Ok(having)
+    }
+
+    /// `paths`, which it has, and all that they refer to.
+    ///
+    /// # Errors
+    /// [`CacheProblem::NotWhole`] where something is not there.
+    pub fn closure(&self, runner: &Runner, paths: &[&str]) -> Result<Vec<CachedPath>> {
+        if paths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = self.ask(runner, &["--recursive"], paths)?;
+        if !asked.status.success() {
+            let url = self.url.to_owned();
+            return Err(said(CacheProblem::NotWhole { url }, &asked));
+        }
+        parse(asked.text()?)
+    }
+
+    /// The problem of paths in the closures of `paths` that have no signature that counts.
+    ///
+    /// # Errors
+    /// When Nix cannot be run.
+    pub fn untrusted(&self, runner: &Runner, paths: &[&str]) -> Result<Option<Diagnostic>> {
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        let verify = Invocation::new("nix")
+            .args(["store", "verify", "--recursive", "--no-contents", "--sigs-needed", "1"])
+            .args(ALONE)
+            .arg("--store")
+            .arg(self.url)
+            .args(paths.iter().copied())
+            .long();
+        let mut lines = String::new();
+        let finished = runner.run(&verify, &mut |_, line| {
+            lines.extend([line, "\n"]);
+        })?;
+        if finished.status.success() {
+            return Ok(None);
+        }
+        let url = self.url.to_owned();
+        let paths = explain::untrusted(&lines);
+        if paths.is_empty() {
+            let urls = vec![url];
+            return Err(said(CacheProblem::Unreachable { urls }, &finished));
+        }
+        let keys = self.cache.public_keys.clone();
+        Ok(Some(CacheProblem::Untrusted { url, paths, keys }.into()))
+    }
+
+    fn ask(&self, runner: &Runner, more: &[&str], paths: &[&str]) -> Result<Finished> {
+        let ask = Invocation::new("nix").args(["path-info", "--json"]).args(ALONE);
+        let ask = ask.args(more.iter().copied()).arg("--store").arg(self.url);
+        let ask = ask.args(paths.iter().copied());
+        runner.run(&ask.quiet().long(), &mut |_, _| {})
+    }
+}
+
+fn said(problem: CacheProblem, finished: &Finished) -> anyhow::Error {
+    Diagnostic::from(problem).raw(finished.tail.join("\n")).into()
+}
+
+/// The paths that are there, in the JSON of `nix path-info`: an array of objects in which `valid` can be false (2.8), or an object in
+/// which a path that is not there has the value `null` (2.26 and 2.34).
+fn parse(text: &str) -> Result<Vec<CachedPath>> {
+    let named: Vec<(String, Value)> = match serde_json::from_str(text)? {
+        Value::Object(paths) => paths.into_iter().collect(),
+        Value::Array(paths) => {
+            let named = |info: Value| (info["path"].as_str().unwrap_or_default().to_owned(), info);
+            paths.into_iter().map(named).collect()
+        }
+        _ => Vec::new(),
+    };
+    let is_there = |info: &Value| info.is_object() && info["valid"] != Value::Bool(false);
+    let there = named.into_iter().filter(|(_, info)| is_there(info));
+    let read = |(path, info): (String, Value)| {
+        let references = info["references"].as_array().into_iter().flatten();
+        Ok(CachedPath {
+            nar_size: info["narSize"]
+                .as_u64()
+                .with_context(|| format!("{path} has no size"))?,
+            references: references.filter_map(Value::as_str).map(str::to_owned).collect(),
+            path,
+        })
+    };
+    there.map(read).collect()
+}
+
+/// Those of `failed` that do not wait for another one of them: the causes.
+#[must_use]
+pub fn first_failed(closure: &[CachedPath], failed: &BTreeSet<String>) -> Vec<String> {
+    let waits = |one: &CachedPath| {
+        one.references
+            .iter()
+            .any(|other| *other != one.path && failed.contains(other))
+    };
+    let failed = closure.iter().filter(|one| failed.contains(&one.path));
+    failed.filter(|one| !waits(one)).map(|one| one.path.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_read_from_the_json_of_each_nix() {
+        let expected = CachedPath {
+            path: "/nix/store/a".to_owned(),
+            nar_size: 120,
+            references: vec!["/nix/store/a".to_owned(), "/nix/store/b".to_owned()],
+        };
+        let info = r#""narSize":120,"references":["/nix/store/a","/nix/store/b"]"#;
+        for text in [
+            format!(r#"[{{"path":"/nix/store/x","valid":false}},{{"path":"/nix/store/a",{info}}}]"#),
+            format!(r#"{{"/nix/store/x":null,"/nix/store/a":{{{info}}}}}"#),
+        ] {
+            assert_eq!(parse(&text).unwrap(), std::slice::from_ref(&expected), "{text}");
+        }
+        parse(r#"{"/nix/store/a":{}}"#).unwrap_err();
+    }
+
+    #[test]
+    fn of_paths_that_failed_those_are_named_that_wait_for_no_other() {
+        let path = |path: &str, references: &[&str]| CachedPath {
+            path: path.to_owned(),
+            nar_size: 1,
+            references: references.iter().map(|&path| path.to_owned()).collect(),
+        };
+        let closure = [path("a", &["a", "b"]), path("b", &["b", "c"]), path("c", &[])];
+        let failed = |names: &[&str]| first_failed(&closure, &names.iter().map(|&name| name.to_owned()).collect());
+        assert_eq!(failed(&["a", "b"]), ["b"]);
+        assert_eq!(failed(&["a"]), ["a"]);
+    }
+}
