@@ -28,6 +28,8 @@
   locales ? [ "all" ],
   closureList ? null,
   offlineRebuild ? false,
+  # For `room` and `netboot` of the result: { publicKey = "…"; address = …; }, described in room.nix.
+  room ? { },
   # More modules for the live system.
   modules ? [ ],
 }:
@@ -210,56 +212,80 @@ let
     else
       throw "This nixpkgs has no live system `${desktop}`: there is no installation-cd-${name}.nix in ${directory}.";
 
-  live = import "${source}/nixos/lib/eval-config.nix" {
-    system = null;
-    modules = [
-      liveModule
-      ./offline-installer.nix
-      (
-        {
-          config,
-          pkgs,
-          lib,
-          ...
-        }:
-        {
-          nixpkgs.hostPlatform = lib.mkDefault first.system;
-          system.nixos = {
-            versionSuffix = lib.mkDefault first.versionSuffix;
-            revision = lib.mkDefault first.revision;
-          };
-          offlineInstaller = {
-            inherit
-              configuration
-              flake
-              hosts
-              targets
-              variants
-              locales
-              unusedInputs
-              closureList
-              offlineRebuild
-              ;
-            closure = lib.mkIf (closure != null) closure;
-            package = lib.mkDefault (package pkgs);
-            settingsFile = settings;
-            settings = lib.mkIf (flake == null) (
-              {
-                nixpkgs = "${nixpkgsOfIso pkgs}";
-              }
-              // lib.optionalAttrs (channels != { }) {
-                # Nothing else in nixpkgs names its copy of itself, the channel `nixos`.
-                channels = "${channelsOfTarget pkgs (
-                  lib.optional config.system.installer.channel.enable config.nix.registry.nixpkgs.to.path
-                )}";
-              }
-            );
-          };
-        }
-      )
-    ]
-    ++ modules;
-  };
+  # The live system of nixpkgs' module `base`, with `more`.
+  evaluateLive =
+    base: more:
+    import "${source}/nixos/lib/eval-config.nix" {
+      system = null;
+      modules = [
+        base
+        ./offline-installer.nix
+        (
+          {
+            config,
+            pkgs,
+            lib,
+            ...
+          }:
+          {
+            nixpkgs.hostPlatform = lib.mkDefault first.system;
+            system.nixos = {
+              versionSuffix = lib.mkDefault first.versionSuffix;
+              revision = lib.mkDefault first.revision;
+            };
+            offlineInstaller = {
+              inherit
+                configuration
+                flake
+                hosts
+                targets
+                variants
+                locales
+                unusedInputs
+                closureList
+                offlineRebuild
+                ;
+              closure = lib.mkIf (closure != null) closure;
+              package = lib.mkDefault (package pkgs);
+              settingsFile = settings;
+              settings = lib.mkIf (flake == null) (
+                {
+                  nixpkgs = "${nixpkgsOfIso pkgs}";
+                }
+                // lib.optionalAttrs (channels != { }) {
+                  # Nothing else in nixpkgs names its copy of itself, the channel `nixos`.
+                  channels = "${channelsOfTarget pkgs (
+                    lib.optional config.system.installer.channel.enable config.nix.registry.nixpkgs.to.path
+                  )}";
+                }
+              );
+            };
+          }
+        )
+      ]
+      ++ more
+      ++ modules;
+    };
+  live = evaluateLive liveModule [ ];
+  # What starts over the network, and the ISO that serves it.
+  netboot = evaluateLive "${source}/nixos/modules/installer/netboot/netboot-minimal.nix" [
+    ./netboot.nix
+    { offlineInstaller.cache.publicKeys = [ room.publicKey ]; }
+  ];
+  server = evaluateLive liveModule [
+    ./room.nix
+    {
+      offlineInstaller.room = room // {
+        netboot = netboot.config.system.build.netbootDirectory;
+      };
+    }
+  ];
+  needsKey =
+    what:
+    if room ? publicKey then
+      what
+    else
+      throw "A room needs a key: room.publicKey = \"…\"; (docs/fleet.md).";
   # The systems first: what their evaluation took is free for that of the live system, which stays.
   image =
     let
@@ -292,6 +318,9 @@ else
     targets = map (target: target { }) targets;
     # What a binary cache must hold for an image with `offlineInstaller.cache`: one path that refers to it.
     inherit (live.config.offlineInstaller) contents;
+    # A room that one machine serves.
+    netboot = needsKey netboot.config.system.build.netbootDirectory;
+    room = needsKey server.config.system.build.isoImage;
     # Boots the ISO in QEMU: `nix run .#iso.try`.
     try = import ./try.nix {
       inherit image;

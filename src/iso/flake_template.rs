@@ -23,7 +23,7 @@ pub const CONFIG_DIR: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 21] = [
+const MODULES: [(&str, &str); 24] = [
     ("answered.nix", include_str!("../../nix/answered.nix")),
     ("answers.nix", include_str!("../../nix/answers.nix")),
     ("automatic.nix", include_str!("../../nix/automatic.nix")),
@@ -39,8 +39,11 @@ const MODULES: [(&str, &str); 21] = [
     ("grub-file-systems.nix", include_str!("../../nix/grub-file-systems.nix")),
     ("inputs-of.nix", include_str!("../../nix/inputs-of.nix")),
     ("mk-offline-iso.nix", include_str!("../../nix/mk-offline-iso.nix")),
+    ("netboot.nix", include_str!("../../nix/netboot.nix")),
     ("offline-installer.nix", include_str!("../../nix/offline-installer.nix")),
     ("prebuilt.nix", include_str!("../../nix/prebuilt.nix")),
+    ("room.nix", include_str!("../../nix/room.nix")),
+    ("room.sh", include_str!("../../nix/room.sh")),
     ("try.nix", include_str!("../../nix/try.nix")),
     ("try.sh", include_str!("../../nix/try.sh")),
     ("unattended.nix", include_str!("../../nix/unattended.nix")),

@@ -1,0 +1,77 @@
+# A live system that starts over the network, with nixpkgs' own netboot modules, and installs from the cache of the server that it came
+# from (docs/fleet.md). It holds what evaluating the configuration needs, and nothing of the system.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  # As on an ISO, with `e` in the boot menu's place: `cmdline` of the iPXE script.
+  medium = "nix-cfg-install.medium";
+in
+{
+  # What an ISO would have in its file system is in the store here.
+  options.isoImage = {
+    contents = mkOption {
+      type = types.listOf types.raw;
+      default = [ ];
+    };
+    storeContents = mkOption {
+      type = types.listOf types.raw;
+      default = [ ];
+    };
+    squashfsCompression = mkOption { type = types.str; };
+    volumeID = mkOption { type = types.str; };
+    appendToMenuLabel = mkOption { type = types.str; };
+  };
+
+  config = {
+    netboot = { inherit (config.isoImage) storeContents squashfsCompression; };
+    systemd.tmpfiles.rules = map (
+      { source, target }: "L+ /iso${target} - - - - ${source}"
+    ) config.isoImage.contents;
+    offlineInstaller.unattended.enable = lib.mkDefault true;
+
+    systemd.services.nix-cfg-install-medium = {
+      description = "What the server of this room says";
+      wantedBy = [ "multi-user.target" ];
+      wants = [ "network-online.target" ];
+      after = [
+        "network-online.target"
+        "systemd-tmpfiles-setup.service"
+      ];
+      before = [ "nix-cfg-install-answers.service" ];
+      restartIfChanged = false;
+      path = [ pkgs.curl ];
+      serviceConfig.Type = "oneshot";
+      script = ''
+        urls=
+        for word in $(cat /proc/cmdline); do
+          case $word in
+            ${medium}=*) urls="$urls ''${word#*=}" ;;
+          esac
+        done
+        [ -n "$urls" ] || exit 0
+        {
+          echo medium:
+          printf -- '- "%s"\n' $urls
+        } > /run/nix-cfg-install.yaml
+        # An address comes some seconds after the network.
+        for url in $urls; do
+          curl --fail --silent --show-error --retry 20 --retry-delay 2 --retry-connrefused --retry-all-errors \
+            --output /iso/nix-cfg-install.answers.yaml "$url/room/nix-cfg-install.answers.yaml" && exit 0
+        done
+      '';
+    };
+
+    # The kernel, the initrd with the whole system in it, and the iPXE script that starts them.
+    system.build.netbootDirectory = pkgs.runCommand "netboot" { } ''
+      mkdir $out
+      ln -s ${config.system.build.kernel}/${config.system.boot.loader.kernelFile} $out/
+      ln -s ${config.system.build.netbootRamdisk}/initrd $out/
+      ln -s ${config.system.build.netbootIpxeScript}/netboot.ipxe $out/
+    '';
+  };
+}

@@ -1,0 +1,95 @@
+# A live system that serves a room: the others start from it over the network, and install from the cache of its store (docs/fleet.md).
+# Existing engines do it: dnsmasq, iPXE, nginx and harmonia; room.sh writes what they read.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.offlineInstaller.room;
+  # What the boot menu tells the kernel.
+  parameter = "nix-cfg-install.room";
+  # iPXE by the names that room.sh serves.
+  ipxe = pkgs.runCommand "ipxe-for-the-room" { } ''
+    mkdir $out
+    cp ${pkgs.ipxe}/undionly.kpxe $out/
+    cp ${pkgs.ipxe}/ipxe.efi $out/
+  '';
+in
+{
+  options.offlineInstaller.room = {
+    publicKey = mkOption {
+      type = types.str;
+      example = "room-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+      description = ''
+        The key that the netbooted systems trust. Its secret half is the file `room.secret` on the stick with the answers, and is
+        not on the ISO.
+      '';
+    };
+    address = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "10.213.0.1/24";
+      description = ''
+        The address of the server in a room without a DHCP server, where it hands out addresses itself. Without one, the room's DHCP
+        server does, and this one only adds what to start.
+      '';
+    };
+    interface = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "enp1s0";
+      description = "The network card that the room is at, if there are several.";
+    };
+    netboot = mkOption {
+      type = types.package;
+      internal = true;
+      description = "What the others start.";
+    };
+  };
+
+  config = {
+    isoImage.appendToMenuLabel = lib.mkForce " (serve this room)";
+    boot.kernelParams = [
+      parameter
+      "systemd.mask=display-manager.service"
+    ];
+    networking.firewall.enable = lib.mkForce false;
+    systemd.services.nix-cfg-install-room = {
+      description = "The server of this room";
+      wantedBy = [ "multi-user.target" ];
+      wants = [ "network-online.target" ];
+      after = [
+        "network-online.target"
+        "register-nix-paths.service"
+      ];
+      before = [
+        "getty@tty1.service"
+        "serial-getty@ttyS0.service"
+      ];
+      unitConfig.ConditionKernelCommandLine = parameter;
+      restartIfChanged = false;
+      path = [
+        config.nix.package
+        pkgs.curl
+        pkgs.dnsmasq
+        pkgs.harmonia
+        pkgs.iproute2
+        pkgs.nginx
+        pkgs.util-linux
+      ];
+      environment = {
+        IPXE = "${ipxe}";
+        NETBOOT = "${cfg.netboot}";
+        ADDRESS = if cfg.address == null then "" else cfg.address;
+        INTERFACE = if cfg.interface == null then "" else cfg.interface;
+      };
+      serviceConfig = {
+        ExecStart = "${pkgs.runtimeShell} ${./room.sh}";
+        StandardOutput = "journal+console";
+      };
+    };
+  };
+}
