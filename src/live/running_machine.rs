@@ -12,9 +12,9 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::unistd::{chdir, chroot};
+use nix::unistd::{chdir, pivot_root};
 
 use super::installation_medium::{LIVE_SYSTEM, STORE_IMAGE};
 use super::mounts::{self, Mount};
@@ -106,9 +106,7 @@ impl RunningMachine {
         link_programs(root)?;
         link_etc(root, &live.system)?;
         let beside = namespace()?;
-        chroot(root)
-            .and_then(|()| chdir("/"))
-            .context("Failed to enter the live system")?;
+        enter_root(root).context("Failed to enter the live system")?;
         let running = Self {
             medium: medium.to_owned(),
             open,
@@ -152,6 +150,17 @@ impl RunningMachine {
             error: error.to_string(),
         })
     }
+}
+
+/// Makes `root`, a mount point, the root of a mount namespace of its own, and enters it. With chroot instead, Nix could not build: the kernel
+/// gives no user namespace, which its sandbox takes, to a process whose root is not that of its mount namespace (user_namespaces(7)).
+fn enter_root(root: &Path) -> nix::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    chdir(root)?;
+    // What was the root is above it until it is unmounted here (pivot_root(2)).
+    pivot_root(".", ".")?;
+    umount2(".", MntFlags::MNT_DETACH)?;
+    chdir("/")
 }
 
 fn namespace() -> Result<File> {
