@@ -74,11 +74,21 @@ pub fn members(sys: &Path, number: &str) -> Vec<String> {
 #[must_use]
 pub fn encrypted_below(sys: &Path, number: &str) -> Vec<String> {
     let below = members(sys, number);
-    let uuid = read(&block(sys, number).join("dm/uuid"));
-    if uuid.is_some_and(|uuid| uuid.starts_with("CRYPT-")) {
+    if is_mapping_of_crypt(sys, number) {
         return below;
     }
     below.iter().flat_map(|below| encrypted_below(sys, below)).collect()
+}
+
+/// Whether the device is an encrypted volume of dm-crypt, or made of one.
+#[must_use]
+pub fn is_encrypted(sys: &Path, number: &str) -> bool {
+    is_mapping_of_crypt(sys, number) || members(sys, number).iter().any(|below| is_encrypted(sys, below))
+}
+
+fn is_mapping_of_crypt(sys: &Path, number: &str) -> bool {
+    let uuid = read(&block(sys, number).join("dm/uuid"));
+    uuid.is_some_and(|uuid| uuid.starts_with("CRYPT-"))
 }
 
 /// The disk that all of the file system is on. `None`: it is on several.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::block_devices::{encrypted_below, of_mount};
+use super::block_devices::{is_encrypted, of_mount};
 use super::{disks, mounts};
 
 /// How the machine starts.
@@ -85,7 +85,7 @@ impl Decisions {
         let keymap = console.lines().find_map(|line| line.strip_prefix("KEYMAP="));
         Self {
             firmware: Firmware::of(live),
-            root_encrypted: root.iter().any(|device| !encrypted_below(&sys, device).is_empty()),
+            root_encrypted: root.iter().any(|device| is_encrypted(&sys, device)),
             keymap: keymap.map(|keymap| keymap.trim_matches('"').to_owned()),
             largest_disk: disks::disks(live).iter().filter_map(|disk| disks::size(disk)).max(),
             ..Self::default()

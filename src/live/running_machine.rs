@@ -153,11 +153,11 @@ impl RunningMachine {
 }
 
 /// Makes `root`, a mount point, the root of a mount namespace of its own, and enters it. With chroot instead, Nix could not build: the kernel
-/// gives no user namespace, which its sandbox takes, to a process whose root is not that of its mount namespace (user_namespaces(7)).
+/// gives no user namespace, which its sandbox takes, to a process whose root is not that of its mount namespace (`user_namespaces(7)`).
 fn enter_root(root: &Path) -> nix::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     chdir(root)?;
-    // What was the root is above it until it is unmounted here (pivot_root(2)).
+    // What was the root is above it until it is unmounted here (`pivot_root(2)`).
     pivot_root(".", ".")?;
     umount2(".", MntFlags::MNT_DETACH)?;
     chdir("/")
