@@ -69,9 +69,10 @@ pub fn copy(
 ) -> Result<u64> {
     let (runner, target) = (stores.runner, stores.target);
     let records = database::of_closure(runner, roots)?;
-    let read = of_sources(runner, sources)?;
     remove_unneeded(stores, &ahead.copied, &records)?;
-    let wanted = Wanted::of(stores, &records, &read)?;
+    let mut wanted = Wanted::of(stores, &records)?;
+    let read = wanted.sources(runner, sources)?;
+    wanted.add_sources(&read);
     let is_left = |record: &&Record| {
         let is_read = ahead.read.contains(&record.path) && !wanted.written.contains(record.path.as_str());
         !is_read && !ahead.copied.contains(&record.path)
@@ -94,11 +95,6 @@ pub fn copy(
         .and_then(|()| register(runner, target, &wanted.own))
         .map(|()| own)
         .map_err(|error| disk::explain(target, error))
-}
-
-/// The records of `sources` and of what they refer to.
-pub(super) fn of_sources(runner: &Runner, sources: &BTreeMap<String, String>) -> Result<Vec<Record>> {
-    database::of_closure(runner, &sources.keys().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Removes what was copied `ahead`, is not among `needed`, and not registered.
@@ -154,8 +150,8 @@ pub(super) struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// Of `records`, a closure, and `sources`.
-    pub(super) fn of(stores: &Stores<'_>, records: &'a [Record], sources: &'a [Record]) -> Result<Self> {
+    /// Of `records`, a closure.
+    pub(super) fn of(stores: &Stores<'_>, records: &'a [Record]) -> Result<Self> {
         let (runner, target) = (stores.runner, stores.target);
         let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
         let invalid = database::invalid(runner, Some(target.root()), &paths)?;
@@ -163,17 +159,27 @@ impl<'a> Wanted<'a> {
         // Nix makes a path valid before its contents are on the disk: after a power cut its files can be empty.
         let (unsure, _) = content_addressed(runner, valid)?;
         let (by_nix, own) = content_addressed(runner, records)?;
-        let written: BTreeSet<&str> = own.iter().chain(&unsure).map(|record| record.path.as_str()).collect();
-        let is_written = |path: &str| invalid.contains(path) || written.contains(path);
-        let sources = if own.is_empty() { &[] } else { sources };
-        let only_read = sources.iter().filter(|source| !is_written(&source.path)).collect();
+        let written = own.iter().chain(&unsure).map(|record| record.path.as_str()).collect();
         Ok(Self {
             by_nix,
             own,
             unsure,
-            only_read,
+            only_read: Vec::new(),
             written,
         })
+    }
+
+    /// The records of `sources` and of what they refer to, for [`Wanted::add_sources`]. None of them is read where nothing is copied.
+    pub(super) fn sources(&self, runner: &Runner, sources: &BTreeMap<String, String>) -> Result<Vec<Record>> {
+        let sources = sources.keys().filter(|_| !self.own.is_empty());
+        database::of_closure(runner, &sources.map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Adds those of `sources` that are not copied, to be read.
+    pub(super) fn add_sources(&mut self, sources: &'a [Record]) {
+        let by_nix: BTreeSet<&str> = self.by_nix.iter().map(|record| record.path.as_str()).collect();
+        let is_copied = |path: &str| by_nix.contains(path) || self.written.contains(path);
+        self.only_read = sources.iter().filter(|source| !is_copied(&source.path)).collect();
     }
 
     /// Requires room for what is new in the target, as far as it `is_left`.

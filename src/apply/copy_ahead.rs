@@ -10,7 +10,7 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use super::build;
-use super::copy::{Stores, Wanted, of_sources};
+use super::copy::{Stores, Wanted};
 use super::disk::Disk;
 use super::installation::Installation;
 use crate::interrupt::Interrupted;
@@ -47,8 +47,10 @@ fn copy(plan: &Plan, target: &Target, installation: &Installation<'_>, is_built:
         target,
         image: live.image.as_ref(),
     };
-    let (records, sources) = (expected(live.runner, plan)?, of_sources(live.runner, &plan.sources)?);
-    let wanted = Wanted::of(&stores, &records, &sources)?;
+    let records = expected(live.runner, plan)?;
+    let mut wanted = Wanted::of(&stores, &records)?;
+    let sources = wanted.sources(live.runner, &plan.sources)?;
+    wanted.add_sources(&sources);
     wanted.require_room(&stores, |_| true)?;
     let disk = Disk::of(target)?;
     let on_bytes = |bytes| {
