@@ -12,16 +12,13 @@ use crate::nix::explain::explain;
 use crate::plan::Plan;
 use crate::plan::phases::COPY;
 use crate::process::{Invocation, Runner, Stream};
-use crate::progress::Unit;
+use crate::progress::{Reporter, Unit};
 
 /// Builds the toplevel. What is already valid is not built again.
 pub(super) fn step(plan: &Plan, _: &Target, installation: &Installation<'_>) -> Result<()> {
     let (runner, report) = (installation.live.runner, installation.live.report);
     let planned = plan.build.len() as u64;
-    realise(runner, &plan.derivation, &mut |tracker| {
-        let done = tracker.built();
-        report.progress(done, planned.max(done), Unit::Derivations, tracker.item());
-    })
+    realise(runner, &plan.derivation, &mut |tracker| show(report, planned, tracker))
 }
 
 /// Builds it in the target's store, which has what it is built from: nothing of it is in the memory of the live system, but what a
@@ -47,13 +44,16 @@ pub(super) fn in_target(plan: &Plan, target: &Target, installation: &Installatio
     track(
         runner,
         &realise.args(LOG_FORMAT).arg(&plan.derivation),
-        &mut |tracker| {
-            let done = tracker.built();
-            report.progress(done, planned.max(done), Unit::Derivations, tracker.item());
-        },
+        &mut |tracker| show(report, planned, tracker),
     )
     .and_then(|_| disk::sync(target))
     .map_err(|error| disk::explain(target, error))
+}
+
+/// Shows how many derivations are built of those that were `planned`. There can be more.
+fn show(report: &Reporter, planned: u64, tracker: &Tracker) {
+    let done = tracker.built();
+    report.progress(done, planned.max(done), Unit::Derivations, tracker.item());
 }
 
 /// Builds `derivation` in the live system's own store, and calls `on_change` at each change.

@@ -22,7 +22,7 @@ pub struct Fetched {
     pub cache: Option<Cache>,
     /// Of what the system, or what is built, uses directly.
     #[serde(skip)]
-    pub roots: Vec<String>,
+    pub roots: BTreeSet<String>,
     /// With all that these refer to.
     #[serde(skip)]
     pub paths: Vec<CachedPath>,
@@ -42,7 +42,7 @@ impl Fetched {
 
     /// Whether `path` is one of the roots.
     pub(super) fn has(&self, path: &Path) -> bool {
-        self.roots.iter().any(|root| Path::new(root) == path)
+        path.to_str().is_some_and(|path| self.roots.contains(path))
     }
 }
 
@@ -86,7 +86,7 @@ fn from_cache(
     found.extend(server.untrusted(runner, &named)?);
     let fetched = Fetched {
         cache: Some(cache.clone()),
-        roots: roots.into_iter().collect(),
+        roots,
         paths,
     };
     live.report.note(&format!(
