@@ -190,7 +190,7 @@ impl<'a> File<'a> {
         }
     }
 
-    /// What a name stands for.
+    /// The value of a name.
     fn lookup(&self, value: &Value) -> Option<(&str, &Value)> {
         let written = &self.text[value.range.clone()];
         let found = self.named.iter().find(|(name, _)| name == written);
@@ -231,7 +231,7 @@ impl<'a> File<'a> {
         Some(edits)
     }
 
-    /// Where another machine of the same host stands in a list.
+    /// Where in a list another machine of the same host is.
     fn sibling(&self, value: &Value, key: &MachineKey, depth: u32) -> Option<Range<usize>> {
         match &value.shape {
             Shape::List(parts) | Shape::Concatenation(parts) => {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// A range of a file, and what stands there instead.
+/// A range of a file, and what replaces it.
 pub type Edit = (Range<usize>, String);
 
 /// A file with a key in it.

@@ -10,7 +10,7 @@ use crate::age_recipient;
 use crate::diagnostic::{Diagnostic, EnrolProblem};
 use crate::files::{names, read_text};
 
-/// What the files of an installation are called: with what stands before and after the name of the machine.
+/// What the files of an installation are called: with what is before and after the name of the machine.
 const KEYS: (&str, &str) = ("host-keys-", ".pub");
 
 const LARGEST: u64 = 1 << 20;
@@ -29,7 +29,7 @@ pub struct MachineKey {
 }
 
 impl MachineKey {
-    /// Reads those in `file`. Beside the files of an installation stands the receipt, which has the host; another file is that of the
+    /// Reads those in `file`. The receipt, which has the host, is beside the files of an installation; another file is that of the
     /// host that it is named after.
     ///
     /// # Errors

@@ -232,7 +232,7 @@ fn edits(
     let rules = root.get("creation_rules").map(Node::items).unwrap_or_default();
     for &index in missing {
         let rule = rules.get(index).ok_or(NOT_AS_MEANT)?;
-        // An anchor is known from where it stands.
+        // An anchor is known after the place where it is.
         let anchor = anchor.filter(|_| at.is_some_and(|at| at < rule.range.start));
         edits.push(in_rule(text, rule, (anchor, recipient))?);
     }
