@@ -77,7 +77,7 @@ impl Found {
         }
     }
 
-    /// Follows a path that begins with `start` and goes on with `rest`, through the braces of a `use`. Gives what comes after it.
+    /// Follows a path that begins with `start` and goes on with `rest`, through the braces of a `use`. Returns what comes after it.
     fn name<'a>(&mut self, start: &[String], rest: &'a [TokenTree]) -> &'a [TokenTree] {
         match rest {
             [one, two, TokenTree::Ident(word), after @ ..] if is(one, ':') && is(two, ':') => {

@@ -57,7 +57,7 @@ pub enum Selection {
     Only,
     /// There must be no other of that size.
     Largest,
-    /// The only one that has so many bytes.
+    /// The only one that has this many bytes.
     AtLeast(u64),
     /// A link that stays when a disk is added or removed.
     Path(PathBuf),
@@ -212,7 +212,7 @@ fn disk(kernel_name: Option<String>, key: &str, takes: &'static str, value: &Val
 }
 
 /// # Errors
-/// The name of a device that does not stay, or nothing where it is none.
+/// The name of a device that may change with the next start; `None` if it is not the name of a device.
 fn selection(text: &str) -> Result<Selection, Option<String>> {
     match text {
         "only" => Ok(Selection::Only),

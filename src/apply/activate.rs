@@ -41,7 +41,7 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
         if let Some(index) = STEPS.iter().position(|known| *known == line) {
             step = index as u64 + 1;
         }
-        // Its complaints about the target come on stdout.
+        // It reports problems with the target on stdout.
         if stream == Stream::Stdout && !line.is_empty() {
             live.report.note(line);
         }

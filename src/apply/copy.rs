@@ -28,7 +28,7 @@ use crate::store::room::Grain;
 use crate::store_path::store_name;
 use crate::text::bytes;
 
-/// Paths of so many bytes come first, the largest of them before the others: the last worker then has little left to do.
+/// Paths of at least this many bytes come first, the largest before the others: the last worker then has little left to do.
 const LARGE: u64 = 32 << 20;
 
 /// Copies the system, and what is kept besides it.
@@ -55,7 +55,7 @@ pub struct Stores<'a> {
 /// Copies the closures of `roots` into the target's store. What is valid there is not copied again; what is there and not
 /// valid (an earlier run was cut off), or was copied by Nix, is hashed, and kept if it is right. `sources`, what the system was made
 /// from, are read as well, and not copied: a bit that is wrong there can be in what was built. `ahead` is what this run has copied or
-/// read already ([`copy_ahead`](super::copy_ahead)); what is not needed of it is removed. Gives the bytes that were
+/// read already ([`copy_ahead`](super::copy_ahead)); what is not needed of it is removed. Returns the bytes that were
 /// copied and read; `later` are those that come after them.
 ///
 /// # Errors

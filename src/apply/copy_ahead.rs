@@ -59,7 +59,7 @@ fn copy(plan: &Plan, target: &Target, installation: &Installation<'_>, is_built:
         }
         disk.takes(bytes)
     };
-    // It is not shown.
+    // The progress bar shows the build.
     let items = (&*wanted.in_order(), (0, 0), &store_name as &Name<'_>);
     wanted.transfer(&stores, None, items, &on_bytes, &|path, is_written| {
         let mut ahead = installation.ahead();

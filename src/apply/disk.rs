@@ -13,8 +13,8 @@ use crate::live::target::Target;
 use crate::nix::explain;
 use crate::store::room::{Room, free};
 
-/// After so many bytes the disk has to catch up. Else a slow disk's work would all be left to the end, when nothing moves
-/// any more and every estimate was wrong.
+/// After this many bytes the disk has to catch up. Otherwise a slow disk would do all its work at the end, when the progress no
+/// longer moves and every estimate was wrong.
 const FLUSH_EVERY: u64 = 64 << 20;
 
 /// The target's file system, which is not let fall behind what is written to it.

@@ -16,7 +16,7 @@ use crate::process::{Invocation, Runner};
 /// What makes them. Live systems of NixOS have it; the new system makes what was not made.
 const PROGRAM: &str = "ssh-keygen";
 
-/// Makes the keys of `secrets` that the new system would make itself when it first starts, unless they are there. Gives the public
+/// Makes the keys of `secrets` that the new system would make itself when it first starts, unless they are there. Returns the public
 /// halves, a line each; `owner` is the comment of those that are made. What fails is reported: the system is installed.
 pub fn make(secrets: &Secrets, target: &Target, owner: &str, live: &LiveSystem<'_>) -> String {
     if !live.runner.has(PROGRAM) {

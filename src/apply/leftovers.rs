@@ -1,5 +1,5 @@
 //! nixos-install makes a directory in the target's root with `mktemp -d -p` and removes it at its end; killed, it leaves it
-//! there. Which directories of such a name are not its own is written down before it starts.
+//! there. The directories with such names that are there already are written down before it starts.
 
 use std::collections::BTreeSet;
 use std::fs;

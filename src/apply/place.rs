@@ -144,7 +144,7 @@ fn stage(target: &Target, snapshot: &Path, interrupt: &Interrupt) -> Result<u64>
 }
 
 /// Brings an earlier swap to its end: what is in the staging place is either the old directory, which is kept, or a new one
-/// that did not get further, which is removed. Gives where the old one is kept.
+/// that did not get further, which is removed. Returns where the old one is kept.
 fn finish_earlier(target: &Target) -> Result<Option<PathBuf>> {
     let staging = target.staging();
     let Some(mut placement) = Placement::load(target)? else {

@@ -52,7 +52,7 @@ fn directory_of(file: &ExtraFile, target: &Target) -> io::Result<(File, PathBuf)
     Ok((directory, path))
 }
 
-/// Copies one; gives what is kept of the target, by its name.
+/// Copies one; returns what is kept of the target, by its name.
 fn put(source: &Path, file: &ExtraFile, target: &Target, stamp: &str) -> Result<Option<PathBuf>> {
     let (_open, directory) = directory_of(file, target)?;
     let name = file.path.file_name().context("It has no name")?;

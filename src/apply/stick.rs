@@ -15,7 +15,7 @@ pub const PLACE: &str = "/run/nix-cfg-install/stick";
 
 const LABEL: &str = "NIXCFG";
 
-/// Mounts the stick, if there is one, and gives its device.
+/// Mounts the stick, if there is one, and returns its device.
 ///
 /// # Errors
 /// When it cannot be mounted.

@@ -1,5 +1,5 @@
-//! An update of the running machine. What is its Nix's is done by its Nix: it copies into its own store, with its locks and its
-//! database, beside its daemon and a collection of garbage, and verifies the hash of each store path.
+//! An update of the running machine. The machine's own Nix writes its store: with its locks and its database, beside its daemon and a
+//! garbage collection, and it verifies the hash of each store path.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -44,7 +44,7 @@ pub(super) fn copy(plan: &Plan, _: &Target, installation: &Installation<'_>) -> 
     let image = installation.live.image.as_ref();
     let roots = std::iter::once(&plan.system).chain(&plan.extra);
     let roots: Vec<&str> = roots.filter_map(|path| path.to_str()).collect();
-    // What a wrong bit in a source has changed would be copied as it is.
+    // A system that was built from a damaged source would be copied with the damage: its hash is that of what was built.
     let sources: Vec<&str> = plan.sources.keys().map(String::as_str).collect();
     reading::verify(runner, report, image, &sources).map_err(|error| gone_or(update, error))?;
     for _ in 0..ATTEMPTS {
@@ -67,7 +67,7 @@ pub(super) fn copy(plan: &Plan, _: &Target, installation: &Installation<'_>) -> 
             let lacking: Vec<&str> = lacking.iter().map(String::as_str).collect();
             return Err(why(installation, update, error, &lacking));
         }
-        // From here on a collection leaves them alone, also one that is running; one that was faster is seen.
+        // From here on a garbage collection leaves them alone, also one that runs already. If it was faster, they are invalid now.
         let keep_all = &mut || {
             let mut roots = roots.iter().enumerate();
             roots.try_for_each(|(number, root)| keep(runner, root, number))
@@ -91,7 +91,7 @@ fn invalid(update: &Update, runner: &Runner, paths: &[&str]) -> Result<BTreeSet<
     Ok(invalid)
 }
 
-/// Nix copies so many times slower than an installation does (docs/update.md).
+/// Nix takes this many times as long to copy as an installation does (docs/update.md).
 const SLOWER: f64 = 4.0;
 
 /// Copies the closures of `roots` from the live system into the store of the Nix that is started here.
@@ -146,7 +146,7 @@ pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation
     let update = update_of(installation)?;
     // The store is on the disk before anything names the new system.
     sync();
-    // From the boot menu on, an interruption would leave less than either system.
+    // An interruption while the boot menu is written could leave a machine that starts neither system.
     let mut runner = installation.live.runner.for_cleanup();
     runner.share_lock(installation.lock.file()?);
     let set = |profile: &str, path: &Path| {
@@ -200,7 +200,7 @@ fn switch(runner: &Runner, system: &Path, how: &str, report: &Reporter) -> Resul
 }
 
 /// Removes the generation that was just made, and writes the boot menu of the former one, unless the machine runs the new system
-/// already. Gives whether that worked.
+/// already. Returns whether that worked.
 fn restore(runner: &Runner, plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<bool> {
     let update = update_of(installation)?;
     let Some(failed) = target.generation(SYSTEM_PROFILE) else {

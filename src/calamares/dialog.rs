@@ -21,7 +21,7 @@ pub struct Dialog {
 pub struct ByHand<'a> {
     /// Where the disk is mounted.
     pub target: &'a Path,
-    /// Whose password is still to be set; may be empty.
+    /// The account whose password is still to be set; may be empty.
     pub login: &'a str,
 }
 

@@ -54,7 +54,7 @@ pub struct Globals {
     hostname: String,
     #[serde(deserialize_with = "text")]
     fullname: String,
-    /// Whose name is there where the box was ticked.
+    /// The account to log in automatically; present if the box was ticked.
     #[serde(deserialize_with = "text")]
     auto_login_user: String,
     #[serde(rename = "nixos_allow_unfree", deserialize_with = "truth")]

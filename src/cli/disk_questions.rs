@@ -57,7 +57,7 @@ pub fn request(args: &Args) -> Result<Option<DiskoRequest>> {
 }
 
 /// Asks whether the disks of `layout` may be erased or changed, unless the command line says so, and for the passphrase of its
-/// encrypted volumes, unless it `is_given`. Gives what was typed.
+/// encrypted volumes, unless it `is_given`. Returns what was typed.
 ///
 /// # Errors
 /// A [`Diagnostic`] when the answer is no, or nobody can be asked; interruption.

@@ -25,7 +25,7 @@ pub fn log_place(log: &LogFile, is_update: bool) -> String {
     log.path().map_or_else(|| "not written".to_owned(), shown)
 }
 
-/// Reports what went wrong, and gives the exit code and the last line.
+/// Reports what went wrong, and returns the exit code and the last line.
 pub fn explain_failure(
     failure: Failure,
     args: &Args,

@@ -39,7 +39,7 @@ pub struct Dialogue<'a> {
     output: &'a mut dyn Write,
 }
 
-/// Asks for what is missing in `args`, and gives whether it asked. If something has to be asked, the rest that is not given
+/// Asks for what is missing in `args`, and returns whether it asked. If something has to be asked, the rest that is not given
 /// is asked as well, with its default.
 ///
 /// # Errors
@@ -251,7 +251,7 @@ impl<'a> Dialogue<'a> {
     }
 }
 
-/// What is wrong with an answer, in a line. A remedy that names an option is none here.
+/// What is wrong with an answer, in a line. The remedy is omitted: it names options, which nobody has typed here.
 fn reason(problem: &Diagnostic) -> String {
     use IsoConfigProblem::{File, Missing, NoEntryPoint, Reference};
     let meant = match &problem.problem {

@@ -1,4 +1,4 @@
-//! `nix-cfg-install`: parses the command line, sets up the log, plans, applies, and gives the exit code.
+//! `nix-cfg-install`: parses the command line, sets up the log, plans, applies, and returns the exit code.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -38,7 +38,7 @@ const BAD_SETTINGS: u8 = 2;
 /// The exit code when the ISO is damaged: that of copying from it.
 const DAMAGED: u8 = 6;
 
-/// Runs `nix-cfg-install`, and gives its exit code.
+/// Runs `nix-cfg-install`, and returns its exit code.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -125,7 +125,7 @@ fn start(args: &Args, log: &LogFile) -> Result<(Interrupt, Option<Globals>)> {
     Ok((interrupt, globals))
 }
 
-/// Does what the command line asks for, and gives the last line that the user reads, and how an installation by an answers file ends.
+/// Does what the command line asks for, and returns the last line that the user reads, and how an installation by an answers file ends.
 fn run(
     args: &Args,
     settings: Result<Settings>,
@@ -202,7 +202,7 @@ fn stamp() -> String {
     now.to_string().replace(':', "-")
 }
 
-/// Installs, and gives the last line.
+/// Installs, and returns the last line.
 fn carry_out(job: Option<&Job>, plan: &Plan, installation: &Installation<'_>) -> Result<(String, Ending), Failure> {
     apply(plan, installation)?;
     for line in next_steps(plan, installation) {

@@ -1,4 +1,4 @@
-//! `nix-cfg-iso`: parses the command line, runs the command, and gives the exit code.
+//! `nix-cfg-iso`: parses the command line, runs the command, and returns the exit code.
 
 use std::ffi::OsString;
 use std::fs;
@@ -38,7 +38,7 @@ use crate::tree::source::ETC_NIXOS;
 /// The exit code when it fails, or reports errors.
 const FAILED: u8 = 1;
 
-/// Runs `nix-cfg-iso`, and gives its exit code.
+/// Runs `nix-cfg-iso`, and returns its exit code.
 pub fn main() -> ExitCode {
     match run(Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -129,7 +129,7 @@ fn init(mut args: Init) -> Result<()> {
     say(&[next.map_err(nothing_written)?])
 }
 
-/// Asks for what is missing, and gives whether there was something.
+/// Asks for what is missing, and returns whether there was something.
 fn ask(args: &mut Init, os_release: &Path) -> Result<bool> {
     let machine = Suggestions {
         etc_nixos: Path::new(ETC_NIXOS),
@@ -323,7 +323,7 @@ fn show(problem: &Diagnostic) {
     complain(&format!("{heading}: {problem}\n"));
 }
 
-/// Shows why it failed, and gives the exit code.
+/// Shows why it failed, and returns the exit code.
 fn fail(error: anyhow::Error) -> u8 {
     if error.is::<Interrupted>() {
         complain(&format!("error: {error}"));

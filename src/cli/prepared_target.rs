@@ -222,7 +222,7 @@ pub fn make_disk(
     }))
 }
 
-/// Makes `layout`, when a person has said that it is to be made, and remembers that. Gives what is to be remembered from then on.
+/// Makes `layout`, when a person has said that it is to be made, and remembers that. Returns what is to be remembered from then on.
 fn ask_and_make(
     args: &Args,
     request: &Request,
@@ -265,7 +265,7 @@ fn ask_and_make(
     Ok(BegunLayout { is_made: true, ..kept })
 }
 
-/// Turns `request` to what was made and mounted, and remembers it: a later run continues from here. Gives the lock of what is
+/// Turns `request` to what was made and mounted, and remembers it: a later run continues from here. Returns the lock of what is
 /// mounted.
 pub fn use_layout(
     args: &Args,

@@ -61,7 +61,7 @@ fn qr_code(text: &str) -> Option<Vec<String>> {
     Some((-BORDER..end).step_by(2).map(line).collect())
 }
 
-/// Whether a screen of so many rows and columns has room for it and for the last lines above it.
+/// Whether a screen with this many rows and columns has room for it and for the last lines above it.
 fn fits(code: &[String], screen: Option<(u16, u16)>) -> bool {
     let columns = 2 * code.len();
     screen.is_some_and(|(rows, width)| code.len() + 4 <= usize::from(rows) && columns <= usize::from(width))

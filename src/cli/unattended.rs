@@ -325,7 +325,7 @@ impl Job {
         self.mark(runner, &self.made).map(drop)
     }
 
-    /// Marks the disks, but those without a GPT. Gives whether one is marked.
+    /// Marks the disks, but those without a GPT. Returns whether one is marked.
     pub(super) fn mark(&self, runner: &Runner, guid: &str) -> Result<bool> {
         let mut is_marked = false;
         for disk in &self.disks {

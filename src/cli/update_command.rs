@@ -29,7 +29,7 @@ use crate::progress::Reporter;
 use crate::settings::Settings;
 use crate::store::live_image::StoreImage;
 
-/// Updates this machine, and gives the last line that the user reads.
+/// Updates this machine, and returns the last line that the user reads.
 pub(super) fn run(
     args: &Args,
     wanted: &UpdateArgs,

@@ -20,7 +20,7 @@ pub enum ApplyProblem {
     ActivationFailed,
     /// Git does not track a file that was added to the configuration in `etc_nixos`, and could not be made to.
     AddedUntracked { etc_nixos: PathBuf, file: PathBuf },
-    /// Git does not track so many files of the configuration; `first` is one of them.
+    /// Git does not track this many files of the configuration; `first` is one of them.
     Untracked {
         etc_nixos: PathBuf,
         first: String,

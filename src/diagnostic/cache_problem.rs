@@ -16,7 +16,7 @@ pub enum CacheProblem {
     Untrusted { url: String, paths: Vec<String>, keys: Vec<String> },
     /// The network or all servers are gone while paths are fetched. `minutes`: how long it is tried.
     Lost { urls: Vec<String>, minutes: u64 },
-    /// They were gone for so many minutes.
+    /// They did not answer for this many minutes.
     GivenUp { urls: Vec<String>, minutes: u64 },
     /// The cache answers, and these paths could not be fetched. What Nix says is attached.
     NotFetched { paths: Vec<String> },

@@ -16,7 +16,7 @@ use crate::files::read_text;
 use crate::live::answers::{self, Lists};
 use crate::tree::disk_layout::{DiskLayout, disk_layouts};
 
-/// Writes a skeleton into the ISO directory `dir`, and gives its path.
+/// Writes a skeleton into the ISO directory `dir`, and returns its path.
 ///
 /// # Errors
 /// When it is no ISO directory, or the file cannot be written, because it exists for instance.
@@ -166,7 +166,7 @@ fn read(path: &Path) -> (Vec<Entry>, Vec<Diagnostic>) {
     }
 }
 
-/// Reads the answers file at `path` for an ISO, and gives the other files that it names, which are not brought with it.
+/// Reads the answers file at `path` for an ISO, and returns the other files that it names, which are not brought with it.
 ///
 /// # Errors
 /// [`Diagnostics`] with everything that is wrong with it.

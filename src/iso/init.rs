@@ -29,7 +29,7 @@ use crate::tree::lint;
 use crate::tree::snapshot::Copier;
 use crate::tree::source::{ConfigKind, Source};
 
-/// Writes the directory, and gives what to do next. `program_dir` is the directory of the running program; `os_release` is the
+/// Writes the directory, and returns what to do next. `program_dir` is the directory of the running program; `os_release` is the
 /// file of that name. `show` is called before the directory appears.
 ///
 /// # Errors

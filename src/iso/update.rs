@@ -25,7 +25,7 @@ enum Fate {
     Beside,
 }
 
-/// Updates the emitted directory `dir`; `program_dir` is the directory of the running program. Gives one sentence for each file that
+/// Updates the emitted directory `dir`; `program_dir` is the directory of the running program. Returns one sentence for each file that
 /// the user should know of.
 ///
 /// # Errors

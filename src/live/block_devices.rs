@@ -15,7 +15,7 @@ use super::mounts::Mount;
 /// Where sysfs is mounted in the live system.
 pub const SYS: &str = "/sys";
 
-/// The number of the block device at `path`. `None`: it is none.
+/// The number of the block device at `path`. `None`: it is not a block device.
 #[must_use]
 pub fn number(path: impl AsRef<Path>) -> Option<String> {
     let meta = fs::metadata(path).ok()?;

@@ -216,7 +216,7 @@ fn machine_mounts() -> Vec<Mount> {
         places.any(|place| Path::new(place) == mount.at)
     };
     let disks = mounts::disks(others).into_iter().filter(in_table);
-    // Of several mounts at one place the last is seen.
+    // Of several mounts at one place, the last hides the others.
     roots
         .into_iter()
         .next_back()
@@ -258,7 +258,7 @@ fn make_directories(root: &Path) -> Result<()> {
     Ok(fs::set_permissions(root.join("var/tmp"), open)?)
 }
 
-/// Mounts the ISO at `medium` and its store below `root`, with memory above it, as the ISO does when it is started. Gives what it
+/// Mounts the ISO at `medium` and its store below `root`, with memory above it, as the ISO does when it is started. Returns what it
 /// says of its live system.
 fn mount_store(medium: &Path, root: &Path, runner: &Runner) -> Result<LiveSystemOfIso> {
     let iso = root.join("iso");
@@ -364,7 +364,7 @@ fn link_etc(root: &Path, system: &Path) -> Result<()> {
         symlink(system.join("etc").join(name), etc.join(name))?;
     }
     for name in names(Path::new("/etc")).iter().filter(|name| !of_iso.contains(name)) {
-        // Two are what an evaluation and Nix would find the machine's own in.
+        // In these two, evaluation and Nix would find the machine's configuration and settings instead of the ISO's.
         if !["nixos", "nix"].contains(&name.as_str()) {
             symlink(Path::new(MACHINE).join("etc").join(name), etc.join(name))?;
         }

@@ -57,7 +57,7 @@ struct Running {
     log: Vec<String>,
 }
 
-/// The logs of so many builders are kept: with several at work, the one that failed need not be the last to end.
+/// The logs of this many builders are kept: with several at work, the one that failed need not be the last to end.
 const LOGS: usize = 32;
 
 /// The progress of one program, from its internal-json lines.

@@ -246,7 +246,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Runs Nix and gives its stdout; the facts that it prints on stderr go to `facts`.
+/// Runs Nix and returns its stdout; the facts that it prints on stderr go to `facts`.
 fn run(
     runner: &Runner,
     invocation: Invocation,

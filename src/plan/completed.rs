@@ -28,7 +28,7 @@ fn write(root: &Path, text: &str) -> Result<()> {
     left_open::rewrite(&file, text).with_context(|| format!("Failed to complete {}", file.display()))
 }
 
-/// Writes what is known of the machine into the snapshot at `root`, where its configuration.nix has the part for it. Gives what
+/// Writes what is known of the machine into the snapshot at `root`, where its configuration.nix has the part for it. Returns what
 /// is still to be put beside the hardware configuration.
 pub(super) fn put_machine(
     request: &Request,

@@ -72,7 +72,7 @@ impl Outcome {
         }
     }
 
-    /// Takes `problem`, with which the evaluation ended, and omits what caused it. Gives whether there is something to omit.
+    /// Takes `problem`, with which the evaluation ended, and omits what caused it. Returns whether there is something to omit.
     fn get_past(
         &mut self,
         problem: Diagnostic,

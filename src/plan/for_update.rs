@@ -131,7 +131,7 @@ fn with_passwords_of_machine(request: &Request, facts: &mut Facts) {
     }
 }
 
-/// Whether the ISO's system is one that this machine can become. Who has a password on the machine has one from here on.
+/// Whether this machine can be updated to the ISO's system. From here on `outcome` counts the passwords that were set on the machine.
 pub(super) fn compare(request: &Request, kind: ConfigKind, outcome: &mut Outcome) -> Vec<Diagnostic> {
     with_passwords_of_machine(request, &mut outcome.facts);
     let new = outcome.toplevel.as_ref().map(|toplevel| toplevel.out.as_path());
@@ -171,7 +171,8 @@ fn problems(request: &Request, kind: ConfigKind, facts: &Facts, new: Option<&Pat
     problems.into_iter().map(Diagnostic::from).collect()
 }
 
-/// A machine with another name, which was not asked for. A configuration without a name gets it elsewhere.
+/// A machine with another name than the configuration's, unless `--host` asked for it. A configuration without a host name gets it
+/// elsewhere, from DHCP for example.
 fn other_machine(request: &Request, new: &str, installed: &str) -> Option<UpdateProblem> {
     let own = if installed.is_empty() {
         eval::machine_name()

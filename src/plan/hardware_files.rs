@@ -20,7 +20,7 @@ use crate::tree::import_line::{self, Import};
 use crate::tree::subvolumes;
 
 /// Puts the target's hardware configuration to `path` in the snapshot: byte for byte, or with one marked line more where the
-/// machine needs a machine.nix, which is then put beside it. `machine` is what is known of it besides. Gives whether
+/// machine needs a machine.nix, which is then put beside it. `machine` is what is known of it besides. Returns whether
 /// nixos-generate-config wrote it for this run.
 pub(super) fn put(
     (request, live): (&Request, &LiveSystem<'_>),

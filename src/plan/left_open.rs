@@ -77,7 +77,7 @@ pub(super) fn put(
     Ok(asked)
 }
 
-/// Compares the answers with the configuration, whose hardware configuration at `path` imports [`PROBE`]. Gives the module, too, if
+/// Compares the answers with the configuration, whose hardware configuration at `path` imports [`PROBE`]. Returns the module, too, if
 /// anything is open.
 fn ask(
     (request, live): (&Request, &LiveSystem<'_>),

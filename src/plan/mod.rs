@@ -275,7 +275,7 @@ fn name_host(
     Ok(())
 }
 
-/// Compares the values of the configuration with this machine. Gives where the installer's files are kept, too.
+/// Compares the values of the configuration with this machine. Returns where the installer's files are kept, too.
 fn check_values(
     (request, live): (&Request, &LiveSystem<'_>),
     machine: &InstallerFacts,

@@ -141,7 +141,7 @@ fn look_for_room(
     }
 }
 
-/// Sums up what is copied and verified, and gives the records of what is copied.
+/// Sums up what is copied and verified, and returns the records of what is copied.
 fn measure(request: &Request, live: &LiveSystem<'_>, needs: &mut Needs) -> Result<Vec<Record>> {
     let size = |records: &[Record]| records.iter().map(|record| record.nar_size).sum::<u64>();
     let closure = |extra: &[PathBuf]| {

@@ -14,7 +14,7 @@ use crate::store::graph::Graph;
 use crate::store::nar::Archive;
 use crate::store_path::of_nar_hash;
 
-/// Reads the graph of the derivation `drv`. Gives with it the store path of the flake at `flake`, if a derivation has it in a
+/// Reads the graph of the derivation `drv`. Returns with it the store path of the flake at `flake`, if a derivation has it in a
 /// text without depending on it, as `toString ./file` makes it: what is built then names a path that is not in its closure.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ pub(super) fn copy(live: &LiveSystem<'_>, source: &Source, found: &mut Found<'_>
     Ok(directory)
 }
 
-/// Looks at the files of the tree at `root`. Gives those that an evaluation cannot read: they are not Nix, or not there.
+/// Looks at the files of the tree at `root`. Returns those that an evaluation cannot read: they are not Nix, or not there.
 pub(super) fn look(
     live: &LiveSystem<'_>,
     root: &Path,

@@ -216,7 +216,7 @@ impl Runner {
         })
     }
 
-    /// Runs `invocation` and gives its stdout as text, without a final newline.
+    /// Runs `invocation` and returns its stdout as text, without a final newline.
     ///
     /// # Errors
     /// As [`Runner::run`] and [`Finished::success`].

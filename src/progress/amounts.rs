@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::event::{Event, Phase, Unit};
 use crate::text::bytes;
 
-/// The columns of the bar itself on a terminal of so many columns, without its brackets; 0 where there is only room for numbers.
+/// The width of the bar, without its brackets, on a terminal with this many columns; 0 where there is only room for numbers.
 fn bar_width(columns: u16) -> u16 {
     match columns {
         0..64 => 0,

@@ -300,7 +300,7 @@ mod tests {
         );
     }
 
-    /// Keeps what is written to a terminal of so many columns.
+    /// Keeps what is written to a terminal with this many columns.
     #[derive(Debug, Clone)]
     struct Screen(u16, Arc<Mutex<String>>);
 

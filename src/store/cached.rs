@@ -57,7 +57,7 @@ const NO_PATH: &str = "/nix/store/00000000000000000000000000000000-none";
 
 impl Server<'_> {
     /// What has to be done where the cache brings what the live system lacks: of `invalid`, the outputs that this does not have, only
-    /// those are asked for that something needs. Gives with it the paths that the cache brings.
+    /// those are asked for that something needs. Returns with it the paths that the cache brings.
     ///
     /// # Errors
     /// When the cache does not answer.

@@ -68,7 +68,7 @@ pub fn invalid(runner: &Runner, root: Option<&Path>, paths: &[&str]) -> Result<B
 /// Reads records.
 ///
 /// # Errors
-/// When the text ends within a record or a number is none.
+/// When the text ends within a record, or a number cannot be parsed.
 pub fn parse(text: &str) -> Result<Vec<Record>> {
     let mut lines = text.lines();
     let mut records = Vec::new();

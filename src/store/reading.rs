@@ -37,7 +37,7 @@ pub fn verify(runner: &Runner, report: &Reporter, image: Option<&StoreImage>, ro
     work(Some(report), runner.interrupt(), image, items, &|_| Ok(()), &check)
 }
 
-/// How many seconds it takes to copy so many bytes, for the proportions of the progress: about 120 MB/s (827 MB in 6.1 s from
+/// How many seconds it takes to copy this many bytes, for the proportions of the progress: about 120 MB/s (827 MB in 6.1 s from
 /// squashfs to ext4).
 #[allow(clippy::cast_precision_loss)] // Proportions.
 pub fn seconds(bytes: u64) -> f64 {

@@ -61,7 +61,7 @@ struct Change {
     titles: Vec<String>,
 }
 
-/// Adds the keys. Gives what a person reads: what was changed, and what encrypts the secrets again.
+/// Adds the keys. Returns what a person reads: what was changed, and what encrypts the secrets again.
 ///
 /// # Errors
 /// [`Diagnostics`] with all that is wrong, and errors of the file system. Nothing is written then.

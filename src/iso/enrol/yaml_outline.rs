@@ -124,7 +124,7 @@ impl Outline<'_> {
     }
 }
 
-/// Adds what `next` gives until it is at an end, and gives the offset of that.
+/// Adds what `next` gives until it is at an end, and returns the offset of that.
 fn collect<T>(mut next: impl FnMut() -> Result<T, usize>, parts: &mut Vec<T>) -> usize {
     loop {
         match next() {

@@ -4,7 +4,7 @@
 use super::said::Said;
 use crate::diagnostic::{Diagnostic, FirmwareProblem, PartitionRole, Refusal};
 
-/// The kernel's efivarfs gives the error of a full disk, and is none.
+/// The kernel's efivarfs returns the error of a full disk, although it is not a disk.
 pub(super) fn variables_full(said: &Said<'_>) -> Option<Diagnostic> {
     said.find::<0>(
         r"(?:EFI variable|EFI Boot variable|EFI boot entry|Boot\w* variable|efivarfs)[^\n]*: No space left on device",

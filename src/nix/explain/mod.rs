@@ -17,7 +17,7 @@ pub use package::refused;
 pub use said::Context;
 use said::Said;
 
-/// Whose words a rule knows.
+/// The program whose messages a rule knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Words {
     /// Those of Nix and the kernel.

@@ -25,7 +25,7 @@ pub struct DiskSpace {
 
 impl DiskSpace {
     /// Measures what `records` of the live system's store, `fetched` bytes of NARs and the configuration at `tree` take on the target; where that is
-    /// `None`, on the largest disk. Gives nothing where that is unknown, or where the target has a store already: a store
+    /// `None`, on the largest disk. Returns nothing where that is unknown, or where the target has a store already: a store
     /// path that it has is not copied again.
     ///
     /// # Errors

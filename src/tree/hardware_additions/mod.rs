@@ -117,7 +117,7 @@ fn name(path: &[String]) -> String {
     path.iter().map(part).collect::<Vec<_>>().join(".")
 }
 
-/// The items of a list, or the whole value where it is none.
+/// The items of a list, or the whole value if it is not a list.
 fn items(text: &str, one: &Attribute) -> Vec<String> {
     let values = match &one.value.shape {
         Shape::List(items) => items.iter().collect(),

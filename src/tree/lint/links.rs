@@ -6,7 +6,7 @@ use walkdir::WalkDir;
 
 use crate::diagnostic::{Diagnostic, LinkDefect, LintProblem};
 
-/// So many links with one defect are reported one by one; trees with dotfiles can have dozens.
+/// Up to this many links with the same defect are reported one by one; trees with dotfiles can have dozens.
 const FEW: usize = 3;
 
 /// Warns of links that lead nowhere or out of the tree at `root`: they are copied as they are.

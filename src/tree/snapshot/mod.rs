@@ -84,7 +84,7 @@ impl Copier<'_> {
         Ok(findings)
     }
 
-    /// Copies one entry; gives the frame of a directory, which is then copied in turn.
+    /// Copies one entry; returns the frame of a directory, which is then copied in turn.
     fn copy_entry(
         &self,
         frame: &Frame,
@@ -173,7 +173,7 @@ fn copy_file(source: OwnedFd, target: &Path) -> Result<u64> {
     Ok(copied)
 }
 
-/// Copies all of `source`, and gives the bytes.
+/// Copies all of `source`, and returns the bytes.
 ///
 /// # Errors
 /// With [`Unread`] as context where it is the source's.

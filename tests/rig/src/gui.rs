@@ -168,7 +168,7 @@ impl Gui {
         self
     }
 
-    /// Runs Calamares to its end and gives its log.
+    /// Runs Calamares to its end and returns its log.
     pub fn run(&self) -> Outcome {
         self.run_between("", "")
     }

@@ -90,7 +90,7 @@ pub fn nix(live: &Live, command: &str) -> Outcome {
     live.sh(&format!("{CONFIG}\nnix {command} --no-write-lock-file"))
 }
 
-/// Builds `#iso`, and gives the image file on this machine.
+/// Builds `#iso`, and returns the image file on this machine.
 pub fn build(live: &Live, more: &str) -> PathBuf {
     let said = nix(
         live,

@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use nix::pty::openpty;
 
 /// Runs a program on a terminal of its own, which does not know its size, and types the next of `answers` whenever a question ends
-/// in `: `. Gives how it ended, and what was seen.
+/// in `: `. Returns how it ended, and what was seen.
 pub fn on_terminal(mut command: Command, answers: &[&str]) -> (ExitStatus, String) {
     let terminal = openpty(None, None).unwrap();
     let end = || Stdio::from(terminal.slave.try_clone().unwrap());

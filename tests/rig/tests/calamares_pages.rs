@@ -52,7 +52,7 @@ fn complaints(log: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Loads what is derived from `before`, for an ISO with these hosts, and gives what Calamares complains of.
+/// Loads what is derived from `before`, for an ISO with these hosts, and returns what Calamares complains of.
 #[track_caller]
 fn loads(calamares: &str, before: &TempDir, version: &str, hosts: &[&str], decided: &[&str]) -> BTreeSet<String> {
     loads_all(

@@ -284,7 +284,7 @@ fn after_a_power_cut_at_ten_moments_a_rerun_ends_in_the_same_store() {
     }
 }
 
-/// Stops the target's file system as a power cut does when so many bytes are copied: what was not written to the disk is
+/// Stops the target's file system as a power cut does when this many bytes are copied: what was not written to the disk is
 /// lost (`EXT4_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH`). `live` is the process that keeps the live system.
 fn cut_power(live: u32, events: &Path, bytes: u64) {
     const SCRIPT: &str = r#"

@@ -65,7 +65,7 @@ static FLAKE: Image = Image {
     file: OnceLock::new(),
 };
 
-/// Runs a program of the project on a nixpkgs, and gives what it wrote to stdout.
+/// Runs a program of the project on a nixpkgs, and returns what it wrote to stdout.
 fn tool(nixpkgs: &Tree, program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> String {
     let output = Command::new(project().join(program))
         .args(arguments)
