@@ -319,8 +319,8 @@ else
     # What a binary cache must hold for an image with `offlineInstaller.cache`: one path that refers to it.
     inherit (live.config.offlineInstaller) contents;
     # A room that one machine serves.
-    netboot = needsKey netboot.config.system.build.netbootDirectory;
-    room = needsKey server.config.system.build.isoImage;
+    netboot = needsKey (netboot.config.system.build.netbootDirectory // { live = netboot; });
+    room = needsKey (server.config.system.build.isoImage // { live = server; });
     # Boots the ISO in QEMU: `nix run .#iso.try`.
     try = import ./try.nix {
       inherit image;

@@ -29,9 +29,10 @@ in
 
   config = {
     netboot = { inherit (config.isoImage) storeContents squashfsCompression; };
-    systemd.tmpfiles.rules = map (
-      { source, target }: "L+ /iso${target} - - - - ${source}"
-    ) config.isoImage.contents;
+    # An update reads live-system.yaml, from a medium that is mounted; here the system would refer to itself.
+    systemd.tmpfiles.rules = map ({ source, target }: "L+ /iso${target} - - - - ${source}") (
+      builtins.filter ({ target, ... }: target != "/live-system.yaml") config.isoImage.contents
+    );
     offlineInstaller.unattended.enable = lib.mkDefault true;
 
     systemd.services.nix-cfg-install-medium = {
@@ -43,6 +44,7 @@ in
         "systemd-tmpfiles-setup.service"
       ];
       before = [ "nix-cfg-install-answers.service" ];
+      unitConfig.ConditionKernelCommandLine = medium;
       restartIfChanged = false;
       path = [ pkgs.curl ];
       serviceConfig.Type = "oneshot";
@@ -53,7 +55,8 @@ in
             ${medium}=*) urls="$urls ''${word#*=}" ;;
           esac
         done
-        [ -n "$urls" ] || exit 0
+        # Where there are several, each machine begins with another one.
+        urls=$(shuf -e $urls)
         {
           echo medium:
           printf -- '- "%s"\n' $urls

@@ -154,21 +154,12 @@ let
       line = name: if has name then "" else "${name}: ${builtins.toJSON cfg.settings.${name}}\n";
     in
     "${settingsFile}\n${lib.concatStrings (map line (builtins.attrNames cfg.settings))}";
-
-  # The kernel can decompress the store on all processors (nixpkgs sets SQUASHFS_CHOICE_DECOMP_BY_MOUNT from Linux 6.2 on; without
-  # it, this option would make the mount fail). Newer nixpkgs set it themselves.
-  storeOptions = config.lib.isoFileSystems."/nix/.ro-store".content.options or [ ];
-  threads =
-    lib.versionAtLeast config.boot.kernelPackages.kernel.version "6.2"
-    && !builtins.elem "threads=multi" storeOptions;
-  # nixpkgs' installation-cd-base.nix defines all of `fileSystems` and `swapDevices` with the priority of image media. With it, a
-  # definition of the default priority is ignored; without it, one of that priority would override the others.
-  imageMedia = (lib.mkImageMediaOverride null).priority;
-  fileSystemsPriority = if options.swapDevices.highestPrio == imageMedia then imageMedia else 100;
 in
 {
   imports = [
+    ./cache.nix
     ./calamares.nix
+    ./image.nix
     ./unattended.nix
   ];
 
@@ -294,23 +285,6 @@ in
         configuration or nixpkgs.
       '';
     };
-    cache = {
-      publicKeys = mkOption {
-        type = types.listOf types.str;
-        default = [ ];
-        example = [ "cache.example-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=" ];
-        description = ''
-          If there is one, the image holds the live system and what evaluating the configuration needs. The systems come from a
-          binary cache (docs/fleet.md), where only signatures of these keys count.
-        '';
-      };
-      urls = mkOption {
-        type = types.listOf types.str;
-        default = [ ];
-        example = [ "https://cache.example" ];
-        description = "The addresses of servers of this cache, which hold the same. An answers file can name others.";
-      };
-    };
     contents = mkOption {
       type = types.package;
       readOnly = true;
@@ -378,8 +352,6 @@ in
           # The cache brings it.
           offline-rebuild = if fromCache then builtins.unsafeDiscardStringContext kept else kept;
         })
-        (mkIf fromCache { public-key = cfg.cache.publicKeys; })
-        (mkIf (cfg.cache.urls != [ ]) { medium = cfg.cache.urls; })
       ];
     };
     assertions = [
@@ -389,57 +361,12 @@ in
           offlineInstaller.offlineRebuild: with `closure = "runtime"` nothing is on the ISO that a rebuild could use.
           Use "frontier" or "full".'';
       }
-      {
-        assertion = cfg.cache.urls != [ ] -> fromCache;
-        message = "offlineInstaller.cache.urls: without publicKeys, nothing that comes from there would count.";
-      }
     ];
 
     environment.systemPackages = [ cfg.package ];
     environment.etc."nix-cfg-install.yaml".text = settingsText;
 
-    isoImage = {
-      contents = [
-        {
-          source = builtins.path {
-            path = cfg.configuration;
-            name = "nix-cfg";
-          };
-          target = "/nix-cfg";
-        }
-        {
-          source = builtins.toFile "nix-cfg-install.yaml" ''
-            # `nix-cfg-iso customize` writes settings here. They override those in the live system's /etc/nix-cfg-install.yaml.
-          '';
-          target = "/nix-cfg-install.yaml";
-        }
-        # For `nix-cfg-install update`, on a machine that runs already: the program, and what its live system is made of.
-        {
-          source = "${cfg.package.static or "${cfg.package}/bin"}/nix-cfg-install";
-          target = "/nix-cfg-install";
-        }
-        {
-          source = pkgs.writeText "live-system.yaml" ''
-            system: ${config.system.build.toplevel}
-            ${lib.optionalString config.system.installer.channel.enable "channel: ${config.nix.registry.nixpkgs.to.path}"}
-          '';
-          target = "/live-system.yaml";
-        }
-      ];
-      storeContents = if fromCache then sources else systems;
-      # nixpkgs' own level 19 makes an image 11 % smaller and takes 22 times as long (docs/iso.md). Reading is as fast.
-      squashfsCompression = mkDefault "zstd -Xcompression-level 6";
-      # The boot loader finds the medium by this name, of at most 32 characters; another NixOS stick must not have it.
-      volumeID = mkDefault (
-        builtins.substring 0 32
-          "nixos-offline-${config.system.nixos.release}-${pkgs.stdenv.hostPlatform.uname.processor}"
-      );
-    };
-
-    # In 24.05 the kernel depends on the file systems that are defined: a condition around more than the options would recurse.
-    fileSystems = lib.mkOverride fileSystemsPriority {
-      "/nix/.ro-store" = lib.mkImageMediaOverride { options = mkIf threads [ "threads=multi" ]; };
-    };
+    isoImage.storeContents = if fromCache then sources else systems;
 
     # Nix must not wait for a network: neither for the flake registry nor for a cache.
     nix.settings = {

@@ -55,8 +55,17 @@ in
     boot.kernelParams = [
       parameter
       "systemd.mask=display-manager.service"
+      # The first console shows who is where.
+      "systemd.mask=getty@tty1.service"
     ];
-    networking.firewall.enable = lib.mkForce false;
+    networking = {
+      firewall.enable = lib.mkForce false;
+    }
+    # Where this one hands out addresses, it asks for none: what asks would take its own away again.
+    // lib.optionalAttrs (cfg.address != null) {
+      useDHCP = lib.mkForce false;
+      networkmanager.enable = lib.mkForce false;
+    };
     systemd.services.nix-cfg-install-room = {
       description = "The server of this room";
       wantedBy = [ "multi-user.target" ];
@@ -66,24 +75,24 @@ in
         "register-nix-paths.service"
       ];
       before = [
-        "getty@tty1.service"
         "serial-getty@ttyS0.service"
       ];
       unitConfig.ConditionKernelCommandLine = parameter;
       restartIfChanged = false;
       path = [
-        config.nix.package
         pkgs.curl
         pkgs.dnsmasq
-        pkgs.harmonia
+        pkgs.gawk
         pkgs.iproute2
         pkgs.nginx
         pkgs.util-linux
       ];
       environment = {
+        HARMONIA = "${pkgs.harmonia}/bin/${pkgs.harmonia.meta.mainProgram or "harmonia-cache"}";
         IPXE = "${ipxe}";
         NETBOOT = "${cfg.netboot}";
         ADDRESS = if cfg.address == null then "" else cfg.address;
+        SCREEN = "${./room-screen.awk}";
         INTERFACE = if cfg.interface == null then "" else cfg.interface;
       };
       serviceConfig = {

@@ -23,10 +23,11 @@ pub const CONFIG_DIR: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 24] = [
+const MODULES: [(&str, &str); 27] = [
     ("answered.nix", include_str!("../../nix/answered.nix")),
     ("answers.nix", include_str!("../../nix/answers.nix")),
     ("automatic.nix", include_str!("../../nix/automatic.nix")),
+    ("cache.nix", include_str!("../../nix/cache.nix")),
     ("calamares.nix", include_str!("../../nix/calamares.nix")),
     ("channels.nix", include_str!("../../nix/channels.nix")),
     ("closure.nix", include_str!("../../nix/closure.nix")),
@@ -37,11 +38,13 @@ const MODULES: [(&str, &str); 24] = [
     ("evaluated-anew.nix", include_str!("../../nix/evaluated-anew.nix")),
     ("family.nix", include_str!("../../nix/family.nix")),
     ("grub-file-systems.nix", include_str!("../../nix/grub-file-systems.nix")),
+    ("image.nix", include_str!("../../nix/image.nix")),
     ("inputs-of.nix", include_str!("../../nix/inputs-of.nix")),
     ("mk-offline-iso.nix", include_str!("../../nix/mk-offline-iso.nix")),
     ("netboot.nix", include_str!("../../nix/netboot.nix")),
     ("offline-installer.nix", include_str!("../../nix/offline-installer.nix")),
     ("prebuilt.nix", include_str!("../../nix/prebuilt.nix")),
+    ("room-screen.awk", include_str!("../../nix/room-screen.awk")),
     ("room.nix", include_str!("../../nix/room.nix")),
     ("room.sh", include_str!("../../nix/room.sh")),
     ("try.nix", include_str!("../../nix/try.nix")),

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use rig::evaluator::{CHANNEL, Evaluator, Stored, store};
 use rig::iso::{CONFIG, Emitted};
@@ -257,10 +257,59 @@ fn the_channel_on_the_machine_rebuilds_the_system_from_what_its_iso_held(tree: &
     }
 }
 
+/// The ISO that serves a room, what the others start, and the units of both, which the systemd of this machine reads.
+fn a_room_is_evaluated_with_what_starts_in_it(tree: &Tree) {
+    let directories = temporary();
+    let evaluator = Evaluator::new("2.26", &tree.path, &[(directories.path(), "/directories")]);
+    let directory = directories.path().join("room");
+    emit_channel(&evaluator, server("x86_64-linux").path(), &directory);
+    let key = "room-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+    let room = format!("room = {{ publicKey = \"{key}\"; address = \"10.213.0.1/24\"; }};\n        desktop =");
+    edit_text(&directory.join("flake.nix"), "desktop =", &room);
+    let unit =
+        |of: &str, name: &str| format!("iso.{of}.live.config.systemd.units.\"nix-cfg-install-{name}.service\".text");
+    let looked_at = format!(
+        "iso: builtins.mapAttrs (_: builtins.unsafeDiscardStringContext) {{
+             room = iso.room.drvPath;
+             netboot = iso.netboot.drvPath;
+             server = {};
+             medium = {};
+             answers = {};
+             settings = iso.netboot.live.config.environment.etc.\"nix-cfg-install.yaml\".text;
+         }}",
+        unit("room", "room"),
+        unit("netboot", "medium"),
+        unit("netboot", "answers"),
+    );
+    let said = evaluator.eval(&format!("--json path:/directories/room#iso --apply '{looked_at}'"));
+    let said: Value = serde_json::from_str(&said.out).unwrap();
+    let text = |name: &str| said[name].as_str().unwrap();
+    assert!(text("room").ends_with("-x86_64-linux.iso.drv"), "{said}");
+    assert!(text("netboot").ends_with("-netboot.drv"), "{said}");
+    assert!(text("settings").contains(&format!("public-key: [\"{key}\"]")), "{said}");
+    for name in ["server", "medium", "answers"] {
+        // Nothing is built: the program of a unit is not there.
+        let unit = regex_lite::Regex::new("(?m)^ExecStart=.*$").unwrap();
+        write(
+            &directories,
+            &format!("{name}.service"),
+            &unit.replace(text(name), "ExecStart=/bin/true"),
+        );
+        let file = directories.path().join(format!("{name}.service"));
+        let verified = Command::new("systemd-analyze")
+            .args(["verify", "--man=no"])
+            .arg(file)
+            .output()
+            .unwrap();
+        assert!(verified.status.success() && verified.stderr.is_empty(), "{verified:?}");
+    }
+}
+
 fn main() -> ExitCode {
     real::run(
         file!(),
         vec![
+            on_each_tree(a_room_is_evaluated_with_what_starts_in_it),
             on_each_tree(a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix),
             on_each_tree_with(
                 &["NIX_OFFLINE_ISO"],
