@@ -13,6 +13,13 @@ use log::{LevelFilter, Log, Metadata, Record};
 /// What is kept in memory while there is no file. A run that never gets one ends long before.
 const MEMORY_LIMIT: usize = 8 << 20;
 
+/// Now, as a part of the names of files.
+#[must_use]
+pub fn stamp() -> String {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now());
+    now.to_string().replace(':', "-")
+}
+
 /// Where the lines go. Clones share it.
 #[derive(Clone)]
 pub struct LogFile(Arc<Mutex<Sink>>);
@@ -47,12 +54,16 @@ impl LogFile {
     }
 
     /// Writes what was logged so far to `path` too, and goes on there. The file is created with mode 0600, in directories made
-    /// as needed.
+    /// as needed. One that is written already is left alone.
     ///
     /// # Errors
     /// When the file cannot be created or written. The log then goes on where it was.
     pub fn also_to(&self, path: &Path) -> Result<()> {
         let what = || format!("Failed to write the log to {}", path.display());
+        // An update writes to the target's from the beginning.
+        if self.sink().files.iter().any(|(known, _)| known == path) {
+            return Ok(());
+        }
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).with_context(what)?;
         }
@@ -161,6 +172,8 @@ mod tests {
         let log = LogFile::default();
         log.write("early");
         let path = directory.path().join("deep/run.log");
+        log.also_to(&path).unwrap();
+        // Each line is there once, however often the file is named.
         log.also_to(&path).unwrap();
         log.write("late");
         let text = fs::read_to_string(&path).unwrap();
