@@ -11,14 +11,21 @@ use crate::nix::activity::{LOG_FORMAT, Tracker};
 use crate::nix::explain::explain;
 use crate::plan::Plan;
 use crate::plan::phases::COPY;
+use crate::plan::request::LiveSystem;
 use crate::process::{Invocation, Runner, Stream};
 use crate::progress::{Reporter, Unit};
 
 /// Builds the toplevel. What is already valid is not built again.
 pub(super) fn step(plan: &Plan, _: &Target, installation: &Installation<'_>) -> Result<()> {
-    let (runner, report) = (installation.live.runner, installation.live.report);
+    in_memory(plan, installation.live)
+}
+
+/// The same, where nothing is installed.
+pub(super) fn in_memory(plan: &Plan, live: &LiveSystem<'_>) -> Result<()> {
     let planned = plan.build.len() as u64;
-    realise(runner, &plan.derivation, &mut |tracker| show(report, planned, tracker))
+    realise(live.runner, &plan.derivation, &mut |tracker| {
+        show(live.report, planned, tracker);
+    })
 }
 
 /// Builds it in the target's store, which has what it is built from: nothing of it is in the memory of the live system, but what a

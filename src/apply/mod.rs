@@ -23,6 +23,7 @@ pub mod prepare;
 mod receipt;
 mod next_steps;
 mod update_steps;
+mod update_preview;
 
 use anyhow::Result;
 
@@ -33,6 +34,7 @@ use crate::store::reading;
 pub use installation::{Ahead, Installation};
 pub use make_layout::{build_script, make_layout, take_down};
 pub use next_steps::next_steps;
+pub use update_preview::preview;
 
 /// A part of the installation.
 struct Step {
@@ -42,9 +44,12 @@ struct Step {
     run: fn(&Plan, &Target, &Installation<'_>) -> Result<()>,
 }
 
+/// The exit code when the system cannot be built.
+pub const NOT_BUILT: u8 = 5;
+
 const STEPS: [Step; 6] = [
     step(phases::PLACE, 4, place::step),
-    step(phases::BUILD, 5, copy_ahead::build),
+    step(phases::BUILD, NOT_BUILT, copy_ahead::build),
     step(phases::COPY, 6, copy::step),
     step(phases::ACTIVATE, 7, activate::step),
     step(phases::INSPECT, 9, inspect::step),
@@ -53,7 +58,7 @@ const STEPS: [Step; 6] = [
 
 /// The same on a running machine. Its configuration is exchanged when nothing else of the medium is needed.
 const UPDATE: [Step; 6] = [
-    step(phases::BUILD, 5, build::step),
+    step(phases::BUILD, NOT_BUILT, build::step),
     step(phases::COPY, 6, update_steps::copy),
     step(phases::PLACE, 4, place::step),
     step(phases::ACTIVATE, 7, update_steps::activate),
@@ -65,7 +70,7 @@ const UPDATE: [Step; 6] = [
 const FROM_CACHE: [Step; 6] = [
     step(phases::PLACE, 4, place::step),
     step(phases::COPY, 6, fetch::step),
-    step(phases::BUILD, 5, build::in_target),
+    step(phases::BUILD, NOT_BUILT, build::in_target),
     step(phases::ACTIVATE, 7, activate::step),
     step(phases::INSPECT, 9, inspect::step),
     step(phases::KEEP, 8, receipt::step),

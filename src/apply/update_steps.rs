@@ -82,7 +82,7 @@ pub(super) fn copy(plan: &Plan, _: &Target, installation: &Installation<'_>) -> 
 }
 
 /// Those of `paths` that the machine lacks.
-fn invalid(update: &Update, runner: &Runner, paths: &[&str]) -> Result<BTreeSet<String>> {
+pub(super) fn invalid(update: &Update, runner: &Runner, paths: &[&str]) -> Result<BTreeSet<String>> {
     let mut invalid = BTreeSet::new();
     update.machine.run(&mut || {
         invalid = database::invalid(runner, None, paths)?;
@@ -190,7 +190,8 @@ pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation
     Err(Diagnostics(known.into_iter().chain([own]).collect()).into())
 }
 
-fn switch(runner: &Runner, system: &Path, how: &str, report: &Reporter) -> Result<Finished> {
+/// Runs the `switch-to-configuration` of `system`, and says what that says.
+pub(super) fn switch(runner: &Runner, system: &Path, how: &str, report: &Reporter) -> Result<Finished> {
     let invocation = Invocation::new(system.join("bin/switch-to-configuration")).arg(how);
     runner.run(&invocation, &mut |_, line| {
         if !line.is_empty() {

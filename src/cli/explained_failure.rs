@@ -80,7 +80,8 @@ fn next_step(written: Written, is_update: bool) -> &'static str {
     }
 }
 
-fn diagnostics(error: anyhow::Error) -> Vec<Diagnostic> {
+/// `error` as problems.
+pub(super) fn diagnostics(error: anyhow::Error) -> Vec<Diagnostic> {
     let error = match Diagnostics::of(error) {
         Ok(problems) => return problems,
         Err(error) => error,

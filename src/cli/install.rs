@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -15,7 +14,7 @@ use super::prepared_target::{lock, lock_disks, make_disk, use_layout, written};
 use super::requested::{Answered, choose_source, request, settings_and_channels};
 use super::unattended::{self, Job};
 use super::unattended_result::{self, Ending};
-use super::{chosen_disks, printed, update_command};
+use super::{chosen_disks, printed, status_command, update_command};
 use crate::apply::{Failure, Installation, apply, next_steps};
 use crate::cache::Cache;
 use crate::calamares::caller;
@@ -23,7 +22,7 @@ use crate::calamares::globals::Globals;
 use crate::diagnostic::{CacheProblem, PlanProblem, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::live::answers;
-use crate::log_file::{LogFile, init_logging};
+use crate::log_file::{LogFile, init_logging, stamp};
 use crate::nix::environment::{Network, environment};
 use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, INSPECT, KEEP, PARTITION, PLACE, RECHECK};
 use crate::plan::request::{LiveSystem, Request};
@@ -50,6 +49,9 @@ pub fn main() -> ExitCode {
     if args.list_disks {
         return printed::print(printed::Printed::Disks);
     }
+    if matches!(args.command, Some(Command::Status)) {
+        return status_command::print();
+    }
     let log = LogFile::default();
     let format = if args.calamares.is_some() {
         Format::Json
@@ -65,7 +67,7 @@ pub fn main() -> ExitCode {
             let outcome = match &args.command {
                 Some(Command::Update(wanted)) => update_command::run(&args, wanted, &interrupt, (&log, &report))
                     .map(|text| (text, Ending::default())),
-                None => run(&args, settings, globals.as_ref(), interrupt, (&log, &report)),
+                _ => run(&args, settings, globals.as_ref(), interrupt, (&log, &report)),
             };
             (globals, outcome)
         }
@@ -194,12 +196,6 @@ fn run(
         lock: lock.context("The target is gone").map_err(refused(phases::CHECK))?,
     };
     carry_out(job.as_ref(), &plan, &installation)
-}
-
-/// Now, as a part of the names of files.
-fn stamp() -> String {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now());
-    now.to_string().replace(':', "-")
 }
 
 /// Installs, and returns the last line.

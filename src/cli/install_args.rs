@@ -130,6 +130,8 @@ pub struct Args {
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     Update(UpdateArgs),
+    /// Say what this machine has, from which ISO, and what was changed by hand in /etc/nixos
+    Status,
 }
 
 impl Args {

@@ -14,6 +14,7 @@ mod chosen_disks;
 mod prepared_target;
 mod requested;
 mod update_command;
+mod status_command;
 pub mod install;
 mod iso_internal_args;
 pub mod iso_args;

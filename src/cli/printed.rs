@@ -44,6 +44,14 @@ fn try_print(what: Printed, report: &Reporter) -> Result<()> {
     };
     // A program that was ended too early leaves a gap that would look like a property of the machine.
     interrupt.check()?;
+    to_stdout(&text)
+}
+
+/// Writes `text`.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn to_stdout(text: &str) -> Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         // A reader who went away (`| head`) has seen enough.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("Failed to write to stdout"),

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::SystemTime;
 
 use anyhow::Context;
 use nix::unistd::geteuid;
@@ -13,14 +12,14 @@ use super::install_args::Args;
 use super::prepared_target::lock;
 use super::requested::{choose_source, request, settings_and_channels};
 use super::update_args::UpdateArgs;
-use crate::apply::{Failure, Installation, apply};
+use crate::apply::{Failure, Installation, NOT_BUILT, apply, preview};
 use crate::diagnostic::{PlanProblem, ProgramProblem};
 use crate::interrupt::Interrupt;
 use crate::live::earlier_receipt::Receipt;
 use crate::live::installation_medium;
 use crate::live::running_machine::{LiveSystemOfIso, MACHINE, RunningMachine};
 use crate::live::target::Target;
-use crate::log_file::LogFile;
+use crate::log_file::{LogFile, stamp};
 use crate::nix::environment::{Channels, Network, environment};
 use crate::plan::request::{LiveSystem, Update};
 use crate::plan::{self, REFUSED, phases};
@@ -37,8 +36,7 @@ pub(super) fn run(
     (log, report): (&LogFile, &Reporter),
 ) -> Result<String, Failure> {
     let refused = Failure::before(phases::SOURCE, REFUSED);
-    let now = humantime::format_rfc3339_seconds(SystemTime::now());
-    let stamp = now.to_string().replace(':', "-");
+    let stamp = stamp();
     report.phase(phases::SOURCE);
     let machine_runner = Runner::new(environment(&Channels::default(), Network::None), interrupt.clone());
     let entered = enter(wanted, &machine_runner, report).map_err(&refused)?;
@@ -82,6 +80,7 @@ pub(super) fn run(
     report.phase(phases::CHECK);
     let plan = plan::plan(&request, &live, &source).map_err(Failure::before(phases::CHECK, REFUSED))?;
     let Some(lock) = lock else {
+        preview(&plan, &live, &request).map_err(Failure::before(phases::BUILD, NOT_BUILT))?;
         return Ok("This machine can be updated. Nothing was written.".to_owned());
     };
     let target_log = request.target.keeping(&plan.kept_at).log(&stamp);

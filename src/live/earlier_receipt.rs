@@ -19,6 +19,8 @@ pub struct Receipt {
     pub finished: String,
     pub kind: ConfigKind,
     pub host: Option<String>,
+    /// The toplevel of the live system that it was installed from; as `tree`.
+    pub live_system: Option<String>,
     /// What was answered and is applied.
     pub chosen: Answers,
     /// The files of the configuration ([`crate::tree::fingerprint`]); one that an earlier version wrote does not have them.
@@ -49,6 +51,7 @@ impl Receipt {
             finished: word("finished").unwrap_or_default(),
             kind,
             host: word("host"),
+            live_system: word("live_system"),
             chosen: take(&value["choices"]["taken"]).unwrap_or_default(),
             tree: take(&value["tree"]),
             identity: take(&value["identity"]).unwrap_or_default(),

@@ -21,7 +21,7 @@ use super::mounts::{self, Mount};
 use crate::diagnostic::MediumProblem;
 use crate::files::{names, read_text};
 use crate::process::{Invocation, Runner};
-use crate::store_path::containing;
+use crate::store_path::{STORE, containing};
 
 /// Where the live system's root is, in the mount namespace that it is in. The directory stays, empty.
 pub const LIVE_ROOT: &str = "/run/nix-cfg-install/live";
@@ -127,6 +127,16 @@ impl RunningMachine {
     /// As [`Self::run`], with the live system at [`LIVE_ROOT`].
     pub fn run_beside_live(&self, work: Work<'_>) -> Result<()> {
         within(&self.beside, work)
+    }
+
+    /// As [`Self::run_beside_live`], where `/nix/store` has what the live system has in its own, too, and cannot be written.
+    pub fn run_with_live_store(&self, work: Work<'_>) -> Result<()> {
+        within(&self.beside, &mut || {
+            unshare(CloneFlags::CLONE_NEWNS).context("Failed to make a mount namespace")?;
+            let options = format!("lowerdir={LIVE_ROOT}{STORE}:{STORE}");
+            mount_new("overlay", Path::new(STORE), &options)?;
+            work()
+        })
     }
 
     /// The problem of a medium that was taken out.

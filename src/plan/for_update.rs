@@ -113,6 +113,19 @@ fn edits<'a>(installed: Option<&'a Fingerprint>, mine: &'a Fingerprint, new: &'a
     names.into_iter().filter_map(edit).collect()
 }
 
+/// The files in `etc_nixos` that were changed by hand since they were `installed`, where that is known.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn changed_by_hand(installed: Option<&Fingerprint>, etc_nixos: &Path) -> Result<Vec<String>> {
+    let Some(installed) = installed else {
+        return Ok(Vec::new());
+    };
+    let mine = fingerprint::of(etc_nixos)?;
+    let edits = edits(Some(installed), &mine, installed);
+    Ok(edits.into_iter().map(|edit| edit.line).collect())
+}
+
 /// A person who has set a password on the machine can log in with it.
 fn with_passwords_of_machine(request: &Request, facts: &mut Facts) {
     let Some(users) = facts

@@ -17,6 +17,7 @@ mod omissions;
 mod evaluate;
 mod for_update;
 mod own_source;
+mod packages;
 mod fetched;
 mod needs;
 mod layout;
@@ -51,8 +52,10 @@ pub use checks::{assertions, before_machine};
 use collector::Found;
 use evaluate::Outcome;
 pub use fetched::Fetched;
+pub use for_update::changed_by_hand;
 pub use layout::{DiskoPlan, Fate, OfferedDisk, offered};
 use observed::Observed;
+pub use packages::changes;
 use request::{LiveSystem, Request};
 
 /// The exit code when the configuration or the target is refused.

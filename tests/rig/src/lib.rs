@@ -10,6 +10,7 @@ pub mod pty;
 pub mod real;
 pub mod rows;
 pub mod started;
+pub mod two_isos;
 pub mod upstream;
 
 use std::fs;

@@ -1,102 +1,6 @@
 //! `nix-cfg-install update`: a machine that was installed from one ISO is updated from the next while it runs.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::time::Instant;
-
-use rig::iso::{Emitted, boot, build, builder};
-use rig::started::Started;
-use rig::{Live, edit, run, temporary, tree};
-use tempfile::TempDir;
-
-/// What the tests share.
-struct Made {
-    /// A live system that has installed host alpha from the first ISO.
-    installed: Live,
-    /// The files of the first and of the second ISO.
-    media: [PathBuf; 2],
-    _directory: TempDir,
-}
-
-fn made() -> &'static Made {
-    static MADE: OnceLock<Made> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let directory = temporary();
-        let first = image(&tree("flake"), &directory, "first");
-        let second = tree("flake");
-        let file = "hosts/alpha/default.nix";
-        edit(&second, file, "{ dotfiles, ... }", "{ dotfiles, pkgs, ... }");
-        edit(
-            &second,
-            file,
-            "services.greeter",
-            "environment.systemPackages = [ pkgs.cowsay ];\n  services.greeter",
-        );
-        let second = image(&second, &directory, "second");
-        let media = [extracted(&first), extracted(&second)];
-        let installed = boot("2.26", &first);
-        installed.install("--host alpha").ok();
-        Made {
-            installed,
-            media,
-            _directory: directory,
-        }
-    })
-}
-
-fn image(tree: &TempDir, directory: &TempDir, name: &str) -> PathBuf {
-    let emitted = Emitted::new(tree.path(), &["--host", "alpha", "--host", "beta"]);
-    let builder = builder("2.26", &emitted);
-    let built = build(&builder, "");
-    let kept = directory.path().join(format!("{name}.iso"));
-    fs::copy(built, &kept).unwrap();
-    kept
-}
-
-/// The files of an ISO: not every kernel has its file system.
-fn extracted(image: &Path) -> PathBuf {
-    let files = image.with_extension("files");
-    run(
-        "xorriso",
-        &[
-            "-osirrox",
-            "on",
-            "-indev",
-            image.to_str().unwrap(),
-            "-extract",
-            "/",
-            files.to_str().unwrap(),
-        ],
-    );
-    files
-}
-
-fn machine() -> Started {
-    let made = made();
-    Started::of("2.26", &made.installed, &[&made.media[0], &made.media[1]])
-}
-
-const UPDATE: &str = "nix-cfg-install update --progress plain --from /run/media/2";
-
-/// Prints what the machine starts next, and whether all that it needs is there and whole.
-const STATE: &str = r#"
-    system=$(readlink -f /nix/var/nix/profiles/system)
-    [ -z "$(nix-store --verify --check-contents 2>&1 | grep -v '^reading\|^checking')" ] || { echo "the store is damaged"; exit 20; }
-    nix-store --query --requisites $system > /dev/null || { echo "the system is not whole"; exit 21; }
-    default=$(sed -n 's/^default //p' /boot/loader/loader.conf)
-    grep -q "init=$system/init" /boot/loader/entries/$default || echo "the boot menu has another default"
-    grep -h -o 'init=[^ ]*' /boot/loader/entries/*.conf | sort -u | wc -l
-    [ -e $system/sw/bin/cowsay ] && echo second || echo first"#;
-
-/// The machine runs its first system, and starts it next.
-const FIRST: &str = "1\nfirst\n";
-/// It starts the second next, and has the first in its boot menu.
-const SECOND: &str = "2\nsecond\n";
-
-fn state(machine: &Started) -> String {
-    machine.sh(STATE).ok().out
-}
+use rig::two_isos::{FIRST, SECOND, UPDATE, iso_of_beta, machine, machine_with, state};
 
 #[test]
 fn a_running_machine_is_updated_and_its_former_system_stays_in_the_boot_menu() {
@@ -141,7 +45,80 @@ fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
         "{}",
         said.err
     );
+    for line in [
+        "cowsay: none → 3.8",
+        "To copy: ",
+        "would start the following units: cows.service",
+    ] {
+        assert!(said.err.contains(line), "{line}: {}", said.err);
+    }
+    assert!(!said.err.contains("busybox: "), "only what changes: {}", said.err);
     assert_eq!(state(&machine), FIRST);
+}
+
+#[test]
+fn the_new_system_is_activated_at_once_where_that_is_asked_for() {
+    let machine = machine();
+    let active = "readlink -f /run/current-system; readlink -f /nix/var/nix/profiles/system";
+    let said = machine.sh(&format!("{UPDATE} --switch || exit; {active}")).ok();
+    assert!(
+        said.err.contains("starting the following units: cows.service"),
+        "{}",
+        said.err
+    );
+    let [current, profile] = said.out.lines().collect::<Vec<_>>()[..] else {
+        panic!("{}", said.out)
+    };
+    assert_eq!(current, profile);
+    assert_eq!(state(&machine), SECOND);
+}
+
+#[test]
+fn a_unit_that_does_not_start_is_named_and_the_new_system_stays() {
+    let machine = machine();
+    let broken = r#"sed -i 's|services.greeter|environment.etc."systemd/system/broken.service".text = "ExecStart=false";\n  &|' /etc/nixos/hosts/alpha/default.nix"#;
+    let said = machine
+        .sh(&format!(
+            "{broken}; {UPDATE} --take mine --switch; code=$?; ls /run/current-system/etc/systemd/system; exit $code"
+        ))
+        .ok();
+    for text in [
+        "the following units failed: broken.service",
+        "not all of it started",
+        "exit code 4",
+    ] {
+        assert!(said.err.contains(text), "{text}: {}", said.err);
+    }
+    assert!(said.out.contains("broken.service"), "{}", said.out);
+}
+
+#[test]
+fn the_status_says_what_is_installed_and_what_was_changed_by_hand() {
+    let machine = machine();
+    let status = "nix-cfg-install status";
+    let said = machine.sh(status).ok().out;
+    for line in [
+        "Host        alpha\nInstalled   20",
+        "From        nixos-system-nixos-24.05",
+        "Next start  generation 1, nixos-system-alpha-24.05",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert!(!said.contains("/etc/nixos"), "{said}");
+    let changed = machine
+        .sh(&format!("echo mine >> /etc/nixos/flake.nix; {status}"))
+        .ok()
+        .out;
+    assert_eq!(changed, format!("{said}/etc/nixos  flake.nix (changed here)\n"));
+    let updated = format!(
+        "{UPDATE} --take new 2> /dev/null; ln -s $(readlink -f /run/current-system) /run/booted-system; {status}"
+    );
+    let updated = machine.sh(&updated).ok().out;
+    for line in ["Next start  generation 2, ", "Running     nixos-system-alpha-24.05"] {
+        assert!(updated.contains(line), "{line}: {updated}");
+    }
+    let gone = format!("rm /var/lib/nix-cfg-install/receipt.json; {status}");
+    machine.sh(&gone).fails(3, &["was not installed by nix-cfg-install"]);
 }
 
 #[test]
@@ -233,6 +210,14 @@ fn what_cannot_be_updated_or_updated_from_is_named() {
 }
 
 #[test]
+fn the_iso_of_another_host_is_refused() {
+    let machine = machine_with(&[&iso_of_beta()]);
+    let update = "nix-cfg-install update --progress plain --from /run/media/3";
+    machine.sh(update).fails(3, &["alpha", "beta", "Nothing was written"]);
+    assert_eq!(state(&machine), FIRST);
+}
+
+#[test]
 fn an_older_system_and_a_lower_state_version_are_refused() {
     let machine = machine();
     let older =
@@ -243,100 +228,5 @@ fn an_older_system_and_a_lower_state_version_are_refused() {
     );
     assert_eq!(state(&machine), FIRST);
     machine.sh(&format!("{UPDATE} --older")).ok();
-    assert_eq!(state(&machine), SECOND);
-}
-
-#[test]
-fn without_room_in_the_store_nothing_is_written() {
-    let machine = machine();
-    let fill = "dd if=/dev/zero of=/var/fill bs=1M 2> /dev/null; dd if=/dev/zero of=/var/fill-rest bs=1k 2> /dev/null";
-    machine
-        .sh(&format!("{fill}; {UPDATE}"))
-        .fails(3, &["does not fit into the store", "nix-collect-garbage"]);
-    machine.sh("rm /var/fill*").ok();
-    assert_eq!(state(&machine), FIRST);
-}
-
-#[test]
-fn a_boot_partition_that_fills_up_leaves_the_former_system_and_its_boot_menu() {
-    let machine = machine();
-    let script = format!(
-        "cp -a /boot /run/boot && size=$(du -sk /run/boot | cut -f1)
-         mount -t tmpfs -o size=$((size + 4))k boot /boot && cp -a /run/boot/. /boot/ || exit 30
-         dd if=/dev/zero of=/boot/other bs=1k 2> /dev/null
-         {UPDATE} > /dev/null 2> /run/said; code=$?
-         cat /run/said >&2; rm /boot/other
-         {STATE}
-         exit $code"
-    );
-    let said = machine.sh(&script).fails(
-        7,
-        &[
-            "could not be made the next one to start",
-            "starts its former system, as before",
-        ],
-    );
-    assert_eq!(said.out, FIRST);
-}
-
-const KILLS: u32 = 16;
-
-#[test]
-fn killed_at_any_moment_a_machine_has_one_of_the_two_systems_and_the_same_command_goes_on() {
-    let began = Instant::now();
-    machine().sh(UPDATE).ok();
-    let whole = began.elapsed().as_secs_f64();
-    let mut killed = 0;
-    for attempt in 1..3 * KILLS {
-        // Spread over the whole run: multiples of the golden ratio never cluster.
-        let after = whole * (f64::from(attempt) * 0.618_034).fract();
-        let machine = machine();
-        let said = machine.sh(&format!("timeout -s KILL {after:.3} {UPDATE}"));
-        if said.code != 137 {
-            continue;
-        }
-        killed += 1;
-        let between = state(&machine);
-        assert!(
-            [FIRST, SECOND, "the boot menu has another default\n1\nsecond\n"].contains(&between.as_str()),
-            "killed after {after:.3} s: {between}"
-        );
-        machine.sh(UPDATE).ok();
-        assert_eq!(state(&machine), SECOND, "killed after {after:.3} s");
-        if killed == KILLS {
-            return;
-        }
-    }
-    panic!("only {killed} runs were killed before their end");
-}
-
-#[test]
-fn garbage_is_collected_and_a_daemon_works_beside_it() {
-    let machine = machine();
-    let script = format!(
-        "nix-daemon > /dev/null 2>&1 & daemon=$!
-         (while :; do nix-collect-garbage > /dev/null 2>&1; done) & collector=$!
-         (while :; do NIX_REMOTE=daemon nix-store --add /etc/profile > /dev/null 2>&1; done) & other=$!
-         {UPDATE}; code=$?
-         kill $collector $other $daemon; wait $collector $other
-         exit $code"
-    );
-    machine.sh(&script).ok();
-    assert_eq!(state(&machine), SECOND);
-}
-
-#[test]
-fn an_interrupt_ends_everything_and_the_same_command_goes_on() {
-    let machine = machine();
-    let script = format!(
-        "{UPDATE} & run=$!
-         until pgrep -f 'nix [c]opy' > /dev/null; do sleep 0.01; done
-         kill -INT $run; wait $run; code=$?
-         pgrep -l '^nix' && exit 30
-         exit $code"
-    );
-    machine.sh(&script).fails(130, &["Interrupted."]);
-    assert_eq!(state(&machine), FIRST);
-    machine.sh(UPDATE).ok();
     assert_eq!(state(&machine), SECOND);
 }

@@ -49,7 +49,26 @@ let
     PATH=${pkgs.busybox}/bin
     system=@system@
     [ -e /etc/NIXOS ] || { echo "This is not a NixOS installation!" >&2; exit 1; }
+    action=$1 changed=
+    for unit in "$system"/etc/systemd/system/*.service; do
+      former=/run/current-system/etc/systemd/system/''${unit##*/}
+      [ ! -e "$unit" ] || [ "$(readlink -f "$unit")" = "$(readlink -f "$former")" ] || changed="$changed ''${unit##*/}"
+    done
+    if [ "$action" = dry-activate ]; then
+      [ -z "$changed" ] || echo "would start the following units:$changed" >&2
+      exit 0
+    fi
     ${config.system.build.installBootLoader}
+    [ "$action" = switch ] || exit 0
+    echo "activating the configuration..." >&2
+    "$system/activate"
+    # A service is its program, run once.
+    failed=
+    for unit in $changed; do
+      sh -c "$(sed -n 's/^ExecStart=//p' "$system/etc/systemd/system/$unit")" || failed="$failed $unit"
+    done
+    [ -z "$changed" ] || echo "starting the following units:$changed" >&2
+    [ -z "$failed" ] || { echo "warning: the following units failed:$failed" >&2; exit 4; }
   '';
 in
 {

@@ -1,0 +1,79 @@
+//! What an update would change, said before anything is written.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::build::in_memory;
+use super::update_steps::{invalid, switch};
+use crate::interrupt::Interrupted;
+use crate::live::running_machine::SYSTEM_PROFILE;
+use crate::plan::request::{LiveSystem, Request, Update};
+use crate::plan::{Plan, changes, phases};
+use crate::process::Invocation;
+use crate::store::database;
+use crate::text::bytes;
+
+/// Builds the new system in memory, and says which packages it has in other versions than the machine's, how much would be copied, and
+/// what activating it would do.
+///
+/// # Errors
+/// When it cannot be built, or a store cannot be asked.
+pub fn preview(plan: &Plan, live: &LiveSystem<'_>, request: &Request) -> Result<()> {
+    let update = request.update.as_ref().context("No update was asked for")?;
+    live.report.phase(phases::BUILD);
+    in_memory(plan, live)?;
+    say_packages(plan, live, update)?;
+    say_bytes(plan, live, update)?;
+    say_units(plan, live, update)
+}
+
+fn say_packages(plan: &Plan, live: &LiveSystem<'_>, update: &Update) -> Result<()> {
+    let closure = |system: &Path| {
+        let ask = Invocation::new("nix-store").args(["--query", "--requisites"]);
+        live.runner.output(&ask.arg(system).quiet())
+    };
+    let (mut old, new) = (String::new(), closure(&plan.system)?);
+    update.machine.run(&mut || {
+        old = closure(Path::new(SYSTEM_PROFILE))?;
+        Ok(())
+    })?;
+    for line in changes(&old, &new) {
+        live.report.note(&line);
+    }
+    Ok(())
+}
+
+fn say_bytes(plan: &Plan, live: &LiveSystem<'_>, update: &Update) -> Result<()> {
+    let roots = std::iter::once(&plan.system).chain(&plan.extra);
+    let roots: Vec<&str> = roots.filter_map(|path| path.to_str()).collect();
+    let records = database::of_closure(live.runner, &roots)?;
+    let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
+    let lacking = invalid(update, live.runner, &paths)?;
+    let size = records.iter().filter(|record| lacking.contains(&record.path));
+    live.report.note(&format!(
+        "To copy: {} of {} store paths, {}",
+        lacking.len(),
+        paths.len(),
+        bytes(size.map(|record| record.nar_size).sum())
+    ));
+    Ok(())
+}
+
+/// What the new system itself says; it asks the systemd that runs.
+fn say_units(plan: &Plan, live: &LiveSystem<'_>, update: &Update) -> Result<()> {
+    live.report.note("Activated at once (--switch), it:");
+    let dry = update.machine.run_with_live_store(&mut || {
+        let finished = switch(live.runner, &plan.system, "dry-activate", live.report)?;
+        finished.success().map(drop)
+    });
+    match dry {
+        Err(error) if error.is::<Interrupted>() => Err(error),
+        Err(error) => {
+            log::debug!("dry-activate: {error:?}");
+            live.report.note("It cannot be said here which units would restart.");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}

@@ -1,0 +1,69 @@
+//! `nix-cfg-install status`: what this machine has, and from which ISO.
+
+use std::fmt::Write;
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::explained_failure::diagnostics;
+use super::printed::to_stdout;
+use crate::live::earlier_receipt::Receipt;
+use crate::live::installation_medium;
+use crate::live::running_machine::{BOOTED_SYSTEM, SYSTEM_PROFILE};
+use crate::live::target::Target;
+use crate::plan::{REFUSED, changed_by_hand, phases};
+use crate::progress::{Format, Reporter};
+use crate::store_path::store_name;
+
+/// Prints it, a line for each fact.
+pub(super) fn print() -> ExitCode {
+    let Err(error) = state().and_then(|text| to_stdout(&text)) else {
+        return ExitCode::SUCCESS;
+    };
+    let report = Reporter::new(Format::Plain.renderer(), phases::ALL);
+    for problem in diagnostics(error) {
+        report.problem(&problem);
+    }
+    ExitCode::from(REFUSED)
+}
+
+fn state() -> Result<String> {
+    let machine = Target::new("/");
+    let receipt = Receipt::load(&machine)?;
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| writeln!(text, "{name:<12}{value}").context("Failed to write");
+    line("Host", receipt.host.as_deref().unwrap_or(&receipt.identity.host_name))?;
+    line("Installed", &receipt.finished)?;
+    let medium = receipt.live_system.as_deref();
+    line(
+        "From",
+        &medium.map_or_else(|| "an ISO that the receipt does not name".to_owned(), shown),
+    )?;
+    let real = |link: &str| {
+        let path = fs::canonicalize(link).with_context(|| format!("Failed to read {link}"))?;
+        anyhow::Ok(path.to_string_lossy().into_owned())
+    };
+    let next = real(SYSTEM_PROFILE)?;
+    let number = machine.generation(SYSTEM_PROFILE).unwrap_or_default();
+    line("Next start", &format!("generation {number}, {}", shown(&next)))?;
+    if let Some(booted) = real(BOOTED_SYSTEM).ok().filter(|booted| *booted != next) {
+        line("Running", &shown(&booted))?;
+    }
+    for edit in changed_by_hand(receipt.tree.as_ref(), &machine.etc_nixos())? {
+        line("/etc/nixos", &edit)?;
+    }
+    if let Ok(medium) = installation_medium::find(None) {
+        let medium = medium.display();
+        line(
+            "ISO",
+            &format!("{medium}; what it would change: nix-cfg-install update --dry-run"),
+        )?;
+    }
+    Ok(text)
+}
+
+/// The name of a system, and the digits that tell it from another of that name.
+fn shown(system: &str) -> String {
+    format!("{} ({})", store_name(system), system.get(11..19).unwrap_or_default())
+}
