@@ -1,0 +1,179 @@
+//! `nix-cfg-install update` is cut off, or something else is at work on the machine: it has its former system or the new one.
+
+use rig::started::Started;
+use rig::two_isos::{FIRST, SECOND, STATE, UPDATE, machine, machine_with, state, stick};
+
+#[test]
+fn without_room_in_the_store_nothing_is_written() {
+    let machine = machine();
+    let fill = "dd if=/dev/zero of=/var/fill bs=1M 2> /dev/null; dd if=/dev/zero of=/var/fill-rest bs=1k 2> /dev/null";
+    machine
+        .sh(&format!("{fill}; {UPDATE}"))
+        .fails(3, &["does not fit into the store", "nix-collect-garbage"]);
+    machine.sh("rm /var/fill*").ok();
+    assert_eq!(state(&machine), FIRST);
+}
+
+#[test]
+fn a_boot_partition_that_fills_up_leaves_the_former_system_and_its_boot_menu() {
+    let machine = machine();
+    let script = format!(
+        "cp -a /boot /run/boot && size=$(du -sk /run/boot | cut -f1)
+         mount -t tmpfs -o size=$((size + 4))k boot /boot && cp -a /run/boot/. /boot/ || exit 30
+         dd if=/dev/zero of=/boot/other bs=1k 2> /dev/null
+         {UPDATE} > /dev/null 2> /run/said; code=$?
+         cat /run/said >&2; rm /boot/other
+         {STATE}
+         exit $code"
+    );
+    let said = machine.sh(&script).fails(
+        7,
+        &[
+            "could not be made the next one to start",
+            "starts its former system, as before",
+        ],
+    );
+    assert_eq!(said.out, FIRST);
+}
+
+/// When the copy has begun, it is held, `what` is done, and it goes on.
+fn at_the_copy(update: &str, what: &str) -> String {
+    format!(
+        "{update} & run=$!
+         until copy=$(pgrep -f 'nix [c]opy'); do sleep 0.01; done
+         kill -STOP $copy; {what}; kill -CONT $copy
+         wait $run; code=$?"
+    )
+}
+
+#[test]
+fn a_store_that_fills_up_while_it_is_copied_to_is_explained_and_the_same_command_goes_on() {
+    let machine = machine();
+    let fill = "dd if=/dev/zero of=/var/fill bs=1M 2> /dev/null; dd if=/dev/zero of=/var/fill-rest bs=1k 2> /dev/null";
+    machine
+        .sh(&format!("{}; exit $code", at_the_copy(UPDATE, fill)))
+        .fails(6, &["is full", "Run the same command again: it continues from here."]);
+    machine.sh("rm /var/fill*").ok();
+    assert_eq!(state(&machine), FIRST);
+    machine.sh(UPDATE).ok();
+    assert_eq!(state(&machine), SECOND);
+}
+
+/// Stops the ext4 at `$1`: nothing is read or written any more, and what was not on the disk is lost (`EXT4_IOC_SHUTDOWN` with
+/// `EXT4_GOING_FLAGS_NOLOGFLUSH`).
+const STOP: &str =
+    r#"perl -e 'open(my $at, "<", $ARGV[0]) or die; my $how = pack("L", 2); ioctl($at, 0x8004587d, $how) or die "$!"'"#;
+
+#[test]
+fn a_stick_that_is_pulled_out_is_named_and_it_goes_on_when_it_is_back() {
+    let machine = machine_with(&[&stick()]);
+    let mount = "mount -o loop,ro /run/media/3/stick.img /run/stick";
+    let update = "nix-cfg-install update --progress plain --from /run/stick";
+    let pulled = at_the_copy(update, &format!("{STOP} /run/stick"));
+    let script = format!(
+        "mkdir /run/stick && {mount} || exit 30
+         {pulled}
+         echo \"it ended with $code\"; umount /run/stick; {STATE}
+         {mount} && {update}"
+    );
+    let said = machine.sh(&script).ok();
+    assert_eq!(said.out, format!("it ended with 6\n{FIRST}"));
+    for text in [
+        "/run/stick can no longer be read",
+        "Insert it again, and run the same command",
+    ] {
+        assert!(said.err.contains(text), "{text}: {}", said.err);
+    }
+    assert_eq!(state(&machine), SECOND);
+}
+
+/// Seconds that an update takes at most.
+fn seconds() -> f64 {
+    let timed = format!("began=$EPOCHREALTIME; {UPDATE} || exit; echo $EPOCHREALTIME - $began | bc");
+    machine().sh(&timed).ok().out.trim().parse().unwrap()
+}
+
+/// A part of an update: multiples of the golden ratio are spread over the whole and never cluster.
+fn moment(number: u32) -> f64 {
+    (f64::from(number) * 0.618_034).fract()
+}
+
+/// The machine has one of the two systems, and the same command goes on.
+fn goes_on(machine: &Started, what: &str) {
+    let between = state(machine);
+    // The profile is set before the boot menu is written.
+    let halfway = "the boot menu has another default\n1\nsecond\n";
+    assert!(
+        [FIRST, SECOND, halfway].contains(&between.as_str()),
+        "{what}: {between}"
+    );
+    machine.sh(UPDATE).ok();
+    assert_eq!(state(machine), SECOND, "{what}");
+}
+
+const KILLS: u32 = 50;
+
+#[test]
+fn killed_at_any_moment_a_machine_has_one_of_the_two_systems_and_the_same_command_goes_on() {
+    let mut whole = seconds();
+    let mut killed = 0;
+    for attempt in 1..3 * KILLS {
+        let after = whole * moment(attempt);
+        let machine = machine();
+        if machine.sh(&format!("timeout -s KILL {after:.3} {UPDATE}")).code != 137 {
+            // The first run had a busier machine.
+            whole *= 0.98;
+            continue;
+        }
+        killed += 1;
+        goes_on(&machine, &format!("killed after {after:.3} s"));
+        if killed == KILLS {
+            return;
+        }
+    }
+    panic!("only {killed} runs were killed before their end");
+}
+
+#[test]
+fn after_a_power_cut_at_ten_moments_a_machine_has_one_of_the_two_systems_and_the_same_command_goes_on() {
+    let whole = seconds();
+    for number in 1..=10 {
+        let after = whole * moment(number);
+        let machine = machine();
+        machine
+            .sh(&format!("{UPDATE} > /dev/null 2>&1 & sleep {after:.3}; {STOP} /"))
+            .ok();
+        goes_on(&machine, &format!("cut off after {after:.3} s"));
+    }
+}
+
+#[test]
+fn garbage_is_collected_and_a_daemon_works_beside_it() {
+    let machine = machine();
+    let script = format!(
+        "nix-daemon > /dev/null 2>&1 & daemon=$!
+         (while :; do nix-collect-garbage > /dev/null 2>&1; done) & collector=$!
+         (while :; do NIX_REMOTE=daemon nix-store --add /etc/profile > /dev/null 2>&1; done) & other=$!
+         {UPDATE}; code=$?
+         kill $collector $other $daemon; wait $collector $other
+         exit $code"
+    );
+    machine.sh(&script).ok();
+    assert_eq!(state(&machine), SECOND);
+}
+
+#[test]
+fn an_interrupt_ends_everything_and_the_same_command_goes_on() {
+    let machine = machine();
+    let script = format!(
+        "{UPDATE} & run=$!
+         until pgrep -f 'nix [c]opy' > /dev/null; do sleep 0.01; done
+         kill -INT $run; wait $run; code=$?
+         pgrep -l '^nix' && exit 30
+         exit $code"
+    );
+    machine.sh(&script).fails(130, &["Interrupted."]);
+    assert_eq!(state(&machine), FIRST);
+    machine.sh(UPDATE).ok();
+    assert_eq!(state(&machine), SECOND);
+}
