@@ -1,8 +1,9 @@
 """A machine that was installed from one ISO is updated from the next one while it runs: it starts into the new system, with its data."""
 
+import re
 import subprocess
 
-from machine import PROJECT, Failed, Machine, qemu
+from machine import PATIENCE, PROJECT, Failed, Machine, qemu
 
 AGENDA = """
 cp -r /live/tree /tmp/nix-cfg
@@ -16,7 +17,7 @@ HASH = "$6$demo$xaYAg242RG/EY4k/kcP49.T.9VhXcRON0IgP0S5Gd6sjdtt8oMWkfCFu.PE6zK1w
 MODULES = 'boot.initrd.availableKernelModules = [ "loop" "isofs" "squashfs" "overlay" ];'
 FIRST = ("  users.users.alice", f'  {MODULES}\n  users.users.root.initialHashedPassword = "{HASH}";\n  users.users.alice')
 SECOND = ("networking.hostName", 'environment.etc."second".text = "from the second ISO";\n  networking.hostName')
-FILL = "dd if=/dev/zero of=/boot/fill bs=1M 2> /dev/null"
+FILL = "dd if=/dev/zero of=/boot/fill bs=1M 2> /dev/null || true"
 
 
 def next_iso(run, tree):
@@ -27,6 +28,13 @@ def next_iso(run, tree):
     if said.returncode:
         raise Failed(said.stderr)
     return out
+
+
+def updates(system, options, code, pattern):
+    """Tries to update; that has to end with `code`, and say `pattern`."""
+    text, ended = system.types(f"/nix-cfg-install update {options} --progress plain", 3 * PATIENCE)
+    if ended != code or not re.search(pattern, text):
+        raise Failed(f"update {options} ended with {ended}, not {code}: {text}")
 
 
 def play(run):
@@ -43,12 +51,16 @@ def play(run):
         system.does("stty rows 50 cols 500; echo kept > /var/kept; echo kept > /home/alice/kept")
         # It finds the stick by itself.
         system.does("mkdir /run/iso && mount -t iso9660 -o ro /dev/vdb /run/iso && cp /run/iso/nix-cfg-install / && umount /run/iso")
-        system.says("/nix-cfg-install update --dry-run --progress plain", "can be updated. Nothing was written")
-        system.says(f"{FILL}; /nix-cfg-install update --progress plain; rm /boot/fill", "(?s)/boot.*Nothing was written")
-        run.stage("a full boot partition was refused")
+        updates(system, "--dry-run", 0, r"(?s)To copy: [1-9].*can be updated. Nothing was written")
+        run.stage("a dry run said what would be done")
+        system.does(FILL)
+        updates(system, "", 7, "(?s)may not fit on the partition at /boot.*starts its former system, as before")
+        run.stage("a full boot partition left the former system")
+        # What comes next prints all logs.
+        system.does("rm /boot/fill /var/log/nix-cfg-install/*")
         system.installs("/nix-cfg-install update", "/var/log/nix-cfg-install")
         system.says("ls /boot/loader/entries | wc -l", "^2$|\n2\n")
-        system.says("cat /proc/mounts", r"\A((?!live).)*\Z")
+        system.says("cat /proc/mounts", r"(?s)\A((?!live).)*\Z")
         system.send("sync; umount /boot; reboot -f\n")
         system.off()
     with run.installed("uefi", disk) as system:
