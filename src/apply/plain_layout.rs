@@ -212,16 +212,16 @@ pub fn mount(layout: &PlainLayout, live: &LiveSystem<'_>, target: &Path, esp: &P
     Ok(())
 }
 
-/// Marks a disk by the GUID of its partition table ([`crate::live::disk_mark`]).
+/// Marks a disk in its partition table ([`crate::live::disk_mark`]).
 ///
 /// # Errors
-/// When it has no GPT, or cannot be written.
-pub fn mark(runner: &Runner, disk: &Path, guid: &str) -> Result<()> {
+/// When it has none of that kind, or cannot be written.
+pub fn mark(runner: &Runner, disk: &Path, mark: &str) -> Result<()> {
     // The partitions, which may be mounted, stay as they are.
     let mark = Invocation::new("sfdisk")
         .args(["--no-tell-kernel", "--disk-id"])
         .arg(disk)
-        .arg(guid);
+        .arg(mark);
     runner.output(&mark)?;
     sync();
     Ok(())

@@ -222,9 +222,14 @@ fn marks(
     let (made, installed) = (identity.guid(Stage::Made(&what)), identity.guid(Stage::Installed));
     let mut is_made = !chosen.is_empty();
     for disk in matched::paths(chosen) {
-        let guid = disk_mark::read(disk).with_context(|| format!("Failed to read {}", disk.display()))?;
-        is_made &= guid.as_deref() == Some(&made);
-        if guid.as_deref() == Some(&installed) && !entry.reinstall {
+        let found = disk_mark::read(disk).with_context(|| format!("Failed to read {}", disk.display()))?;
+        let is = |mark| {
+            found
+                .as_ref()
+                .is_some_and(|found| *found == disk_mark::in_table(mark, found))
+        };
+        is_made &= is(&made);
+        if is(&installed) && !entry.reinstall {
             let disk = disk.clone();
             problems.push(AnswersFileProblem::Installed { disk }.into());
         }
@@ -325,12 +330,14 @@ impl Job {
         self.mark(runner, &self.made).map(drop)
     }
 
-    /// Marks the disks, but those without a GPT. Returns whether one is marked.
+    /// Marks the disks, but those without a partition table, and for UEFI those with an MBR: its boot entries have the identifier that
+    /// is the mark (UEFI 2.10, 10.3.5.1). Returns whether one is marked.
     pub(super) fn mark(&self, runner: &Runner, guid: &str) -> Result<bool> {
+        let is_bios = Firmware::of(Path::new(LIVE)) == Firmware::Bios;
         let mut is_marked = false;
         for disk in &self.disks {
-            if disk_mark::read(disk)?.is_some() {
-                plain_layout::mark(runner, disk, guid)?;
+            if let Some(found) = disk_mark::read(disk)?.filter(|found| is_bios || !disk_mark::is_mbr(found)) {
+                plain_layout::mark(runner, disk, &disk_mark::in_table(guid, &found))?;
                 is_marked = true;
             }
         }

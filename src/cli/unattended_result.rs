@@ -63,7 +63,7 @@ impl Ending {
             // It would be erased and installed again without end.
             AfterInstallation::Reboot if !is_marked && !job.disks.is_empty() => (
                 None,
-                " Not restarting: no disk has a GPT, by which the next start would know that it is done. Remove the stick first.",
+                " Not restarting: no disk could be marked, by which the next start would know that it is done. Remove the stick first.",
             ),
             AfterInstallation::Reboot => (Some("reboot"), " Restarting."),
             AfterInstallation::PowerOff => (Some("poweroff"), " Switching off."),

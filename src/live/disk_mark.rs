@@ -1,5 +1,6 @@
-//! How far an unattended installation is, marked on the disk itself: by the GUID of its partition table. It can be read without
-//! mounting or opening anything, whatever is on the partitions, and nothing refers to it.
+//! How far an unattended installation is, marked on the disk itself: by the GUID of its GPT, or the identifier of its MBR. It can be read
+//! without mounting or opening anything, whatever is on the partitions. Nothing refers to the GUID. The identifier is a part of the
+//! PARTUUIDs, which nixos-generate-config does not use (26.11), and of the boot entries of UEFI: only a BIOS gets such a mark.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -71,7 +72,7 @@ impl IsoIdentity {
     }
 }
 
-/// The GUID of the partition table on `disk`; `None` where it has no GPT.
+/// The GUID of the GPT on `disk`, or the identifier of its MBR, as sfdisk prints them; `None` where it has neither.
 ///
 /// # Errors
 /// When the disk cannot be read.
@@ -85,7 +86,38 @@ pub fn read(disk: &Path) -> io::Result<Option<String>> {
             return Ok(Some(text(guid)));
         }
     }
-    Ok(None)
+    let mut sector = [0; 512];
+    Ok(disk.read_exact_at(&mut sector, 0).ok().and_then(|()| of_mbr(&sector)))
+}
+
+/// Whether [`read`] found an MBR.
+#[must_use]
+pub fn is_mbr(found: &str) -> bool {
+    found.starts_with("0x")
+}
+
+/// The mark `guid` for a disk on which [`read`] found `found`: an MBR has room for its first eight digits.
+#[must_use]
+pub fn in_table(guid: &str, found: &str) -> String {
+    if is_mbr(found) {
+        format!("0x{}", &guid[..8])
+    } else {
+        guid.to_owned()
+    }
+}
+
+/// The identifier of an MBR with partitions of its own. The first sector of a file system ends alike, and has a program where an MBR has
+/// its four partitions.
+fn of_mbr(sector: &[u8; 512]) -> Option<String> {
+    // What stands in for a GPT (UEFI 2.10, 5.2.3).
+    const PROTECTIVE: u8 = 0xEE;
+    let partitions: Vec<_> = sector[446..510].chunks_exact(16).map(|one| (one[0], one[4])).collect();
+    let is_mbr = sector.ends_with(&[0x55, 0xAA])
+        && partitions.iter().all(|(active, _)| [0, 0x80].contains(active))
+        && partitions.iter().any(|(_, kind)| *kind != 0)
+        && partitions.iter().all(|(_, kind)| *kind != PROTECTIVE);
+    let identifier = std::array::from_fn(|index| sector[440 + index]);
+    is_mbr.then(|| format!("0x{:08x}", u32::from_le_bytes(identifier)))
 }
 
 /// Its first three parts are little-endian on the disk (UEFI 2.10, appendix A).
@@ -123,6 +155,29 @@ mod tests {
         }
         let mixed: [u8; 16] = std::array::from_fn(|index| u8::try_from(index).unwrap());
         assert_eq!(text(mixed), "03020100-0504-0706-0809-0a0b0c0d0e0f");
+    }
+
+    #[test]
+    fn the_identifier_of_an_mbr_is_read_and_marked_as_sfdisk_does() {
+        let disk = tempfile::NamedTempFile::new().unwrap();
+        let read_of = |partitions: &[u8]| {
+            let mut image = vec![0; 8192];
+            // `sfdisk --disk-id DISK 0x11223344` (util-linux 2.41).
+            image[440..444].copy_from_slice(&[0x44, 0x33, 0x22, 0x11]);
+            image[446..446 + partitions.len()].copy_from_slice(partitions);
+            image[510..512].copy_from_slice(&[0x55, 0xAA]);
+            fs::write(disk.path(), image).unwrap();
+            read(disk.path()).unwrap()
+        };
+        let found = read_of(&[0x80, 0, 0, 0, 0x83]).unwrap();
+        assert_eq!(found, "0x11223344");
+        let guid = "aabbccdd-2222-3333-4455-66778899aabb";
+        assert_eq!(in_table(guid, &found), "0xaabbccdd");
+        assert_eq!(in_table(guid, guid), guid);
+        // Without a partition, a file system's own program, the table beside a GPT that is gone.
+        for other in [&[][..], &[0x33, 0, 0, 0, 0x83], &[0, 0, 0, 0, 0xEE]] {
+            assert_eq!(read_of(other), None, "{other:?}");
+        }
     }
 
     #[test]

@@ -139,6 +139,15 @@ fn a_machine_is_installed_once_and_again_only_where_that_is_asked_for() {
         .boot(INSTALL)
         .fails(3, &["has a system from this ISO already", "Nothing was written"]);
     same(&installed, &machine.fingerprint(), "a second start of the stick");
+    // By the identifier of an MBR as well.
+    machine
+        .boot(&format!(
+            "guid=$(sfdisk --disk-id $hdd)
+             printf 'label: dos\\n,,L\\n' | /usr/sbin/sfdisk --quiet --wipe always --no-reread --no-tell-kernel $hdd || exit 90
+             sfdisk --no-tell-kernel --disk-id $hdd 0x${{guid:0:8}} || exit 91
+             {INSTALL}"
+        ))
+        .fails(3, &["has a system from this ISO already", "Nothing was written"]);
     // Another ISO, or the same where that is asked for, begins anew.
     machine
         .boot("echo 'set: {}' > /iso/nix-cfg-install.yaml; nix-cfg-install --check --answers /answers/a.yaml")
@@ -228,6 +237,66 @@ fn whatever_does_not_fit_is_refused_before_a_disk_is_written() {
             ],
         );
     assert!(fs::read(machine.image()).unwrap() == before, "the disk was written");
+}
+
+/// Prints what a command opened for writing in /dev, but terminals and what is no device of this machine.
+const WRITTEN_DEVICES: &str = r#"written() {
+    strace -f -qq -e trace=open,openat,openat2,creat -o /trace "$@"; code=$?
+    grep -E 'O_WRONLY|O_RDWR|creat\(' /trace | grep -oE '"/dev/[^"]*"' | grep -vE '/dev/(null|tty|shm/.*|pts/.*)"' | sed 's/^/opened /'
+    return $code
+}
+"#;
+
+/// The files of the parser's own test, each with all of its problems, through the program.
+#[test]
+fn a_broken_file_is_refused_with_all_its_problems_before_a_disk_is_opened_for_writing() {
+    let machine = Machine::new(ANSWERS);
+    let golden = fs::read_to_string(project().join("tests/golden/answers-file.txt")).unwrap();
+    let cases: Vec<(&str, Vec<&str>)> = golden
+        .split_terminator("\n\n")
+        .map(|paragraph| {
+            let (file, problems) = paragraph.split_once("---\n").unwrap();
+            let what = |line| str::split(line, " | ").next().unwrap();
+            let problems = problems.lines().map(what);
+            // The line is shown as a place.
+            let text = problems.map(|what| match what.split_once(": ") {
+                Some((line, text)) if line.parse::<u32>().is_ok() => text,
+                _ => what,
+            });
+            (file, text.collect())
+        })
+        .collect();
+    assert!(cases.len() >= 25, "{} files", cases.len());
+    let mut script = WRITTEN_DEVICES.to_owned();
+    for (index, (file, _)) in cases.iter().enumerate() {
+        write(&machine.answers, &format!("{index}.yaml"), file);
+        script += &format!(
+            "written nix-cfg-install --progress plain --answers /answers/{index}.yaml 2> /said; echo \"== $?\"; cat /said\n"
+        );
+    }
+    let before = fs::read(machine.image()).unwrap();
+    // What is opened would be seen.
+    let said = machine
+        .boot(&format!("{script}written dd if=/dev/null of=$hdd 2> /dev/null"))
+        .ok()
+        .out;
+    assert!(fs::read(machine.image()).unwrap() == before, "the disk was written");
+    let parts: Vec<&str> = said.split("== 3\n").collect();
+    assert_eq!(parts.len(), cases.len() + 1, "{said}");
+    // What a run opened stands before the end of it.
+    let opened: Vec<bool> = parts
+        .iter()
+        .map(|part| part.contains("\nopened ") || part.starts_with("opened "))
+        .collect();
+    let only_the_last: Vec<bool> = (0..parts.len()).map(|index| index == cases.len()).collect();
+    assert_eq!(opened, only_the_last, "{said}");
+    for ((file, problems), part) in cases.iter().zip(&parts[1..]) {
+        for problem in problems {
+            assert!(part.contains(problem), "{file}\n{problem}\n{part}");
+        }
+        let count = part.lines().filter(|line| line.starts_with("error: ")).count();
+        assert_eq!(count, problems.len(), "{file}\n{part}");
+    }
 }
 
 /// What the check reads of agenix and sshd.
