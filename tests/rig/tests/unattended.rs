@@ -267,13 +267,13 @@ fn a_broken_file_is_refused_with_all_its_problems_before_a_disk_is_opened_for_wr
         })
         .collect();
     assert!(cases.len() >= 25, "{} files", cases.len());
-    let mut script = WRITTEN_DEVICES.to_owned();
-    for (index, (file, _)) in cases.iter().enumerate() {
+    let runs = cases.iter().enumerate().map(|(index, (file, _))| {
         write(&machine.answers, &format!("{index}.yaml"), file);
-        script += &format!(
+        format!(
             "written nix-cfg-install --progress plain --answers /answers/{index}.yaml 2> /said; echo \"== $?\"; cat /said\n"
-        );
-    }
+        )
+    });
+    let script = WRITTEN_DEVICES.to_owned() + &runs.collect::<Vec<String>>().concat();
     let before = fs::read(machine.image()).unwrap();
     // What is opened would be seen.
     let said = machine
