@@ -16,6 +16,7 @@ machines:
 """
 MANIFEST = """
 /home/alice: { owner: alice }
+/var/lib/app: { mode: "0711" }
 /var/lib/app/token: { owner: 71, group: users, mode: "0640" }
 """
 KEY = "/etc/ssh/ssh_host_ed25519_key"
