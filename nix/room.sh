@@ -79,6 +79,7 @@ hand_out() {
   [ -z "$ADDRESS" ] || range=$network.50,$network.250,12h
   cat > "$run/dnsmasq.conf" << END
 port=0
+pid-file=$run/dnsmasq.pid
 interface=$device
 bind-interfaces
 log-dhcp
@@ -181,7 +182,7 @@ while runs; do
   sleep 3
   [ -n "$ADDRESS" ] || continue
   # Another server of the room is used by those that start from now on; where none hands out addresses any more, the next one does.
-  mapfile -t known < <(others server)
+  read -r -d '' -a known <<< "$(others server)" || :
   write_start "${known[@]}"
   [ ! -e "$run/room/hands-out" ] || continue
   if [ -n "$(others hands-out)" ]; then silent=0; else silent=$((silent + 1)); fi
