@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Serves a room, in the foreground, until one of the engines ends. In the environment: IPXE and NETBOOT, directories; HARMONIA, its
 # program; SCREEN, room-screen.awk; ADDRESS, of this machine where the room has no DHCP server (10.213.0.1/24), otherwise empty; INTERFACE, or empty.
 set -euo pipefail
@@ -32,8 +33,9 @@ interface() {
     ip link set "$INTERFACE" up && { [ -n "$ADDRESS" ] || [ -n "$(address_of "$INTERFACE")" ]; } && echo "$INTERFACE"
     return
   fi
-  for name in $(ls /sys/class/net); do
-    [ "$name" != lo ] && [ ! -e "/sys/class/net/$name/wireless" ] || continue
+  for name in /sys/class/net/*; do
+    name=${name##*/}
+    if [ "$name" = lo ] || [ -e "/sys/class/net/$name/wireless" ]; then continue; fi
     [ "$(cat "/sys/class/net/$name/carrier" 2> /dev/null)" = 1 ] || { ip link set "$name" up; continue; }
     [ -n "$ADDRESS" ] || [ -n "$(address_of "$name")" ] || continue
     echo "$name"
@@ -143,7 +145,7 @@ END
 
 # What the cache says of each path, for the screen.
 describe() {
-  ls /nix/store | sed -n 's,^\([0-9a-z]\{32\}\)-.*,url = "'"$cache"'/\1.narinfo",p' | curl --silent --config - > "$run/narinfos"
+  printf '%s\n' /nix/store/* | sed -n 's,^/nix/store/\([0-9a-z]\{32\}\)-.*,url = "'"$cache"'/\1.narinfo",p' | curl --silent --config - > "$run/narinfos"
 }
 show() {
   touch "$run/narinfos" "$run/leases" "$run/access.log"
