@@ -21,7 +21,6 @@ use crate::calamares::caller;
 use crate::calamares::globals::Globals;
 use crate::diagnostic::{CacheProblem, PlanProblem, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupt};
-use crate::live::answers;
 use crate::log_file::{LogFile, init_logging, stamp};
 use crate::nix::environment::{Network, environment};
 use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, INSPECT, KEEP, PARTITION, PLACE, RECHECK};
@@ -151,7 +150,7 @@ fn run(
     let args = chosen.as_ref().unwrap_or(args);
     // Held until the end, as that of the target.
     let _disks = lock_disks(args, &mut runner).map_err(refused(phases::SOURCE))?;
-    let job = unattended::job(args, &answers.2, &runner, report).map_err(refused(phases::SOURCE))?;
+    let job = unattended::job(args, &answers.lists, &runner, report).map_err(refused(phases::SOURCE))?;
     let args = job.as_ref().map_or(args, |job| &job.args);
     let cache = chosen_cache(args, &settings).map_err(refused(phases::SOURCE))?;
     let network = cache.as_ref().map_or(network, Network::Only);
@@ -237,7 +236,7 @@ fn expect_what_is_done(args: &Args, report: &Reporter) {
 
 /// What is asked for on the command line, and by an answers file.
 fn requested(
-    (args, (mut answers, mut places, lists)): (&Args, Answered),
+    (args, mut answered): (&Args, Answered),
     globals: Option<&Globals>,
     settings: Settings,
     job: Option<&Job>,
@@ -245,10 +244,11 @@ fn requested(
     report: &Reporter,
 ) -> Result<Request> {
     if let Some(job) = job {
-        answers.extend(answers::parse(&args.answers).0);
-        places.extend(job.places());
+        answered.all.extend(job.entry.set.clone());
+        answered.named.extend(job.entry.set.clone());
+        answered.places.extend(job.places());
     }
-    let mut request = request((args, (answers, places, lists)), globals, settings, runner, report)?;
+    let mut request = request((args, answered), globals, settings, runner, report)?;
     job.map_or(Ok(()), |job| job.ask(&mut request))?;
     Ok(request)
 }

@@ -50,11 +50,17 @@ pub(super) fn settings_and_channels(
     let (named, mut problems) = answers::parse(&args.answers);
     let mut places = settings.places.clone();
     places.retain(|key, _| !named.contains_key(key));
-    let mut answers = settings.answers();
-    answers.extend(named);
-    problems.extend(answers::problems(&answers, &lists, &places).into_values());
+    let mut all = settings.answers();
+    all.extend(named.clone());
+    problems.extend(answers::problems(&all, &lists, &places).into_values());
     refuse_answers(problems)?;
-    Ok((settings, channels, (answers, places, lists)))
+    let answered = Answered {
+        all,
+        named,
+        places,
+        lists,
+    };
+    Ok((settings, channels, answered))
 }
 
 /// Refuses answers with these problems. Where all of them are values that the lists do not have, the plan does, unless the
@@ -66,30 +72,44 @@ fn refuse_answers(problems: Vec<Diagnostic>) -> Result<()> {
     Err(Diagnostics(problems).into())
 }
 
-/// Answers, where the settings have them, and what there was to choose from.
-pub(super) type Answered = (Answers, Places, Lists);
+/// What was answered.
+pub(super) struct Answered {
+    pub all: Answers,
+    /// Those of the command line and of the answers file, which override those of an installation that was begun.
+    pub named: Answers,
+    /// Where the files have them.
+    pub places: Places,
+    /// What there was to choose from.
+    pub lists: Lists,
+}
 
 /// Puts together what was asked for. An installation that Calamares began and a person finishes is mounted again.
 pub(super) fn request(
-    (args, (mut answers, mut places, lists)): (&Args, Answered),
+    (args, answered): (&Args, Answered),
     globals: Option<&Globals>,
     settings: Settings,
     runner: &Runner,
     report: &Reporter,
 ) -> Result<Request> {
-    let named = args.target.clone().or(settings.target.clone());
+    let Answered {
+        all: mut answers,
+        named,
+        mut places,
+        lists,
+    } = answered;
+    let target = args.target.clone().or(settings.target.clone());
     let mut disko = disk_questions::request(args)?;
     if let (Some(disko), Some(page)) = (&mut disko, globals.and_then(Globals::disk_page)) {
         disko.passphrase.clone_from(&page.passphrase);
     }
     let known = (globals, &lists);
-    let prepared = target_and_machine((args, disko.as_mut()), known, named, runner, report)?;
+    let prepared = target_and_machine((args, disko.as_mut()), known, target, runner, report)?;
     let PreparedTarget { target, machine, begun } = prepared;
     let of_machine = || Decisions {
         no_boot_loader: machine.no_boot_loader,
         ..Decisions::of_machine(target.root())
     };
-    let mut answered_now = globals.is_some() || !args.answers.is_empty();
+    let mut answered_now = globals.is_some() || !named.is_empty();
     if let Some(globals) = globals {
         let typed = globals.answers(&lists);
         places.retain(|key, _| !typed.contains_key(key));
@@ -101,7 +121,7 @@ pub(super) fn request(
         answers = settings.answers();
         places.retain(|key, _| !begun.contains_key(key));
         answers.extend(begun);
-        answers.extend(answers::parse(&args.answers).0);
+        answers.extend(named);
     }
     let source = args.source.clone().map(|path| (path, "--source"));
     let host = args.host.clone().or(machine.host.clone()).or(settings.host.clone());

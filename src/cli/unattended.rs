@@ -180,8 +180,6 @@ impl Known<'_> {
         let mut args = self.args.clone();
         args.host = entry.host.clone().or(args.host);
         args.extra_files = entry.extra_files.clone().or(args.extra_files);
-        args.answers
-            .extend(entry.set.iter().map(|(key, value)| format!("{key}={value}")));
         args
     }
 

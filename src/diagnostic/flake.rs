@@ -39,6 +39,9 @@ pub enum LockFeature {
 
 const MAKE_ISO_WITH_ITS_NIX: &str = "Make the ISO with the version of Nix that wrote the lock.";
 
+/// An installation by an answers file takes no `--host`.
+pub(super) const NAME_THE_HOST: &str = "Name one with --host NAME, or `host: NAME` in the settings or in the answers file.";
+
 impl FlakeProblem {
     pub(super) fn text(&self) -> Text {
         match self {
@@ -50,13 +53,13 @@ impl FlakeProblem {
                     Some(of_iso) => format!("{} This ISO was made for {of_iso}.", list(hosts)),
                     None => list(hosts),
                 })
-                .remedy("Name one of these with --host."),
+                .remedy(NAME_THE_HOST),
             Self::HostAmbiguous { hosts } => error(
                 "host-ambiguous",
                 "The flake has several hosts, and nothing says which one this machine is",
             )
             .because(list(hosts))
-            .remedy("Name one with --host NAME, or `host: NAME` in the settings or in the answers file."),
+            .remedy(NAME_THE_HOST),
             Self::LockIncomplete => error(
                 "flake-lock-incomplete",
                 "flake.lock does not lock all inputs of the flake",

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::flake::NAME_THE_HOST;
 use super::{Text, error, warning};
 
 /// What is wrong with the hardware configuration in the tree. Paths are relative to the tree; `similar` are files that look like
@@ -67,7 +68,7 @@ impl HardwareProblem {
                 "hardware-ambiguous",
                 format!("{} belongs to the host `{owner}`, and the host to install is not known", path.display()),
             )
-            .remedy(format!("Name the host with --host NAME. Or: {NAME_THE_FILE}.")),
+            .remedy(format!("{NAME_THE_HOST} Or: {NAME_THE_FILE}.")),
             Self::OtherHost {
                 path,
                 owner,

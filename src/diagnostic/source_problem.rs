@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::flake::NAME_THE_HOST;
 use super::{Text, error, warning};
 use crate::text::similar;
 
@@ -99,7 +100,7 @@ fn several(path: &Path, host: Option<&str>, hosts: &[String]) -> Text {
             error("host-unknown", format!("{path} has no configuration for `{host}`{similar}"))
         }
     };
-    text.because(format!("It has: {}.", hosts.join(", "))).remedy("Name one of them: --host NAME")
+    text.because(format!("It has: {}.", hosts.join(", "))).remedy(NAME_THE_HOST)
 }
 
 fn unusable(path: &Path, what: &str) -> Text {
