@@ -10,6 +10,7 @@ let
     filter
     isAttrs
     isList
+    stringLength
     substring
     ;
   inherit (os) config;
@@ -46,6 +47,27 @@ let
       volume.passwordFile
     else
       volume.keyFile;
+  # Where the key of each encrypted dataset of ZFS is read from; without `keylocation`, ZFS asks for it (zfsprops(7)).
+  keys_of_datasets = concatMap (
+    pool:
+    concatMap (
+      dataset:
+      let
+        inherit (dataset) options;
+      in
+      if options ? keyformat || options ? keylocation then
+        [
+          {
+            name = if dataset.name == "__root" then pool.name else "${pool.name}/${dataset.name}";
+            location = options.keylocation or "prompt";
+          }
+        ]
+      else
+        [ ]
+    ) (attrValues pool.datasets)
+  ) (attrValues (devices.zpool or { }));
+  file = "file://";
+  is_file = key: substring 0 (stringLength file) key.location == file;
   # A disk without content is only a device that somebody named. The scripts cannot be evaluated with it.
   sorted = builtins.partition (name: devices.disk.${name}.content != null) (attrNames devices.disk);
   is_old = !(config.system.build ? ${attribute});
@@ -70,9 +92,12 @@ else
     asking = map (volume: { inherit (volume) name device; }) (
       filter (volume: volume.askPassword) volumes
     );
-    key_files = filter (file: file != null) (
-      concatMap (volume: [ (key_file volume) ] ++ volume.additionalKeyFiles) volumes
-    );
+    key_files =
+      filter (file: file != null) (
+        concatMap (volume: [ (key_file volume) ] ++ volume.additionalKeyFiles) volumes
+      )
+      ++ map (key: substring (stringLength file) (-1) key.location) (filter is_file keys_of_datasets);
+    asking_datasets = map (key: key.name) (filter (key: key.location == "prompt") keys_of_datasets);
     names = {
       paths = filter (name: substring 0 5 name == "/dev/") (
         device_names ++ map (volume: "/dev/mapper/${volume.name}") volumes

@@ -37,7 +37,7 @@ pub fn make_layout(
 ) -> Result<()> {
     let before = swaps(Path::new("/"));
     let made = run_script(layout, live, passphrase).and_then(|()| {
-        let elsewhere = layout.made_elsewhere(target, &before);
+        let elsewhere = layout.made_elsewhere(live.runner, target, &before);
         elsewhere.map_or(Ok(()), |problem| Err(problem.into()))
     });
     if made.is_err() {

@@ -23,6 +23,8 @@ pub enum DiskoProblem {
     NoEsp { esp: String },
     /// Files with keys of encrypted volumes are not there.
     KeyFiles { files: Vec<String> },
+    /// ZFS would ask for the passphrases of `datasets`.
+    ZfsAsks { datasets: Vec<String> },
     /// Nobody can be asked, and `--yes` is absent.
     NotConfirmed { devices: Vec<String> },
     /// A person did not say yes.
@@ -61,6 +63,12 @@ impl DiskoProblem {
             Self::KeyFiles { files } => error("disko-key-files", format!("Files with keys for the disk are not there: {}", files.join(", ")))
                 .because("disko reads them in the live system when it encrypts or opens the volumes.")
                 .remedy("Write them there first."),
+            Self::ZfsAsks { datasets } => error("disko-zfs-asks", format!("ZFS would ask for the passphrases of: {}", datasets.join(", ")))
+                .because("The script of disko hands none on to ZFS: it would fail after the disks were erased.")
+                .remedy(format!(
+                    "Have it read from a file of the live system, and asked for from then on: `keylocation = \"file:///tmp/zfs.key\";` in the options of the dataset, and beside them `postCreateHook = \"zfs set keylocation=prompt {}\";`",
+                    datasets.first().map_or("", String::as_str)
+                )),
             Self::NotConfirmed { devices } => error("disko-not-confirmed", format!("Nobody confirmed that these disks are to be erased or changed: {}", devices.join(", ")))
                 .because("Standard input is not a terminal.")
                 .remedy("If they are the right ones: --yes"),

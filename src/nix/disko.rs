@@ -65,6 +65,8 @@ pub struct Layout {
     pub is_old: bool,
     /// The encrypted volumes whose passphrase the script reads from stdin.
     pub asking: Vec<Volume>,
+    /// The datasets of ZFS whose passphrase the script has ZFS ask for.
+    pub asking_datasets: Vec<String>,
     /// The files with the keys and passphrases of the others, in the live system.
     pub key_files: Vec<String>,
     pub names: Names,

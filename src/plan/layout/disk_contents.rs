@@ -1,4 +1,6 @@
-//! What is on a disk, in lines that a person reads before it is erased.
+//! What is on a disk: in lines that a person reads before it is erased, and the pools of ZFS.
+
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -26,14 +28,33 @@ pub(super) fn of_device(runner: &Runner, device: &str) -> Vec<String> {
     listed(&runner.output(&ask.arg(device).quiet()).unwrap_or_default())
 }
 
-/// The lines about what `lsblk` lists, as JSON.
-fn listed(json: &str) -> Vec<String> {
+/// The names and devices of the pools of ZFS on this machine, whether they are imported or not.
+pub(super) fn pools(runner: &Runner) -> Vec<(String, PathBuf)> {
+    let ask = Invocation::new("lsblk").args(["--json", "--list", "--output", "PATH,FSTYPE,LABEL"]);
+    members_of_pools(&runner.output(&ask.quiet()).unwrap_or_default())
+}
+
+fn members_of_pools(json: &str) -> Vec<(String, PathBuf)> {
+    let members = devices(json)
+        .into_iter()
+        .filter(|device| device.fstype.as_deref() == Some("zfs_member"));
+    members
+        .filter_map(|device| Some((device.label?, device.path.into())))
+        .collect()
+}
+
+/// What `lsblk` lists, as JSON.
+fn devices(json: &str) -> Vec<Device> {
     #[derive(Default, Deserialize)]
     struct Listed {
         blockdevices: Vec<Device>,
     }
-    let listed: Listed = serde_json::from_str(json).unwrap_or_default();
-    listed.blockdevices.iter().flat_map(holds).collect()
+    serde_json::from_str::<Listed>(json).unwrap_or_default().blockdevices
+}
+
+/// The lines about them.
+fn listed(json: &str) -> Vec<String> {
+    devices(json).iter().flat_map(holds).collect()
 }
 
 /// The lines about a disk, unless it is empty.
@@ -86,5 +107,14 @@ mod tests {
             r#"{"blockdevices": [{"path": "/dev/sdb", "size": "1T", "model": "Disk", "fstype": null, "label": null}]}"#;
         assert_eq!(listed(empty), Vec::<String>::new());
         assert_eq!(listed("lsblk: unknown column"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_members_of_pools_are_read() {
+        // util-linux 2.41.
+        let json = r#"{"blockdevices": [
+            {"path": "/dev/sda", "fstype": null, "label": null}, {"path": "/dev/sda1", "fstype": "vfat", "label": "tank"},
+            {"path": "/dev/sda2", "fstype": "zfs_member", "label": "tank"}]}"#;
+        assert_eq!(members_of_pools(json), [("tank".to_owned(), "/dev/sda2".into())]);
     }
 }

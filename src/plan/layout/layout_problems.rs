@@ -41,6 +41,11 @@ pub fn problems(layout: &Layout, mode: Mode, seen: &Seen, target: &Path) -> Vec<
             files: seen.no_keys.clone(),
         });
     }
+    if !layout.asking_datasets.is_empty() {
+        problems.push(DiskoProblem::ZfsAsks {
+            datasets: layout.asking_datasets.clone(),
+        });
+    }
     let disks = disks.into_iter().map(Diagnostic::from);
     disks.chain(problems.into_iter().map(Diagnostic::from)).collect()
 }
@@ -180,6 +185,10 @@ mod tests {
             target_mounted: true,
             ..seen([("main", used)])
         };
+        let layout = Layout {
+            asking_datasets: vec!["tank/root".to_owned()],
+            ..layout(vec![disk("main", true), disk("more", true)])
+        };
         let expected = [
             "disko-disk-in-use",
             "disko-disk-absent",
@@ -188,10 +197,8 @@ mod tests {
             "disko-volume-closed",
             "disko-target-mounted",
             "disko-key-files",
+            "disko-zfs-asks",
         ];
-        assert_eq!(
-            codes(&layout(vec![disk("main", true), disk("more", true)]), Mode::Wipe, &all),
-            expected
-        );
+        assert_eq!(codes(&layout, Mode::Wipe, &all), expected);
     }
 }

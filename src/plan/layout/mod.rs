@@ -100,6 +100,7 @@ fn find(
         asking: layout.asking.into_iter().map(|volume| volume.name).collect(),
         sets_file_systems: layout.sets_file_systems,
         outside: layout.outside,
+        pools: layout.names.pools,
     }))
 }
 

@@ -30,6 +30,9 @@ pub struct DiskoPlan {
     /// The mount points of file systems that are on none of the disks.
     #[serde(skip)]
     pub outside: Vec<String>,
+    /// The names of the pools of ZFS.
+    #[serde(skip)]
+    pub pools: Vec<String>,
 }
 
 /// A disk that it is made on.
@@ -121,10 +124,10 @@ impl DiskoPlan {
         problems
     }
 
-    /// The problem of file systems that the script mounted at `target` from other disks than those of the layout, and of swap that it
-    /// started on others: it finds them by names. `swaps_before`: what was in use before.
+    /// The problem of file systems that the script mounted at `target` from other disks than those of the layout, of swap that it
+    /// started on others, and of pools that have a device there: it finds them by names. `swaps_before`: what was in use before.
     #[must_use]
-    pub fn made_elsewhere(&self, target: &Path, swaps_before: &[PathBuf]) -> Option<Diagnostic> {
+    pub fn made_elsewhere(&self, runner: &Runner, target: &Path, swaps_before: &[PathBuf]) -> Option<Diagnostic> {
         let sys = Path::new(SYS);
         // As they were before: udev may be about to make the links to the disks again.
         let disks: BTreeSet<String> = self.disks.iter().filter_map(|disk| disk.number.clone()).collect();
@@ -141,7 +144,17 @@ impl DiskoPlan {
         let swaps = swaps(Path::new("/"))
             .into_iter()
             .filter(|swap| !swaps_before.contains(swap));
-        let devices = mounted.chain(swaps.filter_map(number)).filter(is_elsewhere).map(shown);
+        // A dataset's mount does not name its devices.
+        let pools = if self.pools.is_empty() {
+            Vec::new()
+        } else {
+            disk_contents::pools(runner)
+        };
+        let pools = pools.into_iter().filter(|(pool, _)| self.pools.contains(pool));
+        let used = mounted
+            .chain(swaps.filter_map(number))
+            .chain(pools.filter_map(|(_, device)| number(device)));
+        let devices = used.filter(is_elsewhere).map(shown);
         let devices: BTreeSet<String> = devices.collect();
         (!devices.is_empty()).then(|| {
             let devices = devices.into_iter().collect();

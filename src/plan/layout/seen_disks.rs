@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::disk_contents::pools;
 use super::planned_disks::Fate;
 use crate::diagnostic::DiskUse;
 use crate::live::block_devices::{SYS, all, is_partition, lies_on, members, node, number, partition_name};
@@ -144,28 +145,6 @@ impl Groups {
         let members = members.filter(|member| !member.vg_name.is_empty());
         members.map(|member| (member.pv_name, member.vg_name)).collect()
     }
-}
-
-/// The names and devices of the pools of ZFS on this machine, whether they are imported or not.
-fn pools(runner: &Runner) -> Vec<(String, PathBuf)> {
-    #[derive(Deserialize)]
-    struct Listed {
-        blockdevices: Vec<Device>,
-    }
-    #[derive(Deserialize)]
-    struct Device {
-        path: PathBuf,
-        fstype: Option<String>,
-        label: Option<String>,
-    }
-    let ask = Invocation::new("lsblk").args(["--json", "--list", "--output", "PATH,FSTYPE,LABEL"]);
-    let devices = json::<Listed>(runner, ask)
-        .into_iter()
-        .flat_map(|listed| listed.blockdevices);
-    let members = devices.filter(|device| device.fstype.as_deref() == Some("zfs_member"));
-    members
-        .filter_map(|device| Some((device.label?, device.path)))
-        .collect()
 }
 
 /// What a program prints. `None` where it cannot be run: then the live system has nothing of the kind.

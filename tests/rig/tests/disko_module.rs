@@ -44,7 +44,12 @@ let
   pool = device: {
     imports = [ (partitions { inherit esp; zfs = { size = "100%"; content = { type = "zfs"; pool = "tank"; }; }; } device) ];
     disko.devices.nodev."/tmp" = { fsType = "tmpfs"; };
-    disko.devices.zpool.tank = { type = "zpool"; datasets.root = { type = "zfs_fs"; mountpoint = "/"; }; };
+    disko.devices.zpool.tank = {
+      type = "zpool";
+      datasets.root = { type = "zfs_fs"; mountpoint = "/"; };
+      datasets.asked = { type = "zfs_fs"; options = { encryption = "on"; keyformat = "passphrase"; }; };
+      datasets.read = { type = "zfs_fs"; options = { encryption = "on"; keyformat = "raw"; keylocation = "file:///tmp/key"; }; };
+    };
   };
 in
 {
@@ -128,6 +133,9 @@ fn the_names_are_read(found: &Value) {
     );
     assert_eq!(names("lvm", "groups"), json!(["pool"]));
     assert_eq!(names("zfs", "pools"), json!(["tank"]));
+    assert_eq!(found["zfs"]["asking_datasets"], json!(["tank/asked"]));
+    assert_eq!(found["zfs"]["key_files"], json!(["/tmp/key"]));
+    assert_eq!(found["luks"]["asking_datasets"], json!([]));
     assert_eq!(found["zfs"]["outside"], json!(["/tmp"]));
 }
 
