@@ -64,7 +64,7 @@ impl DiskoProblem {
                 .because("disko reads them in the live system when it encrypts or opens the volumes.")
                 .remedy("Write them there first."),
             Self::ZfsAsks { datasets } => error("disko-zfs-asks", format!("ZFS would ask for the passphrases of: {}", datasets.join(", ")))
-                .because("The script of disko hands none on to ZFS: it would fail after the disks were erased.")
+                .because("The script of disko hands none on to ZFS, and would fail half-way.")
                 .remedy(format!(
                     "Have it read from a file of the live system, and asked for from then on: `keylocation = \"file:///tmp/zfs.key\";` in the options of the dataset, and beside them `postCreateHook = \"zfs set keylocation=prompt {}\";`",
                     datasets.first().map_or("", String::as_str)
