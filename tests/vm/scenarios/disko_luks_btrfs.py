@@ -1,11 +1,14 @@
 """UEFI, a layout for disko (GPT, LUKS, btrfs with subvolumes) on another disk than it names, which is not empty; the passphrase that was
-given opens it when it starts."""
+given opens it when it starts. That the root is encrypted is seen on the finished disk, too."""
 
 AGENDA = """
 mkfs.ext4 -q -L old "$disk"
 echo 'open sesame' > /run/passphrase
 install_system --host alpha --disko wipe --disk main=$disk --passphrase-file /run/passphrase --yes
 grep -F "$disk" /mnt/etc/nixos/hosts/alpha/machine.nix
+echo KEYMAP=fr > /etc/vconsole.conf
+nix-cfg-install --host alpha --check --progress plain 2>&1 | tee /results/check.log
+grep 'passphrase of the disk with another keymap: `us`' /results/check.log
 finish
 """
 
