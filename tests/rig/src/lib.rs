@@ -273,3 +273,9 @@ pub fn same(expected: &str, actual: &str, what: &str) {
     let difference: Vec<String> = missing.chain(more).take(40).collect();
     assert!(expected == actual, "{what}\n{}", difference.join("\n"));
 }
+
+/// The moment at which attempt `number` cuts a run off, as a part of the run: multiples of the golden ratio are spread over the whole and
+/// never cluster.
+pub fn moment(number: u32) -> f64 {
+    (f64::from(number) * 0.618_034).fract()
+}

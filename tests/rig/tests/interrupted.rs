@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::time::Instant;
 
-use rig::{Live, project, same};
+use rig::{Live, moment, project, same};
 
 fn live() -> Live {
     Live::with_disk("2.26").iso_tree(&project().join("target/rig/trees/flake"))
@@ -40,8 +40,7 @@ fn killed_at_any_moment_a_rerun_ends_in_the_same_tree_as_an_undisturbed_run() {
             attempt < 3 * KILLS,
             "only {killed} of {attempt} runs were killed before their end"
         );
-        // Spread over the whole run: multiples of the golden ratio never cluster.
-        let after = whole * (f64::from(attempt) * 0.618_034).fract();
+        let after = whole * moment(attempt);
         let live = with_known_uuid();
         // Killed with all that it started: the live system ends, as it does when the machine's power is cut.
         let began = Instant::now();

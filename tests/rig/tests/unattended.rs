@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use rig::{FINGERPRINT, Live, Outcome, attach, detach, edit, project, same, tree, write};
+use rig::{FINGERPRINT, Live, Outcome, attach, detach, edit, moment, project, same, tree, write};
 use tempfile::TempDir;
 
 const DISK: &str = "/dev/disk/by-id/rig-disk";
@@ -363,8 +363,7 @@ fn cut_off_at_any_moment_the_next_start_goes_on_to_the_same_end() {
             attempt < 3 * KILLS,
             "only {killed} of {attempt} runs were killed before their end"
         );
-        // Spread over the run: multiples of the golden ratio never cluster.
-        let after = first + (whole - first) * (f64::from(attempt) * 0.618_034).fract();
+        let after = first + (whole - first) * moment(attempt);
         let machine = Machine::new(ANSWERS);
         let said = machine.boot(&format!("timeout -s KILL {after:.3} {INSTALL}"));
         if said.code != 137 {

@@ -1,14 +1,18 @@
 //! `nix-cfg-install update` is cut off, or something else is at work on the machine: it has its former system or the new one.
 
+use rig::moment;
 use rig::started::Started;
 use rig::two_isos::{FIRST, SECOND, STATE, UPDATE, machine, machine_with, state, stick};
+
+/// Fills the file system of the store.
+const FILL: &str =
+    "dd if=/dev/zero of=/var/fill bs=1M 2> /dev/null; dd if=/dev/zero of=/var/fill-rest bs=1k 2> /dev/null";
 
 #[test]
 fn without_room_in_the_store_nothing_is_written() {
     let machine = machine();
-    let fill = "dd if=/dev/zero of=/var/fill bs=1M 2> /dev/null; dd if=/dev/zero of=/var/fill-rest bs=1k 2> /dev/null";
     machine
-        .sh(&format!("{fill}; {UPDATE}"))
+        .sh(&format!("{FILL}; {UPDATE}"))
         .fails(3, &["does not fit into the store", "nix-collect-garbage"]);
     machine.sh("rm /var/fill*").ok();
     assert_eq!(state(&machine), FIRST);
@@ -49,9 +53,8 @@ fn at_the_copy(update: &str, what: &str) -> String {
 #[test]
 fn a_store_that_fills_up_while_it_is_copied_to_is_explained_and_the_same_command_goes_on() {
     let machine = machine();
-    let fill = "dd if=/dev/zero of=/var/fill bs=1M 2> /dev/null; dd if=/dev/zero of=/var/fill-rest bs=1k 2> /dev/null";
     machine
-        .sh(&format!("{}; exit $code", at_the_copy(UPDATE, fill)))
+        .sh(&format!("{}; exit $code", at_the_copy(UPDATE, FILL)))
         .fails(6, &["is full", "Run the same command again: it continues from here."]);
     machine.sh("rm /var/fill*").ok();
     assert_eq!(state(&machine), FIRST);
@@ -91,11 +94,6 @@ fn a_stick_that_is_pulled_out_is_named_and_it_goes_on_when_it_is_back() {
 fn seconds() -> f64 {
     let timed = format!("began=$EPOCHREALTIME; {UPDATE} || exit; echo $EPOCHREALTIME - $began | bc");
     machine().sh(&timed).ok().out.trim().parse().unwrap()
-}
-
-/// A part of an update: multiples of the golden ratio are spread over the whole and never cluster.
-fn moment(number: u32) -> f64 {
-    (f64::from(number) * 0.618_034).fract()
 }
 
 /// The machine has one of the two systems, and the same command goes on.
