@@ -2,33 +2,20 @@
 { config, system }:
 let
   lib = import ../lib;
-  inherit (import ./build.nix { inherit config system; })
-    bootstrap
-    fetchurl
-    glue
-    hostPlatform
-    imageTool
-    overridable
-    package
-    real
-    run
-    stdenv
-    stdenvNoCC
-    ;
+  build = import ./build.nix { inherit config system; };
+  inherit (build) hostPlatform overridable real;
 in
 rec {
-  inherit
+  inherit config lib system;
+  inherit (build)
     bootstrap
-    config
     fetchurl
     glue
     imageTool
-    lib
     package
     run
     stdenv
     stdenvNoCC
-    system
     ;
   path = ../.;
 
