@@ -8,7 +8,7 @@
 }:
 let
   inherit (lib) mkOption types;
-  # As on an ISO, with `e` in the boot menu's place: `cmdline` of the iPXE script.
+  # The kernel parameter with the address of a server, which the room's iPXE script adds.
   medium = "nix-cfg-install.medium";
 in
 {

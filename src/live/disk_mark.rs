@@ -109,7 +109,7 @@ pub fn in_table(guid: &str, found: &str) -> String {
 /// The identifier of an MBR with partitions of its own. The first sector of a file system ends alike, and has a program where an MBR has
 /// its four partitions.
 fn of_mbr(sector: &[u8; 512]) -> Option<String> {
-    // What stands in for a GPT (UEFI 2.10, 5.2.3).
+    // The protective MBR of a GPT (UEFI 2.10, 5.2.3).
     const PROTECTIVE: u8 = 0xEE;
     let partitions: Vec<_> = sector[446..510].chunks_exact(16).map(|one| (one[0], one[4])).collect();
     let is_mbr = sector.ends_with(&[0x55, 0xAA])
