@@ -34,14 +34,19 @@ const LARGE: u64 = 32 << 20;
 /// Copies the system, and what is kept besides it.
 pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
     let live = installation.live;
-    let roots = std::iter::once(&plan.system).chain(&plan.extra);
-    let roots: Vec<&str> = roots.filter_map(|path| path.to_str()).collect();
     let store = Stores {
         runner: live.runner,
         target,
         image: live.image.as_ref(),
     };
-    copy(&store, live.report, (&roots, 0), &plan.sources, &installation.ahead()).map(drop)
+    copy(
+        &store,
+        live.report,
+        (&plan.roots(), 0),
+        &plan.sources,
+        &installation.ahead(),
+    )
+    .map(drop)
 }
 
 /// The live system's store and the target's.

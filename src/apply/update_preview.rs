@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::build::in_memory;
-use super::update_steps::{invalid, switch};
+use super::update_steps::switch;
 use crate::interrupt::Interrupted;
 use crate::live::running_machine::SYSTEM_PROFILE;
 use crate::plan::request::{LiveSystem, Request, Update};
@@ -45,17 +45,13 @@ fn say_packages(plan: &Plan, live: &LiveSystem<'_>, update: &Update) -> Result<(
 }
 
 fn say_bytes(plan: &Plan, live: &LiveSystem<'_>, update: &Update) -> Result<()> {
-    let roots = std::iter::once(&plan.system).chain(&plan.extra);
-    let roots: Vec<&str> = roots.filter_map(|path| path.to_str()).collect();
-    let records = database::of_closure(live.runner, &roots)?;
-    let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
-    let lacking = invalid(update, live.runner, &paths)?;
-    let size = records.iter().filter(|record| lacking.contains(&record.path));
+    let records = database::of_closure(live.runner, &plan.roots())?;
+    let all = records.len();
+    let lacking = update.lacking(live.runner, records)?;
     live.report.note(&format!(
-        "To copy: {} of {} store paths, {}",
+        "To copy: {} of {all} store paths, {}",
         lacking.len(),
-        paths.len(),
-        bytes(size.map(|record| record.nar_size).sum())
+        bytes(lacking.iter().map(|record| record.nar_size).sum())
     ));
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! An update of the running machine. The machine's own Nix writes its store: with its locks and its database, beside its daemon and a
 //! garbage collection, and it verifies the hash of each store path.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -42,20 +41,13 @@ pub(super) fn copy(plan: &Plan, _: &Target, installation: &Installation<'_>) -> 
     let update = update_of(installation)?;
     let (runner, report) = (installation.live.runner, installation.live.report);
     let image = installation.live.image.as_ref();
-    let roots = std::iter::once(&plan.system).chain(&plan.extra);
-    let roots: Vec<&str> = roots.filter_map(|path| path.to_str()).collect();
+    let roots = plan.roots();
     // A system that was built from a damaged source would be copied with the damage: its hash is that of what was built.
     let sources: Vec<&str> = plan.sources.keys().map(String::as_str).collect();
     reading::verify(runner, report, image, &sources).map_err(|error| gone_or(update, error))?;
     for _ in 0..ATTEMPTS {
-        let records = database::of_closure(runner, &roots)?;
-        let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
-        let lacking = invalid(update, runner, &paths)?;
-        let total = records
-            .iter()
-            .filter(|record| lacking.contains(&record.path))
-            .map(|record| record.nar_size)
-            .sum();
+        let lacking = update.lacking(runner, database::of_closure(runner, &roots)?)?;
+        let total = lacking.iter().map(|record| record.nar_size).sum();
         if total > 0 {
             report.note(&format!("Copying {} store paths: {}", lacking.len(), bytes(total)));
         }
@@ -64,7 +56,7 @@ pub(super) fn copy(plan: &Plan, _: &Target, installation: &Installation<'_>) -> 
             .machine
             .run_beside_live(&mut || by_nix(runner, report, &roots, total));
         if let Err(error) = copied {
-            let lacking: Vec<&str> = lacking.iter().map(String::as_str).collect();
+            let lacking: Vec<&str> = lacking.iter().map(|record| record.path.as_str()).collect();
             return Err(why(installation, update, error, &lacking));
         }
         // From here on a garbage collection leaves them alone, also one that runs already. If it was faster, they are invalid now.
@@ -73,22 +65,12 @@ pub(super) fn copy(plan: &Plan, _: &Target, installation: &Installation<'_>) -> 
             roots.try_for_each(|(number, root)| keep(runner, root, number))
         };
         match update.machine.run(keep_all) {
-            Ok(()) if invalid(update, runner, &roots)?.is_empty() => return Ok(()),
+            Ok(()) if update.invalid(runner, &roots)?.is_empty() => return Ok(()),
             Err(error) if error.is::<Interrupted>() => return Err(error),
             other => log::debug!("copied and gone again: {other:?}"),
         }
     }
     Err(UpdateProblem::Collected.into())
-}
-
-/// Those of `paths` that the machine lacks.
-pub(super) fn invalid(update: &Update, runner: &Runner, paths: &[&str]) -> Result<BTreeSet<String>> {
-    let mut invalid = BTreeSet::new();
-    update.machine.run(&mut || {
-        invalid = database::invalid(runner, None, paths)?;
-        Ok(())
-    })?;
-    Ok(invalid)
 }
 
 /// Nix takes this many times as long to copy as an installation does (docs/update.md).

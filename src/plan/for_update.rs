@@ -16,6 +16,7 @@ use crate::live::running_machine::SYSTEM_PROFILE;
 use crate::live::target::Target;
 use crate::nix::eval;
 use crate::nix::facts::Facts;
+use crate::process::Runner;
 use crate::store::database::{self, Record};
 use crate::store::room::{self, Grain};
 use crate::tree::fingerprint::{self, Fingerprint};
@@ -227,19 +228,30 @@ fn numbers(version: &str) -> Vec<u64> {
         .collect()
 }
 
-/// Those of `records` that the machine lacks.
-///
-/// # Errors
-/// When its Nix cannot be asked.
-pub(super) fn lacking(update: &Update, live: &LiveSystem<'_>, mut records: Vec<Record>) -> Result<Vec<Record>> {
-    let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
-    let mut invalid = BTreeSet::new();
-    update.machine.run(&mut || {
-        invalid = database::invalid(live.runner, None, &paths)?;
-        Ok(())
-    })?;
-    records.retain(|record| invalid.contains(&record.path));
-    Ok(records)
+impl Update {
+    /// Those of `paths` that are not valid in the machine's store.
+    ///
+    /// # Errors
+    /// When its Nix cannot be asked.
+    pub fn invalid(&self, runner: &Runner, paths: &[&str]) -> Result<BTreeSet<String>> {
+        let mut invalid = BTreeSet::new();
+        self.machine.run(&mut || {
+            invalid = database::invalid(runner, None, paths)?;
+            Ok(())
+        })?;
+        Ok(invalid)
+    }
+
+    /// Those of `records` that the machine lacks.
+    ///
+    /// # Errors
+    /// When its Nix cannot be asked.
+    pub fn lacking(&self, runner: &Runner, mut records: Vec<Record>) -> Result<Vec<Record>> {
+        let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
+        let invalid = self.invalid(runner, &paths)?;
+        records.retain(|record| invalid.contains(&record.path));
+        Ok(records)
+    }
 }
 
 /// The problem of a store without room for `records`. `exact`: there is nothing to build; otherwise some of them are only used for that.

@@ -114,6 +114,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The store paths whose closures the target gets: the system, and what is kept besides it.
+    #[must_use]
+    pub fn roots(&self) -> Vec<&str> {
+        let roots = std::iter::once(&self.system).chain(&self.extra);
+        roots.filter_map(|path| path.to_str()).collect()
+    }
+}
+
+impl Plan {
     /// Where the files of the installer go, as a person reads it.
     #[must_use]
     pub fn kept_places(&self) -> String {
