@@ -2,6 +2,7 @@
 //! garbage collection, and it verifies the hash of each store path.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -21,7 +22,8 @@ use crate::plan::Plan;
 use crate::plan::request::Update;
 use crate::process::{Finished, Invocation, Runner};
 use crate::progress::{Reporter, Unit};
-use crate::store::{database, reading};
+use crate::store::database::{self, Record};
+use crate::store::reading;
 use crate::store_path::store_name;
 use crate::text::bytes;
 use crate::tree::source::ConfigKind;
@@ -37,7 +39,7 @@ fn update_of<'a>(installation: &Installation<'a>) -> Result<&'a Update> {
 }
 
 /// Has the machine's Nix copy what it lacks, and keep it until the end.
-pub(super) fn copy(plan: &Plan, _: &Target, installation: &Installation<'_>) -> Result<()> {
+pub(super) fn copy(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
     let update = update_of(installation)?;
     let (runner, report) = (installation.live.runner, installation.live.report);
     let image = installation.live.image.as_ref();
@@ -45,8 +47,14 @@ pub(super) fn copy(plan: &Plan, _: &Target, installation: &Installation<'_>) -> 
     // A system that was built from a damaged source would be copied with the damage: its hash is that of what was built.
     let sources: Vec<&str> = plan.sources.keys().map(String::as_str).collect();
     reading::verify(runner, report, image, &sources).map_err(|error| gone_or(update, error))?;
+    // A root may name what is copied later: a collection that begins then leaves it alone, and one that runs already leaves alone what is
+    // added while it runs (Nix 2.8 to 2.34). A root that is made after Nix has ended is late for a collection that began in between.
+    for (number, root) in roots.iter().enumerate() {
+        keep(target, root, number)?;
+    }
+    let lacked = || update.lacking(runner, database::of_closure(runner, &roots)?);
+    let mut lacking = lacked()?;
     for _ in 0..ATTEMPTS {
-        let lacking = update.lacking(runner, database::of_closure(runner, &roots)?)?;
         let total = lacking.iter().map(|record| record.nar_size).sum();
         if total > 0 {
             report.note(&format!("Copying {} store paths: {}", lacking.len(), bytes(total)));
@@ -55,20 +63,21 @@ pub(super) fn copy(plan: &Plan, _: &Target, installation: &Installation<'_>) -> 
         let copied = update
             .machine
             .run_beside_live(&mut || by_nix(runner, report, &roots, total));
-        if let Err(error) = copied {
-            let lacking: Vec<&str> = lacking.iter().map(|record| record.path.as_str()).collect();
-            return Err(why(installation, update, error, &lacking));
+        if let Some(error) = copied.as_ref().err()
+            && (error.is::<Interrupted>() || update.machine.medium_gone().is_some())
+        {
+            return copied.map_err(|error| gone_or(update, error));
         }
-        // From here on a garbage collection leaves them alone, also one that runs already. If it was faster, they are invalid now.
-        let keep_all = &mut || {
-            let mut roots = roots.iter().enumerate();
-            roots.try_for_each(|(number, root)| keep(runner, root, number))
-        };
-        match update.machine.run(keep_all) {
-            Ok(()) if update.invalid(runner, &roots)?.is_empty() => return Ok(()),
-            Err(error) if error.is::<Interrupted>() => return Err(error),
+        // What the machine had before, without a root, is collected while the rest is copied: Nix counted on it.
+        let still = lacked()?;
+        match copied {
+            Ok(()) if still.is_empty() => return Ok(()),
+            Err(error) if still.iter().all(|record| lacking.contains(record)) => {
+                return Err(damaged_or(installation, error, &lacking));
+            }
             other => log::debug!("copied and gone again: {other:?}"),
         }
+        lacking = still;
     }
     Err(UpdateProblem::Collected.into())
 }
@@ -100,21 +109,18 @@ fn by_nix(runner: &Runner, report: &Reporter, roots: &[&str], total: u64) -> Res
 }
 
 /// Has the machine's Nix keep `path` by a root with the number `number`.
-fn keep(runner: &Runner, path: &str, number: usize) -> Result<()> {
-    let invocation = Invocation::new("nix-store").args(["--realise", path, "--add-root"]);
-    runner.output(&invocation.arg(format!("{KEPT}-{number}"))).map(drop)
+fn keep(target: &Target, path: &str, number: usize) -> Result<()> {
+    let root = target.inside(&format!("{KEPT}-{number}"));
+    remove(&root)?;
+    let made = fs::create_dir_all(root.parent().context("A root has a directory")?).and_then(|()| symlink(path, &root));
+    made.with_context(|| format!("Failed to make {}", root.display()))
 }
 
-/// Why copying `lacking` failed: the medium is gone, or damaged, or what Nix says.
-fn why(installation: &Installation<'_>, update: &Update, error: anyhow::Error, lacking: &[&str]) -> anyhow::Error {
-    if error.is::<Interrupted>() {
-        return error;
-    }
-    if let Some(gone) = update.machine.medium_gone() {
-        return gone.into();
-    }
+/// `error`, unless one of `lacking` is damaged on the medium.
+fn damaged_or(installation: &Installation<'_>, error: anyhow::Error, lacking: &[Record]) -> anyhow::Error {
     let live = installation.live;
-    let damage = reading::verify(live.runner, live.report, live.image.as_ref(), lacking);
+    let lacking: Vec<&str> = lacking.iter().map(|record| record.path.as_str()).collect();
+    let damage = reading::verify(live.runner, live.report, live.image.as_ref(), &lacking);
     damage.err().unwrap_or(error)
 }
 

@@ -229,26 +229,17 @@ fn numbers(version: &str) -> Vec<u64> {
 }
 
 impl Update {
-    /// Those of `paths` that are not valid in the machine's store.
-    ///
-    /// # Errors
-    /// When its Nix cannot be asked.
-    pub fn invalid(&self, runner: &Runner, paths: &[&str]) -> Result<BTreeSet<String>> {
-        let mut invalid = BTreeSet::new();
-        self.machine.run(&mut || {
-            invalid = database::invalid(runner, None, paths)?;
-            Ok(())
-        })?;
-        Ok(invalid)
-    }
-
     /// Those of `records` that the machine lacks.
     ///
     /// # Errors
     /// When its Nix cannot be asked.
     pub fn lacking(&self, runner: &Runner, mut records: Vec<Record>) -> Result<Vec<Record>> {
         let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
-        let invalid = self.invalid(runner, &paths)?;
+        let mut invalid = BTreeSet::new();
+        self.machine.run(&mut || {
+            invalid = database::invalid(runner, None, &paths)?;
+            Ok(())
+        })?;
         records.retain(|record| invalid.contains(&record.path));
         Ok(records)
     }
