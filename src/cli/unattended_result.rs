@@ -49,7 +49,6 @@ impl Ending {
             .lines()
             .filter_map(|line| Some(age_recipient::of_ssh_key(line)? + "\n"))
             .collect();
-        let is_marked = job.mark(runner, &job.installed)?;
         let mut files = vec![(format!("receipt-{}.json", job.machine), fs::read(target.receipt())?)];
         if !public.is_empty() {
             files.push((format!("host-keys-{}.pub", job.machine), public.into_bytes()));
@@ -58,6 +57,8 @@ impl Ending {
             files.push((format!("age-recipients-{}.txt", job.machine), recipients.into_bytes()));
         }
         leave(&files, runner, report);
+        // Last: a start after it does nothing more.
+        let is_marked = job.mark(runner, &job.installed)?;
         let (then, text) = match job.entry.after {
             AfterInstallation::Stay => (None, " Remove the stick before you restart."),
             // It would be erased and installed again without end.

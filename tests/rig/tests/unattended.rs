@@ -369,8 +369,13 @@ fn cut_off_at_any_moment_the_next_start_goes_on_to_the_same_end() {
         if said.code != 137 {
             continue;
         }
+        let said = machine.boot(INSTALL);
+        // Killed after its last write.
+        if said.code == 3 && machine.fingerprint() == expected {
+            continue;
+        }
         killed += 1;
-        let said = machine.boot(INSTALL).ok();
+        let said = said.ok();
         continued += u32::from(said.err.contains("Continuing on"));
         same(
             &expected,
