@@ -69,12 +69,13 @@ in
       '';
     };
 
-    # The kernel, the initrd with the whole system in it, and the iPXE script that starts them.
+    # The kernel, the initrd with the whole system in it, the iPXE script that starts them, and the names of what is in its store.
     system.build.netbootDirectory = pkgs.runCommand "netboot" { } ''
       mkdir $out
       ln -s ${config.system.build.kernel}/${config.system.boot.loader.kernelFile} $out/
       ln -s ${config.system.build.netbootRamdisk}/initrd $out/
       ln -s ${config.system.build.netbootIpxeScript}/netboot.ipxe $out/
+      ln -s ${pkgs.closureInfo { rootPaths = config.netboot.storeContents; }}/store-paths $out/
     '';
   };
 }

@@ -48,11 +48,8 @@ address_of() { ip -4 -o address show dev "$1" scope global | sed -n 's,.* inet \
 # Where this one hands out addresses, the servers of the room have the first nine numbers from ADDRESS on: each takes the first that is free.
 has() { curl --silent --fail --max-time 2 --output /dev/null "http://$1"; }
 others() {
-  local number
-  for number in $(seq "$first" $((first + 8))); do
-    [ "$network.$number" = "$address" ] || { ! has "$network.$number/room/$1" || echo "$network.$number"; } &
-  done
-  wait
+  curl --silent --parallel --max-time 2 --output /dev/null --write-out '%{http_code} %{url_effective}\n' \
+    "http://$network.[$first-$((first + 8))]/room/$1" | sed -n 's,^200 http://\([0-9.]*\)/.*,\1,p' | grep -vxF "$address" || :
 }
 take_address() {
   local taken
@@ -85,6 +82,8 @@ pid-file=$run/dnsmasq.pid
 interface=$device
 bind-interfaces
 log-dhcp
+# The firmware, iPXE and the live system of one machine name themselves differently: it has one address all the same.
+dhcp-ignore-clid
 dhcp-range=$range
 dhcp-leasefile=$run/leases
 enable-tftp
@@ -143,9 +142,9 @@ END
   engines=2
 }
 
-# What the cache says of each path, for the screen.
+# What the cache says of each path, for the screen. What the others have in their own stores they ask for, and do not fetch.
 describe() {
-  printf '%s\n' /nix/store/* | sed -n 's,^/nix/store/\([0-9a-z]\{32\}\)-.*,url = "'"$cache"'/\1.narinfo",p' | curl --silent --config - > "$run/narinfos"
+  printf '%s\n' /nix/store/* | grep -vxFf "$NETBOOT/store-paths" | sed -n 's,^/nix/store/\([0-9a-z]\{32\}\)-.*,url = "'"$cache"'/\1.narinfo",p' | curl --silent --config - > "$run/narinfos"
 }
 show() {
   touch "$run/narinfos" "$run/leases" "$run/access.log"
@@ -158,7 +157,7 @@ show() {
 }
 
 take_stick
-waited='' engines=0 silent=0
+waited='' engines=0 silent=0 round=0
 until device=$(interface); do
   [ -n "$waited" ] || say 'Waiting for a network: connect the cable.'
   waited=1
@@ -182,7 +181,8 @@ describe &
 while runs; do
   show
   sleep 3
-  [ -n "$ADDRESS" ] || continue
+  round=$((round + 1))
+  { [ -n "$ADDRESS" ] && [ $((round % 3)) = 0 ]; } || continue
   # Another server of the room is used by those that start from now on; where none hands out addresses any more, the next one does.
   read -r -d '' -a known <<< "$(others server)" || :
   write_start "${known[@]}"

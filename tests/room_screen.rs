@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What the cache says of two paths of 41 and 59 MB.
+/// What the cache says of paths of 41, 59 and 7 MB.
 fn narinfos() -> String {
     let narinfo = |letter: &str, size: u32| {
         let hash = letter.repeat(32);
@@ -14,7 +14,7 @@ fn narinfos() -> String {
             "StorePath: /nix/store/{hash}-x\nURL: nar/{letter}.nar?hash={hash}\nCompression: none\nNarSize: {size}\nSig: room-1:x\n"
         )
     };
-    narinfo("a", 41_000_000) + &narinfo("b", 59_000_000)
+    narinfo("a", 41_000_000) + &narinfo("b", 59_000_000) + &narinfo("d", 7_000_000)
 }
 
 /// A request, as the log has it. One that was broken off has no `OK`.
@@ -27,12 +27,18 @@ fn starts(machine: u8) -> String {
     asks(machine, "/room/start.ipxe", true) + &asks(machine, "/boot/initrd", true)
 }
 
+/// A machine that looks in the cache for what it needs.
+fn looks(machine: u8, letters: &[&str]) -> String {
+    let narinfo = |letter: &&str| asks(machine, &format!("/{}.narinfo", letter.repeat(32)), true);
+    narinfo(&"0") + &letters.iter().map(narinfo).collect::<String>()
+}
+
 /// A machine that knows what it needs.
 fn checks(machine: u8) -> String {
-    let narinfo = |letter: &str| asks(machine, &format!("/{}.narinfo", letter.repeat(32)), true);
     let answers = asks(machine, "/room/nix-cfg-install.answers.yaml", true);
-    // It asks for each more than once.
-    [starts(machine), answers, narinfo("a"), narinfo("b"), narinfo("a")].concat()
+    // Before its disk was partitioned, something else; it asks more than once, and has `c` itself.
+    let looks = looks(machine, &["a", "d"]) + &looks(machine, &["c", "a", "b", "a"]);
+    starts(machine) + &answers + &looks
 }
 
 fn gets(machine: u8, letter: &str, whole: bool) -> String {
@@ -46,7 +52,7 @@ fn the_screen_of_a_room_says_who_is_where() {
         starts(52) + &asks(52, "/room/nix-cfg-install.answers.yaml", true),
         checks(53),
         // It lost the network in the middle of a path.
-        checks(54) + &gets(54, "a", true) + &gets(54, "b", false),
+        checks(54) + &gets(54, "a", true) + &gets(54, "b", false) + &looks(54, &["a", "b"]),
         checks(55) + &gets(55, "a", true) + &gets(55, "b", true),
         // It was installed, and starts again.
         checks(56) + &gets(56, "a", true) + &gets(56, "b", true) + &starts(56),
