@@ -31,6 +31,7 @@ use crate::live::target::Target;
 use crate::plan::{Plan, phases};
 use crate::progress::Phase;
 use crate::store::reading;
+pub use inspect::starts_left;
 pub use installation::{Ahead, Installation};
 pub use make_layout::{build_script, make_layout, take_down};
 pub use next_steps::next_steps;

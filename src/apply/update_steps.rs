@@ -226,9 +226,18 @@ pub(super) fn finish(plan: &Plan, target: &Target, installation: &Installation<'
     for root in 0..=plan.extra.len() {
         remove(&target.inside(&format!("{KEPT}-{root}")))?;
     }
+    let report = installation.live.report;
+    let trial = match inspect::starts_left(target, &plan.system) {
+        Some(0) => {
+            report.problem(&UpdateProblem::GivenUp.into());
+            return Ok(());
+        }
+        Some(left) => format!("It is on trial: unless it is found good in {left} starts, a former system starts."),
+        None => "Its starts are not counted: if it does not start, choose a former one.".to_owned(),
+    };
     let system = store_name(&plan.system.to_string_lossy());
-    installation.live.report.note(&format!(
-        "The next start is {system}. The former systems stay in the boot menu."
+    report.note(&format!(
+        "The next start is {system}. The former systems stay in the boot menu. {trial}"
     ));
     Ok(())
 }

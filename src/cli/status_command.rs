@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
 use super::explained_failure::diagnostics;
 use super::printed::to_stdout;
+use crate::apply::starts_left;
 use crate::live::earlier_receipt::Receipt;
 use crate::live::installation_medium;
 use crate::live::running_machine::{BOOTED_SYSTEM, SYSTEM_PROFILE};
@@ -46,7 +48,22 @@ fn state() -> Result<String> {
     };
     let next = real(SYSTEM_PROFILE)?;
     let number = machine.generation(SYSTEM_PROFILE).unwrap_or_default();
-    line("Next start", &format!("generation {number}, {}", shown(&next)))?;
+    let starts = starts_left(&machine, Path::new(&next));
+    let given_up = if starts == Some(0) {
+        "a former generation; started in vain: "
+    } else {
+        ""
+    };
+    line(
+        "Next start",
+        &format!("{given_up}generation {number}, {}", shown(&next)),
+    )?;
+    if let Some(left @ 1..) = starts {
+        line(
+            "On trial",
+            &format!("unless it is found good in {left} starts, a former generation starts"),
+        )?;
+    }
     if let Some(booted) = real(BOOTED_SYSTEM).ok().filter(|booted| *booted != next) {
         line("Running", &shown(&booted))?;
     }

@@ -23,6 +23,8 @@ pub enum UpdateProblem {
     NotSwitched { restored: bool },
     /// The new system was activated, and `switch-to-configuration` ended with `code`.
     UnitsFailed { code: i32 },
+    /// The boot loader does not start the new system any more.
+    GivenUp,
     /// A collection of garbage removed what was copied, several times.
     Collected,
 }
@@ -67,6 +69,9 @@ impl UpdateProblem {
             Self::UnitsFailed { code } => warning("update-units-failed", "The new system is active, but not all of it started")
                 .because(format!("switch-to-configuration ended with exit code {code}."))
                 .remedy("systemctl --failed shows the units. The boot menu has the former system as well."),
+            Self::GivenUp => warning("update-given-up", "The boot loader has given this system up, and starts a former one")
+                .because("It was started before, as often as it is tried, and never reached boot-complete.target. The same system gets no new tries.")
+                .remedy("See why it failed (journalctl --list-boots), and use an ISO in which that is fixed. In the boot menu it can still be chosen."),
             Self::Collected => error(
                 "update-collected",
                 "What was copied was removed again by a collection of garbage",

@@ -15,6 +15,13 @@ use crate::live::mounts;
 use crate::tree::source::ETC_NIXOS;
 use crate::tree::source::HARDWARE_CONFIGURATION;
 
+/// Where the installed system has the entries of systemd-boot, as far as that is known without its configuration (bootctl(1), systemd 257).
+pub const BOOT_ENTRIES: [&str; 3] = [
+    "/efi/loader/entries",
+    "/boot/loader/entries",
+    "/boot/efi/loader/entries",
+];
+
 /// The mount point of the new root file system.
 #[derive(Debug, Clone)]
 pub struct Target {

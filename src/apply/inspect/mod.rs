@@ -3,6 +3,7 @@
 mod whole_files;
 mod menu_entry;
 mod boot_files;
+mod boot_trial;
 mod fstab;
 pub(super) mod logins;
 
@@ -19,6 +20,7 @@ use crate::nix::facts::{Boot, Disks};
 use crate::plan::observed::{EFIVARS, Observed};
 use crate::plan::{Plan, awaited_in_vain};
 use boot_files::Installed;
+pub use boot_trial::starts_left;
 use logins::SHADOW;
 
 /// Reports what is wrong with the installed system.

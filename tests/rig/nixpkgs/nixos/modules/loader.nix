@@ -11,6 +11,8 @@ let
   inherit (cfg.initrd) secrets;
   parameters = toString cfg.kernelParams;
   efi = cfg.loader.efi.efiSysMountPoint;
+  counting = cfg.loader.systemd-boot.bootCounting;
+  counter = lib.optionalString counting.enable "+${toString counting.tries}";
 
   # What must not be in the store is added to the initrd here, as NixOS does it (append-initrd-secrets).
   initrd = ''
@@ -63,13 +65,21 @@ let
     cp ${pkgs.systemd}/lib/systemd/boot/efi/systemd-bootx64.efi $esp/EFI/systemd/systemd-bootx64.efi
     cp ${pkgs.systemd}/lib/systemd/boot/efi/systemd-bootx64.efi $esp/EFI/BOOT/BOOTX64.EFI
     for entry in $esp/loader/entries/nixos-generation-*.conf; do
-      number=''${entry##*-}
-      [ -e /nix/var/nix/profiles/system-''${number%.conf}-link ] || rm -f "$entry"
+      number=''${entry##*/nixos-generation-}
+      [ -e /nix/var/nix/profiles/system-''${number%%[+.]*}-link ] || rm -f "$entry"
     done
     each() {
+      # An entry keeps its counter, which only the boot loader changes.
+      entry=$(cd $esp/loader/entries && ls | grep "^nixos-generation-$1[+.]") || entry=nixos-generation-$1${counter}.conf
       printf 'title NixOS, generation %s\nlinux /EFI/nixos/kernel%s\ninitrd /EFI/nixos/initrd%s\noptions init=%s/init ${parameters}\n' \
-        $1 "$suffix" "$suffix" "$of" > $esp/loader/entries/nixos-generation-$1.conf
-      [ "$of" != "$system" ] || printf 'timeout 1\ndefault nixos-generation-%s.conf\n' $1 > $esp/loader/loader.conf
+        $1 "$suffix" "$suffix" "$of" > $esp/loader/entries/$entry
+      # As systemd-boot-builder.py (26.11): systemd-boot before 260 only knows the pattern, which a system that was given up comes last in.
+      [ "$of" != "$system" ] || printf 'timeout 1\n${
+        if counting.enable then
+          "preferred nixos-generation-%s.conf\\ndefault nixos-*"
+        else
+          "default nixos-generation-%s.conf"
+      }\n' $1 > $esp/loader/loader.conf
     }
     for_generations $esp/EFI/nixos
   '';
@@ -93,6 +103,13 @@ let
 in
 {
   options.system.build.installBootLoader = lib.mkOption { type = lib.types.lines; };
+  options.boot.loader.systemd-boot.bootCounting = {
+    enable = lib.mkEnableOption "counting of starts";
+    tries = lib.mkOption {
+      type = lib.types.int;
+      default = 3;
+    };
+  };
 
   config = {
     boot.kernelParams = [
