@@ -29,7 +29,7 @@ pub struct UpdateArgs {
     /// Which side counts where files in /etc/nixos were changed on this machine
     #[arg(long, value_enum, value_name = "SIDE")]
     pub take: Option<Side>,
-    /// Accept an ISO with an older system, or with a lower stateVersion
+    /// Accept an ISO with an older system or database, or with a lower stateVersion
     #[arg(long)]
     pub older: bool,
 }

@@ -15,6 +15,8 @@ pub enum UpdateProblem {
     OtherMachine { own: String, new: String },
     Older { own: String, new: String },
     StateVersion { own: String, new: String, is_lower: bool },
+    /// The versions of `services.NAME`, of which the data has another form.
+    Database { name: String, own: String, new: String, is_lower: bool },
     /// Bytes of the file system of the store.
     StoreFull { severity: Severity, free: u64, needed: u64 },
     /// Files of the configuration, each with what happened to it.
@@ -55,6 +57,7 @@ impl UpdateProblem {
             .because("Its programs may not read what newer ones have written, such as databases in /var.")
             .remedy("Use a newer ISO, or choose an earlier generation in the boot menu. If it is meant: --older"),
             Self::StateVersion { own, new, is_lower } => state_version(own, new, *is_lower),
+            Self::Database { name, own, new, is_lower } => database((name, own, new), *is_lower),
             Self::StoreFull { severity, free, needed } => store_full(*severity, *free, *needed),
             Self::ChangedByHand { files } => error(
                 "update-changed-by-hand",
@@ -91,6 +94,20 @@ fn state_version(own: &str, new: &str, is_lower: bool) -> Text {
     problem
         .because("Services such as databases look for their data in the form of that release. It stays what it was when the machine was installed.")
         .remedy(format!("Set it to {own} in the configuration. {otherwise}"))
+}
+
+fn database((name, own, new): (&str, &str, &str), is_lower: bool) -> Text {
+    let what = format!("services.{name} has version {new}, and that of this machine is {own}");
+    let keep = format!("Set services.{name}.package to version {own}");
+    if is_lower {
+        error("update-database", what)
+            .because("It does not read the data that a newer version has written.")
+            .remedy(format!("{keep} or a newer one. If the data does not matter: --older"))
+    } else {
+        warning("update-database", what)
+            .because("It does not find the data of the older version: its own is in another directory, and empty.")
+            .remedy(format!("{keep}, or move the data with pg_upgrade after the update (manual of NixOS, PostgreSQL)."))
+    }
 }
 
 fn store_full(severity: Severity, free: u64, needed: u64) -> Text {

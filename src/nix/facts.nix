@@ -329,6 +329,21 @@ let
     identity = {
       host_name = config.networking.hostName;
       state_version = config.system.stateVersion;
+      # Those whose data has the form of their version. It throws for a version that nixpkgs has removed.
+      databases = builtins.listToAttrs (
+        map
+          (name: {
+            inherit name;
+            value = orElse "" (config.services.${name}.package.version or "");
+          })
+          (
+            filter (name: config.services.${name}.enable or false) [
+              "mongodb"
+              "mysql"
+              "postgresql"
+            ]
+          )
+      );
     };
   };
   # Bind mounts by units of systemd, as impermanence (since 2025) and preservation make them, and the link that

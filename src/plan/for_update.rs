@@ -1,7 +1,7 @@
 //! What an update compares besides what an installation does: the machine with the ISO, and the configuration as it was installed, as
 //! it is on the machine, and as it is on the ISO.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -174,6 +174,11 @@ fn problems(request: &Request, kind: ConfigKind, facts: &Facts, new: Option<&Pat
             let (own, new) = (own.clone(), new.clone());
             problems.extend((!is_lower || !update.older).then_some(UpdateProblem::StateVersion { own, new, is_lower }));
         }
+        problems.extend(databases(
+            &receipt.identity.databases,
+            &identity.databases,
+            update.older,
+        ));
     }
     let own = version_of_machine(&request.target);
     let new = new.and_then(|new| version_in_name(&new.to_string_lossy(), facts));
@@ -183,6 +188,34 @@ fn problems(request: &Request, kind: ConfigKind, facts: &Facts, new: Option<&Pat
         problems.push(UpdateProblem::Older { own, new });
     }
     problems.into_iter().map(Diagnostic::from).collect()
+}
+
+/// The databases that would not read the data of this machine. `older`: that is accepted.
+fn databases(
+    own: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+    older: bool,
+) -> impl Iterator<Item = UpdateProblem> {
+    own.iter().filter_map(move |(name, own)| {
+        let new = new.get(name)?;
+        let is_postgresql = name == "postgresql";
+        // A release of PostgreSQL has one number; those of the others have two (10.11, 8.0).
+        let form = |version| numbers(version).into_iter().take(if is_postgresql { 1 } else { 2 });
+        let (before, after) = (form(own).collect::<Vec<_>>(), form(new).collect::<Vec<_>>());
+        let is_lower = after < before;
+        // The others take their data over; the module of PostgreSQL has a directory for each release (24.05, 26.11).
+        let is_problem = if is_lower {
+            !older
+        } else {
+            is_postgresql && after > before
+        };
+        (is_problem && !before.is_empty() && !after.is_empty()).then(|| UpdateProblem::Database {
+            name: name.clone(),
+            own: own.clone(),
+            new: new.clone(),
+            is_lower,
+        })
+    })
 }
 
 /// A machine with another name than the configuration's, unless `--host` asked for it. A configuration without a host name gets it
@@ -319,6 +352,39 @@ mod tests {
             ),
             ["b (differs, and it is not known what was installed)"]
         );
+    }
+
+    #[test]
+    fn a_database_that_would_not_read_the_data_of_the_machine_is_named() {
+        let found = |name: &str, own: &str, new: &str, older: bool| {
+            let [own, new] = [own, new].map(|version| BTreeMap::from([(name.to_owned(), version.to_owned())]));
+            let found = databases(&own, &new, older).map(|problem| match problem {
+                UpdateProblem::Database { is_lower, .. } => is_lower,
+                other => panic!("{other:?}"),
+            });
+            found.collect::<Vec<_>>()
+        };
+        for (name, own, new, expected) in [
+            // The versions of 24.05 and 26.11.
+            ("postgresql", "15.10", "17.7", &[false][..]),
+            ("postgresql", "17.7", "15.10", &[true]),
+            ("postgresql", "15.10", "15.9", &[]),
+            ("mysql", "10.11.10", "11.4.8", &[]),
+            ("mysql", "11.4.8", "10.11.10", &[true]),
+            ("mysql", "10.11.10", "10.11.8", &[]),
+            ("mongodb", "8.0.4", "7.0.24", &[true]),
+            ("postgresql", "15.10", "", &[]),
+        ] {
+            assert_eq!(found(name, own, new, false), expected, "{name} {own} {new}");
+        }
+        assert_eq!(
+            found("postgresql", "17.7", "15.10", true),
+            [false; 0],
+            "it was accepted"
+        );
+        let other = BTreeMap::from([("mysql".to_owned(), "10.11.10".to_owned())]);
+        let own = BTreeMap::from([("postgresql".to_owned(), "15.10".to_owned())]);
+        assert_eq!(databases(&own, &other, false).count(), 0, "it is gone");
     }
 
     #[test]

@@ -115,8 +115,10 @@ fn several_faults_of_a_real_configuration_are_found_in_one_run(tree: &Tree) {
     );
 }
 
-fn the_kernels_the_pools_and_the_report_of_a_real_nixos_are_known(tree: &Tree) {
-    let more = "boot.loader.systemd-boot.memtest86.enable = true;
+fn the_kernels_the_pools_the_databases_and_the_report_of_a_real_nixos_are_known(tree: &Tree) {
+    let more = "services.postgresql = { enable = true; package = pkgs.postgresql_15; };
+        services.mysql = { enable = true; package = pkgs.mariadb; };
+        boot.loader.systemd-boot.memtest86.enable = true;
         specialisation.other.configuration.boot.initrd.kernelModules = [ \"nvme\" ];
         networking.hostId = \"deadbeef\";
         boot.zfs.forceImportRoot = false;
@@ -157,6 +159,10 @@ fn the_kernels_the_pools_and_the_report_of_a_real_nixos_are_known(tree: &Tree) {
         .collect();
     pools.sort_unstable();
     assert_eq!(pools, ["rpool", "tank"]);
+    let databases = fact("identity")["databases"].clone();
+    let version = |name: &str| databases[name].as_str().unwrap().to_owned();
+    assert!(version("postgresql").starts_with("15."), "{databases}");
+    assert!(version("mysql").starts_with('1'), "{databases}");
     assert_eq!(fact("facter")["machine"]["system"], if has_facter { "A B" } else { "" });
 }
 
@@ -231,7 +237,7 @@ fn main() -> ExitCode {
             on_each_tree(the_nix_package_has_all_of_its_sources),
             on_each_tree(the_errors_of_a_real_nixpkgs_are_explained),
             on_each_tree(several_faults_of_a_real_configuration_are_found_in_one_run),
-            on_each_tree(the_kernels_the_pools_and_the_report_of_a_real_nixos_are_known),
+            on_each_tree(the_kernels_the_pools_the_databases_and_the_report_of_a_real_nixos_are_known),
             on_each_tree(the_bar_moves_with_the_work_of_a_real_evaluation),
             on_each_tree(the_stock_nixos_install_leaves_the_same_disk_as_the_stand_in),
         ],
