@@ -7,13 +7,17 @@
   # Makes an installer ISO for a configuration; mk-offline-iso.nix describes the arguments.
   mkOfflineIso = import ./mk-offline-iso.nix { inherit package; };
 
-  # The module of the live system, for a live system of your own.
-  nixosModules.offline-installer =
-    { pkgs, lib, ... }:
-    {
-      imports = [ ./offline-installer.nix ];
-      offlineInstaller.package = lib.mkDefault (package pkgs);
-    };
+  nixosModules = {
+    # For a live system of your own.
+    offline-installer =
+      { pkgs, lib, ... }:
+      {
+        imports = [ ./offline-installer.nix ];
+        offlineInstaller.package = lib.mkDefault (package pkgs);
+      };
+    # For the installed system.
+    health-check = ./health-check.nix;
+  };
 
   # The source paths and NAR hashes of all inputs of a flake, nested ones included.
   inputsOf = import ./inputs-of.nix { };

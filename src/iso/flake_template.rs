@@ -23,7 +23,7 @@ pub const CONFIG_DIR: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 27] = [
+const MODULES: [(&str, &str); 28] = [
     ("answered.nix", include_str!("../../nix/answered.nix")),
     ("answers.nix", include_str!("../../nix/answers.nix")),
     ("automatic.nix", include_str!("../../nix/automatic.nix")),
@@ -38,6 +38,7 @@ const MODULES: [(&str, &str); 27] = [
     ("evaluated-anew.nix", include_str!("../../nix/evaluated-anew.nix")),
     ("family.nix", include_str!("../../nix/family.nix")),
     ("grub-file-systems.nix", include_str!("../../nix/grub-file-systems.nix")),
+    ("health-check.nix", include_str!("../../nix/health-check.nix")),
     ("image.nix", include_str!("../../nix/image.nix")),
     ("inputs-of.nix", include_str!("../../nix/inputs-of.nix")),
     ("mk-offline-iso.nix", include_str!("../../nix/mk-offline-iso.nix")),

@@ -1,5 +1,8 @@
 //! `nix-cfg-install update`: a machine that was installed from one ISO is updated from the next while it runs.
 
+use std::fs;
+
+use rig::project;
 use rig::two_isos::{FIRST, SECOND, UPDATE, iso_of_beta, machine, machine_with, state};
 
 #[test]
@@ -15,11 +18,12 @@ fn a_running_machine_is_updated_and_its_former_system_stays_in_the_boot_menu() {
          grep -q cowsay /etc/nixos/hosts/alpha/default.nix || exit 34"
     );
     let said = machine.sh(&script).ok();
-    assert!(
-        said.err.contains("Updated. The log is /var/log/nix-cfg-install/"),
-        "{}",
-        said.err
-    );
+    for text in [
+        "Updated. The log is /var/log/nix-cfg-install/",
+        "Its starts are not counted",
+    ] {
+        assert!(said.err.contains(text), "{text}: {}", said.err);
+    }
     assert_eq!(state(&machine), SECOND);
     // What nothing names any more goes, and nothing else.
     machine.sh("nix-collect-garbage").ok();
@@ -119,6 +123,56 @@ fn the_status_says_what_is_installed_and_what_was_changed_by_hand() {
     }
     let gone = format!("rm /var/lib/nix-cfg-install/receipt.json; {status}");
     machine.sh(&gone).fails(3, &["was not installed by nix-cfg-install"]);
+}
+
+#[test]
+fn a_system_with_a_health_check_is_on_trial_until_it_is_good_and_given_up_when_it_was_started_in_vain() {
+    let machine = machine();
+    let module = fs::read_to_string(project().join("nix/health-check.nix")).unwrap();
+    let script = format!(
+        "cat > /etc/nixos/health-check.nix << 'END OF MODULE'\n{module}END OF MODULE
+         sed -i 's|./hardware-configuration.nix|& ../../health-check.nix|
+                 s|services.greeter|offlineInstaller.healthCheck = [ \"greeter.service\" ];\\n  &|' /etc/nixos/hosts/alpha/default.nix
+         {UPDATE} --take mine || exit
+         cd /boot/loader/entries && ls"
+    );
+    let said = machine.sh(&script).ok();
+    let trial = "It is on trial: unless it is found good in 3 starts, a former system starts.";
+    assert!(said.err.contains(trial), "{}", said.err);
+    assert_eq!(said.out, "nixos-generation-1.conf\nnixos-generation-2+3.conf\n");
+    // What systemd-boot and systemd-bless-boot do with the entry.
+    let status = |from: &str, to: &str| {
+        let renamed =
+            format!("cd /boot/loader/entries && mv nixos-generation-2{from}.conf nixos-generation-2{to}.conf");
+        machine.sh(&format!("{renamed} && nix-cfg-install status")).ok().out
+    };
+    for (from, to, next, trial) in [
+        (
+            "+3",
+            "+2-1",
+            "generation 2, ",
+            Some("unless it is found good in 2 starts"),
+        ),
+        ("+2-1", "", "generation 2, ", None),
+        ("", "+0-3", "a former generation; started in vain: generation 2, ", None),
+    ] {
+        let said = status(from, to);
+        assert!(said.contains(&format!("Next start  {next}")), "{to}: {said}");
+        let line = trial.map(|trial| format!("On trial    {trial}"));
+        assert!(
+            line.map_or(!said.contains("On trial"), |line| said.contains(&line)),
+            "{to}: {said}"
+        );
+    }
+    // The same system again.
+    let touched = "cd /etc/nixos && echo '# mine' | tee -a health-check.nix >> hosts/alpha/default.nix";
+    let said = machine.sh(&format!("{touched} && {UPDATE} --take mine")).ok();
+    assert!(
+        said.err.contains("The boot loader has given this system up"),
+        "{}",
+        said.err
+    );
+    assert!(!said.err.contains("The next start is"), "{}", said.err);
 }
 
 #[test]

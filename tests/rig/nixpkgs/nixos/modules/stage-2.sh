@@ -42,6 +42,16 @@ echo "MiniNixOS $(cat "$system/nixos-version"): $host is up, from $system, /boot
 trap 'umount -a -r 2> /dev/null; sync; poweroff -f' USR2
 trap 'umount -a -r 2> /dev/null; sync; reboot -f' TERM
 [ ! -e "$system/etc/on-console" ] || sh "$system/etc/on-console"
+# Where systemd-boot counts starts: a system that is good loses its counter, as systemd-bless-boot does it.
+efivars=/sys/firmware/efi/efivars
+if [ -e "$system/etc/boot-complete" ] && mount -t efivarfs efivarfs $efivars; then
+  counted=$efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
+  if [ -e "$counted" ] && PATH=$system/sw/bin sh "$system/etc/boot-complete"; then
+    entry=/boot$(tail -c +5 "$counted" | tr -d '\0' | tr '\\' /)
+    mv "$entry" "${entry%+*}.conf" && echo "this generation is good"
+  fi
+  umount $efivars
+fi
 login=@shadow@/bin/login ask=''
 if [ -e "$system/etc/autologin" ]; then
   printf '#!/bin/sh\nexec %s -f %s\n' "$login" "$(cat "$system/etc/autologin")" > /run/login
