@@ -25,7 +25,7 @@ struct Receipt<'a> {
     finished: String,
     /// The toplevel of the live system: which ISO it was.
     live_system: Option<PathBuf>,
-    /// The files of the configuration, as they were placed.
+    /// The files of the configuration, as they were placed; of those that were kept by hand, the ISO's.
     tree: Fingerprint,
     identity: Option<&'a Identity>,
     #[serde(flatten)]
@@ -43,11 +43,19 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
         // An earlier installation may have kept another one.
         None => remove(&source)?,
     }
+    let mut tree = fingerprint::of(plan.snapshot.path())?;
+    // They still are changes by hand, which the next update asks for again.
+    for (name, on_iso) in &plan.kept_by_hand {
+        match on_iso {
+            Some(file) => tree.insert(name.clone(), file.clone()),
+            None => tree.remove(name),
+        };
+    }
     let receipt = Receipt {
         version: env!("CARGO_PKG_VERSION"),
         finished: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         live_system: fs::read_link(LIVE_SYSTEM).ok(),
-        tree: fingerprint::of(plan.snapshot.path())?,
+        tree,
         identity: plan.facts.identity.as_ref(),
         plan,
     };

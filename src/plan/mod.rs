@@ -15,6 +15,7 @@ mod checks;
 mod resolve;
 mod omissions;
 mod evaluate;
+mod changed_by_hand;
 mod for_update;
 mod own_source;
 mod packages;
@@ -44,6 +45,8 @@ use crate::tree::extra_files::ExtraFiles;
 use crate::tree::hardware::Hardware;
 use crate::tree::private_copy::PrivateCopy;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
+use changed_by_hand::KeptByHand;
+pub use changed_by_hand::changed_by_hand;
 use checks::file_systems::Tree;
 pub use checks::file_systems::awaited_in_vain;
 pub use checks::first_start;
@@ -52,7 +55,6 @@ pub use checks::{assertions, before_machine};
 use collector::Found;
 use evaluate::Outcome;
 pub use fetched::Fetched;
-pub use for_update::changed_by_hand;
 pub use layout::{DiskoPlan, Fate, OfferedDisk, offered};
 use observed::Observed;
 pub use packages::changes;
@@ -105,6 +107,9 @@ pub struct Plan {
     /// The private copy of the configuration, with this machine's hardware configuration in it: what is installed.
     #[serde(skip)]
     pub snapshot: PrivateCopy,
+    /// What of it an update does not take from the ISO.
+    #[serde(skip)]
+    pub kept_by_hand: KeptByHand,
     /// The values of the configuration that the checks compared.
     #[serde(skip)]
     pub facts: Facts,
@@ -232,7 +237,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     let Some((tree, disko)) = placed else { return Ok(None) };
     let tree_with_hardware = (&configuration, hardware.path.as_path(), broken.as_slice());
     let asked = completed::put_choices((request, live), &machine, tree_with_hardware, found)?;
-    for_update::settle(request, live, root, found)?;
+    let kept_by_hand = changed_by_hand::settle(request, live, root, found)?;
     found.extend(Memory::read(Path::new(PROC)).and_then(|memory| checks::space::evaluation(&memory)));
     let mut outcome = evaluate::evaluate((live.runner, live.report), &configuration, &tree, &broken)?;
     found.extend(std::mem::take(&mut outcome.problems));
@@ -266,6 +271,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         sources: needs.sources,
         fetched: needs.fetched,
         snapshot,
+        kept_by_hand,
         facts: outcome.facts,
         extra_files,
     }))

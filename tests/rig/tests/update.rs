@@ -201,6 +201,13 @@ fn files_that_were_changed_by_hand_are_named_and_one_side_has_to_be_taken() {
         FIRST,
         "the change of the ISO is in a file of which mine was taken"
     );
+    let again = [
+        "hosts/alpha/default.nix (changed here)",
+        "notes (added here)",
+        "hosts/beta/default.nix (removed here)",
+        "Nothing was written",
+    ];
+    machine.sh(UPDATE).fails(3, &again);
     let new = "! [ -e /etc/nixos/notes ] && grep cowsay /etc/nixos/hosts/alpha/default.nix && grep '# mine' /etc/nixos.before-*/hosts/alpha/default.nix";
     machine
         .sh(&format!("echo more >> /etc/nixos/notes; {UPDATE} --take new && {new}"))
