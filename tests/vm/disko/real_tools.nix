@@ -90,8 +90,10 @@ let
           sgdisk --new=0:0:${
             if part.size == "100%" then "0" else "+${part.size}"
           } --typecode=0:${part.type} --change-name=0:${part.label} ${content.device} > /dev/null
+          partprobe ${content.device} || : # udev may still read the partition that was made before
+          udevadm trigger --subsystem-match=block
+          udevadm settle
         '') (partitions content)}
-        udevadm settle
       '';
       luks = ''
         IFS= read -r password && IFS= read -r again && [ "$password" = "$again" ]
