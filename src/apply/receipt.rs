@@ -72,7 +72,7 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
 ///
 /// # Errors
 /// When the target cannot be written.
-fn keep(path: &Path, link: &Path) -> Result<()> {
+pub(super) fn keep(path: &Path, link: &Path) -> Result<()> {
     let new = link.with_extension("new");
     let replace = || -> Result<()> {
         link.parent().map_or(Ok(()), fs::create_dir_all)?;

@@ -2,8 +2,7 @@
 //! garbage collection, and it verifies the hash of each store path.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use nix::unistd::sync;
@@ -28,8 +27,10 @@ use crate::store_path::store_name;
 use crate::text::bytes;
 use crate::tree::source::ConfigKind;
 
-/// Where the machine's Nix keeps what an update has copied and not finished with: names that [`keep`] gives it.
-const KEPT: &str = "/nix/var/nix/gcroots/nix-cfg-install/update";
+/// The link that keeps the root with that number of a plan until the update is finished.
+fn kept(target: &Target, number: usize) -> PathBuf {
+    target.collector_root(&format!("update-{number}"))
+}
 
 /// How often what a collection of garbage has removed is copied again.
 const ATTEMPTS: usize = 3;
@@ -50,9 +51,10 @@ pub(super) fn copy(plan: &Plan, target: &Target, installation: &Installation<'_>
     // A root may name what is copied later: a collection that begins then leaves it alone, and one that runs already leaves alone what is
     // added while it runs (Nix 2.8 to 2.34). A root that is made after Nix has ended is late for a collection that began in between.
     for (number, root) in roots.iter().enumerate() {
-        keep(target, root, number)?;
+        receipt::keep(Path::new(root), &kept(target, number))?;
     }
-    let lacked = || update.lacking(runner, database::of_closure(runner, &roots)?);
+    let records = database::of_closure(runner, &roots)?;
+    let lacked = || update.lacking(runner, records.clone());
     let mut lacking = lacked()?;
     for _ in 0..ATTEMPTS {
         let total = lacking.iter().map(|record| record.nar_size).sum();
@@ -63,10 +65,13 @@ pub(super) fn copy(plan: &Plan, target: &Target, installation: &Installation<'_>
         let copied = update
             .machine
             .run_beside_live(&mut || by_nix(runner, report, &roots, total));
-        if let Some(error) = copied.as_ref().err()
-            && (error.is::<Interrupted>() || update.machine.medium_gone().is_some())
-        {
-            return copied.map_err(|error| gone_or(update, error));
+        if let Err(error) = &copied {
+            if error.is::<Interrupted>() {
+                return copied;
+            }
+            if let Some(gone) = update.machine.medium_gone() {
+                return Err(gone.into());
+            }
         }
         // What the machine had before, without a root, is collected while the rest is copied: Nix counted on it.
         let still = lacked()?;
@@ -106,14 +111,6 @@ fn by_nix(runner: &Runner, report: &Reporter, roots: &[&str], total: u64) -> Res
         report.progress(tracker.bytes().min(total), total, Unit::Bytes, tracker.item());
     });
     copied.map(drop)
-}
-
-/// Has the machine's Nix keep `path` by a root with the number `number`.
-fn keep(target: &Target, path: &str, number: usize) -> Result<()> {
-    let root = target.inside(&format!("{KEPT}-{number}"));
-    remove(&root)?;
-    let made = fs::create_dir_all(root.parent().context("A root has a directory")?).and_then(|()| symlink(path, &root));
-    made.with_context(|| format!("Failed to make {}", root.display()))
 }
 
 /// `error`, unless one of `lacking` is damaged on the medium.
@@ -223,8 +220,8 @@ pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<
 /// Writes the receipt, and lets the machine's Nix keep by the profile alone what was copied.
 pub(super) fn finish(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
     receipt::step(plan, target, installation)?;
-    for root in 0..=plan.extra.len() {
-        remove(&target.inside(&format!("{KEPT}-{root}")))?;
+    for number in 0..plan.roots().len() {
+        remove(&kept(target, number))?;
     }
     let report = installation.live.report;
     let trial = match inspect::starts_left(target, &plan.system) {
