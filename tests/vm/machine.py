@@ -3,7 +3,6 @@
 Everything stands in target/vm/NAME (of NAME with a slash: target/NAME): console.log and work.log with the second of each line, times.json, trace.tsv, results/.
 """
 
-import codecs
 import itertools
 import json
 import os
@@ -15,6 +14,8 @@ import threading
 import time
 from pathlib import Path
 
+from serial_port import Stream
+
 PROJECT = Path(__file__).resolve().parents[2]
 CACHE = PROJECT / "target/rig"
 OVMF = Path("/usr/share/OVMF")
@@ -23,10 +24,6 @@ PATIENCE = 240  # seconds to wait for any condition: emulation on a busy machine
 EMULATOR_PANIC = re.compile(r"Kernel panic - not syncing: (?!Attempted to kill init|VFS|No working init|Requested init)")
 LOST = re.compile(r"Kernel panic|stage 1 failed:.*\n|Guru Meditation|BUG: soft lockup")
 
-# SeaBIOS moves the cursor in the middle of a word.
-ESCAPE = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|c)")
-INCOMPLETE = re.compile(r"(?:\x1b(?:\[[0-9;?=]*)?)?\Z")
-
 
 class Failed(AssertionError):
     """What a scenario expected did not happen."""
@@ -34,39 +31,6 @@ class Failed(AssertionError):
 
 class EmulatorPanic(Failed):
     """The guest's kernel died of the emulator."""
-
-
-class Stream:
-    """The lines of one serial port, as they come."""
-
-    def __init__(self, log: Path, start: float, on_line) -> None:
-        self.text, self.cursor, self.start, self.on_line = "", 0, start, on_line
-        self.log = log.open("a")
-        self.changed = threading.Condition()
-        self.open = True
-
-    def pump(self, source) -> None:
-        """Reads until the machine is off."""
-        line, rest, decoder = "", "", codecs.getincrementaldecoder("utf-8")(errors="replace")
-        while data := os.read(source, 65536):
-            text = rest + decoder.decode(data).replace("\r", "")
-            # A sequence can come in two pieces.
-            rest = INCOMPLETE.search(text)[0]
-            text = ESCAPE.sub("", text.removesuffix(rest))
-            with self.changed:
-                self.text += text
-                self.changed.notify_all()
-            *lines, line = (line + text).split("\n")
-            seconds = time.monotonic() - self.start
-            for whole in lines:
-                self.log.write(f"{seconds:8.2f} {whole}\n")
-                self.on_line(seconds, whole)
-            self.log.flush()
-        with self.changed:
-            self.log.write(f"{time.monotonic() - self.start:8.2f} {line}\n")
-            self.log.flush()
-            self.open = False
-            self.changed.notify_all()
 
 
 # Without AVX: 7.2's vpmaskmovd reads what its mask forbids, and Qt, so Calamares, dies of it.
