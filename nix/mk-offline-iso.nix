@@ -317,7 +317,8 @@ else
     inherit live;
     targets = map (target: target { }) targets;
     # What a binary cache must hold for an image with `offlineInstaller.cache`: one path that refers to it.
-    inherit (live.config.offlineInstaller) contents;
+    # And what `nix-cfg-iso delta` makes an update image from (docs/update.md).
+    inherit (live.config.offlineInstaller) contents delta;
     # A room that one machine serves.
     netboot = needsKey (netboot.config.system.build.netbootDirectory // { live = netboot; });
     room = needsKey (server.config.system.build.isoImage // { live = server; });

@@ -110,7 +110,13 @@ let
   kept = "${pkgs.closureInfo { rootPaths = cfg.rebuildPaths; }}";
 
   # What is installed, and what installing it on other machines needs.
-  systems = lib.concatMap (one: [ one.toplevel ] ++ one.scripts) described ++ cfg.rebuildPaths;
+  systemsOf = some: lib.concatMap (one: [ one.toplevel ] ++ one.scripts) some ++ rebuildPathsOf some;
+  systems = systemsOf described;
+  rebuildPathsOf =
+    some:
+    (if cfg.closure == "full" then map (one: one.drv) some else [ ])
+    ++ (if onlyRuntime then [ ] else lib.concatMap (one: one.closure.storePaths) some)
+    ++ sources;
   # What evaluating the configuration needs.
   sources =
     (
@@ -291,6 +297,12 @@ in
       internal = true;
       description = "One path that refers to what an image without a cache holds besides the live system.";
     };
+    delta = mkOption {
+      type = types.package;
+      readOnly = true;
+      internal = true;
+      description = "What `nix-cfg-iso delta` makes an update image from.";
+    };
     rebuildPaths = mkOption {
       type = types.listOf types.raw;
       readOnly = true;
@@ -332,11 +344,12 @@ in
   config = {
     offlineInstaller = {
       inherit closures described;
-      rebuildPaths =
-        (if cfg.closure == "full" then map (one: one.drv) described else [ ])
-        ++ (if onlyRuntime then [ ] else lib.concatMap (one: one.closure.storePaths) described)
-        ++ sources;
+      rebuildPaths = rebuildPathsOf described;
       contents = pkgs.closureInfo { rootPaths = systems; };
+      delta = import ./delta.nix {
+        inherit config lib pkgs;
+        closures = map (one: systemsOf [ one ]) described;
+      };
       settings = lib.mkMerge [
         {
           choices = "${import ./answers.nix {

@@ -81,7 +81,7 @@ impl Fetch<'_> {
     /// Reads what an earlier run fetched. Nix makes a path valid before its contents are on the disk: after a power cut its files can
     /// be empty.
     fn read_again(&mut self, paths: &[&str], before: u64) -> Result<()> {
-        let records = database::of_paths(self.runner, self.target.root(), paths)?;
+        let records = database::of_paths(self.runner, Some(self.target.root()), paths)?;
         let records: Vec<&Record> = records.iter().collect();
         let damaged = Mutex::new(Vec::new());
         let read = |record: &Record, archive: &mut Archive<'_>, _: &mut PathReader<'_>| {

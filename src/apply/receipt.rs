@@ -1,6 +1,7 @@
 //! What stays on the target: the receipt, and what a later rebuild without a network needs. The log is written there all
 //! along.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use crate::files::{remove, write_whole};
 use crate::live::target::{Kept, Target};
 use crate::nix::identity::Identity;
 use crate::plan::Plan;
+use crate::store::database;
 use crate::tree::fingerprint::{self, Fingerprint};
 
 /// The system that runs.
@@ -28,6 +30,8 @@ struct Receipt<'a> {
     /// The files of the configuration, as they were placed; of those that were kept by hand, the ISO's.
     tree: Fingerprint,
     identity: Option<&'a Identity>,
+    /// The store paths that the target keeps, for an image with only what it lacks.
+    paths: BTreeSet<String>,
     #[serde(flatten)]
     plan: &'a Plan,
 }
@@ -54,9 +58,13 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     let receipt = Receipt {
         version: env!("CARGO_PKG_VERSION"),
         finished: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        live_system: fs::read_link(LIVE_SYSTEM).ok(),
+        live_system: match &installation.request.update {
+            Some(update) => Some(update.iso.clone()),
+            None => fs::read_link(LIVE_SYSTEM).ok(),
+        },
         tree,
         identity: plan.facts.identity.as_ref(),
+        paths: kept_paths(plan, target, installation)?,
         plan,
     };
     write_whole(&target.receipt(), &serde_json::to_vec_pretty(&receipt)?)?;
@@ -66,6 +74,12 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     // GRUB is partly outside of any file system, where no syncfs reaches: the machine may be switched off from now on.
     nix::unistd::sync();
     Ok(())
+}
+
+fn kept_paths(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<BTreeSet<String>> {
+    // Only what comes from a cache is not in the live system's store as well.
+    let store = plan.fetched.cache.as_ref().map(|_| target.root());
+    database::requisites(installation.live.runner, store, &plan.roots())
 }
 
 /// Keeps the store path `path`, and all that it refers to, from the target's garbage collector, which follows `link`.

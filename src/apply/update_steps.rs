@@ -11,10 +11,11 @@ use super::build::track;
 use super::installation::Installation;
 use super::{inspect, receipt};
 use crate::diagnostic::{Diagnostic, Diagnostics, UpdateProblem};
-use crate::files::remove;
+use crate::files::{names, remove};
 use crate::interrupt::Interrupted;
-use crate::live::running_machine::{BOOTED_SYSTEM, CHANNELS_PROFILE, LIVE_ROOT, SYSTEM_PROFILE};
+use crate::live::running_machine::{BOOTED_SYSTEM, LIVE_ROOT, SYSTEM_PROFILE};
 use crate::live::target::Target;
+use crate::live::update_medium::CHANNELS_PROFILE;
 use crate::nix::activity::LOG_FORMAT;
 use crate::nix::explain;
 use crate::plan::Plan;
@@ -27,10 +28,12 @@ use crate::store_path::store_name;
 use crate::text::bytes;
 use crate::tree::source::ConfigKind;
 
-/// The link that keeps the root with that number of a plan until the update is finished.
+/// The link that keeps a root with that number until the update is finished.
 fn kept(target: &Target, number: usize) -> PathBuf {
-    target.collector_root(&format!("update-{number}"))
+    target.collector_root(&format!("{KEPT}{number}"))
 }
+
+const KEPT: &str = "update-";
 
 /// How often what a collection of garbage has removed is copied again.
 const ATTEMPTS: usize = 3;
@@ -50,9 +53,11 @@ pub(super) fn copy(plan: &Plan, target: &Target, installation: &Installation<'_>
     reading::verify(runner, report, image, &sources).map_err(|error| gone_or(update, error))?;
     // A root may name what is copied later: a collection that begins then leaves it alone, and one that runs already leaves alone what is
     // added while it runs (Nix 2.8 to 2.34). A root that is made after Nix has ended is late for a collection that began in between.
-    for (number, root) in roots.iter().enumerate() {
+    let used = update.used.iter().map(String::as_str);
+    for (number, root) in roots.iter().copied().chain(used).enumerate() {
         receipt::keep(Path::new(root), &kept(target, number))?;
     }
+    update.require_used(runner)?;
     let records = database::of_closure(runner, &roots)?;
     let lacked = || update.lacking(runner, records.clone());
     let mut lacking = lacked()?;
@@ -220,8 +225,11 @@ pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<
 /// Writes the receipt, and lets the machine's Nix keep by the profile alone what was copied.
 pub(super) fn finish(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
     receipt::step(plan, target, installation)?;
-    for number in 0..plan.roots().len() {
-        remove(&kept(target, number))?;
+    // Those of a run that was cut off as well.
+    for name in names(&target.collector_root("")) {
+        if name.starts_with(KEPT) {
+            remove(&target.collector_root(&name))?;
+        }
     }
     let report = installation.live.report;
     let trial = match inspect::starts_left(target, &plan.system) {

@@ -11,7 +11,7 @@ use clap::Parser;
 
 use super::exit_code;
 use super::init_questions::{Dialogue, Suggestions, command, complete};
-use super::iso_args::{Args, Command, Customize, Doctor, Init, Refresh};
+use super::iso_args::{Args, Command, Customize, Delta, Doctor, Init, Refresh};
 use super::iso_internal_args::{CalamaresTargets, Internal};
 use super::typed_lines::TypedLines;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
@@ -19,6 +19,7 @@ use crate::interrupt::{INTERRUPTED, Interrupt, Interrupted};
 use crate::iso::calamares_config::{self, InstalledSystems};
 use crate::iso::choices::{InitOptions, InitReport, default_desktop};
 use crate::iso::customize::{self, CustomizeOptions, PHASES};
+use crate::iso::delta::{self, DeltaOptions};
 use crate::iso::doctor::{self, MachineToCome};
 use crate::iso::enrol::{self, EnrolOptions};
 use crate::iso::generate_config::HardwareFeatures;
@@ -70,6 +71,7 @@ fn run(args: Args) -> Result<()> {
                 shell_word(path.as_os_str()),
             )])
         }
+        Command::Delta(args) => delta(args),
         Command::Enrol(args) => say(&enrol::enrol(&EnrolOptions {
             dir: args.dir,
             keys: args.keys,
@@ -253,6 +255,20 @@ fn customize(args: Customize) -> Result<()> {
     let done = done?;
     done.warnings.iter().for_each(show);
     say(&done.notes)
+}
+
+fn delta(args: Delta) -> Result<()> {
+    let options = DeltaOptions {
+        image: flake(args.dir, args.nix_args),
+        since: args.since,
+        key: args.key,
+        out: args.out,
+    };
+    let reporter = Reporter::new(Format::Auto.renderer(), &delta::PHASES);
+    let done = delta::delta(&runner()?, &options, &reporter);
+    // Its bar goes before anything else is said.
+    drop(reporter);
+    say(&done?)
 }
 
 /// Programs get this program's own environment: the network and the settings of the person who makes the image.

@@ -43,6 +43,8 @@ pub enum Command {
     Customize(Customize),
     /// Write DIR/nix-cfg-install.answers.yaml: a skeleton of an answers file, for installations without questions
     Answers(Update),
+    /// Make a small image to update machines from: it holds only what they lack of the ISO
+    Delta(Delta),
     /// Take the public host keys that installations left on a stick into .sops.yaml or secrets.nix
     Enrol(Enrol),
     /// Show why a store path is on the ISO
@@ -186,6 +188,27 @@ pub struct Customize {
     /// An answers file, for installations without questions (docs/fleet.md)
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,
+}
+
+/// `nix-cfg-iso delta`.
+#[derive(Debug, ClapArgs)]
+pub struct Delta {
+    /// The directory that `init` wrote, or a flake reference with `#` to what mkOfflineIso gives
+    pub dir: String,
+    /// What a machine has: its receipt (receipt-SERIAL.json on the stick, /var/lib/nix-cfg-install/receipt.json on the machine).
+    /// May be given more than once: the image is for all of these machines
+    #[arg(long, value_name = "RECEIPT", required = true)]
+    pub since: Vec<PathBuf>,
+    /// The secret key that signs the image, as `nix key generate-secret` makes it. A machine updates itself from the image if it
+    /// trusts the public half (nix.settings.trusted-public-keys)
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// The file to write; it must not exist
+    #[arg(long, value_name = "FILE", default_value = "update.iso")]
+    pub out: PathBuf,
+    /// More arguments for `nix build`
+    #[arg(last = true, value_name = "NIX-ARG")]
+    pub nix_args: Vec<OsString>,
 }
 
 /// `nix-cfg-iso enrol`.

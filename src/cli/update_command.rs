@@ -17,8 +17,9 @@ use crate::diagnostic::{PlanProblem, ProgramProblem};
 use crate::interrupt::Interrupt;
 use crate::live::earlier_receipt::Receipt;
 use crate::live::installation_medium;
-use crate::live::running_machine::{LiveSystemOfIso, MACHINE, RunningMachine};
+use crate::live::running_machine::{MACHINE, RunningMachine};
 use crate::live::target::Target;
+use crate::live::update_medium::LiveSystemOfIso;
 use crate::log_file::{LogFile, stamp};
 use crate::nix::environment::{Channels, Network, environment};
 use crate::plan::request::{LiveSystem, Update};
@@ -27,6 +28,8 @@ use crate::process::{NIX, Runner};
 use crate::progress::Reporter;
 use crate::settings::Settings;
 use crate::store::live_image::StoreImage;
+use crate::store::reading;
+use crate::store::update_store::register;
 
 /// Updates this machine, and returns the last line that the user reads.
 pub(super) fn run(
@@ -40,7 +43,7 @@ pub(super) fn run(
     report.phase(phases::SOURCE);
     let machine_runner = Runner::new(environment(&Channels::default(), Network::None), interrupt.clone());
     let entered = enter(wanted, &machine_runner, report).map_err(&refused)?;
-    let (update, live) = entered;
+    let (mut update, live) = entered;
     // From here on, paths are those of the live system.
     let args = Args {
         command: None,
@@ -57,12 +60,9 @@ pub(super) fn run(
     let (settings, channels, answered) =
         settings_and_channels(Settings::load(None), &unlogged, log, &stamp).map_err(&refused)?;
     let mut runner = Runner::new(environment(&channels, Network::None), interrupt.clone());
-    live.load(&runner).map_err(&refused)?;
-    let image = settings
-        .read_image
-        .unwrap_or(true)
-        .then(StoreImage::of_live_store)
-        .flatten();
+    let host = args.host.as_deref();
+    let reads_image = settings.read_image.unwrap_or(true);
+    let image = store((&runner, report), &live, &mut update, host, reads_image).map_err(&refused)?;
     let mut request = request((&args, answered), None, settings, &runner, report).map_err(&refused)?;
     request.extra_files = None;
     request.answers.extend(update.receipt.chosen.clone());
@@ -99,6 +99,23 @@ pub(super) fn run(
     Ok(format!("Updated. The log is {}.", log_place(log, true)))
 }
 
+/// Registers the store of the live system. Returns its image, where it is read without the kernel.
+fn store(
+    (runner, report): (&Runner, &Reporter),
+    live: &LiveSystemOfIso,
+    update: &mut Update,
+    host: Option<&str>,
+    reads_image: bool,
+) -> anyhow::Result<Option<StoreImage>> {
+    let parts = register(runner, live, &update.machine, (&update.receipt, host))?;
+    update.used = parts.on_machine;
+    live.install_channel(runner)?;
+    let image = reads_image.then(StoreImage::of_live_store).flatten();
+    // Its hashes are signed, and nothing of it is used before they are found right.
+    reading::verify_records(runner, report, image.as_ref(), &parts.on_medium)?;
+    Ok(image)
+}
+
 /// Enters the live system of the ISO that was named or is found.
 fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Result<(Update, LiveSystemOfIso)> {
     if !geteuid().is_root() {
@@ -119,6 +136,8 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
     let update = Update {
         machine,
         receipt,
+        iso: live.system.clone(),
+        used: Vec::new(),
         take: wanted.take,
         older: wanted.older,
         switch: wanted.switch,

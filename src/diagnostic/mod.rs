@@ -105,6 +105,7 @@ areas! {
     calamares_job::CalamaresProblem,
     capacity::CapacityProblem,
     copy_problem::CopyProblem,
+    delta_problem::DeltaProblem,
     disk_problem::DiskProblem,
     disko_problem::DiskoProblem,
     enrol_problem::EnrolProblem,

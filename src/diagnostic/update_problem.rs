@@ -3,12 +3,19 @@
 use std::path::PathBuf;
 
 use super::{Severity, Text, error, warning};
+use crate::store_path::store_name;
 use crate::text::bytes;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UpdateProblem {
     NoReceipt { path: PathBuf },
     BadReceipt { path: PathBuf, error: String },
+    /// An image with only what machines lack. The keys that it is signed with.
+    NotSigned { keys: Vec<String> },
+    /// Such an image has nothing for `host`.
+    NotForHost { host: String, hosts: Vec<String> },
+    /// Store paths that neither such an image nor the machine has. `since`: when the machine had some of them.
+    Behind { paths: Vec<String>, since: Option<String> },
     /// The ISO has `found`, and the machine was installed from `installed`.
     OtherConfiguration { installed: &'static str, found: &'static str },
     /// The ISO's system is that of the machine `new`.
@@ -40,6 +47,12 @@ impl UpdateProblem {
             Self::BadReceipt { path, error: said } => {
                 error("update-bad-receipt", format!("{} cannot be read", path.display())).because(said)
             }
+            Self::NotSigned { keys } => not_signed(keys),
+            Self::NotForHost { host, hosts } => {
+                error("update-not-for-host", format!("The image has nothing for {host}")).because(format!("It is for {}.", hosts.join(", ")))
+                    .remedy("Use the image of this machine's configuration. If it is to become another host: --host NAME")
+            }
+            Self::Behind { paths, since } => behind(paths, since.as_deref()),
             Self::OtherConfiguration { installed, found } => error(
                 "update-other-configuration",
                 format!("The ISO has a {found}, and this machine was installed from a {installed}"),
@@ -81,6 +94,40 @@ impl UpdateProblem {
             )
             .remedy("Wait until it has ended (nix-collect-garbage, nix-gc.service), then run the same command again."),
         }
+    }
+}
+
+fn not_signed(keys: &[String]) -> Text {
+    let signed = match keys {
+        [] => "It has no signature.".to_owned(),
+        keys => format!("It is signed with {}.", keys.join(", ")),
+    };
+    error("update-not-signed", "The image is not signed with a key that this machine trusts")
+        .because(format!("{signed} Keys that are trusted are in /etc/nix/nix.conf: trusted-public-keys."))
+        .remedy(
+            "Use the whole ISO of a configuration that has the key's public half in nix.settings.trusted-public-keys: it updates this \
+             machine without one, and the next image is trusted.",
+        )
+}
+
+/// How many names of store paths are shown.
+const SHOWN: usize = 12;
+
+fn behind(paths: &[String], since: Option<&str>) -> Text {
+    let count = paths.len();
+    let mut lines: Vec<String> = paths.iter().take(SHOWN).map(|path| store_name(path)).collect();
+    if count > SHOWN {
+        lines.push(format!("… and {} more", count - SHOWN));
+    }
+    let names = lines.join("\n");
+    let problem = error("update-behind", format!("The image does not hold all that this machine lacks: {count} store paths"));
+    match since {
+        Some(since) => problem
+            .because(format!("It was made for machines that have them. Some were here at {since}, and were removed since:\n{names}"))
+            .remedy("Use the whole ISO: an image that is made with this machine's receipt would lack them as well."),
+        None => problem
+            .because(format!("It was made for machines that have them:\n{names}"))
+            .remedy("Use the whole ISO, or an image that is made with this machine's receipt as well: nix-cfg-iso delta DIR --since receipt.json"),
     }
 }
 

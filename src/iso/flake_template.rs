@@ -23,7 +23,7 @@ pub const CONFIG_DIR: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 28] = [
+const MODULES: [(&str, &str); 29] = [
     ("answered.nix", include_str!("../../nix/answered.nix")),
     ("answers.nix", include_str!("../../nix/answers.nix")),
     ("automatic.nix", include_str!("../../nix/automatic.nix")),
@@ -33,6 +33,7 @@ const MODULES: [(&str, &str); 28] = [
     ("closure.nix", include_str!("../../nix/closure.nix")),
     ("decided.nix", include_str!("../../nix/decided.nix")),
     ("default.nix", include_str!("../../nix/default.nix")),
+    ("delta.nix", include_str!("../../nix/delta.nix")),
     ("disko-layout.nix", include_str!("../../nix/disko-layout.nix")),
     ("disko-scripts.nix", include_str!("../../nix/disko-scripts.nix")),
     ("evaluated-anew.nix", include_str!("../../nix/evaluated-anew.nix")),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::image_closure::ImageClosure;
 use crate::nix::explain;
 use crate::nix::literal::path_reference;
-use crate::process::{Invocation, Runner};
+use crate::process::{Finished, Invocation, Runner};
 use crate::store::database::{self, Record};
 use crate::tree::feature::{Feature, NotCovered};
 
@@ -70,28 +70,46 @@ in {
 }";
 
 impl ImageOutput {
+    /// What Nix calls the image; with `.ATTRIBUTE` what belongs to it.
+    fn installable(&self, attribute: &str) -> Result<String> {
+        if self.reference.contains('#') {
+            return Ok(format!("{}{attribute}", self.reference));
+        }
+        let dir = std::path::absolute(&self.reference).context("Failed to find the working directory")?;
+        Ok(format!("{}#iso{attribute}", path_reference(&dir)))
+    }
+
+    /// Builds the `.ATTRIBUTE` of the image, and links it at `link`.
+    ///
+    /// # Errors
+    /// As [`ImageOutput::eval`], also when it cannot be built.
+    pub fn build(&self, runner: &Runner, attribute: &str, link: &Path) -> Result<()> {
+        let invocation = Invocation::new("nix")
+            .args([
+                "build",
+                "--extra-experimental-features",
+                "nix-command flakes",
+                "--out-link",
+            ])
+            .arg(link)
+            .arg(self.installable(attribute)?)
+            .args(self.nix_args.clone());
+        evaluated(&runner.run(&invocation, &mut |_, _| {})?)
+    }
+
     /// `nix eval` of the image, through `apply`.
     ///
     /// # Errors
     /// An explained [`crate::diagnostic::Diagnostic`] when Nix cannot evaluate it.
     pub fn eval<T: serde::de::DeserializeOwned>(&self, runner: &Runner, apply: &str) -> Result<T> {
-        let reference = if self.reference.contains('#') {
-            self.reference.clone()
-        } else {
-            let dir = std::path::absolute(&self.reference).context("Failed to find the working directory")?;
-            format!("{}#iso", path_reference(&dir))
-        };
         let invocation = Invocation::new("nix")
             .args(["eval", "--json", "--extra-experimental-features", "nix-command flakes"])
-            .arg(reference)
+            .arg(self.installable("")?)
             .args(["--apply", apply])
             .args(self.nix_args.clone())
             .quiet();
         let finished = runner.run(&invocation, &mut |_, _| {})?;
-        if !finished.status.success() {
-            let said = console::strip_ansi_codes(&finished.tail.join("\n")).into_owned();
-            return Err(explain::explain(&said, None).into());
-        }
+        evaluated(&finished)?;
         serde_json::from_str(finished.text()?).context("Nix printed something else than was asked for")
     }
 
@@ -102,6 +120,15 @@ impl ImageOutput {
     pub fn image(&self, runner: &Runner) -> Result<ImageContents> {
         self.eval(runner, FACTS)
     }
+}
+
+/// An explained problem of a Nix that failed.
+fn evaluated(finished: &Finished) -> Result<()> {
+    if finished.status.success() {
+        return Ok(());
+    }
+    let said = console::strip_ansi_codes(&finished.tail.join("\n")).into_owned();
+    Err(explain::explain(&said, None).into())
 }
 
 /// Of `paths` those that are in this machine's store, with everything that they refer to; and how many are not.

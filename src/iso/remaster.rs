@@ -114,6 +114,18 @@ pub fn write(
     run(runner, &call.arg("-commit"), watch).map(drop)
 }
 
+/// Writes a new image with these files, by the names that they have in its root. `program`: a xorriso.
+pub fn make(runner: &Runner, program: &Path, volume: &str, files: &[(&str, PathBuf)], out: &Path) -> Result<()> {
+    let mut call = with_options(program)
+        .args(["-outdev".into(), address(out)])
+        .args(["-volid", volume, "-joliet", "on"]);
+    for (name, source) in files {
+        call = call.args(["-map".into(), source.into(), OsString::from(format!("/{name}"))]);
+    }
+    let call = call.args(["-find", "/", "-exec", "mkisofs_r", "--", "-commit"]);
+    run(runner, &call, &mut || {}).map(drop)
+}
+
 /// Copies the file `name` in the root of `image` to `to`.
 pub fn extract(runner: &Runner, image: &Path, name: &str, to: &Path) -> Result<()> {
     let call = xorriso().args(["-osirrox", "on"]).args(report_of(image));
@@ -132,7 +144,11 @@ pub fn implant_checksum(runner: &Runner, image: &Path) -> Result<bool> {
 
 /// Without the start-up files of a person, and failing on what would be passed over.
 fn xorriso() -> Invocation {
-    Invocation::new("xorriso").args(["-no_rc", "-abort_on", "FAILURE", "-return_with", "SORRY", "32"])
+    with_options(Path::new("xorriso"))
+}
+
+fn with_options(program: &Path) -> Invocation {
+    Invocation::new(program).args(["-no_rc", "-abort_on", "FAILURE", "-return_with", "SORRY", "32"])
 }
 
 fn report_of(image: &Path) -> [OsString; 2] {

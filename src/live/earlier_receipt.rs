@@ -1,6 +1,6 @@
 //! What an earlier installation or update wrote of itself: the receipt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 
@@ -27,6 +27,8 @@ pub struct Receipt {
     pub tree: Option<BTreeMap<String, String>>,
     /// As `tree`.
     pub identity: Identity,
+    /// The store paths of the system, and of what is kept besides it; as `tree`.
+    pub paths: Option<BTreeSet<String>>,
 }
 
 impl Receipt {
@@ -44,8 +46,16 @@ impl Receipt {
             ErrorKind::NotFound => UpdateProblem::NoReceipt { path: path.clone() },
             _ => bad(error.to_string()),
         })?;
-        let value: Value = serde_json::from_slice(&text).map_err(|error| bad(error.to_string()))?;
-        let kind = take(&value["kind"]).ok_or_else(|| bad("It does not say what was installed.".to_owned()))?;
+        Self::parse(&text).map_err(bad)
+    }
+
+    /// Reads the text of one.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let value: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let kind = take(&value["kind"]).ok_or("It does not say what was installed.")?;
         let word = |key: &str| value[key].as_str().map(str::to_owned);
         Ok(Self {
             finished: word("finished").unwrap_or_default(),
@@ -55,6 +65,7 @@ impl Receipt {
             chosen: take(&value["choices"]["taken"]).unwrap_or_default(),
             tree: take(&value["tree"]),
             identity: take(&value["identity"]).unwrap_or_default(),
+            paths: take(&value["paths"]),
         })
     }
 }

@@ -15,6 +15,15 @@ pub const STORE_IMAGE: &str = "nix-store.squashfs";
 /// What an ISO says of its live system; only ISOs that a machine can be updated from have it.
 pub const LIVE_SYSTEM: &str = "live-system.yaml";
 
+/// What of an image with only what machines lack is signed, as a binary cache: in place of [`LIVE_SYSTEM`], which is in it.
+pub const SIGNED: &str = "signed";
+
+/// What such an image calls the host of a machine: that of a configuration with only one has no name.
+#[must_use]
+pub fn host_in(host: Option<&str>) -> &str {
+    host.unwrap_or("system")
+}
+
 /// What the identifier of a volume begins with, and where it is (ECMA-119, 8.4).
 const ISO_9660: (&[u8], u64) = (b"\x01CD001\x01", 16 * 2048);
 
@@ -57,9 +66,7 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf> {
 }
 
 fn is_mounted_iso(directory: &Path) -> bool {
-    [STORE_IMAGE, LIVE_SYSTEM]
-        .iter()
-        .all(|name| directory.join(name).is_file())
+    directory.join(STORE_IMAGE).is_file() && (directory.join(LIVE_SYSTEM).is_file() || directory.join(SIGNED).is_dir())
 }
 
 /// Whether the disk has the file system of a CD. A loop device, which is none of those that are looked at, is the medium of another

@@ -16,6 +16,8 @@ pub mod target_lock;
 pub mod placement;
 pub mod earlier_receipt;
 pub mod installation_medium;
+mod live_mounts;
+pub mod update_medium;
 pub mod running_machine;
 pub mod resume;
 pub mod this_machine;

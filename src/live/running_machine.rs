@@ -16,12 +16,14 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{chdir, pivot_root};
 
-use super::installation_medium::{LIVE_SYSTEM, STORE_IMAGE};
+use super::installation_medium::STORE_IMAGE;
+use super::live_mounts::{below, bind, mount_new};
 use super::mounts::{self, Mount};
+use super::update_medium::{LiveSystemOfIso, MEDIUM};
 use crate::diagnostic::MediumProblem;
-use crate::files::{names, read_text};
-use crate::process::{Invocation, Runner};
-use crate::store_path::{STORE, containing};
+use crate::files::names;
+use crate::process::Runner;
+use crate::store_path::STORE;
 
 /// Where the live system's root is, in the mount namespace that it is in. The directory stays, empty.
 pub const LIVE_ROOT: &str = "/run/nix-cfg-install/live";
@@ -34,37 +36,6 @@ pub const SYSTEM_PROFILE: &str = "/nix/var/nix/profiles/system";
 
 /// What it was started with.
 pub const BOOTED_SYSTEM: &str = "/run/booted-system";
-
-/// What an ISO says of its live system, in its file [`LIVE_SYSTEM`].
-pub struct LiveSystemOfIso {
-    /// The toplevel.
-    pub system: PathBuf,
-    /// The store path of its channel, or a directory in it.
-    pub channel: Option<PathBuf>,
-}
-
-impl LiveSystemOfIso {
-    /// Gives the live system, which was entered, its database and its channel, as the start of an ISO does.
-    ///
-    /// # Errors
-    /// When the ISO's registration cannot be read, or Nix refuses it.
-    pub fn load(&self, runner: &Runner) -> Result<()> {
-        let registration = fs::read(REGISTRATION).with_context(|| format!("Failed to read {REGISTRATION}"))?;
-        runner.output(&Invocation::new("nix-store").arg("--load-db").stdin(registration))?;
-        let Some(channel) = self.channel.as_deref().and_then(|path| containing(path.to_str()?)) else {
-            return Ok(());
-        };
-        fs::create_dir_all(Path::new(CHANNELS_PROFILE).parent().unwrap_or(Path::new("/")))?;
-        let install = Invocation::new("nix-env").args(["--profile", CHANNELS_PROFILE, "--install", channel, "--quiet"]);
-        runner.output(&install).map(drop)
-    }
-}
-
-/// What an ISO's store is registered with.
-const REGISTRATION: &str = "/nix/store/nix-path-registration";
-
-/// Root's channels (nixos/modules/installer/cd-dvd/channel.nix).
-pub const CHANNELS_PROFILE: &str = "/nix/var/nix/profiles/per-user/root/channels";
 
 /// What is done in another mount namespace.
 type Work<'a> = &'a mut (dyn FnMut() -> Result<()> + Send);
@@ -97,14 +68,14 @@ impl RunningMachine {
         fs::create_dir_all(root).with_context(|| format!("Failed to make {LIVE_ROOT}"))?;
         mount_new("tmpfs", root, "mode=755")?;
         make_directories(root)?;
-        let live = mount_store(medium, root, runner)?;
+        let live = LiveSystemOfIso::mount(medium, root, runner)?;
         for one in &machine {
             bind(&one.at, &below(&root.join("mnt"), &one.at), MsFlags::empty())?;
         }
         bind_kernel(root)?;
-        bind_run(root, &live.system)?;
+        bind_run(root, &live.programs)?;
         link_programs(root)?;
-        link_etc(root, &live.system)?;
+        link_etc(root, &live.etc)?;
         let beside = namespace()?;
         enter_root(root).context("Failed to enter the live system")?;
         let running = Self {
@@ -145,7 +116,7 @@ impl RunningMachine {
         // What the kernel still has in memory proves nothing.
         posix_fadvise(&self.open, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).ok();
         let is_directory = self.open.metadata().is_ok_and(|meta| meta.is_dir());
-        let image = || File::open(Path::new("/iso").join(STORE_IMAGE));
+        let image = || File::open(Path::new(MEDIUM).join(STORE_IMAGE));
         let read = if is_directory {
             image().and_then(|image| {
                 posix_fadvise(&image, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).ok();
@@ -193,22 +164,6 @@ fn change(at: &str, flags: MsFlags) -> Result<()> {
     mount(nothing, at, nothing, flags, nothing).with_context(|| format!("Failed to change the mounts at {at}"))
 }
 
-fn mount_new(kind: &str, at: &Path, options: &str) -> Result<()> {
-    mount(Some(kind), at, Some(kind), MsFlags::empty(), Some(options))
-        .with_context(|| format!("Failed to mount {kind} at {}", at.display()))
-}
-
-fn bind(what: &Path, at: &Path, more: MsFlags) -> Result<()> {
-    let nothing = None::<&str>;
-    mount(Some(what), at, nothing, MsFlags::MS_BIND | more, nothing)
-        .with_context(|| format!("Failed to bind {} to {}", what.display(), at.display()))
-}
-
-/// The absolute path `path` below `root`.
-fn below(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
-}
-
 /// The machine's file systems: its root, and what else is on disks. Not what is bound, as a NixOS binds its store to make it
 /// read-only.
 fn machine_mounts() -> Vec<Mount> {
@@ -236,12 +191,13 @@ fn machine_mounts() -> Vec<Mount> {
         .collect()
 }
 
-const DIRECTORIES: [&str; 19] = [
+const DIRECTORIES: [&str; 21] = [
     "bin",
     "dev",
     "etc",
     "home",
     "iso",
+    "medium",
     "mnt",
     "proc",
     "root",
@@ -253,6 +209,7 @@ const DIRECTORIES: [&str; 19] = [
     "var/tmp",
     "nix/store",
     "nix/var",
+    "nix/.hidden",
     "nix/.ro-store",
     "nix/.rw-store/store",
     "nix/.rw-store/work",
@@ -266,49 +223,6 @@ fn make_directories(root: &Path) -> Result<()> {
     let open = fs::Permissions::from_mode(0o1777);
     fs::set_permissions(root.join("tmp"), open.clone())?;
     Ok(fs::set_permissions(root.join("var/tmp"), open)?)
-}
-
-/// Mounts the ISO at `medium` and its store below `root`, with memory above it, as the ISO does when it is started. Returns what it
-/// says of its live system.
-fn mount_store(medium: &Path, root: &Path, runner: &Runner) -> Result<LiveSystemOfIso> {
-    let iso = root.join("iso");
-    if medium.is_dir() {
-        bind(medium, &iso, MsFlags::empty())?;
-    } else {
-        let is_file = medium.is_file();
-        let options = if is_file { "ro,loop" } else { "ro" };
-        let invocation = Invocation::new("mount").args(["-t", "iso9660", "-o", options]);
-        runner
-            .output(&invocation.arg(medium).arg(&iso))
-            .map_err(|error| not_ours(medium, &error))?;
-    }
-    let text = read_text(&iso.join(LIVE_SYSTEM), 1 << 16).map_err(|error| not_ours(medium, &error.into()))?;
-    let value = |key: &str| {
-        text.lines()
-            .find_map(|line| Some(line.strip_prefix(key)?.trim().into()))
-    };
-    let system = value("system:").ok_or_else(|| not_ours(medium, &anyhow!("{LIVE_SYSTEM} names no system")))?;
-    let live = LiveSystemOfIso {
-        system,
-        channel: value("channel:"),
-    };
-    let lower = root.join("nix/.ro-store");
-    let invocation = Invocation::new("mount").args(["-t", "squashfs", "-o", "ro,loop"]);
-    runner.output(&invocation.arg(iso.join(STORE_IMAGE)).arg(&lower))?;
-    let above = root.join("nix/.rw-store");
-    let options = format!(
-        "lowerdir={},upperdir={},workdir={}",
-        lower.display(),
-        above.join("store").display(),
-        above.join("work").display()
-    );
-    mount_new("overlay", &root.join("nix/store"), &options)?;
-    Ok(live)
-}
-
-fn not_ours(medium: &Path, error: &anyhow::Error) -> anyhow::Error {
-    let (medium, error) = (medium.to_owned(), format!("{error:#}"));
-    MediumProblem::NotOurs { medium, error }.into()
 }
 
 fn bind_kernel(root: &Path) -> Result<()> {
@@ -363,15 +277,13 @@ fn link_programs(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The live system's /etc: the files of the ISO, and for the rest those of the machine that are files.
-fn link_etc(root: &Path, system: &Path) -> Result<()> {
+/// The live system's /etc: the `files` of the ISO, and for the rest those of the machine that are files.
+fn link_etc(root: &Path, files: &Path) -> Result<()> {
     let etc = root.join("etc");
-    let of_iso = names(&below(
-        root,
-        &fs::read_link(below(root, &system.join("etc"))).unwrap_or(system.join("etc")),
-    ));
+    let real = fs::read_link(below(root, files)).unwrap_or_else(|_| files.to_owned());
+    let of_iso = names(&below(root, &real));
     for name in &of_iso {
-        symlink(system.join("etc").join(name), etc.join(name))?;
+        symlink(files.join(name), etc.join(name))?;
     }
     for name in names(Path::new("/etc")).iter().filter(|name| !of_iso.contains(name)) {
         // In these two, evaluation and Nix would find the machine's configuration and settings instead of the ISO's.

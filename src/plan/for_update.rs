@@ -152,6 +152,22 @@ fn numbers(version: &str) -> Vec<u64> {
 }
 
 impl Update {
+    /// Fails where something was collected that the live system uses of the machine's store.
+    ///
+    /// # Errors
+    /// [`UpdateProblem::Behind`]; when its Nix cannot be asked.
+    pub fn require_used(&self, runner: &Runner) -> Result<()> {
+        let used: Vec<&str> = self.used.iter().map(String::as_str).collect();
+        self.machine.run(&mut || {
+            let paths: Vec<String> = database::invalid(runner, None, &used)?.into_iter().collect();
+            if paths.is_empty() {
+                return Ok(());
+            }
+            let since = Some(self.receipt.finished.clone());
+            Err(UpdateProblem::Behind { paths, since }.into())
+        })
+    }
+
     /// Those of `records` that the machine lacks.
     ///
     /// # Errors

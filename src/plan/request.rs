@@ -67,6 +67,10 @@ pub struct Update {
     pub machine: RunningMachine,
     /// What the machine has.
     pub receipt: Receipt,
+    /// The toplevel of the ISO's live system: which ISO it is.
+    pub iso: PathBuf,
+    /// Store paths of the machine that the live system uses.
+    pub used: Vec<String>,
     /// Which side counts where the configuration was changed by hand.
     pub take: Option<Side>,
     /// Whether an older system, and another machine's, are refused.

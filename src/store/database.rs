@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::str::Lines;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::process::{Invocation, Runner};
 
@@ -30,24 +30,34 @@ pub struct Record {
 /// # Errors
 /// When the store cannot be queried.
 pub fn of_closure(runner: &Runner, roots: &[&str]) -> Result<Vec<Record>> {
-    let ask = |what: &[&str], paths: &[&str]| {
-        let invocation = Invocation::new("nix-store").args(what.iter().copied()).quiet();
-        runner.output_of(&invocation, paths)
-    };
-    let closure = ask(&["--query", "--requisites"], roots)?;
-    // Several calls print what their closures share more than once.
-    let closure: BTreeSet<&str> = closure.lines().collect();
-    let dump = ask(&["--dump-db"], &closure.into_iter().collect::<Vec<_>>())?;
-    parse(&dump)
+    let closure = requisites(runner, None, roots)?;
+    of_paths(runner, None, &closure.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// The records of `paths`, which are valid in the store of the file system at `root`.
+/// The store paths of the closures of `roots`, which are valid in the store of the file system at `root`, or in the live system's.
 ///
 /// # Errors
 /// When the store cannot be queried.
-pub fn of_paths(runner: &Runner, root: &Path, paths: &[&str]) -> Result<Vec<Record>> {
-    let ask = Invocation::new("nix-store").arg("--store").arg(root).arg("--dump-db");
-    parse(&runner.output_of(&ask.quiet(), paths)?)
+pub fn requisites(runner: &Runner, root: Option<&Path>, roots: &[&str]) -> Result<BTreeSet<String>> {
+    let ask = asking(root).args(["--query", "--requisites"]);
+    // Several calls print what their closures share more than once.
+    Ok(runner.output_of(&ask, roots)?.lines().map(str::to_owned).collect())
+}
+
+/// The records of `paths`, which are valid in the store of the file system at `root`, or in the live system's.
+///
+/// # Errors
+/// When the store cannot be queried.
+pub fn of_paths(runner: &Runner, root: Option<&Path>, paths: &[&str]) -> Result<Vec<Record>> {
+    parse(&runner.output_of(&asking(root).arg("--dump-db"), paths)?)
+}
+
+fn asking(root: Option<&Path>) -> Invocation {
+    let ask = Invocation::new("nix-store").quiet();
+    match root {
+        Some(root) => ask.arg("--store").arg(root),
+        None => ask,
+    }
 }
 
 /// Those of `paths` that are not valid in the store of the file system at `root`, or in the live system's. Querying another
@@ -56,20 +66,28 @@ pub fn of_paths(runner: &Runner, root: &Path, paths: &[&str]) -> Result<Vec<Reco
 /// # Errors
 /// When the store cannot be queried.
 pub fn invalid(runner: &Runner, root: Option<&Path>, paths: &[&str]) -> Result<BTreeSet<String>> {
-    let mut ask = Invocation::new("nix-store")
-        .args(["--check-validity", "--print-invalid"])
-        .quiet();
-    if let Some(root) = root {
-        ask = ask.arg("--store").arg(root);
-    }
+    let ask = asking(root).args(["--check-validity", "--print-invalid"]);
     Ok(runner.output_of(&ask, paths)?.lines().map(str::to_owned).collect())
 }
 
-/// Reads records.
+/// Reads records as `nix-store --dump-db` prints them.
 ///
 /// # Errors
-/// When the text ends within a record, or a number cannot be parsed.
+/// When the text ends within a record, a number cannot be parsed, or a hash has another form.
 pub fn parse(text: &str) -> Result<Vec<Record>> {
+    let records = parse_registration(text)?;
+    let other = records.iter().find(|record| record.nar_hash.len() != 64);
+    match other {
+        Some(Record { path, .. }) => bail!("The database's record of {path} has no SHA-256 in base 16"),
+        None => Ok(records),
+    }
+}
+
+/// As [`parse`], with hashes in any form: nixpkgs' closureInfo has them in base 32.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_registration(text: &str) -> Result<Vec<Record>> {
     let mut lines = text.lines();
     let mut records = Vec::new();
     while let Some(path) = lines.next() {
@@ -81,7 +99,6 @@ pub fn parse(text: &str) -> Result<Vec<Record>> {
 
 fn read(path: &str, lines: &mut Lines<'_>) -> Result<Record> {
     let nar_hash = lines.next().context("no hash")?;
-    ensure!(nar_hash.len() == 64, "its hash is not a SHA-256 in base 16");
     let nar_size = lines.next().context("no size")?.parse()?;
     let deriver = lines.next().context("no deriver")?;
     let count: usize = lines.next().context("no count of references")?.parse()?;

@@ -18,7 +18,7 @@ use super::contents::{Contents, NodeKind, Unreadable};
 use crate::live::mounts;
 
 /// Where a NixOS live system mounts it (nixpkgs 24.05, nixos/modules/installer/cd-dvd/iso-image.nix).
-const MOUNT_POINT: &str = "/nix/.ro-store";
+pub const MOUNT_POINT: &str = "/nix/.ro-store";
 
 /// An image of a store, for any number of readers.
 pub struct StoreImage {

@@ -11,3 +11,4 @@ pub mod live_image;
 pub mod nar;
 pub mod reading;
 pub mod room;
+pub mod update_store;

@@ -6,15 +6,17 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use crate::iso::{Emitted, boot, build, builder};
+use crate::iso::{CONFIG, Emitted, boot, build, builder};
 use crate::started::Started;
-use crate::{Live, edit, run, temporary, tree};
+use crate::{Live, Outcome, edit, run, temporary, tree};
 
 struct Made {
     /// A live system that has installed host alpha from the first ISO.
     installed: Live,
     /// The files of the first and of the second ISO.
     media: [PathBuf; 2],
+    /// The machine that built the second, and what it builds.
+    builder: (Live, Emitted),
     directory: TempDir,
 }
 
@@ -22,18 +24,30 @@ fn made() -> &'static Made {
     static MADE: OnceLock<Made> = OnceLock::new();
     MADE.get_or_init(|| {
         let directory = temporary();
-        let first = image(&tree("flake"), &directory, "first", &["alpha", "beta"]);
-        let second = tree("flake");
+        let key = Live::bare("2.26").sh(KEY).ok().out;
+        fs::write(directory.path().join("update.secret"), key.lines().next().unwrap()).unwrap();
         let file = "hosts/alpha/default.nix";
+        let trusting = || {
+            let tree = tree("flake");
+            let public = format!(
+                "nix.settings.trusted-public-keys = [ \"{}\" ];\n  services.greeter",
+                public(&key)
+            );
+            edit(&tree, file, "services.greeter", &public);
+            tree
+        };
+        let (first, _) = image(&trusting(), &directory, "first", &["alpha", "beta"]);
+        let second = trusting();
         edit(&second, file, "{ dotfiles, ... }", "{ dotfiles, pkgs, ... }");
         edit(&second, file, "services.greeter", NEW);
-        let second = image(&second, &directory, "second", &["alpha", "beta"]);
+        let (second, builder) = image(&second, &directory, "second", &["alpha", "beta"]);
         let media = [extracted(&first), extracted(&second)];
         let installed = boot("2.26", &first);
         installed.install("--host alpha").ok();
         Made {
             installed,
             media,
+            builder,
             directory,
         }
     })
@@ -45,14 +59,24 @@ const NEW: &str = r#"environment.systemPackages = [ pkgs.cowsay ];
   environment.etc.large.source = pkgs.run "large" { } "seq 1 2000000 > $out";
   services.greeter"#;
 
-fn image(tree: &TempDir, directory: &TempDir, name: &str, hosts: &[&str]) -> PathBuf {
+/// Makes a key, and prints its secret half and then the public one.
+const KEY: &str = "export NIX_CONFIG='extra-experimental-features = nix-command'
+    nix key generate-secret --key-name update-1 > /tmp/secret && cat /tmp/secret && echo && nix key convert-secret-to-public < /tmp/secret";
+
+fn public(key: &str) -> &str {
+    key.lines().last().unwrap()
+}
+
+/// Builds an ISO, and returns the file and what built it.
+fn image(tree: &TempDir, directory: &TempDir, name: &str, hosts: &[&str]) -> (PathBuf, (Live, Emitted)) {
     let hosts: Vec<&str> = hosts.iter().flat_map(|host| ["--host", host]).collect();
     let emitted = Emitted::new(tree.path(), &hosts);
-    let builder = builder("2.26", &emitted);
+    let bind = format!("{}:/made", directory.path().display());
+    let builder = builder("2.26", &emitted).with(&["--bind", &bind]);
     let built = build(&builder, "");
     let kept = directory.path().join(format!("{name}.iso"));
     fs::copy(built, &kept).unwrap();
-    kept
+    (kept, (builder, emitted))
 }
 
 /// The files of an ISO: not every kernel has its file system.
@@ -67,7 +91,33 @@ fn extracted(image: &Path) -> PathBuf {
 pub fn iso_of_beta() -> PathBuf {
     let tree = tree("flake");
     edit(&tree, "flake.nix", "nixosConfigurations.alpha = host \"alpha\";", "");
-    extracted(&image(&tree, &made().directory, "beta", &["beta"]))
+    extracted(&image(&tree, &made().directory, "beta", &["beta"]).0)
+}
+
+/// The directory that is /made where ISOs are built: with first.iso, second.iso and update.secret.
+pub fn directory() -> &'static Path {
+    made().directory.path()
+}
+
+/// The receipt of the machine.
+pub fn receipt() -> String {
+    made().installed.read("/mnt/var/lib/nix-cfg-install/receipt.json")
+}
+
+/// Runs `script` on the machine that built the second ISO, in [`directory`].
+pub fn on_builder(script: &str) -> Outcome {
+    let (builder, _) = &made().builder;
+    builder.sh(&format!("{CONFIG}\ncd /made && {script}"))
+}
+
+/// Runs `nix-cfg-iso delta` for the second ISO.
+pub fn delta(args: &str) -> Outcome {
+    on_builder(&format!("nix-cfg-iso delta {args} -- --no-write-lock-file"))
+}
+
+/// The files of the image that [`delta`] made in [`directory`].
+pub fn files_of(name: &str) -> PathBuf {
+    extracted(&directory().join(name))
 }
 
 /// A directory with `stick.img`: the files of the second ISO in a file system that can be stopped.

@@ -29,6 +29,11 @@ rec {
       // more
     );
 
+  # What stdenv does where the attributes of a derivation are in a file.
+  outOfJson = ''
+    out=$(${imageTool "jq"} -r .outputs.out "$NIX_ATTRS_JSON_FILE")
+  '';
+
   runCommand =
     name: attrs: script:
     run name (
@@ -39,7 +44,7 @@ rec {
         "meta"
         "passthru"
       ]
-    ) script
+    ) (lib.optionalString (attrs.__structuredAttrs or false) outOfJson + script)
     // attrs.passthru or { }
     // {
       meta = attrs.meta or { };
@@ -66,7 +71,7 @@ rec {
       }
       ''
         jq() { ${imageTool "jq"} -r "$@" "$NIX_ATTRS_JSON_FILE"; }
-        out=$(jq .outputs.out)
+        ${outOfJson}
         mkdir -p $out
         jq '.closure[].path' > $out/store-paths
         jq '[.closure[].narSize] | add' > $out/total-nar-size
@@ -146,6 +151,16 @@ rec {
       passAsFile = [ "text" ];
     } "cp $textPath $out && chmod +x $out";
   runtimeShell = "${bash}/bin/bash";
+
+  # What makes images: the programs themselves are those of the system that the tests run on.
+  squashfsTools = hostProgram "squashfs-tools-4.6" "mksquashfs";
+  xorriso = hostProgram "xorriso-1.5" "xorriso";
+  hostProgram =
+    name: program:
+    run name { stdenv = stdenvNoCC; } ''
+      mkdir -p $out/bin
+      printf '#!%s/bin/bash\nexec ${imageTool program} "$@"\n' ${bash} > $out/bin/${program} && chmod +x $out/bin/${program}
+    '';
 
   busybox = run "busybox-1.36.1" { stdenv = stdenvNoCC; } ''
     mkdir -p $out/bin && cp ${bootstrap}/bin/busybox $out/bin/busybox

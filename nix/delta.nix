@@ -1,0 +1,82 @@
+# What `nix-cfg-iso delta` makes an update image from (docs/update.md): the part that is signed, and the programs that make the image.
+{
+  config,
+  lib,
+  pkgs,
+  # For each host, what the image holds for it.
+  closures,
+}:
+let
+  cfg = config.offlineInstaller;
+  inherit (builtins) unsafeDiscardStringContext;
+  file = name: "${config.environment.etc.${name}.source}";
+  settings = file "nix-cfg-install.yaml";
+  nixConf = file "nix/nix.conf";
+  channel = lib.optional config.system.installer.channel.enable config.nix.registry.nixpkgs.to.path;
+
+  names = if cfg.hosts == [ ] then [ "system" ] else cfg.hosts;
+  closureOf =
+    roots:
+    pkgs.closureInfo {
+      rootPaths =
+        roots
+        ++ [
+          settings
+          nixConf
+        ]
+        ++ channel;
+    };
+  hosts = lib.zipListsWith (name: roots: {
+    inherit name;
+    closure = closureOf roots;
+  }) names closures;
+  forEach = line: lib.concatMapStrings (host: line host + "\n") hosts;
+
+  # It says what belongs to the live system, by names and hashes, so one signature covers all of it. The live system of the ISO is not
+  # built: a machine updates itself with its own programs.
+  signed =
+    pkgs.runCommand "nix-cfg-update"
+      {
+        __structuredAttrs = true;
+        # Its text names store paths that are beside it, or on the machines.
+        unsafeDiscardReferences.out = true;
+      }
+      ''
+        mkdir -p $out/etc/nix $out/registration
+        cp -rP ${
+          builtins.path {
+            path = cfg.configuration;
+            name = "nix-cfg";
+          }
+        } $out/nix-cfg
+        cp ${settings} $out/etc/nix-cfg-install.yaml
+        cp ${nixConf} $out/etc/nix/nix.conf
+        cp ${pkgs.writeText "live-system.yaml" ''
+          system: ${unsafeDiscardStringContext "${config.system.build.toplevel}"}
+          ${lib.optionalString (channel != [ ]) "channel: ${builtins.head channel}"}
+        ''} $out/live-system.yaml
+        ${forEach (host: "cp ${host.closure}/registration $out/registration/${host.name}")}
+      '';
+  compression = config.isoImage.squashfsCompression;
+in
+# The links keep from a collection of garbage what is copied from the store.
+pkgs.runCommand "nix-cfg-delta" { } ''
+  mkdir -p $out/bin $out/closures
+  ln -s ${signed} $out/signed
+  ${forEach (host: "ln -s ${host.closure} $out/closures/${host.name}")}
+  ln -s ${pkgs.squashfsTools}/bin/mksquashfs ${pkgs.xorriso}/bin/xorriso $out/bin/
+  ln -s ${cfg.package.static or "${cfg.package}/bin"}/nix-cfg-install $out/bin/
+  cp ${
+    pkgs.writeText "delta.json" (
+      builtins.toJSON {
+        compression =
+          if compression == null then
+            [ "-no-compression" ]
+          else
+            [ "-comp" ] ++ lib.filter (word: word != "") (lib.splitString " " compression);
+        # Where the whole ISO is, if it was built.
+        iso = unsafeDiscardStringContext "${config.system.build.isoImage}";
+      }
+    )
+  } $out/delta.json
+''

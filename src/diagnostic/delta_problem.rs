@@ -1,0 +1,54 @@
+//! `nix-cfg-iso delta`: an update image cannot be made.
+
+use std::path::PathBuf;
+
+use super::{Text, error};
+use crate::text::shell_word;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeltaProblem {
+    /// What `--since` names is no receipt.
+    NotAReceipt { file: PathBuf, error: String },
+    /// An earlier version wrote it.
+    NoPaths { file: PathBuf },
+    /// The machine is none of the image's `hosts`.
+    OtherHost { file: PathBuf, host: String, hosts: Vec<String> },
+    BadKey { file: PathBuf, error: String },
+    /// It would be copied with the directory.
+    KeyInside { file: PathBuf, dir: PathBuf },
+    /// An earlier version wrote it.
+    OlderDirectory { dir: PathBuf },
+    NothingLacking,
+}
+
+impl DeltaProblem {
+    pub(super) fn text(&self) -> Text {
+        match self {
+            Self::NotAReceipt { file, error: said } => {
+                error("delta-no-receipt", format!("{} is no receipt of an installation", file.display()))
+                    .because(said)
+                    .remedy("Name the receipt-SERIAL.json of a stick, or /var/lib/nix-cfg-install/receipt.json of the machine.")
+            }
+            Self::NoPaths { file } => error("delta-old-receipt", format!("{} does not say what the machine has", file.display()))
+                .because("An earlier version of nix-cfg-install wrote it.")
+                .remedy("Update that machine once from the whole ISO: the receipt that this writes says it."),
+            Self::OtherHost { file, host, hosts } => {
+                error("delta-other-host", format!("{} is of the host {host}, which the ISO does not have", file.display()))
+                    .because(format!("It has {}.", hosts.join(", ")))
+                    .remedy("Name the directory of that machine's configuration.")
+            }
+            Self::BadKey { file, error: said } => error("delta-bad-key", format!("{} is no secret key of Nix", file.display()))
+                .because(said)
+                .remedy("Make one: nix key generate-secret --key-name update-1 > update.secret"),
+            Self::KeyInside { file, dir } => error("delta-key-inside", format!("{} is inside {}", file.display(), dir.display()))
+                .because("Nix copies that directory into its store, which everybody can read.")
+                .remedy("Keep the key somewhere else, and make a new one if an ISO was built with it there."),
+            Self::OlderDirectory { dir } => {
+                error("delta-older-directory", format!("{} was written by an earlier version of nix-cfg-iso", dir.display()))
+                    .remedy(format!("Write it again, which keeps your edits: nix-cfg-iso update {}", shell_word(dir.as_os_str())))
+            }
+            Self::NothingLacking => error("delta-nothing", "These machines lack nothing of the ISO")
+                .remedy("Change the configuration, and copy it with nix-cfg-iso refresh. What was built on a machine is built there again."),
+        }
+    }
+}

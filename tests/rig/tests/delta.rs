@@ -1,0 +1,310 @@
+//! `nix-cfg-iso delta`: an image that holds only what machines lack of an ISO, and updating from it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use rig::run;
+use rig::started::Started;
+use rig::two_isos::{
+    FIRST, SECOND, UPDATE, delta, directory, files_of, iso_of_beta, machine_with, on_builder, receipt, state,
+};
+use serde_json::{Value, json};
+
+const DELTA: &str = "nix-cfg-install update --progress plain --from /run/media/3";
+
+/// Writes a receipt of the machine with changes, where `nix-cfg-iso` finds it by `name`.
+fn receipt_with(name: &str, change: &dyn Fn(&mut Value)) {
+    let mut receipt: Value = serde_json::from_str(&receipt()).unwrap();
+    change(&mut receipt);
+    fs::write(directory().join(name), receipt.to_string()).unwrap();
+}
+
+fn paths(receipt: &mut Value) -> &mut Vec<Value> {
+    receipt["paths"].as_array_mut().unwrap()
+}
+
+/// Makes NAME.iso, and returns what was said of it and its files.
+fn image(name: &str, since: &str) -> (String, PathBuf) {
+    let said = delta(&format!("/work {since} --key update.secret --out {name}.iso")).ok();
+    (said.out, files_of(&format!("{name}.iso")))
+}
+
+/// The image for the machine, and what was said of it.
+fn for_machine() -> &'static (String, PathBuf) {
+    static MADE: OnceLock<(String, PathBuf)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        receipt_with("alpha.json", &|_| {});
+        image("alpha", "--since alpha.json")
+    })
+}
+
+/// How many store paths it holds, and of how many.
+fn counts(said: &str) -> (u64, u64) {
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let at = words.windows(2).position(|pair| pair == ["store", "paths,"]).unwrap();
+    (words[at - 3].parse().unwrap(), words[at - 1].parse().unwrap())
+}
+
+fn machine() -> Started {
+    machine_with(&[&for_machine().1])
+}
+
+/// What the machine has after an update: its systems and receipt, and its configuration.
+fn result(machine: &Started) -> String {
+    let script =
+        "readlink -f /nix/var/nix/profiles/system; jq -S 'del(.finished)' /var/lib/nix-cfg-install/receipt.json
+                  find /etc/nixos -type f -exec sha256sum {} + | sort; nix-collect-garbage; ls /nix/store | sort";
+    machine.sh(script).ok().out
+}
+
+#[test]
+fn a_machine_gets_from_an_image_with_what_it_lacks_the_same_as_from_the_whole_iso() {
+    let (said, files) = for_machine();
+    let (held, all) = counts(said);
+    assert!(held < all, "{said}");
+    for text in ["Wrote alpha.iso: ", "it saves ", " % of it.", "Signed with update-1."] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+    let size = |path: PathBuf| fs::metadata(path).unwrap().len();
+    let (own, whole) = (directory().join("alpha.iso"), directory().join("second.iso"));
+    assert!(size(own) < size(whole));
+    assert!(!files.join("EFI").exists(), "it starts no machine");
+    let [by_delta, by_iso] = [machine(), machine()];
+    let dry = by_delta.sh(&format!("{DELTA} --dry-run")).ok();
+    for line in ["cowsay: none → 3.8", "would start the following units: cows.service"] {
+        assert!(dry.err.contains(line), "{line}: {}", dry.err);
+    }
+    assert_eq!(state(&by_delta), FIRST);
+    by_delta.sh(DELTA).ok();
+    by_iso.sh(UPDATE).ok();
+    assert_eq!(state(&by_delta), SECOND);
+    rig::same(&result(&by_iso), &result(&by_delta), "by the image, and by the ISO");
+    let roots = by_delta.sh("ls /nix/var/nix/gcroots/nix-cfg-install").ok().out;
+    assert!(!roots.contains("update"), "{roots}");
+    // The next one goes on from there.
+    by_delta.sh(DELTA).ok();
+    assert_eq!(state(&by_delta), SECOND);
+}
+
+#[test]
+fn an_image_for_several_machines_has_what_any_of_them_lacks() {
+    for_machine();
+    let is_bash = |path: &Value| path.as_str().unwrap().ends_with("-bash-5.2");
+    receipt_with("less.json", &|receipt| paths(receipt).retain(|path| !is_bash(path)));
+    receipt_with("beta.json", &|receipt| receipt["host"] = json!("beta"));
+    let (held, all) = counts(&for_machine().0);
+    let (said, files) = image("both", "--since alpha.json --since less.json");
+    assert_eq!(counts(&said), (held + 1, all), "{said}");
+    // It has bash, which this machine has as well.
+    let machine = machine_with(&[&files]);
+    machine.sh(DELTA).ok();
+    assert_eq!(state(&machine), SECOND);
+    let (said, files) = image("hosts", "--since alpha.json --since beta.json");
+    assert!(counts(&said).0 > held, "{said}");
+    let machine = machine_with(&[&files]);
+    machine.sh(DELTA).ok();
+    assert_eq!(state(&machine), SECOND);
+}
+
+#[test]
+fn a_machine_that_is_further_behind_is_told_what_it_lacks_before_anything_is_written() {
+    for_machine();
+    receipt_with("later.json", &|receipt| {
+        let cowsay = machine()
+            .sh(&format!("{UPDATE} 2> /dev/null; ls -d /nix/store/*-cowsay-3.8"))
+            .ok()
+            .out;
+        paths(receipt).push(json!(cowsay.trim()));
+    });
+    let (_, files) = image("later", "--since later.json");
+    let machine = machine_with(&[&files]);
+    let lacks = [
+        "1 store paths",
+        "cowsay-3.8",
+        "Use the whole ISO, or",
+        "--since receipt.json",
+        "Nothing was written",
+    ];
+    machine.sh(&format!("{DELTA} --dry-run")).fails(3, &lacks);
+    machine.sh(DELTA).fails(3, &lacks);
+    assert_eq!(state(&machine), FIRST);
+    // It had it once.
+    let had = fs::read_to_string(directory().join("later.json")).unwrap();
+    let had: Value = serde_json::from_str(&had).unwrap();
+    let had = had["paths"].as_array().unwrap().last().unwrap().as_str().unwrap();
+    let write = format!("sed -i 's|\"paths\": \\[|&\"{had}\",|' /var/lib/nix-cfg-install/receipt.json");
+    let gone = [
+        "cowsay-3.8",
+        "were removed since",
+        "would lack them as well",
+        "Nothing was written",
+    ];
+    machine.sh(&format!("{write}; {DELTA}")).fails(3, &gone);
+    machine.sh(UPDATE).ok();
+    assert_eq!(state(&machine), SECOND);
+}
+
+/// A copy of the files of the image, in which something is changed.
+fn changed(name: &str, change: &dyn Fn(&PathBuf)) -> PathBuf {
+    let copy = directory().join(name);
+    run("cp", &["-r", for_machine().1.to_str().unwrap(), copy.to_str().unwrap()]);
+    change(&copy);
+    copy
+}
+
+/// Has `nix-cfg-iso`'s machine write what is signed by NAME as a path that Nix takes without a signature.
+const FORGE: &str = "mkdir forged && cd forged && path=$(sed -n 's/^StorePath: //p' ../alpha.files/signed/*.narinfo)
+    nix copy --no-check-sigs --from file:///made/alpha.files/signed --to local?root=/forged $path
+    added=$(nix-store --add-fixed --recursive sha256 /forged$path) && nix copy --to file:///made/forged/signed $added";
+
+#[test]
+fn what_is_not_signed_or_not_what_was_signed_is_refused() {
+    for_machine();
+    on_builder("nix key generate-secret --key-name stranger-1 > other.secret").ok();
+    delta("/work --since alpha.json --key other.secret --out other.iso").ok();
+    on_builder(FORGE).ok();
+    let unsigned = |name: &str, signed: PathBuf| {
+        changed(name, &|copy| {
+            fs::remove_dir_all(copy.join("signed")).unwrap();
+            run(
+                "cp",
+                &["-r", signed.to_str().unwrap(), copy.join("signed").to_str().unwrap()],
+            );
+        })
+    };
+    let store = |copy: &PathBuf| {
+        let [image, root] = ["nix-store.squashfs", "root"].map(|name| copy.join(name).display().to_string());
+        run("unsquashfs", &["-quiet", "-no-progress", "-d", &root, &image]);
+        run(
+            "sh",
+            &[
+                "-c",
+                &format!("echo changed >> $(find {root}/*-source -name default.nix | head -n 1); rm {image}"),
+            ],
+        );
+        run(
+            "sh",
+            &[
+                "-c",
+                &format!("mksquashfs {root}/* {image} -keep-as-directory -quiet -no-progress && rm -r {root}"),
+            ],
+        );
+    };
+    let nar = |copy: &PathBuf| {
+        let nar = fs::read_dir(copy.join("signed/nar"))
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
+        let mut bytes = fs::read(&nar).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(nar, bytes).unwrap();
+    };
+    for (files, texts) in [
+        (
+            files_of("other.iso"),
+            &[
+                "is not signed with a key that this machine trusts",
+                "signed with stranger-1",
+            ][..],
+        ),
+        (
+            unsigned("forged-files", directory().join("forged/signed")),
+            &["is not signed with a key", "It has no signature"],
+        ),
+        (changed("store", &store), &["is damaged", "source"]),
+        (changed("nar", &nar), &["is damaged", "nix-cfg-update"]),
+    ] {
+        let machine = machine_with(&[&files]);
+        machine.sh(DELTA).fails(3, &[texts, &["Nothing was written"]].concat());
+        assert_eq!(state(&machine), FIRST);
+    }
+    let machine = machine();
+    machine
+        .sh(&format!("rm /etc/nix/nix.conf; {DELTA}"))
+        .fails(3, &["is not signed with a key that this machine trusts"]);
+}
+
+#[test]
+fn the_image_of_another_machine_is_refused() {
+    for_machine();
+    let files = iso_of_beta();
+    let machine = machine_with(&[&files]);
+    machine.sh(DELTA).fails(3, &["alpha", "beta", "Nothing was written"]);
+    let machine = self::machine();
+    let host =
+        format!("sed -i 's/\"host\": \"alpha\"/\"host\": \"gamma\"/' /var/lib/nix-cfg-install/receipt.json; {DELTA}");
+    machine.sh(&host).fails(
+        3,
+        &[
+            "The image has nothing for gamma",
+            "It is for alpha, beta.",
+            "Nothing was written",
+        ],
+    );
+    machine
+        .sh(&format!("{DELTA} --host gamma"))
+        .fails(3, &["The image has nothing for gamma"]);
+}
+
+#[test]
+fn whatever_is_wrong_with_the_options_is_said_at_once_and_nothing_is_written() {
+    for_machine();
+    receipt_with("old.json", &|receipt| {
+        drop(receipt.as_object_mut().unwrap().remove("paths"));
+    });
+    receipt_with("gamma.json", &|receipt| receipt["host"] = json!("gamma"));
+    for (name, text) in [
+        ("public.key", "a:AAAA"),
+        ("half.json", "{"),
+        ("other.json", "{\"kind\": 1}"),
+    ] {
+        fs::write(directory().join(name), text).unwrap();
+    }
+    for (args, code, texts) in [
+        ("/work --key update.secret", 2, &["--since"][..]),
+        ("/work --since alpha.json", 2, &["--key"]),
+        (
+            "/work --since none.json --since half.json --since other.json --since old.json --since / --key public.key --out alpha.iso",
+            1,
+            &[
+                "none.json is no receipt",
+                "No such file",
+                "half.json is no receipt",
+                "other.json is no receipt",
+                "It does not say what was installed.",
+                "old.json does not say what the machine has",
+                "It is a directory",
+                "public.key is no secret key",
+                "alpha.iso exists",
+            ],
+        ),
+        (
+            "/work --since gamma.json --key update.secret --out new.iso",
+            1,
+            &["gamma, which the ISO does not have", "alpha, beta"],
+        ),
+        (
+            "/work --since alpha.json --key update.secret --out none/new.iso",
+            1,
+            &["none", "No such file"],
+        ),
+        (
+            "/work --since alpha.json --key /work/flake.nix --out new.iso",
+            1,
+            &["flake.nix is inside /work"],
+        ),
+        (
+            "/none --since alpha.json --key update.secret --out new.iso",
+            1,
+            &["/none"],
+        ),
+    ] {
+        let said = delta(args).fails(code, texts);
+        assert!(!said.err.contains("os error"), "{}", said.err);
+    }
+    assert!(!directory().join("new.iso").exists());
+}
