@@ -138,6 +138,8 @@ let
     lib.mapAttrsToList (
       output: path: builtins.appendContext path { ${entry.drv}.outputs = [ output ]; }
     ) entry.outputs;
+  everyVariant = [ "target" ] ++ builtins.attrNames family.drvs;
+  warned = paths: builtins.foldl' (value: text: lib.warnIf true text value) paths family.warnings;
 in
 {
   inherit
@@ -157,7 +159,11 @@ in
     warnings
     ;
   # What the image's store must hold in addition to the target's runtime closure.
-  storePaths = builtins.foldl' (
-    value: text: lib.warnIf true text value
-  ) (lib.concatMap depend facts.frontier) family.warnings;
+  storePaths = warned (lib.concatMap depend facts.frontier);
+  # What of it a machine of any variant needs.
+  commonPaths = lib.concatMap depend (
+    builtins.filter (
+      entry: builtins.all (name: builtins.elem name entry.variants) everyVariant
+    ) facts.frontier
+  );
 }

@@ -3,8 +3,9 @@
   config,
   lib,
   pkgs,
-  # For each host, what the image holds for it.
-  closures,
+  # For each host: `name`, which its systems have in their names; `roots`, what the image holds for it; `common`, what of it machines with
+  # any hardware have, as far as their system needs it at all.
+  targets,
 }:
 let
   cfg = config.offlineInstaller;
@@ -15,21 +16,18 @@ let
   channel = lib.optional config.system.installer.channel.enable config.nix.registry.nixpkgs.to.path;
 
   names = if cfg.hosts == [ ] then [ "system" ] else cfg.hosts;
-  closureOf =
-    roots:
-    pkgs.closureInfo {
-      rootPaths =
-        roots
-        ++ [
-          settings
-          nixConf
-        ]
-        ++ channel;
-    };
-  hosts = lib.zipListsWith (name: roots: {
+  closureOf = rootPaths: pkgs.closureInfo { inherit rootPaths; };
+  more = [
+    settings
+    nixConf
+  ]
+  ++ channel;
+  hosts = lib.zipListsWith (name: target: {
     inherit name;
-    closure = closureOf roots;
-  }) names closures;
+    system = target.name;
+    closure = closureOf (target.roots ++ more);
+    common = closureOf target.common;
+  }) names targets;
   forEach = line: lib.concatMapStrings (host: line host + "\n") hosts;
 
   # It says what belongs to the live system, by names and hashes, so one signature covers all of it. The live system of the ISO is not
@@ -61,10 +59,11 @@ let
 in
 # The links keep from a collection of garbage what is copied from the store.
 pkgs.runCommand "nix-cfg-delta" { } ''
-  mkdir -p $out/bin $out/closures
+  mkdir -p $out/bin $out/closures $out/common
   ln -s ${signed} $out/signed
   ${forEach (host: "ln -s ${host.closure} $out/closures/${host.name}")}
-  ln -s ${pkgs.squashfsTools}/bin/mksquashfs ${pkgs.xorriso}/bin/xorriso $out/bin/
+  ${forEach (host: "ln -s ${host.common} $out/common/${host.name}")}
+  ln -s ${pkgs.squashfsTools}/bin/* ${pkgs.xorriso}/bin/xorriso $out/bin/
   ln -s ${cfg.package.static or "${cfg.package}/bin"}/nix-cfg-install $out/bin/
   cp ${
     pkgs.writeText "delta.json" (
@@ -74,6 +73,10 @@ pkgs.runCommand "nix-cfg-delta" { } ''
             [ "-no-compression" ]
           else
             [ "-comp" ] ++ lib.filter (word: word != "") (lib.splitString " " compression);
+        names = map (host: [
+          host.name
+          host.system
+        ]) hosts;
         # Where the whole ISO is, if it was built.
         iso = unsafeDiscardStringContext "${config.system.build.isoImage}";
       }

@@ -27,6 +27,7 @@ let
       layout = import ./disko-layout.nix "destroyFormatMount" system;
       kept = {
         toplevel = "${system.config.system.build.toplevel}";
+        name = system.config.system.name or system.config.networking.hostName;
         drv = system.config.system.build.toplevel.drvPath;
         scripts = map (script: "${script}") (builtins.attrValues disko);
         # What the page "Disk" of Calamares asks for. Without file systems in it, the page of partitions does as well.
@@ -52,6 +53,7 @@ let
             {
               inherit (closureOf system)
                 automatic
+                commonPaths
                 drvs
                 facts
                 refuse
@@ -348,7 +350,11 @@ in
       contents = pkgs.closureInfo { rootPaths = systems; };
       delta = import ./delta.nix {
         inherit config lib pkgs;
-        closures = map (one: systemsOf [ one ]) described;
+        targets = map (one: {
+          inherit (one) name;
+          roots = systemsOf [ one ];
+          common = if onlyRuntime then systemsOf [ one ] else one.closure.commonPaths;
+        }) described;
       };
       settings = lib.mkMerge [
         {

@@ -195,9 +195,9 @@ pub struct Customize {
 pub struct Delta {
     /// The directory that `init` wrote, or a flake reference with `#` to what mkOfflineIso gives
     pub dir: String,
-    /// What a machine has: its receipt (receipt-SERIAL.json on the stick, /var/lib/nix-cfg-install/receipt.json on the machine).
-    /// May be given more than once: the image is for all of these machines
-    #[arg(long, value_name = "RECEIPT", required = true)]
+    /// What a machine has: its receipt (receipt-SERIAL.json on the stick, /var/lib/nix-cfg-install/receipt.json on the machine), or the
+    /// ISO that it was installed from, which makes a larger image. May be given more than once: the image is for all of these machines
+    #[arg(long, value_name = "RECEIPT|ISO", required = true)]
     pub since: Vec<PathBuf>,
     /// The secret key that signs the image, as `nix key generate-secret` makes it. A machine updates itself from the image if it
     /// trusts the public half (nix.settings.trusted-public-keys)

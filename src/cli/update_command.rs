@@ -109,10 +109,10 @@ fn store(
 ) -> anyhow::Result<Option<StoreImage>> {
     let parts = register(runner, live, &update.machine, (&update.receipt, host))?;
     update.used = parts.on_machine;
-    live.install_channel(runner)?;
     let image = reads_image.then(StoreImage::of_live_store).flatten();
     // Its hashes are signed, and nothing of it is used before they are found right.
     reading::verify_records(runner, report, image.as_ref(), &parts.on_medium)?;
+    live.install_channel(runner)?;
     Ok(image)
 }
 

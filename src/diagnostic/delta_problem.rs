@@ -13,6 +13,10 @@ pub enum DeltaProblem {
     NoPaths { file: PathBuf },
     /// The machine is none of the image's `hosts`.
     OtherHost { file: PathBuf, host: String, hosts: Vec<String> },
+    /// An ISO that installs none of the image's `hosts`.
+    NoHost { file: PathBuf, hosts: Vec<String> },
+    /// Nothing can be read of the store of an ISO.
+    NotOurs { file: PathBuf, error: String },
     BadKey { file: PathBuf, error: String },
     /// It would be copied with the directory.
     KeyInside { file: PathBuf, dir: PathBuf },
@@ -25,18 +29,23 @@ impl DeltaProblem {
     pub(super) fn text(&self) -> Text {
         match self {
             Self::NotAReceipt { file, error: said } => {
-                error("delta-no-receipt", format!("{} is no receipt of an installation", file.display()))
+                error("delta-no-receipt", format!("{} is neither a receipt nor an ISO", file.display()))
                     .because(said)
-                    .remedy("Name the receipt-SERIAL.json of a stick, or /var/lib/nix-cfg-install/receipt.json of the machine.")
+                    .remedy("Name the receipt-SERIAL.json of a stick, or /var/lib/nix-cfg-install/receipt.json of the machine; or the ISO that it was installed from.")
             }
             Self::NoPaths { file } => error("delta-old-receipt", format!("{} does not say what the machine has", file.display()))
                 .because("An earlier version of nix-cfg-install wrote it.")
-                .remedy("Update that machine once from the whole ISO: the receipt that this writes says it."),
+                .remedy("Name the ISO that it was installed from instead. Or update the machine once from the whole ISO: the receipt that this writes says it."),
             Self::OtherHost { file, host, hosts } => {
                 error("delta-other-host", format!("{} is of the host {host}, which the ISO does not have", file.display()))
                     .because(format!("It has {}.", hosts.join(", ")))
                     .remedy("Name the directory of that machine's configuration.")
             }
+            Self::NoHost { file, hosts } => error("delta-no-host", format!("{} has no system of {}", file.display(), hosts.join(", ")))
+                .remedy("Name an earlier ISO of the same configuration."),
+            Self::NotOurs { file, error: said } => error("delta-no-iso", format!("{} is no ISO that nix-cfg-iso has made", file.display()))
+                .because(said)
+                .remedy("Name an earlier ISO of the same configuration. An image that delta has made is none: name the receipts that it was made since."),
             Self::BadKey { file, error: said } => error("delta-bad-key", format!("{} is no secret key of Nix", file.display()))
                 .because(said)
                 .remedy("Make one: nix key generate-secret --key-name update-1 > update.secret"),

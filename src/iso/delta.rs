@@ -11,13 +11,15 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 
 use super::all_at_once::keep;
+use super::earlier_iso::EarlierIso;
 use super::flake_template::INSTALLER_DIR;
 use super::image_contents::ImageOutput;
+use super::image_file::ImageIdentity;
 use super::output_file::{directory_of, publish, require_new};
 use super::remaster;
 use super::staging::{MODE, PREFIX};
 use crate::diagnostic::{DeltaProblem, Diagnostics};
-use crate::files::{names, read_text};
+use crate::files::{names, open_anything, read_text};
 use crate::live::earlier_receipt::Receipt;
 use crate::live::installation_medium::{SIGNED, STORE_IMAGE, host_in};
 use crate::locked_directory::LockedDirectory;
@@ -44,7 +46,7 @@ pub const PHASES: [Phase; 2] = [
 #[derive(Debug)]
 pub struct DeltaOptions {
     pub image: ImageOutput,
-    /// The receipts of the machines.
+    /// The receipts of the machines, and ISOs that they were installed from.
     pub since: Vec<PathBuf>,
     /// The secret key.
     pub key: PathBuf,
@@ -64,7 +66,8 @@ pub fn delta(runner: &Runner, options: &DeltaOptions, reporter: &Reporter) -> Re
     reporter.phase(&PHASES[0]);
     let Checked {
         out,
-        machines,
+        mut machines,
+        isos,
         key_name,
     } = checked(options)?;
     let directory = directory_of(&out);
@@ -72,10 +75,13 @@ pub fn delta(runner: &Runner, options: &DeltaOptions, reporter: &Reporter) -> Re
     let staging = LockedDirectory::create(directory, PREFIX, MODE).with_context(what)?;
     let parts = Parts(staging.path().join("parts"));
     options.image.build(runner, ".delta", &parts.0)?;
+    let description = parts.description()?;
+    for iso in &isos {
+        machines.extend(parts.machines_of(runner, iso, &description.names)?);
+    }
     let needed = Needed::of(&parts, &machines)?;
 
     reporter.phase(&PHASES[1]);
-    let description = parts.description()?;
     let store = staging.path().join(STORE_IMAGE);
     for paths in needed.lacking().chunks(PATHS_PER_CALL) {
         // A second call adds to the image. As in nixpkgs (nixos/lib/make-squashfs.nix, 26.11).
@@ -115,13 +121,15 @@ struct Checked {
     /// The absolute path of the file to write.
     out: PathBuf,
     machines: Vec<Machine>,
+    /// ISOs that others were installed from.
+    isos: Vec<PathBuf>,
     /// The name in the key.
     key_name: String,
 }
 
-/// A machine by its receipt.
+/// A machine by its receipt, or any that was installed from an ISO.
 struct Machine {
-    receipt: PathBuf,
+    file: PathBuf,
     host: String,
     has: BTreeSet<String>,
 }
@@ -131,9 +139,12 @@ fn checked(options: &DeltaOptions) -> Result<Checked> {
     let mut problems = Vec::new();
     let out = keep(require_new(Path::new(""), &options.out), &mut problems)?;
     let key = keep(key_name(options).map_err(Into::into), &mut problems)?;
-    let mut machines = Vec::new();
+    let (mut machines, mut isos) = (Vec::new(), Vec::new());
     for file in &options.since {
-        machines.extend(keep(machine(file).map_err(Into::into), &mut problems)?);
+        match open_anything(file).and_then(|open| ImageIdentity::read(&open)) {
+            Ok(Some(_)) => isos.push(file.clone()),
+            _ => machines.extend(keep(machine(file).map_err(Into::into), &mut problems)?),
+        }
     }
     let installer = Path::new(&options.image.reference).join(INSTALLER_DIR);
     if installer.is_dir() && !installer.join("delta.nix").is_file() {
@@ -144,6 +155,7 @@ fn checked(options: &DeltaOptions) -> Result<Checked> {
         (Some(out), Some(key_name)) if problems.is_empty() => Ok(Checked {
             out,
             machines,
+            isos,
             key_name,
         }),
         _ => Err(Diagnostics(problems).into()),
@@ -158,7 +170,7 @@ fn machine(file: &Path) -> Result<Machine, DeltaProblem> {
     Ok(Machine {
         has: read.paths.ok_or_else(|| DeltaProblem::NoPaths { file: receipt() })?,
         host: host_in(read.host.as_deref()).to_owned(),
-        receipt: receipt(),
+        file: receipt(),
     })
 }
 
@@ -192,6 +204,8 @@ struct Parts(PathBuf);
 struct Description {
     /// Arguments for mksquashfs.
     compression: Vec<String>,
+    /// The hosts, each with what is in the names of its systems.
+    names: Vec<(String, String)>,
     /// The output with the whole ISO, which need not be there.
     iso: PathBuf,
 }
@@ -216,9 +230,30 @@ impl Parts {
         fs::canonicalize(self.0.join("signed")).context("Failed to read what is signed")
     }
 
-    /// What the ISO has for `host`.
-    fn closure(&self, host: &str) -> Result<Vec<Record>> {
-        let file = self.0.join("closures").join(host).join("registration");
+    /// What machines surely have that were installed from `iso`, for each host that it installs: of its system what machines with any
+    /// hardware have as well.
+    fn machines_of(&self, runner: &Runner, iso: &Path, names: &[(String, String)]) -> Result<Vec<Machine>> {
+        let earlier = EarlierIso::read(runner, &self.0.join("bin"), iso)?;
+        let mut machines = Vec::new();
+        for (host, system) in names {
+            if let Some(mut has) = earlier.system(system) {
+                let common = self.closure("common", host)?;
+                let common: BTreeSet<String> = common.into_iter().map(|record| record.path).collect();
+                has.retain(|path| common.contains(path));
+                let (file, host) = (iso.to_owned(), host.clone());
+                machines.push(Machine { file, host, has });
+            }
+        }
+        if machines.is_empty() {
+            let (file, hosts) = (iso.to_owned(), names.iter().map(|(host, _)| host.clone()).collect());
+            return Err(DeltaProblem::NoHost { file, hosts }.into());
+        }
+        Ok(machines)
+    }
+
+    /// What the ISO has for `host`, in all or in common.
+    fn closure(&self, kind: &str, host: &str) -> Result<Vec<Record>> {
+        let file = self.0.join(kind).join(host).join("registration");
         let text = fs::read_to_string(&file).with_context(|| format!("Failed to read {}", file.display()))?;
         database::parse_registration(&text)
     }
@@ -232,7 +267,7 @@ impl Needed {
         let hosts = names(&parts.0.join("closures"));
         let other = |machine: &&Machine| !hosts.contains(&machine.host);
         let problem = |machine: &Machine| DeltaProblem::OtherHost {
-            file: machine.receipt.clone(),
+            file: machine.file.clone(),
             host: machine.host.clone(),
             hosts: hosts.clone(),
         };
@@ -242,7 +277,7 @@ impl Needed {
         }
         let mut needed = BTreeMap::new();
         for machine in machines {
-            for record in parts.closure(&machine.host)? {
+            for record in parts.closure("closures", &machine.host)? {
                 let lacks = !machine.has.contains(&record.path);
                 needed.entry(record.path).or_insert((record.nar_size, false)).1 |= lacks;
             }

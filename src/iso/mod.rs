@@ -27,6 +27,7 @@ pub mod update;
 pub mod generate_config;
 pub mod image_closure;
 pub mod image_contents;
+mod earlier_iso;
 pub mod delta;
 pub mod size;
 pub mod why;

@@ -126,6 +126,35 @@ pub fn make(runner: &Runner, program: &Path, volume: &str, files: &[(&str, PathB
     run(runner, &call, &mut || {}).map(drop)
 }
 
+/// Where the file `name` in the root of `image` begins, in bytes; `None` where it is not there, or in pieces. `program`: a xorriso.
+pub fn position(runner: &Runner, program: &Path, image: &Path, name: &str) -> Result<Option<u64>> {
+    let path = format!("/{name}");
+    let call = with_options(program).args(report_of(image));
+    let said = run(
+        runner,
+        &call.args(["-find", &path, "-exec", "report_lba", "--"]),
+        &mut || {},
+    );
+    let said = said.map(|finished| String::from_utf8_lossy(&finished.stdout).into_owned())?;
+    // A line for each section: its number, the first block of 2048 bytes, how many there are.
+    let (mut first, mut next) = (None, None);
+    for line in said.lines().filter_map(|line| line.strip_prefix("File data lba:")) {
+        let mut numbers = line
+            .split(',')
+            .skip(1)
+            .map_while(|field| field.trim().parse::<u64>().ok());
+        let (Some(start), Some(blocks)) = (numbers.next(), numbers.next()) else {
+            return Ok(None);
+        };
+        if next.is_some_and(|next| next != start) {
+            return Ok(None);
+        }
+        first = first.or(Some(start * 2048));
+        next = Some(start + blocks);
+    }
+    Ok(first)
+}
+
 /// Copies the file `name` in the root of `image` to `to`.
 pub fn extract(runner: &Runner, image: &Path, name: &str, to: &Path) -> Result<()> {
     let call = xorriso().args(["-osirrox", "on"]).args(report_of(image));

@@ -108,6 +108,25 @@ fn an_image_for_several_machines_has_what_any_of_them_lacks() {
 }
 
 #[test]
+fn an_image_since_an_iso_is_for_the_machines_that_were_installed_from_it() {
+    let (held, all) = counts(&for_machine().0);
+    let (said, files) = image("since-iso", "--since first.iso");
+    let (more, of) = counts(&said);
+    assert!(held <= more && more < of && all <= of, "{said}");
+    let machine = machine_with(&[&files]);
+    machine.sh(DELTA).ok();
+    assert_eq!(state(&machine), SECOND);
+    for (iso, texts) in [
+        ("alpha.iso", &["alpha.iso is no ISO that nix-cfg-iso has made"][..]),
+        ("cut.iso", &["cut.iso is no ISO that nix-cfg-iso has made"]),
+    ] {
+        let cut = "head -c 100000 first.iso > cut.iso";
+        on_builder(cut).ok();
+        delta(&format!("/work --since {iso} --key update.secret --out new.iso")).fails(1, texts);
+    }
+}
+
+#[test]
 fn a_machine_that_is_further_behind_is_told_what_it_lacks_before_anything_is_written() {
     for_machine();
     receipt_with("later.json", &|receipt| {
@@ -271,10 +290,10 @@ fn whatever_is_wrong_with_the_options_is_said_at_once_and_nothing_is_written() {
             "/work --since none.json --since half.json --since other.json --since old.json --since / --key public.key --out alpha.iso",
             1,
             &[
-                "none.json is no receipt",
+                "none.json is neither a receipt nor an ISO",
                 "No such file",
-                "half.json is no receipt",
-                "other.json is no receipt",
+                "half.json is neither",
+                "other.json is neither",
                 "It does not say what was installed.",
                 "old.json does not say what the machine has",
                 "It is a directory",

@@ -305,11 +305,45 @@ fn a_room_is_evaluated_with_what_starts_in_it(tree: &Tree) {
     }
 }
 
+/// With what building on any hardware needs, and without the live system of the ISO.
+fn what_an_update_image_is_made_from_needs_no_live_system(tree: &Tree) {
+    let directories = temporary();
+    let evaluator = Evaluator::new("2.26", &tree.path, &[(directories.path(), "/directories")]);
+    let emitted = Emitted::new(
+        server("x86_64-linux").path(),
+        &[&CHANNEL[..], &["--desktop", "none"]].concat(),
+    );
+    evaluator.lock(emitted.dir(), "nixos-24.05", None);
+    copy(emitted.dir(), &directories.path().join("channel"));
+    let looked_at = "iso: {
+         delta = iso.delta.drvPath;
+         counts = map (one: map builtins.length [ one.closure.commonPaths one.closure.storePaths ])
+           iso.live.config.offlineInstaller.described;
+       }";
+    let said = evaluator.eval(&format!("--json path:/directories/channel#iso --apply '{looked_at}'"));
+    let said: Value = serde_json::from_str(&said.out).unwrap();
+    let counts: Vec<[u64; 2]> = serde_json::from_value(said["counts"].clone()).unwrap();
+    eprintln!("outputs that any machine needs, and in all: {counts:?}");
+    let [[common, all]] = counts[..] else { panic!("{said}") };
+    assert!(50 < common && common < all, "{said}");
+    let delta = said["delta"].as_str().unwrap();
+    assert!(delta.ends_with("-nix-cfg-delta.drv"), "{said}");
+    let needed = evaluator
+        .live
+        .sh(&format!("nix-store --query --requisites {delta}"))
+        .ok()
+        .out;
+    assert!(needed.contains("-nixos-system-server-"), "{needed}");
+    let live = ["-nixos-system-nixos-", ".iso.drv"];
+    assert!(!live.iter().any(|name| needed.contains(name)), "{needed}");
+}
+
 fn main() -> ExitCode {
     real::run(
         file!(),
         vec![
             on_each_tree(a_room_is_evaluated_with_what_starts_in_it),
+            on_each_tree(what_an_update_image_is_made_from_needs_no_live_system),
             on_each_tree(a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix),
             on_each_tree_with(
                 &["NIX_OFFLINE_ISO"],

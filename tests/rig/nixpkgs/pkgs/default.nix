@@ -153,14 +153,19 @@ rec {
   runtimeShell = "${bash}/bin/bash";
 
   # What makes images: the programs themselves are those of the system that the tests run on.
-  squashfsTools = hostProgram "squashfs-tools-4.6" "mksquashfs";
-  xorriso = hostProgram "xorriso-1.5" "xorriso";
-  hostProgram =
-    name: program:
-    run name { stdenv = stdenvNoCC; } ''
-      mkdir -p $out/bin
-      printf '#!%s/bin/bash\nexec ${imageTool program} "$@"\n' ${bash} > $out/bin/${program} && chmod +x $out/bin/${program}
-    '';
+  squashfsTools = hostPrograms "squashfs-tools-4.6" [
+    "mksquashfs"
+    "unsquashfs"
+  ];
+  xorriso = hostPrograms "xorriso-1.5" [ "xorriso" ];
+  hostPrograms =
+    name: programs:
+    run name { stdenv = stdenvNoCC; } (
+      "mkdir -p $out/bin\n"
+      + lib.concatMapStrings (program: ''
+        printf '#!%s/bin/bash\nexec ${imageTool program} "$@"\n' ${bash} > $out/bin/${program} && chmod +x $out/bin/${program}
+      '') programs
+    );
 
   busybox = run "busybox-1.36.1" { stdenv = stdenvNoCC; } ''
     mkdir -p $out/bin && cp ${bootstrap}/bin/busybox $out/bin/busybox
