@@ -62,7 +62,10 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     fetch
         .all(missing)
         .and_then(|()| disk::sync(target))
-        .map_err(|error| disk::explain(target, error))
+        .map_err(|error| disk::explain(target, error))?;
+    // Nix ends without having said so of its last bytes.
+    report.progress(fetch.total, fetch.total, Unit::Bytes, "");
+    Ok(())
 }
 
 struct Fetch<'a> {

@@ -11,6 +11,7 @@ use super::request::LiveSystem;
 use crate::cache::Cache;
 use crate::store::cached::CachedPath;
 use crate::store::closure::Work;
+use crate::store::database;
 use crate::store::graph::Graph;
 use crate::text::bytes;
 
@@ -23,7 +24,7 @@ pub struct Fetched {
     /// Of what the system, or what is built, uses directly.
     #[serde(skip)]
     pub roots: BTreeSet<String>,
-    /// With all that these refer to.
+    /// With all that these refer to and that is not copied from the live system.
     #[serde(skip)]
     pub paths: Vec<CachedPath>,
 }
@@ -82,7 +83,16 @@ fn from_cache(
     let absent: Vec<&str> = absent.filter_map(|path| path.to_str()).collect();
     roots.extend(server.having(runner, &absent)?);
     let named: Vec<&str> = roots.iter().map(String::as_str).collect();
-    let paths = server.closure(runner, &named)?;
+    let mut paths = server.closure(runner, &named)?;
+    let own = extra
+        .iter()
+        .filter(|path| path.exists())
+        .filter_map(|path| path.to_str());
+    let own = own.chain(work.uses.iter().map(String::as_str));
+    let own: Vec<&str> = own.filter(|path| !roots.contains(*path)).collect();
+    let copied = database::of_closure(runner, &own)?.into_iter().map(|one| one.path);
+    let copied: BTreeSet<String> = copied.collect();
+    paths.retain(|one| !copied.contains(&one.path));
     found.extend(server.untrusted(runner, &named)?);
     let fetched = Fetched {
         cache: Some(cache.clone()),

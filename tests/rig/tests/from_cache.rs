@@ -146,6 +146,45 @@ fn a_small_live_system_installs_what_the_iso_would_have_and_never_has_it_in_memo
 }
 
 #[test]
+fn what_the_live_system_has_is_copied_from_there_and_is_not_counted_as_fetched() {
+    let client = Client::new("2.26");
+    let text = fs::read_to_string(client.narinfo("linux-6.6.32")).unwrap();
+    let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    let announced = || {
+        let said = client.sh(&format!("{INSTALL} --check")).ok().err;
+        let number = regex_lite::Regex::new("From http://127.0.0.1: ([0-9]+) store paths").unwrap();
+        number.captures(&said).unwrap()[1].parse::<u32>().unwrap()
+    };
+    let before = announced();
+    let (url, path) = (value("URL: "), value("StorePath: "));
+    client
+        .sh(&format!(
+            "nix --extra-experimental-features nix-command copy --from http://127.0.0.1 \
+             --option trusted-public-keys $(cat /keys/public) {path}"
+        ))
+        .ok();
+    assert_eq!(announced(), before - 1);
+    let json = INSTALL.replace("plain", "json");
+    let log = "/run/access-80.log";
+    let said = client.sh(&format!("> {log}; {json} && cat {log}")).ok();
+    let events = said
+        .out
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let copied: Vec<_> = events
+        .filter(|event| event["phase"] == "copy" && event["done"] != 0)
+        .collect();
+    let last = copied.last().unwrap();
+    assert_eq!(last["done"], last["total"], "{last}");
+    assert!(
+        said.out.contains("GET /nar/") && !said.out.contains(url),
+        "{}",
+        said.out
+    );
+    client.live.sh(WHOLE).ok();
+}
+
+#[test]
 fn what_is_wrong_with_a_cache_is_said_before_anything_is_written() {
     let client = Client::new("2.26");
     let key = "other-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
