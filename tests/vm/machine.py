@@ -37,10 +37,10 @@ class EmulatorPanic(Failed):
 PROCESSOR = ["-cpu", "max,-cx16,-avx,-avx2"]
 
 
-def qemu(directory: Path, firmware: str, disks, iso=None, stick=None, memory=1536) -> list:
+def qemu(directory: Path, firmware: str, disks, iso=None, stick=None, memory=1536, network=("-nic", "none")) -> list:
     """The command of a machine. `disks` are (file, serial, read-only); the ISO is a CD, or was written to a stick: "scsi" or "usb"."""
     command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", *PROCESSOR, "-smp", "2", "-m", str(memory)]
-    command += ["-nic", "none", "-display", "none", "-no-reboot", "-serial", "stdio"]
+    command += [*network, "-display", "none", "-no-reboot", "-serial", "stdio"]
     # Then SeaBIOS, and so GRUB, speaks and listens on the first serial port.
     command += ["-machine", "graphics=off"] if firmware == "bios" else []
     if firmware == "uefi":
@@ -69,15 +69,16 @@ def qemu(directory: Path, firmware: str, disks, iso=None, stick=None, memory=153
 class Machine:
     """A machine that is on: `command` starts it, with the first serial port as its stdin and stdout."""
 
-    def __init__(self, run, title: str, command: list) -> None:
-        self.run, self.title = run, title
+    def __init__(self, run, title: str, command: list, logs: Path | None = None) -> None:
+        """Its ports are logged in `logs`, the directory of the run by default."""
+        self.run, self.title, logs = run, title, logs or run.directory
         self.begun = time.monotonic()
         work_in, work_out = os.pipe()
         command = [*command, "-serial", f"file:/dev/fd/{work_out}"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[work_out])
         os.close(work_out)
-        self.console = Stream(run.directory / "console.log", run.start, lambda *_: None)
-        self.work = Stream(run.directory / "work.log", run.start, run.heard)
+        self.console = Stream(logs / "console.log", run.start, lambda *_: None)
+        self.work = Stream(logs / "work.log", run.start, run.heard)
         self.readers = [
             threading.Thread(target=self.console.pump, args=(self.process.stdout.fileno(),), daemon=True),
             threading.Thread(target=self.work.pump, args=(work_in,), daemon=True),
@@ -284,13 +285,13 @@ class Run:
             raise
         return live
 
-    def answers(self, text: str, *directories: Path) -> Path:
-        """A stick with an answers file, and what it names."""
-        stick = self.disk("34M", "answers")
+    def answers(self, text: str, *more: Path, name: str = "answers") -> Path:
+        """A stick with an answers file, and the files and directories that it names."""
+        stick = self.disk("34M", name)
         file = self.directory / "nix-cfg-install.answers.yaml"
         file.write_text(text)
         subprocess.run(["mkfs.vfat", "-n", "NIXCFG", stick], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["mcopy", "-s", "-i", stick, file, *directories, "::/"], check=True)
+        subprocess.run(["mcopy", "-s", "-i", stick, file, *more, "::/"], check=True)
         return stick
 
     @staticmethod

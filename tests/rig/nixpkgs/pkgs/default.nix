@@ -210,6 +210,14 @@ rec {
   parted = real "parted-3.6" null;
   coreutils = real "coreutils-9.7" null;
   util-linux = real "util-linux-2.41" null;
+  curl = real "curl-8.14" null;
+  dnsmasq = real "dnsmasq-2.91" null;
+  # Beside the others in a PATH, it must not bring busybox' own of them.
+  gawk = glue "gawk-5.3" { } "mkdir -p $out/bin && ln -s ${busybox}/bin/awk $out/bin/awk";
+  harmonia = real "harmonia-3.1" null;
+  ipxe = real "ipxe-1.21" null;
+  iproute2 = real "iproute2-6.15" null;
+  nginx = real "nginx-1.26" null;
   nixos-install-tools =
     if util-linux == null then
       null

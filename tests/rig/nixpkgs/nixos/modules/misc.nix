@@ -30,6 +30,7 @@ in
         default = true;
       };
       networkmanager.enable = mkEnableOption "NetworkManager";
+      firewall.enable = mkEnableOption "a firewall";
     };
     time.timeZone = mkOption {
       type = types.nullOr types.str;

@@ -11,14 +11,46 @@ let
       mkdir -p $out
       echo "ExecStart=${program}" > $out/${name}.service
     '';
-  of-console = lib.filterAttrs (
-    _: service: (service.serviceConfig.StandardInput or "") == "tty-force"
+  # Those that a word of the kernel's command line asks for start before the logins (stage-2.sh), first what another one waits for.
+  asked = lib.filterAttrs (
+    _: service: service ? unitConfig.ConditionKernelCommandLine
   ) config.systemd.services;
-  on-console = service: ''
-    if grep -qw ${service.unitConfig.ConditionKernelCommandLine} /proc/cmdline; then
-      PATH=${service.environment.PATH.content} ${service.serviceConfig.ExecStart}
-    fi
-  '';
+  isWaitedFor =
+    name:
+    builtins.any (other: builtins.elem "${other}.service" (asked.${name}.before or [ ])) (
+      builtins.attrNames asked
+    );
+  inOrder = builtins.partition isWaitedFor (builtins.attrNames asked);
+  program =
+    service:
+    service.serviceConfig.ExecStart or (pkgs.writeScript "unit-script" ''
+      #!${pkgs.runtimeShell}
+      set -e
+      ${service.script}
+    '');
+  start =
+    service:
+    let
+      path = map (package: "${package}/bin") (
+        service.path or [ ]
+        ++ [
+          pkgs.bash
+          pkgs.busybox
+        ]
+      );
+      plain = lib.filterAttrs (_: builtins.isString) (service.environment or { });
+      variables = {
+        PATH = service.environment.PATH.content or (builtins.concatStringsSep ":" path);
+      }
+      // plain;
+      assignments = lib.mapAttrsToList (name: value: "${name}=${lib.escapeShellArg value}") variables;
+      waits = (service.serviceConfig.Type or "simple") == "oneshot";
+    in
+    ''
+      if grep -qw ${service.unitConfig.ConditionKernelCommandLine} /proc/cmdline; then
+        ${toString assignments} ${program service} ${lib.optionalString (!waits) "&"}
+      fi
+    '';
   # As systemd starts what a target requires, one after the other.
   of-boot-complete = lib.filterAttrs (
     _: service: builtins.elem "boot-complete.target" (service.requiredBy or [ ])
@@ -45,10 +77,16 @@ let
       '';
 in
 {
-  # Units are not made of it. What has the console, and what boot-complete.target requires, starts before the logins (stage-2.sh).
+  # Units are not made of it. What the kernel's command line asks for, and what boot-complete.target requires, starts before the logins
+  # (stage-2.sh).
   options.systemd.services = lib.mkOption {
     default = { };
     type = lib.types.attrsOf lib.types.attrs;
+  };
+  # Only links are made of it (L+).
+  options.systemd.tmpfiles.rules = lib.mkOption {
+    default = [ ];
+    type = lib.types.listOf lib.types.str;
   };
   options.services = {
     greeter.enable = lib.mkEnableOption "the greeter, which says hello";
@@ -61,8 +99,11 @@ in
       wantedBy = [ "multi-user.target" ];
       wants = [ "network-online.target" ];
     };
-    environment.etc.on-console = lib.mkIf (of-console != { }) {
-      text = lib.concatStrings (map on-console (builtins.attrValues of-console));
+    environment.etc.start = lib.mkIf (asked != { }) {
+      text = lib.concatMapStrings (name: start asked.${name}) (inOrder.right ++ inOrder.wrong);
+    };
+    environment.etc."tmpfiles.d/links" = lib.mkIf (config.systemd.tmpfiles.rules != [ ]) {
+      text = lib.concatMapStrings (rule: "${rule}\n") config.systemd.tmpfiles.rules;
     };
     environment.etc.boot-complete = lib.mkIf (of-boot-complete != { }) {
       text = lib.concatStrings (

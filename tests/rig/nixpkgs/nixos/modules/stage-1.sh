@@ -71,7 +71,7 @@ while read -r name at type options; do
   case $type in
     tmpfs) source=$name ;;
     squashfs)
-      source=/root-fs$name
+      source=/root-fs/$name
       # Debian's kernel does it without being told, and does not take this (SQUASHFS_CHOICE_DECOMP_BY_MOUNT).
       options=${options%,threads=multi}
       ;;

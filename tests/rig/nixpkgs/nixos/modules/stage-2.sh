@@ -29,6 +29,15 @@ grep -v '^#' /etc/fstab | while read -r device at type options _; do
   esac
 done
 [ ! -e "$system/etc/post-boot" ] || PATH=$system/sw/bin sh -eu "$system/etc/post-boot"
+[ ! -e "$system/etc/tmpfiles.d/links" ] || while read -r _ link _ _ _ _ of; do
+  mkdir -p "${link%/*}"
+  ln -sfn "$of" "$link"
+done < "$system/etc/tmpfiles.d/links"
+for card in /sys/class/net/*; do
+  card=${card##*/}
+  ip link set "$card" up
+  [ "$card" = lo ] || [ ! -e "$system/etc/dhcp" ] || udhcpc -i "$card" -n -q -t 5 -T 3 -s "$system/etc/dhcp"
+done
 # PAM looks for it there, and starts it without a PATH.
 mkdir -p /usr/sbin
 echo '#!/bin/sh
@@ -41,7 +50,7 @@ echo "MiniNixOS $(cat "$system/nixos-version"): $host is up, from $system, /boot
 # What busybox' poweroff and reboot tell process 1.
 trap 'umount -a -r 2> /dev/null; sync; poweroff -f' USR2
 trap 'umount -a -r 2> /dev/null; sync; reboot -f' TERM
-[ ! -e "$system/etc/on-console" ] || sh "$system/etc/on-console"
+[ ! -e "$system/etc/start" ] || sh "$system/etc/start"
 # Where systemd-boot counts starts: a system that is good loses its counter, as systemd-bless-boot does it.
 efivars=/sys/firmware/efi/efivars
 if [ -e "$system/etc/boot-complete" ] && mount -t efivarfs efivarfs $efivars; then

@@ -1,19 +1,5 @@
-# The live system: what finds the medium and a disk, the programs that install, and root at the console without a password.
+# The live system without a desktop.
 {
-  imports = [
-    ./installation-cd-base.nix
-    ./channel.nix
-    ../tools/tools.nix
-  ];
+  imports = [ ./installation-cd-base.nix ];
   isoImage.edition = "minimal";
-  services.getty.autologinUser = "root";
-  boot.initrd.availableKernelModules = [
-    "ahci"
-    "nvme"
-    "sd_mod"
-    "sr_mod"
-    "virtio_blk"
-    "virtio_pci"
-    "virtio_scsi"
-  ];
 }

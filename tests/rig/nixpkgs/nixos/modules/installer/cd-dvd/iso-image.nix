@@ -17,7 +17,6 @@ let
       inherit default;
     };
   toplevel = config.system.build.toplevel;
-  closure = pkgs.closureInfo { rootPaths = cfg.storeContents; };
 
   parameters = "init=${toplevel}/init ${toString config.boot.kernelParams}";
   isolinux = pkgs.writeText "isolinux.cfg" ''
@@ -41,6 +40,8 @@ let
       -eltorito-alt-boot -e boot/efi.img -no-emul-boot -isohybrid-gpt-basdat'';
 in
 {
+  imports = [ ../live-system.nix ];
+
   options = {
     isoImage = {
       isoBaseName = string "nixos";
@@ -60,71 +61,22 @@ in
         default = [ ];
       };
     };
-    boot.postBootCommands = mkOption {
-      type = types.lines;
-      default = "";
-    };
-    nix.package = mkOption {
-      type = types.anything;
-      default.version = "2.18.8";
-    };
-    lib = mkOption {
-      type = types.attrs;
-      default = { };
-    };
     system.build.isoImage = mkOption { type = types.package; };
   };
 
   config = {
-    lib.isoFileSystems = {
-      "/" = lib.mkImageMediaOverride {
-        device = "tmpfs";
-        fsType = "tmpfs";
-        options = [ "mode=0755" ];
-      };
+    lib.isoFileSystems = config.lib.liveFileSystems // {
       # The medium, by what the boot loader says (root=).
       "/iso" = lib.mkImageMediaOverride {
         device = "/dev/root";
         fsType = "iso9660";
         neededForBoot = true;
       };
-      "/nix/.ro-store" = lib.mkImageMediaOverride {
-        fsType = "squashfs";
-        device = "/iso/nix-store.squashfs";
-        options = [ "loop" ];
-        neededForBoot = true;
-      };
-      "/nix/.rw-store" = lib.mkImageMediaOverride {
-        device = "tmpfs";
-        fsType = "tmpfs";
-        options = [ "mode=0755" ];
-        neededForBoot = true;
-      };
-      "/nix/store" = lib.mkImageMediaOverride {
-        device = "overlay";
-        fsType = "overlay";
-        options = [
-          "lowerdir=/nix/.ro-store"
-          "upperdir=/nix/.rw-store/store"
-          "workdir=/nix/.rw-store/work"
-        ];
-      };
     };
+    image = "/iso/nix-store.squashfs";
     fileSystems = config.lib.isoFileSystems;
-    boot.loader.grub.enable = lib.mkForce false;
     boot.kernelParams = [ "root=LABEL=${cfg.volumeID}" ];
-    boot.initrd.availableKernelModules = [
-      "squashfs"
-      "isofs"
-      "overlay"
-      "loop"
-    ];
-
-    environment.etc."post-boot".text = config.boot.postBootCommands;
-    boot.postBootCommands = ''
-      nix-store --load-db < /nix/store/nix-path-registration
-      touch /etc/NIXOS
-    '';
+    boot.initrd.availableKernelModules = [ "isofs" ];
 
     isoImage.storeContents = [ toplevel ];
     isoImage.contents = [
@@ -164,12 +116,7 @@ in
           targets = map (entry: entry.target) cfg.contents;
         }
         ''
-          cp ${closure}/registration nix-path-registration
-          ${pkgs.imageTool "mksquashfs"} nix-path-registration $(cat ${closure}/store-paths) nix-store.squashfs -no-hardlinks \
-            -keep-as-directory -all-root -b 1048576 -quiet -no-progress -processors $NIX_BUILD_CORES \
-            ${
-              if cfg.squashfsCompression == null then "-no-compression" else "-comp ${cfg.squashfsCompression}"
-            }
+          ${config.lib.squashfs cfg.storeContents cfg.squashfsCompression}
           set -- $targets
           for source in $sources; do
             echo "''${1#/}=$source" >> pathlist
