@@ -1,6 +1,8 @@
-"""A machine that was installed from one ISO is updated from the next one while it runs: it starts into the new system, with its data."""
+"""A machine that was installed from one ISO is updated from the next one while it runs: it starts into the new system, with its data.
+The system of the third ISO is found bad when it is started, and the machine is back in that of the second by itself."""
 
 import re
+import shutil
 import subprocess
 
 from machine import PATIENCE, PROJECT, Failed, Machine, qemu
@@ -14,15 +16,27 @@ finish
 """
 # Who updates has to be root. A NixOS loads these when they are needed.
 HASH = "$6$demo$xaYAg242RG/EY4k/kcP49.T.9VhXcRON0IgP0S5Gd6sjdtt8oMWkfCFu.PE6zK1w/06gz0EXGQVnxkVH2TZxG0"
-MODULES = 'boot.initrd.availableKernelModules = [ "loop" "isofs" "squashfs" "overlay" ];'
+MODULES = 'boot.initrd.availableKernelModules = [ "loop" "isofs" "squashfs" "overlay" "efivarfs" ];'
 FIRST = ("  users.users.alice", f'  {MODULES}\n  users.users.root.initialHashedPassword = "{HASH}";\n  users.users.alice')
-SECOND = ("networking.hostName", 'environment.etc."second".text = "from the second ISO";\n  networking.hostName')
+SECOND = [
+    ("./modules/greeter.nix", "./modules/greeter.nix\n    ./health-check.nix"),
+    ("networking.hostName", 'environment.etc."second".text = "from the second ISO";\n  networking.hostName'),
+    ("networking.hostName", 'offlineInstaller.healthCheck = [ "greeter.service" ];\n  networking.hostName'),
+]
+THIRD = [
+    ("from the second", "from the third"),
+    ('"greeter.service" ];', '"greeter.service" "absent.service" ];\n  boot.loader.systemd-boot.bootCounting.tries = 2;'),
+]
 FILL = "dd if=/dev/zero of=/boot/fill bs=1M 2> /dev/null || true"
 
 
-def next_iso(run, tree):
-    """The ISO with another configuration."""
-    out = run.directory / "second.iso"
+def next_iso(run, tree, name, changes):
+    """The ISO with another configuration, which is that in `tree` with changes."""
+    text = (tree / "configuration.nix").read_text()
+    for old, new in changes:
+        text = text.replace(old, new)
+    (tree / "configuration.nix").write_text(text)
+    out = run.directory / f"{name}.iso"
     program = PROJECT / "target/x86_64-unknown-linux-gnu/release/nix-cfg-iso"
     said = subprocess.run([program, "customize", run.iso("channel"), out, "--config", tree], check=False, capture_output=True, text=True)
     if said.returncode:
@@ -37,36 +51,62 @@ def updates(system, options, code, pattern):
         raise Failed(f"update {options} ended with {ended}, not {code}: {text}")
 
 
+def takes(system, command, entries):
+    """Updates, and restarts; then these entries are in the boot menu."""
+    # It prints all logs.
+    system.does("rm -f /var/log/nix-cfg-install/*")
+    system.installs(command, "/var/log/nix-cfg-install")
+    system.says("ls /boot/loader/entries | cat", entries)
+    system.says("cat /proc/mounts", r"(?s)\A((?!live).)*\Z")
+    system.send("sync; umount /boot; reboot -f\n")
+    system.off()
+
+
+def is_second(system, said=""):
+    """The machine has started the system of the second ISO, which has `said` this, with its data, and everything is in order."""
+    system.expect(f"MiniNixOS 24.05.*: channel-demo is up, .* /boot vfat[^\\n]*\n{said}")
+    system.login("root", "demo")
+    system.does("stty rows 50 cols 500")
+    system.says("cat /etc/second", "from the second ISO")
+    system.says("cat /var/kept /home/alice/kept", "kept\nkept")
+    system.says("ls -d /etc/nixos.before-*", "before-")
+    system.says("nix-store --verify --check-contents && echo store is whole", "(?m)^store is whole")
+
+
 def play(run):
     """The scenario."""
-    first = run.tree("channel", {"configuration.nix": [FIRST]})
+    tree = run.tree("channel", {"configuration.nix": [FIRST]})
     disk = run.disk("2G")
-    with run.live("uefi", run.iso("channel"), disk, AGENDA, {"tree": first}) as live:
+    with run.live("uefi", run.iso("channel"), disk, AGENDA, {"tree": tree}) as live:
         live.ends()
-    (first / "configuration.nix").write_text((first / "configuration.nix").read_text().replace(*SECOND))
-    stick = next_iso(run, first)
-    command = qemu(run.directory, "uefi", [(disk, "target", False), (stick, "stick", True)])
-    with Machine(run, "installed system", command) as system:
+    shutil.copy(PROJECT / "nix/health-check.nix", tree)
+
+    def starts(title, iso):
+        return Machine(run, title, qemu(run.directory, "uefi", [(disk, "target", False), (iso, "stick", True)]))
+
+    with starts("first generation", next_iso(run, tree, "second", SECOND)) as system:
         system.login("root", "demo")
         system.does("stty rows 50 cols 500; echo kept > /var/kept; echo kept > /home/alice/kept")
-        # It finds the stick by itself.
         system.does("mkdir /run/iso && mount -t iso9660 -o ro /dev/vdb /run/iso && cp /run/iso/nix-cfg-install / && umount /run/iso")
-        updates(system, "--dry-run", 0, r"(?s)To copy: [1-9].*can be updated. Nothing was written")
-        run.stage("a dry run said what would be done")
+        system.does("cp /dev/vdb /home/second.iso")
+        updates(system, "--dry-run --from /home/second.iso", 0, r"(?s)To copy: [1-9].*can be updated. Nothing was written")
+        run.stage("a dry run said what would be done from an ISO file")
         system.does(FILL)
         updates(system, "", 7, "(?s)may not fit on the partition at /boot.*starts its former system, as before")
         run.stage("a full boot partition left the former system")
-        # What comes next prints all logs.
-        system.does("rm /boot/fill /var/log/nix-cfg-install/*")
-        system.installs("/nix-cfg-install update", "/var/log/nix-cfg-install")
-        system.says("ls /boot/loader/entries | wc -l", "^2$|\n2\n")
-        system.says("cat /proc/mounts", r"(?s)\A((?!live).)*\Z")
-        system.send("sync; umount /boot; reboot -f\n")
-        system.off()
+        system.does("rm /boot/fill")
+        # It finds the stick by itself.
+        takes(system, "/nix-cfg-install update", r"nixos-generation-1\.conf\s+nixos-generation-2\+3\.conf")
+    with starts("second generation", next_iso(run, tree, "third", THIRD)) as system:
+        is_second(system, "this generation is good")
+        system.says("ls /boot/loader/entries | cat", r"nixos-generation-1\.conf\s+nixos-generation-2\.conf")
+        takes(system, "/nix-cfg-install update", r"nixos-generation-2\.conf\s+nixos-generation-3\+2\.conf")
+    for number in range(2):
+        with run.installed("uefi", disk) as system:
+            system.expect(r"Not active: absent\.service\nThis system is on trial\. Restarting\.")
+            system.off()
+            run.stage(f"the third generation was started {number + 1} times, and restarted")
     with run.installed("uefi", disk) as system:
-        system.expect("MiniNixOS 24.05.*: channel-demo is up, .* /boot vfat")
-        system.login("root", "demo")
-        system.says("cat /etc/second", "from the second ISO")
-        system.says("cat /var/kept /home/alice/kept", "kept\nkept")
-        system.says("ls -d /etc/nixos.before-*", "before-")
-        system.says("nix-store --verify --check-contents && echo store is whole", "(?m)^store is whole")
+        is_second(system)
+        system.says("ls /boot/loader/entries | cat", r"nixos-generation-2\.conf\s+nixos-generation-3\+0-2\.conf")
+        system.says("/nix-cfg-install status", r"Next start +a former generation; started in vain: generation 3, ")
