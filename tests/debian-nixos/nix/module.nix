@@ -7,6 +7,8 @@
   ...
 }:
 let
+  # And no live system that is started over the network.
+  isMedium = options ? isoImage.splashImage;
   systemd = config.systemd.package;
   links = {
     "/usr/lib/systemd" = "${systemd}/lib/systemd";
@@ -82,7 +84,7 @@ in
     }
     (lib.optionalAttrs (options ? isoImage) {
       # Debian's kernel has no CONFIG_SQUASHFS_CHOICE_DECOMP_BY_MOUNT, which threads=multi needs.
-      fileSystems = lib.mkImageMediaOverride {
+      fileSystems = (if isMedium then lib.mkImageMediaOverride else lib.id) {
         "/nix/.ro-store" = lib.mkImageMediaOverride {
           options = lib.mkForce [
             "loop"
@@ -91,7 +93,7 @@ in
         };
       };
       # Pictures that would be downloaded; and what a live system without a network has no use for.
-      isoImage = {
+      isoImage = lib.optionalAttrs isMedium {
         splashImage = lib.mkForce pkgs.emptyFile;
         efiSplashImage = lib.mkForce pkgs.emptyFile;
         grubTheme = lib.mkForce null;
