@@ -9,10 +9,28 @@ let
   cfg = config.offlineInstaller;
   # What the boot menu tells the kernel. An entry with it installs; remove it there (`e`) to start the live system as usual.
   parameter = "nix-cfg-install.answers";
+  # What an installation takes beside an ISO that is in memory: evaluating and building a small server.
+  installationMemory = 2000;
   countdown = pkgs.writeScript "install-without-questions" ''
     #!${pkgs.runtimeShell}
     # All disks and sticks are known.
     udevadm settle
+    # Whether the stick can go on to the next machine. What started over the network has none.
+    case $(sed -n 's,^[^ ]* /iso \([^ ]*\) .*,\1,p' /proc/mounts) in
+      "") ;;
+      tmpfs) echo 'The ISO is in memory: its stick can be removed.' ;;
+      *)
+        echo 'The stick of the ISO is needed until the end.'
+        # In MB.
+        iso=$(df -Pm /iso | sed -n '2s/^[^ ]* *\([0-9]*\).*/\1/p')
+        memory=$(sed -n 's/^MemTotal: *\([0-9]*\)[0-9]\{3\} kB$/\1/p' /proc/meminfo)
+        if [ "$memory" -gt $((iso + ${toString installationMemory})) ]; then
+          echo 'The machine has the memory to do without: by copytoram, in the boot menu.'
+        else
+          echo "For copytoram it has too little memory: $memory MB, and the ISO alone takes $iso MB."
+        fi
+        ;;
+    esac
     left=${toString cfg.unattended.countdown}
     while [ "$left" -gt 0 ]; do
       printf '\rInstalling without questions in %s s. Any key stops. ' "$left"

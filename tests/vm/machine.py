@@ -278,6 +278,7 @@ class Run:
         live = Machine(self, "the ISO", [*command, "-smbios", f"type=1,serial={serial}"])
         try:
             live.expect(r"NixOS \(install without questions\)")
+            live.expect(r"The stick of the ISO is needed until the end\.\s+For copytoram it has too little memory: 1\d{3} MB, and the ISO")
             live.expect(r"Installing without questions in \d+ s. Any key stops.")
             self.stage("the ISO: the countdown")
         except BaseException:
