@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use nix::mount::MsFlags;
 use nix::sys::stat::{Mode, SFlag, mknod};
-use serde_json::Value;
 
 use super::installation_medium::{LIVE_SYSTEM, SIGNED, STORE_IMAGE, host_in};
 use super::live_mounts::{below, bind, mount_new};
 use crate::diagnostic::{Damage, MediumProblem, SupplyProblem, UpdateProblem};
 use crate::files::{names, read_text};
 use crate::process::{Invocation, Runner};
-use crate::store_path::{STORE, containing};
+use crate::store_path::{STORE, containing, store_name};
 
 /// Where it is mounted in the live system; `/iso` has the files of an ISO, from there or from what is signed.
 pub const MEDIUM: &str = "/medium";
@@ -27,6 +26,9 @@ const REGISTRATION: &str = "/nix/store/nix-path-registration";
 
 /// Where what is signed is unpacked, below the root of the live system.
 const VERIFIED: &str = "verified";
+
+/// The name of the store path that is signed (nix/delta.nix).
+const SIGNED_PATH: &str = "nix-cfg-update";
 
 /// What makes the live system.
 pub struct LiveSystemOfIso {
@@ -165,7 +167,14 @@ fn verified(medium: &Path, signed: &Path, root: &Path, runner: &Runner) -> Resul
     let cache = root.join(SIGNED);
     let options = fs_extra::dir::CopyOptions::new();
     fs_extra::dir::copy(signed, root, &options).with_context(|| format!("Failed to read {}", signed.display()))?;
-    let Info { path, keys } = Info::read(&cache).map_err(|error| not_ours(medium, &error))?;
+    let Info {
+        path,
+        keys,
+        names_itself,
+    } = Info::read(&cache).map_err(|error| not_ours(medium, &error))?;
+    if names_itself {
+        return Err(UpdateProblem::NotSigned { keys }.into());
+    }
     let from = format!("file://{}", cache.display());
     let to = format!("local?root={}", root.join(VERIFIED).display());
     let copy = Invocation::new("nix").args(["copy", "--option", "require-sigs", "true", "--from", &from, "--to", &to]);
@@ -180,23 +189,7 @@ fn verified(medium: &Path, signed: &Path, root: &Path, runner: &Runner) -> Resul
             _ => error,
         });
     }
-    let ask = Invocation::new("nix").args(["path-info", "--json", "--store", &to]);
-    let info: Value = serde_json::from_str(&runner.output(&ask.arg(&path))?)?;
-    // Nix takes what is named by its contents without a signature.
-    if info_of_path(&info).is_none_or(|info| !info["ca"].is_null()) {
-        return Err(UpdateProblem::NotSigned { keys }.into());
-    }
     Ok(below(&root.join(VERIFIED), Path::new(&path)))
-}
-
-/// The object about a store path in what `nix path-info --json` prints: in a list (2.8), by the path (2.26).
-fn info_of_path(value: &Value) -> Option<&Value> {
-    match value {
-        Value::Object(fields) if fields.contains_key("narHash") => Some(value),
-        Value::Object(fields) => fields.values().find_map(info_of_path),
-        Value::Array(all) => all.iter().find_map(info_of_path),
-        _ => None,
-    }
 }
 
 /// What a binary cache with one store path says of it.
@@ -204,6 +197,8 @@ struct Info {
     path: String,
     /// The names of the keys that it is signed with.
     keys: Vec<String>,
+    /// Whether its name is made of its contents: Nix takes such a path without a signature (`ValidPathInfo::checkSignatures`).
+    names_itself: bool,
 }
 
 impl Info {
@@ -217,11 +212,14 @@ impl Info {
             text.lines()
                 .filter_map(move |line| line.strip_prefix(key)?.strip_prefix(": "))
         };
-        let path = values("StorePath").next().filter(|path| containing(path) == Some(path));
+        // A key may sign other things as well, as that of a binary cache does.
+        let is_update = |path: &&str| containing(path) == Some(path) && store_name(path) == SIGNED_PATH;
+        let path = values("StorePath").next().filter(is_update);
         let names = values("Sig").filter_map(|value| Some(value.split_once(':')?.0.to_owned()));
         Ok(Self {
-            path: path.context("It names no store path")?.to_owned(),
+            path: path.context("It has no update")?.to_owned(),
             keys: names.collect(),
+            names_itself: text.lines().any(|line| line.starts_with("CA:")),
         })
     }
 }

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use rig::run;
 use rig::started::Started;
 use rig::two_isos::{
     FIRST, SECOND, UPDATE, delta, directory, files_of, iso_of_beta, machine_with, on_builder, receipt, state,
 };
+use rig::{moment, run};
 use serde_json::{Value, json};
 
 const DELTA: &str = "nix-cfg-install update --progress plain --from /run/media/3";
@@ -175,7 +175,12 @@ fn changed(name: &str, change: &dyn Fn(&PathBuf)) -> PathBuf {
 /// Has `nix-cfg-iso`'s machine write what is signed by NAME as a path that Nix takes without a signature.
 const FORGE: &str = "mkdir forged && cd forged && path=$(sed -n 's/^StorePath: //p' ../alpha.files/signed/*.narinfo)
     nix copy --no-check-sigs --from file:///made/alpha.files/signed --to local?root=/forged $path
-    added=$(nix-store --add-fixed --recursive sha256 /forged$path) && nix copy --to file:///made/forged/signed $added";
+    cp -r /forged$path nix-cfg-update && added=$(nix-store --add-fixed --recursive sha256 nix-cfg-update)
+    nix copy --to file:///made/forged/signed $added";
+
+/// Signs something else with the key.
+const OTHER: &str = "nix copy --to 'file:///made/named/signed?secret-key=/made/update.secret' \
+                     $(ls -d /nix/store/*-etc-hostname | head -n 1)";
 
 #[test]
 fn what_is_not_signed_or_not_what_was_signed_is_refused() {
@@ -183,6 +188,7 @@ fn what_is_not_signed_or_not_what_was_signed_is_refused() {
     on_builder("nix key generate-secret --key-name stranger-1 > other.secret").ok();
     delta("/work --since alpha.json --key other.secret --out other.iso").ok();
     on_builder(FORGE).ok();
+    on_builder(OTHER).ok();
     let unsigned = |name: &str, signed: PathBuf| {
         changed(name, &|copy| {
             fs::remove_dir_all(copy.join("signed")).unwrap();
@@ -234,6 +240,10 @@ fn what_is_not_signed_or_not_what_was_signed_is_refused() {
             unsigned("forged-files", directory().join("forged/signed")),
             &["is not signed with a key", "It has no signature"],
         ),
+        (
+            unsigned("named-files", directory().join("named/signed")),
+            &["no ISO that a machine can be updated from", "It has no update"],
+        ),
         (changed("store", &store), &["is damaged", "source"]),
         (changed("nar", &nar), &["is damaged", "nix-cfg-update"]),
     ] {
@@ -245,6 +255,38 @@ fn what_is_not_signed_or_not_what_was_signed_is_refused() {
     machine
         .sh(&format!("rm /etc/nix/nix.conf; {DELTA}"))
         .fails(3, &["is not signed with a key that this machine trusts"]);
+}
+
+/// How often it is killed.
+const KILLS: u32 = 10;
+
+#[test]
+fn killed_at_any_moment_a_machine_goes_on_from_the_same_image() {
+    let timed = format!("began=$EPOCHREALTIME; {DELTA} || exit; echo $EPOCHREALTIME - $began | bc");
+    let whole: f64 = machine().sh(&timed).ok().out.trim().parse().unwrap();
+    let mut killed = 0;
+    for number in 1..=KILLS {
+        let (machine, after) = (machine(), whole * moment(number));
+        let code = machine.sh(&format!("timeout -s KILL {after:.3} {DELTA}")).code;
+        killed += u32::from(code == 137);
+        machine.sh(DELTA).ok();
+        assert_eq!(state(&machine), SECOND, "killed after {after:.3} s");
+        let roots = machine.sh("ls /nix/var/nix/gcroots/nix-cfg-install").ok().out;
+        assert!(!roots.contains("update"), "{roots}");
+    }
+    assert!(2 * killed >= KILLS, "only {killed} were killed before their end");
+}
+
+#[test]
+fn what_the_image_counts_on_is_there_while_garbage_is_collected() {
+    let machine = machine();
+    let script = format!(
+        "(while :; do nix-collect-garbage > /dev/null 2>&1; done) & collector=$!
+         {DELTA}; code=$?
+         kill $collector; wait $collector; exit $code"
+    );
+    machine.sh(&script).ok();
+    assert_eq!(state(&machine), SECOND);
 }
 
 #[test]
