@@ -87,7 +87,7 @@ class Room:
 
     def copies(self, server: Machine) -> None:
         """Waits at the server's prompt until a machine is in the middle of its copy."""
-        server.does(f"until grep -q ' copying [1-9]' {STATE}/screen; do sleep 0.2; done", LONG)
+        server.does(f"until grep -q ' copying ' {STATE}/screen; do sleep 0.2; done", LONG)
         self.run.stage(f"{server.title}: a machine is copying")
 
     def shows(self, server: Machine, picture: str) -> str:
