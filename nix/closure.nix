@@ -139,7 +139,6 @@ let
       output: path: builtins.appendContext path { ${entry.drv}.outputs = [ output ]; }
     ) entry.outputs;
   everyVariant = [ "target" ] ++ builtins.attrNames family.drvs;
-  warned = paths: builtins.foldl' (value: text: lib.warnIf true text value) paths family.warnings;
 in
 {
   inherit
@@ -159,7 +158,9 @@ in
     warnings
     ;
   # What the image's store must hold in addition to the target's runtime closure.
-  storePaths = warned (lib.concatMap depend facts.frontier);
+  storePaths = builtins.foldl' (
+    value: text: lib.warnIf true text value
+  ) (lib.concatMap depend facts.frontier) family.warnings;
   # What of it a machine of any variant needs.
   commonPaths = lib.concatMap depend (
     builtins.filter (

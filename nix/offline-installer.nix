@@ -46,27 +46,18 @@ let
           inherit pkgs system;
           grubOnBios = cfg.flake == null && cfg.hosts != [ ];
         };
-        closure =
-          if onlyRuntime then
-            null
-          else
-            {
-              inherit (closureOf system)
-                automatic
-                commonPaths
-                drvs
-                facts
-                refuse
-                skipped
-                storePaths
-                uncovered
-                warnings
-                ;
-            };
+        closure = if onlyRuntime then null else removeAttrs (closureOf system) anew;
       };
     in
     builtins.deepSeq kept kept
   ) cfg.targets;
+  # What of closure.nix is not plain, and so not kept.
+  anew = [
+    "drvsFor"
+    "sources"
+    "tried"
+    "trees"
+  ];
   systemOf = target: if builtins.isFunction target then target { } else target;
   # The default, which has the priority 1500, is never "runtime". It depends on what is described.
   onlyRuntime = options.offlineInstaller.closure.highestPrio < 1500 && cfg.closure == "runtime";
@@ -90,24 +81,12 @@ let
       ) (lib.filesystem.listFilesRecursive tree);
     };
   # For the programs that look into the image; what is not plain is evaluated anew.
-  closures = lib.zipListsWith (target: one: {
-    inherit (closureOf (systemOf target))
-      drvsFor
-      sources
-      tried
-      trees
-      ;
-    inherit (one.closure)
-      automatic
-      drvs
-      facts
-      refuse
-      skipped
-      storePaths
-      uncovered
-      warnings
-      ;
-  }) cfg.targets described;
+  closures = lib.zipListsWith (
+    target: one:
+    builtins.mapAttrs (name: value: if builtins.elem name anew then value else one.closure.${name}) (
+      closureOf (systemOf target)
+    )
+  ) cfg.targets described;
   # One path that refers to all of them, for the installer to copy. A .drv file would not refer to outputs.
   kept = "${pkgs.closureInfo { rootPaths = cfg.rebuildPaths; }}";
 

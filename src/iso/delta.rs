@@ -54,7 +54,7 @@ pub struct DeltaOptions {
     pub out: PathBuf,
 }
 
-/// Where a volume with this name is mounted, it can be told from others.
+/// The label of the image, which a desktop shows for the stick.
 const VOLUME: &str = "NIXCFG_UPDATE";
 
 /// Makes the image, and returns what to say of it.

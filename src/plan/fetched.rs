@@ -79,19 +79,14 @@ fn from_cache(
     let runner = live.runner;
     let server = cache.server(runner)?;
     let (work, mut roots) = server.work(runner, graph, invalid)?;
-    let absent = extra.iter().filter(|path| !path.exists());
-    let absent: Vec<&str> = absent.filter_map(|path| path.to_str()).collect();
+    let extra = extra.iter().filter_map(|path| path.to_str());
+    let (own, absent): (Vec<&str>, Vec<&str>) = extra.partition(|path| Path::new(path).exists());
     roots.extend(server.having(runner, &absent)?);
     let named: Vec<&str> = roots.iter().map(String::as_str).collect();
     let mut paths = server.closure(runner, &named)?;
-    let own = extra
-        .iter()
-        .filter(|path| path.exists())
-        .filter_map(|path| path.to_str());
-    let own = own.chain(work.uses.iter().map(String::as_str));
+    let own = own.into_iter().chain(work.uses.iter().map(String::as_str));
     let own: Vec<&str> = own.filter(|path| !roots.contains(*path)).collect();
-    let copied = database::of_closure(runner, &own)?.into_iter().map(|one| one.path);
-    let copied: BTreeSet<String> = copied.collect();
+    let copied = database::requisites(runner, None, &own)?;
     paths.retain(|one| !copied.contains(&one.path));
     found.extend(server.untrusted(runner, &named)?);
     let fetched = Fetched {

@@ -30,9 +30,7 @@ rec {
     );
 
   # What stdenv does where the attributes of a derivation are in a file.
-  outOfJson = ''
-    out=$(${imageTool "jq"} -r .outputs.out "$NIX_ATTRS_JSON_FILE")
-  '';
+  outOfJson = "out=$(${imageTool "jq"} -r .outputs.out \"$NIX_ATTRS_JSON_FILE\")\n";
 
   runCommand =
     name: attrs: script:
