@@ -17,6 +17,7 @@
       };
     # For the installed system.
     health-check = ./health-check.nix;
+    update-launcher = ./update-launcher.nix;
   };
 
   # The source paths and NAR hashes of all inputs of a flake, nested ones included.

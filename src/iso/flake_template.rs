@@ -23,7 +23,7 @@ pub const CONFIG_DIR: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 29] = [
+const MODULES: [(&str, &str); 30] = [
     ("answered.nix", include_str!("../../nix/answered.nix")),
     ("answers.nix", include_str!("../../nix/answers.nix")),
     ("automatic.nix", include_str!("../../nix/automatic.nix")),
@@ -52,6 +52,7 @@ const MODULES: [(&str, &str); 29] = [
     ("try.nix", include_str!("../../nix/try.nix")),
     ("try.sh", include_str!("../../nix/try.sh")),
     ("unattended.nix", include_str!("../../nix/unattended.nix")),
+    ("update-launcher.nix", include_str!("../../nix/update-launcher.nix")),
     ("variants.nix", include_str!("../../nix/variants.nix")),
 ];
 

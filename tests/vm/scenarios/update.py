@@ -1,5 +1,6 @@
 """A machine that was installed from one ISO is updated from the next one while it runs: it starts into the new system, with its data.
-The system of the third ISO is found bad when it is started, and the machine is back in that of the second by itself."""
+The third ISO is taken by what the desktop's launcher starts; its system is found bad when it is started, and the machine is back in that of
+the second by itself."""
 
 import re
 import shutil
@@ -21,12 +22,16 @@ FIRST = ("  users.users.alice", f'  {MODULES}\n  users.users.root.initialHashedP
 SECOND = [
     ("./modules/greeter.nix", "./modules/greeter.nix\n    ./health-check.nix"),
     ("networking.hostName", 'environment.etc."second".text = "from the second ISO";\n  networking.hostName'),
+    ("./health-check.nix", "./health-check.nix ./update-launcher.nix"),
     ("networking.hostName", 'offlineInstaller.healthCheck = [ "greeter.service" ];\n  networking.hostName'),
+    ("networking.hostName", "offlineInstaller.updateLauncher.enable = true;\n  networking.hostName"),
 ]
 THIRD = [
     ("from the second", "from the third"),
     ('"greeter.service" ];', '"greeter.service" "absent.service" ];\n  boot.loader.systemd-boot.bootCounting.tries = 2;'),
 ]
+# What pkexec starts as root for "Update from this stick".
+LAUNCHED = "echo y | $(sed -n s/^Exec=//p /run/current-system/sw/share/applications/update-from-stick.desktop | xargs sed -n 's/.*pkexec //p')"
 FILL = "dd if=/dev/zero of=/boot/fill bs=1M 2> /dev/null || true"
 
 
@@ -51,11 +56,8 @@ def updates(system, options, code, pattern):
         raise Failed(f"update {options} ended with {ended}, not {code}: {text}")
 
 
-def takes(system, command, entries):
-    """Updates, and restarts; then these entries are in the boot menu."""
-    # It prints all logs.
-    system.does("rm -f /var/log/nix-cfg-install/*")
-    system.installs(command, "/var/log/nix-cfg-install")
+def restarts(system, entries):
+    """Restarts after an update; these entries are in the boot menu."""
     system.says("ls /boot/loader/entries | cat", entries)
     system.says("cat /proc/mounts", r"(?s)\A((?!live).)*\Z")
     system.send("sync; umount /boot; reboot -f\n")
@@ -79,7 +81,8 @@ def play(run):
     disk = run.disk("2G")
     with run.live("uefi", run.iso("channel"), disk, AGENDA, {"tree": tree}) as live:
         live.ends()
-    shutil.copy(PROJECT / "nix/health-check.nix", tree)
+    for module in ("health-check", "update-launcher"):
+        shutil.copy(PROJECT / f"nix/{module}.nix", tree)
 
     def starts(title, iso):
         return Machine(run, title, qemu(run.directory, "uefi", [(disk, "target", False), (iso, "stick", True)]))
@@ -95,12 +98,16 @@ def play(run):
         updates(system, "", 7, "(?s)may not fit on the partition at /boot.*starts its former system, as before")
         run.stage("a full boot partition left the former system")
         system.does("rm /boot/fill")
+        # What installs prints all logs.
+        system.does("rm -f /var/log/nix-cfg-install/*")
         # It finds the stick by itself.
-        takes(system, "/nix-cfg-install update", r"nixos-generation-1\.conf\s+nixos-generation-2\+3\.conf")
+        system.installs("/nix-cfg-install update", "/var/log/nix-cfg-install")
+        restarts(system, r"nixos-generation-1\.conf\s+nixos-generation-2\+3\.conf")
     with starts("second generation", next_iso(run, tree, "third", THIRD)) as system:
         is_second(system, "this generation is good")
         system.says("ls /boot/loader/entries | cat", r"nixos-generation-1\.conf\s+nixos-generation-2\.conf")
-        takes(system, "/nix-cfg-install update", r"nixos-generation-2\.conf\s+nixos-generation-3\+2\.conf")
+        system.does(LAUNCHED, 3 * PATIENCE)
+        restarts(system, r"nixos-generation-2\.conf\s+nixos-generation-3\+2\.conf")
     for number in range(2):
         with run.installed("uefi", disk) as system:
             system.expect(r"Not active: absent\.service\nThis system is on trial\. Restarting\.")

@@ -88,6 +88,10 @@ in
     default = [ ];
     type = lib.types.listOf lib.types.str;
   };
+  # What a desktop has (update-launcher.nix): nothing is made of it.
+  options.systemd.user.services = lib.mkOption { type = lib.types.raw; };
+  options.services.udev.extraRules = lib.mkOption { type = lib.types.lines; };
+  options.security.polkit.enable = lib.mkEnableOption "polkit";
   options.services = {
     greeter.enable = lib.mkEnableOption "the greeter, which says hello";
     cows.enable = lib.mkEnableOption "the cow service";

@@ -1,0 +1,133 @@
+//! The modules for the installed system, on a real nixpkgs: what they make of it. Nothing is built.
+
+use std::process::ExitCode;
+
+use rig::real::{self, Tree, on_each_tree};
+use rig::{Live, project};
+use serde_json::{Value, json};
+
+const EVALUATE: &str = r#"
+let
+  system = loader: import /nixpkgs/nixos {
+    configuration = {
+      imports = [ /emitted/health-check.nix /emitted/update-launcher.nix loader ];
+      nixpkgs.hostPlatform = "x86_64-linux";
+      fileSystems."/" = { device = "/dev/vda2"; fsType = "ext4"; };
+      services.openssh.enable = true;
+      offlineInstaller.healthCheck = [ "sshd.service" ];
+      offlineInstaller.updateLauncher.enable = true;
+      system.stateVersion = "24.05";
+    };
+  };
+  text = builtins.unsafeDiscardStringContext;
+  of = loader: let inherit (system loader) config; in {
+    counts = config.boot.loader.systemd-boot.bootCounting.enable or false;
+    parameters = config.boot.kernelParams;
+    check = text config.systemd.units."nix-cfg-install-health-check.service".text;
+    required_by = config.systemd.units."nix-cfg-install-health-check.service".requiredBy;
+    warnings = builtins.filter (text: builtins.substring 0 16 text == "offlineInstaller") config.warnings;
+    files = map (package: text package.text) (builtins.filter (package: package ? text) config.environment.systemPackages);
+    pkexec = (config.security.wrappers.pkexec or { }).program or null;
+    rules = text config.services.udev.extraRules;
+    notification = text config.systemd.user.units."update-from-stick.service".text;
+    toplevel = text config.system.build.toplevel.drvPath;
+  };
+in
+{
+  uefi = of { boot.loader.systemd-boot.enable = true; fileSystems."/boot" = { device = "/dev/vda1"; fsType = "vfat"; }; };
+  bios = of { boot.loader.grub.device = "/dev/vda"; };
+}
+"#;
+
+fn evaluated(tree: &Tree) -> Value {
+    let bind = |from: &str, to: &str| format!("{from}:{to}");
+    let emitted = project().join("nix");
+    let live = Live::new("2.34").with(&[
+        "--bind",
+        &bind(&tree.path, "/nixpkgs"),
+        "--bind",
+        &bind(emitted.to_str().unwrap(), "/emitted"),
+    ]);
+    let expression = EVALUATE.replace('\'', r"'\''");
+    let said = live.sh(&format!(
+        "nix-instantiate --eval --strict --json --read-write-mode -E '{expression}'"
+    ));
+    serde_json::from_str(&said.ok().out).unwrap()
+}
+
+fn has_line(text: &Value, line: &str) {
+    let text = text.as_str().unwrap();
+    assert!(text.lines().any(|found| found == line), "{line}: {text}");
+}
+
+/// Where the boot loader counts starts, the check comes before what marks a start as good; where it does not, that is said.
+fn a_new_generation_is_good_when_the_units_of_its_health_check_are_active(found: &Value, can_count: bool) {
+    let uefi = &found["uefi"];
+    for line in [
+        "After=sshd.service",
+        "Before=boot-complete.target",
+        "Wants=sshd.service",
+        "Type=oneshot",
+    ] {
+        has_line(&uefi["check"], line);
+    }
+    assert_eq!(uefi["required_by"], json!(["boot-complete.target"]));
+    assert!(
+        uefi["parameters"].as_array().unwrap().contains(&json!("panic=30")),
+        "{uefi}"
+    );
+    assert_eq!(uefi["counts"], can_count);
+    let warnings = |of: &str| found[of]["warnings"].as_array().unwrap().len();
+    assert_eq!(
+        [warnings("uefi"), warnings("bios")],
+        [usize::from(!can_count), 1],
+        "{found}"
+    );
+}
+
+/// What the launcher starts is what polkit has an action for.
+fn the_launcher_starts_what_polkit_asks_for(uefi: &Value) {
+    let files = uefi["files"].as_array().unwrap();
+    let with = |text: &str| {
+        let of_it = |file: &&Value| file.as_str().unwrap().contains(text);
+        files
+            .iter()
+            .find(of_it)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{text}: {uefi}"))
+    };
+    let entry = with("Name=Update from this stick");
+    assert!(
+        entry
+            .lines()
+            .any(|line| line.starts_with("Exec=/nix/store/") && line.ends_with("-update-from-stick")),
+        "{entry}"
+    );
+    let policy = with("nix-cfg-install.update");
+    assert!(policy.contains("-update-from-stick-as-root</annotate>"), "{policy}");
+    assert_ne!(uefi["pkexec"], Value::Null);
+    assert!(
+        uefi["rules"].as_str().unwrap().contains("update-from-stick.service"),
+        "{uefi}"
+    );
+    assert!(
+        uefi["notification"].as_str().unwrap().contains("/bin/notify-send "),
+        "{uefi}"
+    );
+}
+
+fn the_modules_of_the_installed_system_do_what_they_say(tree: &Tree) {
+    let found = evaluated(tree);
+    let loader = "nixos/modules/system/boot/loader/systemd-boot/systemd-boot.nix";
+    let loader = std::fs::read_to_string(std::path::Path::new(&tree.path).join(loader)).unwrap();
+    a_new_generation_is_good_when_the_units_of_its_health_check_are_active(&found, loader.contains("bootCounting"));
+    the_launcher_starts_what_polkit_asks_for(&found["uefi"]);
+    assert_ne!(found["bios"]["toplevel"], Value::Null);
+}
+
+fn main() -> ExitCode {
+    real::run(
+        file!(),
+        vec![on_each_tree(the_modules_of_the_installed_system_do_what_they_say)],
+    )
+}
