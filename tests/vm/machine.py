@@ -156,8 +156,11 @@ class Machine:
         """Runs a command at the prompt, and gives its output and its exit code."""
         self.send(f'{command}; echo "[$?] end-of-$(echo output)"\n')
         self.expect(r"end-of-\$.*\n", seconds=seconds)
-        match = self.expect(r"(?s)(.*?)\[(\d+)\] end-of-output\n.*?[#$] ", seconds=seconds)
-        return match[1], int(match[2])
+        begins = self.console.cursor
+        # Without `.*` for the output: what is printed meanwhile would be read from each of its characters, to its end.
+        end = self.expect(r"\[(\d+)\] end-of-output\n", seconds=seconds)
+        self.expect("[#$] ")
+        return self.console.text[begins : end.start()], int(end[1])
 
     def does(self, command: str, seconds: float = PATIENCE) -> str:
         """Runs a command at the prompt; it must succeed. Gives its output."""
