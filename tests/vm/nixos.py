@@ -17,12 +17,17 @@ SHELL = "exec env TERM=dumb PS1='# ' bash --norc --noprofile\n"
 
 
 class NixOS(Machine):
-    """A machine that is on, with root at the prompt of its serial console once it is `at_the_prompt`."""
+    """A machine that is on, with root at the prompt of its serial console once it is `at_the_prompt`. `answers`: a stick, and the machine's
+    serial number."""
 
-    def __init__(self, run: Run, title: str, firmware: str, disk: Path, iso: Path | None = None) -> None:
+    def __init__(
+        self, run: Run, title: str, firmware: str, disk: Path, iso: Path | None = None, answers: tuple[Path, str] | None = None
+    ) -> None:
         self.qmp = run.directory / "qmp"
         self.qmp.unlink(missing_ok=True)
-        command = qemu(run.directory, firmware, [(disk, "target", False)], iso, "usb", MEMORY)
+        sticks = [(answers[0], "answers", False)] if answers else []
+        command = qemu(run.directory, firmware, [(disk, "target", False), *sticks], iso, "usb", MEMORY)
+        command += ["-smbios", f"type=1,serial={answers[1]}"] if answers else []
         super().__init__(run, title, [*command, "-qmp", f"unix:{self.qmp},server=on,wait=off"])
 
     def shell(self) -> None:

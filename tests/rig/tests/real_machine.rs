@@ -47,6 +47,15 @@ static CHANNEL: Image = Image {
     file: OnceLock::new(),
 };
 
+/// Whose boot menu has the installation without questions.
+static UNATTENDED: Image = Image {
+    name: "unattended",
+    tree: "server",
+    hosts: &[],
+    edit: r"s/^ *modules = \[/& { offlineInstaller.unattended.enable = true; }/",
+    file: OnceLock::new(),
+};
+
 /// With the whole build closure.
 static FULL: Image = Image {
     name: "full",
@@ -292,13 +301,14 @@ fn rows_of(tree: &Tree, rows: &[Named]) -> Vec<Row> {
 }
 
 fn of_a_channel(tree: &Tree) -> Vec<Row> {
-    let rows: [Named; 6] = [
+    let rows: [Named; 7] = [
         ("iso/plain", a_plain_image_is_built),
         ("iso/channel", |nixpkgs| rows::also(figures(nixpkgs, &CHANNEL))),
         ("iso/full", an_image_with_the_whole_build_closure_is_built),
         ("a_path_that_is_taken_away_is_named", a_path_that_is_taken_away_is_named),
         ("stock_beside_ours", stock_beside_ours),
         ("uefi", |nixpkgs| scenario(nixpkgs, "uefi", &CHANNEL)),
+        ("unattended", |nixpkgs| scenario(nixpkgs, "unattended", &UNATTENDED)),
     ];
     rows_of(tree, &rows)
 }
