@@ -33,16 +33,21 @@ machines:
     disks: { main: only, data: \">= 1.5 TB\" }
     passphrase: prompt
     after: power-off
+  - match: { serial: old }
+    mode: update
+    disks: largest
+    take: mine
+    older: true
   - match: all
 ";
 
 #[test]
 fn everything_that_is_documented_is_taken() {
     let entries = parse(GOOD, Path::new("/stick/answers.yaml")).unwrap().machines;
-    let [teacher, other, rest] = entries.as_slice() else {
+    let [teacher, other, updated, rest] = entries.as_slice() else {
         panic!("{entries:?}");
     };
-    assert_eq!((teacher.line, other.line, rest.line), (Some(3), Some(13), Some(19)));
+    assert_eq!((teacher.line, other.line, rest.line), (Some(3), Some(13), Some(24)));
     assert_eq!(teacher.host.as_deref(), Some("teacher"));
     assert_eq!(
         teacher.disks,
@@ -74,10 +79,13 @@ fn everything_that_is_documented_is_taken() {
         (&rest.matches, &rest.disks, rest.after),
         (&Match::All, &None, After::Stay)
     );
+    let of = |entry: &Entry| (entry.mode, entry.take, entry.older);
+    assert_eq!(of(updated), (Mode::Update, Some(Side::Mine), true));
+    assert_eq!(of(rest), (Mode::Install, None, false));
 }
 
 /// A broken file for each paragraph of the golden file, which has the file and all of its problems.
-const BROKEN: [&str; 28] = [
+const BROKEN: [&str; 33] = [
     "\n",
     "[]\n",
     "just text\n",
@@ -104,6 +112,11 @@ const BROKEN: [&str; 28] = [
     "machines:\n- match: all\n  disks: only\n  passphrase: hunter2\n",
     "machines:\n- match: all\n  passphrase: { file: x }\n  reinstall: true\n",
     "machines:\n- match: all\n  disk: only\n  after: restart\n  reinstall: yes please\n  set: [timezone]\n  extra-files: 1\n  host: \"\"\n",
+    "machines:\n- match: all\n  mode: upgrade\n  take: both\n  older: 3\n  reinstall: true\n",
+    "machines:\n- match: all\n  mode: update\n  disks: only\n  passphrase: prompt\n  reinstall: true\n  extra-files: keys\n",
+    "machines:\n- match: all\n  disks: only\n  take: new\n  older: true\n",
+    "machines:\n- match: all\n  mode: install\n  take: new\n  passphrase: prompt\n",
+    "machines:\n- match: all\n  mode: update\n  olders: true\n  reinstall: true\n",
     "hosts: 1\nmachines:\n- match: all\n  set: { timezone: { a: b } }\n- match: { serial: x, color: red }\n  passphrase: { file: \"\" }\n  disks: 1\n",
     "machines:\n  - # One.\n    match:\n      serial: a\n      mac: b\n    # host: x\n    Host: b\n  -\n    match: all\n    after: 3\n",
 ];

@@ -14,9 +14,10 @@ use serde_yaml::{Mapping, Value};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics};
 use crate::settings::described;
 use crate::text::similar;
+use crate::tree::fingerprint::Side;
 use lines::Lines;
+pub use values::{After as AfterInstallation, Disks as NamedDisks, Mode, Passphrase as NamedPassphrase, Selection};
 use values::{After, Disks, Passphrase, Read};
-pub use values::{After as AfterInstallation, Disks as NamedDisks, Passphrase as NamedPassphrase, Selection};
 
 /// The file's name on an ISO, and on a stick.
 pub const NAME: &str = "nix-cfg-install.answers.yaml";
@@ -39,8 +40,9 @@ pub struct Entry {
     /// Where the entry begins, counted from 1, where that is known.
     pub line: Option<u32>,
     pub matches: Match,
+    pub mode: Mode,
     pub host: Option<String>,
-    /// What is erased. Absent: what is mounted at the target is installed to.
+    /// What is erased. Absent: what is mounted at the target is installed to. For an update, where the system is; absent: on any disk.
     pub disks: Option<Disks>,
     /// Of the encrypted root; absent where it is not encrypted.
     pub passphrase: Option<Passphrase>,
@@ -50,6 +52,10 @@ pub struct Entry {
     pub after: After,
     /// Whether a system from this ISO is erased as well.
     pub reinstall: bool,
+    /// Which side counts where the configuration was changed by hand on a machine that is updated.
+    pub take: Option<Side>,
+    /// Whether an update may bring an older system.
+    pub older: bool,
 }
 
 /// Which machines an entry is for.
@@ -66,8 +72,9 @@ pub enum Match {
 }
 
 const OUTSIDE: [&str; 3] = ["machines", "medium", "public-key"];
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 11] = [
     "match",
+    "mode",
     "host",
     "disks",
     "passphrase",
@@ -75,7 +82,13 @@ const KEYS: [&str; 8] = [
     "extra-files",
     "after",
     "reinstall",
+    "take",
+    "older",
 ];
+
+/// The keys that only an installation takes, and those that only an update does.
+const OF_INSTALLATION: &[&str] = &["passphrase", "extra-files", "reinstall"];
+const OF_UPDATE: &[&str] = &["take", "older"];
 
 /// That the file at `path` cannot be read.
 pub fn unreadable(error: &io::Error, path: &Path) -> Diagnostic {
@@ -195,6 +208,7 @@ impl Reading<'_> {
         }
         let directory = self.directory.to_owned();
         let read = |key: &str| get(key).map(|value| (key.to_owned(), value));
+        let mode = read("mode").and_then(|(key, value)| self.keep(index, &key, values::mode(value)));
         let host = read("host").and_then(|(key, value)| self.keep(index, &key, values::name(&key, value)));
         let disks = read("disks").and_then(|(_, value)| self.keep(index, "disks", values::disks(value)));
         let passphrase =
@@ -204,18 +218,22 @@ impl Reading<'_> {
             read("extra-files").and_then(|(key, value)| self.keep(index, &key, values::path(&key, value, &directory)));
         let after = read("after").and_then(|(key, value)| self.keep(index, &key, values::after(value)));
         let reinstall = read("reinstall").and_then(|(key, value)| self.keep(index, &key, values::truth(&key, value)));
+        let take = read("take").and_then(|(key, value)| self.keep(index, &key, values::side(value)));
+        let older = read("older").and_then(|(key, value)| self.keep(index, &key, values::truth(&key, value)));
         // What is misspelt may have been it.
-        if known && get("disks").is_none() {
-            for key in ["passphrase", "reinstall"] {
-                if get(key).is_some() {
-                    let line = self.lines.key(index, key);
-                    self.report(AnswersFileProblem::NothingToPartition { key }, line);
-                }
-            }
+        if known {
+            // As is a mode that is neither.
+            let mode = if get("mode").is_some() {
+                mode
+            } else {
+                Some(Mode::Install)
+            };
+            self.without_effect(index, entry, mode);
         }
         Some(Entry {
             line,
             matches: matches??,
+            mode: mode.unwrap_or_default(),
             host,
             disks,
             passphrase,
@@ -223,7 +241,29 @@ impl Reading<'_> {
             extra_files,
             after: after.unwrap_or_default(),
             reinstall: reinstall.unwrap_or_default(),
+            take,
+            older: older.unwrap_or_default(),
         })
+    }
+
+    /// Reports the keys of `entry` that mean nothing in its `mode`, where that is known, or without `disks`.
+    fn without_effect(&mut self, index: usize, entry: &Mapping, mode: Option<Mode>) {
+        let has = |key: &&str| entry.get(*key).is_some_and(|value| !value.is_null());
+        let mut report = |key: &'static str, problem| self.report(problem, self.lines.key(index, key));
+        let others = match mode {
+            Some(Mode::Update) => OF_INSTALLATION,
+            Some(Mode::Install) => OF_UPDATE,
+            None => return,
+        };
+        for key in others.iter().copied().filter(has) {
+            let is_update = mode == Some(Mode::Update);
+            report(key, AnswersFileProblem::OtherMode { key, is_update });
+        }
+        if mode == Some(Mode::Install) && !has(&"disks") {
+            for key in ["passphrase", "reinstall"].into_iter().filter(has) {
+                report(key, AnswersFileProblem::NothingToPartition { key });
+            }
+        }
     }
 
     fn matches(&mut self, index: usize, value: &Value) -> Option<Match> {

@@ -10,6 +10,7 @@ use crate::cache::{is_public_key, is_url};
 use crate::diagnostic::AnswersFileProblem;
 use crate::settings::{described, texts};
 use crate::text::bytes;
+use crate::tree::fingerprint::Side;
 
 /// What was read, or everything that is wrong with it.
 pub(super) type Read<T> = Result<T, Vec<AnswersFileProblem>>;
@@ -21,6 +22,15 @@ pub enum Passphrase {
     Prompt,
     /// The first line of this file.
     File(PathBuf),
+}
+
+/// What is done with a machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    #[default]
+    Install,
+    /// The system that an earlier ISO has installed is brought to this one's.
+    Update,
 }
 
 /// What happens when the system is installed.
@@ -135,6 +145,22 @@ pub(super) fn path(key: &str, value: &Value, directory: &Path) -> Read<PathBuf> 
     let path = value.as_str().filter(|path| !path.is_empty());
     path.map(|path| directory.join(path))
         .ok_or_else(|| wrong(key, "a path", value))
+}
+
+pub(super) fn mode(value: &Value) -> Read<Mode> {
+    match value.as_str() {
+        Some("install") => Ok(Mode::Install),
+        Some("update") => Ok(Mode::Update),
+        _ => Err(wrong("mode", "install or update", value)),
+    }
+}
+
+pub(super) fn side(value: &Value) -> Read<Side> {
+    match value.as_str() {
+        Some("mine") => Ok(Side::Mine),
+        Some("new") => Ok(Side::New),
+        _ => Err(wrong("take", "mine or new", value)),
+    }
 }
 
 pub(super) fn after(value: &Value) -> Read<After> {

@@ -28,6 +28,7 @@ mod update_preview;
 use anyhow::Result;
 
 use crate::live::target::Target;
+use crate::plan::request::Update;
 use crate::plan::{Plan, phases};
 use crate::progress::Phase;
 use crate::store::reading;
@@ -77,6 +78,26 @@ const FROM_CACHE: [Step; 6] = [
     step(phases::KEEP, 8, receipt::step),
 ];
 
+/// An update of a system that does not run. Its configuration is exchanged when nothing else of the medium is needed.
+const UPDATE_MOUNTED: [Step; 6] = [
+    step(phases::BUILD, NOT_BUILT, copy_ahead::build),
+    step(phases::COPY, 6, copy::step),
+    step(phases::PLACE, 4, place::step),
+    step(phases::ACTIVATE, 7, activate::step),
+    step(phases::INSPECT, 9, inspect::step),
+    step(phases::KEEP, 8, update_steps::keep),
+];
+
+/// The same with a binary cache.
+const UPDATE_MOUNTED_FROM_CACHE: [Step; 6] = [
+    step(phases::COPY, 6, fetch::step),
+    step(phases::BUILD, NOT_BUILT, build::in_target),
+    step(phases::PLACE, 4, place::step),
+    step(phases::ACTIVATE, 7, activate::step),
+    step(phases::INSPECT, 9, inspect::step),
+    step(phases::KEEP, 8, update_steps::keep),
+];
+
 const fn step(phase: &'static Phase, exit_code: u8, run: fn(&Plan, &Target, &Installation<'_>) -> Result<()>) -> Step {
     Step { phase, exit_code, run }
 }
@@ -121,12 +142,16 @@ pub fn apply(plan: &Plan, installation: &Installation<'_>) -> Result<(), Failure
     report.expect(phases::BUILD, SECONDS_A_DERIVATION * plan.build.len() as f64);
     report.expect(phases::COPY, reading::seconds(plan.copied_bytes + plan.verified_bytes));
     let target = installation.request.target.keeping(&plan.kept_at);
-    let steps = if installation.request.update.is_some() {
-        &UPDATE
-    } else if plan.fetched.cache.is_some() {
-        &FROM_CACHE
-    } else {
-        &STEPS
+    let is_running = |update: &Update| update.running.is_some();
+    let steps = match (
+        installation.request.update.as_ref().map(is_running),
+        &plan.fetched.cache,
+    ) {
+        (Some(true), _) => &UPDATE,
+        (Some(false), None) => &UPDATE_MOUNTED,
+        (Some(false), Some(_)) => &UPDATE_MOUNTED_FROM_CACHE,
+        (None, Some(_)) => &FROM_CACHE,
+        (None, None) => &STEPS,
     };
     for step in steps {
         report.phase(step.phase);

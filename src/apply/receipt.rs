@@ -12,7 +12,9 @@ use serde::Serialize;
 
 use super::installation::Installation;
 use crate::files::{remove, write_whole};
+use crate::live::disk_mark::{IsoIdentity, Stage};
 use crate::live::target::{Kept, Target};
+use crate::live::this_machine::LIVE;
 use crate::nix::identity::Identity;
 use crate::plan::Plan;
 use crate::store::database;
@@ -27,6 +29,8 @@ struct Receipt<'a> {
     finished: String,
     /// The toplevel of the live system: which ISO it was.
     live_system: Option<PathBuf>,
+    /// The same with the configuration and the settings of the ISO.
+    iso: Option<String>,
     /// The files of the configuration, as they were placed; of those that were kept by hand, the ISO's.
     tree: Fingerprint,
     identity: Option<&'a Identity>,
@@ -55,13 +59,21 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
             None => tree.remove(name),
         };
     }
+    let running = installation
+        .request
+        .update
+        .as_ref()
+        .and_then(|update| update.running.as_ref());
     let receipt = Receipt {
         version: env!("CARGO_PKG_VERSION"),
         finished: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        live_system: match &installation.request.update {
+        live_system: match running {
             Some(update) => Some(update.iso.clone()),
             None => fs::read_link(LIVE_SYSTEM).ok(),
         },
+        iso: IsoIdentity::read(Path::new(LIVE))
+            .ok()
+            .map(|iso| iso.guid(Stage::Installed)),
         tree,
         identity: plan.facts.identity.as_ref(),
         paths: kept_paths(plan, target, installation)?,

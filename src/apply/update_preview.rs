@@ -8,7 +8,8 @@ use super::build::in_memory;
 use super::update_steps::switch;
 use crate::interrupt::Interrupted;
 use crate::live::running_machine::SYSTEM_PROFILE;
-use crate::plan::request::{LiveSystem, Request, Update};
+use crate::live::target::Target;
+use crate::plan::request::{LiveSystem, Request, RunningUpdate, Update};
 use crate::plan::{Plan, changes, phases};
 use crate::process::Invocation;
 use crate::store::database;
@@ -20,15 +21,16 @@ use crate::text::bytes;
 /// # Errors
 /// When it cannot be built, or a store cannot be asked.
 pub fn preview(plan: &Plan, live: &LiveSystem<'_>, request: &Request) -> Result<()> {
-    let update = request.update.as_ref().context("No update was asked for")?;
     live.report.phase(phases::BUILD);
     in_memory(plan, live)?;
-    say_packages(plan, live, update)?;
-    say_bytes(plan, live, update)?;
-    say_units(plan, live, update)
+    let update = request.update.as_ref().context("No update was asked for")?;
+    let running = update.of_running()?;
+    say_packages(plan, live, running)?;
+    say_bytes(plan, live, (update, &request.target))?;
+    say_units(plan, live, running)
 }
 
-fn say_packages(plan: &Plan, live: &LiveSystem<'_>, update: &Update) -> Result<()> {
+fn say_packages(plan: &Plan, live: &LiveSystem<'_>, update: &RunningUpdate) -> Result<()> {
     let closure = |system: &Path| {
         let ask = Invocation::new("nix-store").args(["--query", "--requisites"]);
         live.runner.output(&ask.arg(system).quiet())
@@ -44,10 +46,10 @@ fn say_packages(plan: &Plan, live: &LiveSystem<'_>, update: &Update) -> Result<(
     Ok(())
 }
 
-fn say_bytes(plan: &Plan, live: &LiveSystem<'_>, update: &Update) -> Result<()> {
+fn say_bytes(plan: &Plan, live: &LiveSystem<'_>, (update, target): (&Update, &Target)) -> Result<()> {
     let records = database::of_closure(live.runner, &plan.roots())?;
     let all = records.len();
-    let lacking = update.lacking(live.runner, records)?;
+    let lacking = update.lacking(target, live.runner, records)?;
     live.report.note(&format!(
         "To copy: {} of {all} store paths, {}",
         lacking.len(),
@@ -57,7 +59,7 @@ fn say_bytes(plan: &Plan, live: &LiveSystem<'_>, update: &Update) -> Result<()> 
 }
 
 /// What the new system itself says; it asks the systemd that runs.
-fn say_units(plan: &Plan, live: &LiveSystem<'_>, update: &Update) -> Result<()> {
+fn say_units(plan: &Plan, live: &LiveSystem<'_>, update: &RunningUpdate) -> Result<()> {
     live.report.note("Activated at once (--switch), it:");
     let dry = update.machine.run_with_live_store(&mut || {
         let finished = switch(live.runner, &plan.system, "dry-activate", live.report)?;

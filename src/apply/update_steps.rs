@@ -19,7 +19,7 @@ use crate::live::update_medium::CHANNELS_PROFILE;
 use crate::nix::activity::LOG_FORMAT;
 use crate::nix::explain;
 use crate::plan::Plan;
-use crate::plan::request::Update;
+use crate::plan::request::{RunningUpdate, Update};
 use crate::process::{Finished, Invocation, Runner};
 use crate::progress::{Reporter, Unit};
 use crate::store::database::{self, Record};
@@ -42,24 +42,28 @@ fn update_of<'a>(installation: &Installation<'a>) -> Result<&'a Update> {
     installation.request.update.as_ref().context("No update was asked for")
 }
 
+fn running<'a>(installation: &Installation<'a>) -> Result<&'a RunningUpdate> {
+    update_of(installation)?.of_running()
+}
+
 /// Has the machine's Nix copy what it lacks, and keep it until the end.
 pub(super) fn copy(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    let update = update_of(installation)?;
+    let (update, running) = (update_of(installation)?, running(installation)?);
     let (runner, report) = (installation.live.runner, installation.live.report);
     let image = installation.live.image.as_ref();
     let roots = plan.roots();
     // A system that was built from a damaged source would be copied with the damage: its hash is that of what was built.
     let sources: Vec<&str> = plan.sources.keys().map(String::as_str).collect();
-    reading::verify(runner, report, image, &sources).map_err(|error| gone_or(update, error))?;
+    reading::verify(runner, report, image, &sources).map_err(|error| gone_or(running, error))?;
     // A root may name what is copied later: a collection that begins then leaves it alone, and one that runs already leaves alone what is
     // added while it runs (Nix 2.8 to 2.34). A root that is made after Nix has ended is late for a collection that began in between.
-    let used = update.used.iter().map(String::as_str);
+    let used = running.used.iter().map(String::as_str);
     for (number, root) in roots.iter().copied().chain(used).enumerate() {
         receipt::keep(Path::new(root), &kept(target, number))?;
     }
     update.require_used(runner)?;
     let records = database::of_closure(runner, &roots)?;
-    let lacked = || update.lacking(runner, records.clone());
+    let lacked = || update.lacking(target, runner, records.clone());
     let mut lacking = lacked()?;
     for _ in 0..ATTEMPTS {
         let total = lacking.iter().map(|record| record.nar_size).sum();
@@ -67,14 +71,14 @@ pub(super) fn copy(plan: &Plan, target: &Target, installation: &Installation<'_>
             report.note(&format!("Copying {} store paths: {}", lacking.len(), bytes(total)));
         }
         report.expect_now(reading::seconds(total) * SLOWER);
-        let copied = update
+        let copied = running
             .machine
             .run_beside_live(&mut || by_nix(runner, report, &roots, total));
         if let Err(error) = &copied {
             if error.is::<Interrupted>() {
                 return copied;
             }
-            if let Some(gone) = update.machine.medium_gone() {
+            if let Some(gone) = running.machine.medium_gone() {
                 return Err(gone.into());
             }
         }
@@ -127,13 +131,13 @@ fn damaged_or(installation: &Installation<'_>, error: anyhow::Error, lacking: &[
 }
 
 /// `error`, unless the medium was taken out: nothing else is true of it then.
-fn gone_or(update: &Update, error: anyhow::Error) -> anyhow::Error {
+fn gone_or(update: &RunningUpdate, error: anyhow::Error) -> anyhow::Error {
     update.machine.medium_gone().map_or(error, Into::into)
 }
 
 /// Makes the new system the one that the machine starts next, as nixos-rebuild does.
 pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    let update = update_of(installation)?;
+    let update = running(installation)?;
     // The store is on the disk before anything names the new system.
     sync();
     // An interruption while the boot menu is written could leave a machine that starts neither system.
@@ -193,7 +197,7 @@ pub(super) fn switch(runner: &Runner, system: &Path, how: &str, report: &Reporte
 /// Removes the generation that was just made, and writes the boot menu of the former one, unless the machine runs the new system
 /// already. Returns whether that worked.
 fn restore(runner: &Runner, plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<bool> {
-    let update = update_of(installation)?;
+    let update = running(installation)?;
     let Some(failed) = target.generation(SYSTEM_PROFILE) else {
         return Ok(false);
     };
@@ -222,15 +226,21 @@ pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<
     Err(Diagnostics(problems).into())
 }
 
-/// Writes the receipt, and lets the machine's Nix keep by the profile alone what was copied.
+/// Lets the machine's Nix keep by the profile alone what was copied, and does the rest as [`keep`] does.
 pub(super) fn finish(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    receipt::step(plan, target, installation)?;
+    keep(plan, target, installation)?;
     // Those of a run that was cut off as well.
     for name in names(&target.collector_root("")) {
         if name.starts_with(KEPT) {
             remove(&target.collector_root(&name))?;
         }
     }
+    Ok(())
+}
+
+/// Writes the receipt, and says what the machine starts next.
+pub(super) fn keep(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    receipt::step(plan, target, installation)?;
     let report = installation.live.report;
     let trial = match inspect::starts_left(target, &plan.system) {
         Some(0) => {

@@ -204,8 +204,10 @@ fn carry_out(job: Option<&Job>, plan: &Plan, installation: &Installation<'_>) ->
         installation.live.report.note(&line);
     }
     let ending = Ending::of(job, plan, installation).map_err(written(KEEP))?;
+    let done = job.and_then(|job| job.updated.as_ref());
     let text = format!(
-        "Installed. The log is {}.{}",
+        "{}. The log is {}.{}",
+        done.map_or("Installed", |_| "Updated"),
         log_place(installation.log, false),
         ending.text
     );
@@ -270,9 +272,12 @@ fn checked(
         ));
     }
     if !args.installs() {
-        return Ok(Some(
-            "The configuration can be installed. Nothing was written.".to_owned(),
-        ));
+        let text = if job.is_some_and(|job| job.updated.is_some()) {
+            "This machine can be updated. Nothing was written."
+        } else {
+            "The configuration can be installed. Nothing was written."
+        };
+        return Ok(Some(text.to_owned()));
     }
     // Once more: the check took its time.
     let confirmed = globals.map_or(Ok(()), |globals| {

@@ -72,8 +72,8 @@ pub struct Args {
     /// Erase or change the disks of the layout without asking
     #[arg(long, requires = "disko")]
     pub yes: bool,
-    /// Install as an answers file says, without questions: which machine becomes which host, on which disks, which are erased
-    /// (docs/fleet.md) [default file: nix-cfg-install.answers.yaml on a stick with the label NIXCFG, or on the ISO]
+    /// Install or update as an answers file says, without questions: which machine becomes which host, on which disks, which an
+    /// installation erases (docs/fleet.md) [default file: nix-cfg-install.answers.yaml on a stick with the label NIXCFG, or on the ISO]
     #[arg(long = "answers", value_name = "FILE", num_args = 0..=1,
         conflicts_with_all = ["calamares", "disko", "target", "host", "answers", "extra_files", "not_mounted", "no_bootloader"])]
     #[allow(clippy::option_option)] // Named, not named, and not asked for.

@@ -7,6 +7,8 @@ pub mod install_args;
 mod explained_failure;
 mod typed_lines;
 mod disk_questions;
+mod unattended_marks;
+mod unattended_update;
 mod unattended;
 mod result_signals;
 mod unattended_result;

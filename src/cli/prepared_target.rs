@@ -161,7 +161,9 @@ pub fn lock_disks(args: &Args, runner: &mut Runner) -> Result<Option<TargetLock>
 /// The lock of the target, where it is written to or read at length. The programs that `runner` starts inherit it.
 pub fn lock(args: &Args, request: &Request, runner: &mut Runner) -> Result<Option<TargetLock>> {
     let is_there = !request.machine.before_partitioning && request.target.root().is_dir();
-    if args.calamares == Some(Step::Check) || args.check || !is_there {
+    // One that is mounted again before it is written to is locked then.
+    let is_looked_at = request.update.as_ref().is_some_and(|update| update.is_looked_at);
+    if args.calamares == Some(Step::Check) || args.check || is_looked_at || !is_there {
         return Ok(None);
     }
     let lock = TargetLock::take(&request.target, Path::new(LOCKS))?;
@@ -200,6 +202,15 @@ pub fn make_disk(
         return Ok(Some(MadeLayout {
             sets_file_systems: layout.sets_file_systems,
             begun: Some(begun),
+        }));
+    }
+    if let Some(updated) = job.and_then(|job| job.updated.as_ref()) {
+        live.report.expect(RECHECK, phases::CHECK.seconds);
+        let mounted = updated.mount_for_writing();
+        mounted.map_err(Failure::before(phases::CHECK, REFUSED))?;
+        return Ok(Some(MadeLayout {
+            sets_file_systems: false,
+            begun: None,
         }));
     }
     let Some(layout) = &request.plain_layout else {
@@ -274,6 +285,10 @@ pub fn use_layout(
     runner: &mut Runner,
     report: &Reporter,
 ) -> Result<Option<TargetLock>> {
+    if let Some(update) = &mut request.update {
+        update.is_looked_at = false;
+        return lock(args, request, runner);
+    }
     request.target = Target::new(request.target.root());
     request.machine.before_partitioning = false;
     request.machine.layout_sets_file_systems = made.sets_file_systems;

@@ -2,20 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::disk_questions;
 use super::install_args::Args;
+use super::unattended_marks::marks;
+use super::unattended_update::UpdatedSystem;
 use crate::answers_file::{self, Answers, Entry, NamedDisks, NamedPassphrase};
 use crate::apply::{plain_layout, stick};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem, DiskUse, Place};
 use crate::files::read_input;
 use crate::live::answers::{self, Lists, Places};
 use crate::live::decisions::Firmware;
-use crate::live::disk_mark::{self, IsoIdentity, Stage};
+use crate::live::disk_mark;
 use crate::live::disks;
 use crate::live::installer_facts::{BY_ID, InstallerFacts};
 use crate::live::matched;
+use crate::live::running_machine::MACHINE;
 use crate::live::this_machine::{Candidate, LIVE, ThisMachine};
 use crate::live::{block_devices, disk_use, resume};
 use crate::nix::disko::Mode;
@@ -36,6 +39,8 @@ pub struct Job {
     /// What a disk is marked with when its file systems are made, and when the system is installed.
     made: String,
     pub(super) installed: String,
+    /// The system that is updated.
+    pub(super) updated: Option<UpdatedSystem>,
     /// The entry of this machine, and the file that has it.
     pub(super) entry: Entry,
     file: PathBuf,
@@ -138,6 +143,9 @@ impl Known<'_> {
             problems.push(problem.into());
         }
         let Ok(chosen) = chosen else { return Ok(None) };
+        if entry.mode == answers_file::Mode::Update {
+            return self.update(entry, &chosen, problems);
+        }
         let (made, installed, is_made) = marks(&chosen, &entry, problems)?;
         if !problems.is_empty() {
             return Ok(None);
@@ -148,6 +156,7 @@ impl Known<'_> {
             disks: matched::paths(&chosen).cloned().collect(),
             made,
             installed,
+            updated: None,
             entry,
             file: self.file.to_owned(),
             machine: self.machine.file_name(),
@@ -173,6 +182,44 @@ impl Known<'_> {
         let what = if is_made { "Continuing on" } else { "To be erased:" };
         erased.for_each(|title| self.report.note(&format!("{what} {title}.")));
         Ok(Some(job))
+    }
+
+    /// The job of an update.
+    fn update(
+        &self,
+        entry: Entry,
+        chosen: &[(Option<String>, Candidate)],
+        problems: &mut Vec<Diagnostic>,
+    ) -> Result<Option<Job>> {
+        if !problems.is_empty() {
+            return Ok(None);
+        }
+        let chosen: Vec<&PathBuf> = matched::paths(chosen).collect();
+        let updated = match UpdatedSystem::find(self.machine, &chosen, Path::new(MACHINE), self.runner) {
+            Ok(updated) => updated,
+            Err(error) => {
+                problems.extend(Diagnostics::of(error)?);
+                return Ok(None);
+            }
+        };
+        match updated.up_to_date()? {
+            Some(problem) => problems.push(problem),
+            None => self.report.note(&format!("To be updated: {}.", updated.title())),
+        }
+        let mut args = self.arguments(&entry);
+        args.host = args.host.or(updated.receipt.host.clone());
+        args.target = Some(MACHINE.into());
+        Ok(Some(Job {
+            args,
+            plain: None,
+            disks: vec![updated.disk().path.clone()],
+            made: String::new(),
+            installed: String::new(),
+            updated: Some(updated),
+            entry,
+            file: self.file.to_owned(),
+            machine: self.machine.file_name(),
+        }))
     }
 
     /// The command line with what the entry has of it.
@@ -201,38 +248,6 @@ impl Known<'_> {
             is_made,
         })
     }
-}
-
-/// What the disks are marked with when their file systems are made, and when the system is installed; and whether all of them are
-/// marked as made. One on which it is installed is a problem.
-fn marks(
-    chosen: &[(Option<String>, Candidate)],
-    entry: &Entry,
-    problems: &mut Vec<Diagnostic>,
-) -> Result<(String, String, bool)> {
-    let identity = IsoIdentity::read(Path::new(LIVE)).context("Failed to read the ISO")?;
-    let what = [
-        entry.host.as_deref().unwrap_or_default(),
-        &entry.disks.as_ref().map(ToString::to_string).unwrap_or_default(),
-        if entry.passphrase.is_some() { "encrypted" } else { "" },
-    ]
-    .join("\n");
-    let (made, installed) = (identity.guid(Stage::Made(&what)), identity.guid(Stage::Installed));
-    let mut is_made = !chosen.is_empty();
-    for disk in matched::paths(chosen) {
-        let found = disk_mark::read(disk).with_context(|| format!("Failed to read {}", disk.display()))?;
-        let is = |mark| {
-            found
-                .as_ref()
-                .is_some_and(|found| *found == disk_mark::in_table(mark, found))
-        };
-        is_made &= is(&made);
-        if is(&installed) && !entry.reinstall {
-            let disk = disk.clone();
-            problems.push(AnswersFileProblem::Installed { disk }.into());
-        }
-    }
-    Ok((made, installed, is_made))
 }
 
 impl Job {
@@ -288,6 +303,13 @@ impl Job {
     /// # Errors
     /// When the disk is in use, something else is mounted at the target, or a volume of another disk has the name of its root.
     pub fn ask(&self, request: &mut Request) -> Result<()> {
+        if let Some(updated) = &self.updated {
+            request.answers.extend(updated.receipt.chosen.clone());
+            request.answers.extend(self.entry.set.clone());
+            request.extra_files = None;
+            request.update = Some(updated.update(&self.entry));
+            return Ok(());
+        }
         let Some(plain) = self.plain.clone() else { return Ok(()) };
         let target = request.target.root().to_owned();
         let number = block_devices::number(&plain.disk).unwrap_or_default();

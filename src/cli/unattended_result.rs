@@ -58,7 +58,8 @@ impl Ending {
         }
         leave(&files, runner, report);
         // Last: a start after it does nothing more.
-        let is_marked = job.mark(runner, &job.installed)?;
+        // What a system was updated from is in its receipt: its disk may be another's as well.
+        let is_marked = job.updated.is_some() || job.mark(runner, &job.installed)?;
         let (then, text) = match job.entry.after {
             AfterInstallation::Stay => (None, " Remove the stick before you restart."),
             // It would be erased and installed again without end.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use crate::plan::request::Side;
+use crate::tree::fingerprint::Side;
 
 /// Update this machine, which was installed with nix-cfg-install, from a newer ISO of its configuration, without a restart from it.
 ///

@@ -22,7 +22,7 @@ use crate::live::target::Target;
 use crate::live::update_medium::LiveSystemOfIso;
 use crate::log_file::{LogFile, stamp};
 use crate::nix::environment::{Channels, Network, environment};
-use crate::plan::request::{LiveSystem, Update};
+use crate::plan::request::{LiveSystem, RunningUpdate, Update};
 use crate::plan::{self, REFUSED, phases};
 use crate::process::{NIX, Runner};
 use crate::progress::Reporter;
@@ -107,8 +107,10 @@ fn store(
     host: Option<&str>,
     reads_image: bool,
 ) -> anyhow::Result<Option<StoreImage>> {
-    let parts = register(runner, live, &update.machine, (&update.receipt, host))?;
-    update.used = parts.on_machine;
+    let parts = register(runner, live, &update.of_running()?.machine, (&update.receipt, host))?;
+    if let Some(running) = &mut update.running {
+        running.used = parts.on_machine;
+    }
     let image = reads_image.then(StoreImage::of_live_store).flatten();
     // Its hashes are signed, and nothing of it is used before they are found right.
     reading::verify_records(runner, report, image.as_ref(), &parts.on_medium)?;
@@ -133,14 +135,18 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
     ));
     let (machine, live) =
         RunningMachine::enter(Path::new(&medium), runner).context("Failed to enter the ISO's live system")?;
-    let update = Update {
+    let running = RunningUpdate {
         machine,
-        receipt,
         iso: live.system.clone(),
         used: Vec::new(),
+        switch: wanted.switch,
+    };
+    let update = Update {
+        receipt,
         take: wanted.take,
         older: wanted.older,
-        switch: wanted.switch,
+        is_looked_at: false,
+        running: Some(running),
     };
     Ok((update, live))
 }

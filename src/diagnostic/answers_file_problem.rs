@@ -25,6 +25,8 @@ pub enum AnswersFileProblem {
     Host { name: Option<String>, hosts: Vec<String> },
     /// A key that says how the disks are made, without `disks`.
     NothingToPartition { key: &'static str },
+    /// A key of the other mode: of an installation where it `is_update`, else of an update.
+    OtherMode { key: &'static str, is_update: bool },
     /// An earlier entry, at the line `earlier`, is for the same machine: `what` (`serial X`, `all`).
     Twice { what: String, earlier: Option<u32> },
     /// No entry is for this machine, which is known by `names` (`serial: X`).
@@ -98,6 +100,7 @@ impl AnswersFileProblem {
             Self::NothingToPartition { key } => error("answers-file", format!("`{key}` has no effect without `disks`"))
                 .because("Without `disks` nothing is partitioned, and the system is installed to what is mounted at the target.")
                 .remedy(format!("Add `disks`, or remove `{key}`.")),
+            Self::OtherMode { key, is_update } => other_mode(key, *is_update),
             Self::Twice { what, earlier } => error("answers-file", format!("Two entries are for the same machine: {what}"))
                 .because(earlier.map_or_else(String::new, |line| format!("The other one is in line {line}.")))
                 .remedy("Remove one of the two."),
@@ -166,6 +169,21 @@ impl AnswersFileProblem {
                 .remedy("Remove the stick, and restart the machine or switch it off."),
         }
     }
+}
+
+fn other_mode(key: &str, is_update: bool) -> Text {
+    let other = if is_update { "an installation" } else { "`mode: update`" };
+    let problem = error("answers-file", format!("`{key}` is only for {other}"));
+    let why = match key {
+        "passphrase" => "A system on an encrypted disk is not updated without questions.",
+        "extra-files" => "An update leaves such files as they are on the machine.",
+        "reinstall" => "An update erases nothing.",
+        _ => "An installation does not look at what was on the disk.",
+    };
+    let remedy = if is_update { "" } else { ", or add `mode: update`" };
+    problem
+        .because(why)
+        .remedy(format!("Remove `{key}`{remedy}."))
 }
 
 fn list(paths: &[PathBuf]) -> String {

@@ -89,6 +89,7 @@ pub use file_system::{Alternative, Difference, Doubt};
 pub use firmware_problem::{PartitionRole, Refusal};
 pub use flake::LockFeature;
 pub use hardware_problem::NotReplaceable;
+pub use installed_system_problem::LookedAt;
 pub use key_problem::{BootFileKind, ClosedSecrets, Delivery, KeyFault, LackingKey, LockedUser};
 pub use lint_problem::{LinkDefect, PrivateKey};
 pub use module_problem::SyntaxMistake;
@@ -123,6 +124,7 @@ areas! {
     medium_problem::MediumProblem,
     module_problem::ModuleProblem,
     other_platform::PlatformProblem,
+    installed_system_problem::InstalledSystemProblem,
     iso_channel::IsoChannelProblem,
     iso_config::IsoConfigProblem,
     iso_customize::CustomizeProblem,

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use super::flake_template::{CONFIG_DIR, IsoSpec};
 use super::manifest::Manifest;
-use crate::answers_file::{self, Entry, NamedPassphrase};
+use crate::answers_file::{self, Entry, Mode, NamedPassphrase};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics};
 use crate::files::read_text;
 use crate::live::answers::{self, Lists};
@@ -53,6 +53,7 @@ const REST: &str = "    # set: { timezone: Europe/Berlin, locale: de_DE.UTF-8, k
     # extra-files: DIR              # keys and the like (docs/extra-files.md)
     after: power-off                # or reboot, or stay
     # reinstall: true               # also where a system from this ISO is installed already
+    # mode: update                  # a machine that was installed from an earlier ISO; nothing is erased
 ";
 
 /// An entry for each host, or for all machines where there are none to choose from. `layouts`: those for disko.
@@ -133,7 +134,8 @@ pub(super) fn problems(dir: &Path, spec: &IsoSpec, of_settings: Option<&str>) ->
     for entry in &entries {
         let is_known = match &entry.host {
             Some(host) => spec.hosts.contains(host),
-            None => spec.hosts.len() < 2 || of_settings.is_some(),
+            // The machine that is updated knows which it is.
+            None => spec.hosts.len() < 2 || of_settings.is_some() || entry.mode == Mode::Update,
         };
         if !is_known {
             let (name, hosts) = (entry.host.clone(), spec.hosts.clone());
@@ -204,7 +206,7 @@ mod tests {
                 let entries = answers_file::parse(&text, Path::new("/f")).unwrap().machines;
                 assert_eq!(entries.len(), hosts.len().max(1));
                 assert_eq!(entries[0].host.as_ref(), hosts.first());
-                for comment in ["passphrase", "set", "extra-files", "reinstall"] {
+                for comment in ["passphrase", "set", "extra-files", "reinstall", "mode"] {
                     let without = text.replace(&format!("    # {comment}:"), &format!("    {comment}:"));
                     assert_ne!(without, text, "{comment}");
                     let entries = answers_file::parse(&without, Path::new("/f")).unwrap().machines;
@@ -268,6 +270,12 @@ mod tests {
         assert_eq!(said(&["a", "c"], Some("a")), [timezone]);
         let unclear = "The entry does not say which host the machine becomes";
         assert_eq!(said(&["a", "c"], None), [timezone, unclear]);
+        let updated = text
+            .replace("match: all", "match: all\n  mode: update")
+            .replace("  extra-files: keys\n", "");
+        std::fs::write(&file, updated).unwrap();
+        assert_eq!(said(&["a", "c"], None), [timezone], "the machine has its host");
+        std::fs::write(&file, text).unwrap();
         assert!(brought(&file).is_err());
         std::fs::write(&file, text.replace("  set: { timezone: \"\" }\n", "")).unwrap();
         assert_eq!(brought(&file).unwrap(), [Path::new("keys")]);

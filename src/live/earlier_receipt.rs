@@ -14,6 +14,7 @@ use crate::nix::identity::Identity;
 use crate::tree::source::ConfigKind;
 
 /// What an update takes from it.
+#[derive(Clone)]
 pub struct Receipt {
     /// When it was finished (RFC 3339).
     pub finished: String,
@@ -21,6 +22,8 @@ pub struct Receipt {
     pub host: Option<String>,
     /// The toplevel of the live system that it was installed from; as `tree`.
     pub live_system: Option<String>,
+    /// Which ISO it was ([`super::disk_mark::IsoIdentity`]), with its configuration and settings; as `tree`.
+    pub iso: Option<String>,
     /// What was answered and is applied.
     pub chosen: Answers,
     /// The files of the configuration ([`crate::tree::fingerprint`]); one that an earlier version wrote does not have them.
@@ -62,6 +65,7 @@ impl Receipt {
             kind,
             host: word("host"),
             live_system: word("live_system"),
+            iso: word("iso"),
             chosen: take(&value["choices"]["taken"]).unwrap_or_default(),
             tree: take(&value["tree"]),
             identity: take(&value["identity"]).unwrap_or_default(),

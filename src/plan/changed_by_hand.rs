@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::collector::Found;
-use super::request::{LiveSystem, Request, Side};
+use super::request::{LiveSystem, Request};
 use crate::diagnostic::UpdateProblem;
 use crate::files::remove;
-use crate::tree::fingerprint::{self, Fingerprint};
+use crate::tree::fingerprint::{self, Fingerprint, Side};
 
 /// Files that were changed by hand and stay as they are on the machine: what the ISO has in their place, in the form of [`Fingerprint`].
 pub type KeptByHand = BTreeMap<String, Option<String>>;

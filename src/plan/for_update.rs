@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::evaluate::Outcome;
-use super::request::{LiveSystem, Request, Update};
+use super::request::{LiveSystem, Request, RunningUpdate, Update};
 use crate::diagnostic::{Diagnostic, Severity, UpdateProblem};
 use crate::live::running_machine::SYSTEM_PROFILE;
 use crate::live::target::Target;
@@ -57,7 +57,7 @@ fn problems(request: &Request, kind: ConfigKind, facts: &Facts, new: Option<&Pat
         problems.push(UpdateProblem::OtherConfiguration { installed, found });
     }
     if let Some(identity) = &facts.identity {
-        problems.extend(other_machine(request, &identity.host_name, &receipt.identity.host_name));
+        problems.extend(other_machine(request, update, &identity.host_name));
         let (own, new) = (&receipt.identity.state_version, &identity.state_version);
         if !own.is_empty() && !new.is_empty() && own != new {
             let is_lower = numbers(new) < numbers(own);
@@ -109,12 +109,12 @@ fn databases(
 }
 
 /// A machine with another name than the configuration's, unless `--host` asked for it. A configuration without a host name gets it
-/// elsewhere, from DHCP for example.
-fn other_machine(request: &Request, new: &str, installed: &str) -> Option<UpdateProblem> {
-    let own = if installed.is_empty() {
-        eval::machine_name()
-    } else {
-        installed.to_owned()
+/// elsewhere, from DHCP for example: then it is the name of the machine that runs.
+fn other_machine(request: &Request, update: &Update, new: &str) -> Option<UpdateProblem> {
+    let installed = &update.receipt.identity.host_name;
+    let own = match &update.running {
+        Some(_) if installed.is_empty() => eval::machine_name(),
+        _ => installed.clone(),
     };
     let is_meant = request.host.as_deref() == Some(new);
     (!new.is_empty() && !own.is_empty() && new != own && !is_meant).then(|| UpdateProblem::OtherMachine {
@@ -157,8 +157,9 @@ impl Update {
     /// # Errors
     /// [`UpdateProblem::Behind`]; when its Nix cannot be asked.
     pub fn require_used(&self, runner: &Runner) -> Result<()> {
-        let used: Vec<&str> = self.used.iter().map(String::as_str).collect();
-        self.machine.run(&mut || {
+        let running = self.of_running()?;
+        let used: Vec<&str> = running.used.iter().map(String::as_str).collect();
+        running.machine.run(&mut || {
             let paths: Vec<String> = database::invalid(runner, None, &used)?.into_iter().collect();
             if paths.is_empty() {
                 return Ok(());
@@ -168,14 +169,26 @@ impl Update {
         })
     }
 
-    /// Those of `records` that the machine lacks.
+    /// What an update of the running machine needs besides.
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub fn of_running(&self) -> Result<&RunningUpdate> {
+        self.running.as_ref().context("The system that is updated does not run")
+    }
+
+    /// Those of `records` that the machine lacks. Where its Nix does not run, a store path counts that is there and may not be whole.
     ///
     /// # Errors
     /// When its Nix cannot be asked.
-    pub fn lacking(&self, runner: &Runner, mut records: Vec<Record>) -> Result<Vec<Record>> {
+    pub fn lacking(&self, target: &Target, runner: &Runner, mut records: Vec<Record>) -> Result<Vec<Record>> {
+        let Some(running) = &self.running else {
+            records.retain(|record| target.inside(&record.path).symlink_metadata().is_err());
+            return Ok(records);
+        };
         let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();
         let mut invalid = BTreeSet::new();
-        self.machine.run(&mut || {
+        running.machine.run(&mut || {
             invalid = database::invalid(runner, None, &paths)?;
             Ok(())
         })?;

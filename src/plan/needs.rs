@@ -152,7 +152,7 @@ fn measure(request: &Request, live: &LiveSystem<'_>, needs: &mut Needs) -> Resul
     };
     let mut records = closure(&needs.extra)?;
     if let Some(update) = &request.update {
-        records = update.lacking(live.runner, records)?;
+        records = update.lacking(&request.target, live.runner, records)?;
     }
     let copied = size(&records) + needs.fetched.bytes();
     if let Some((last, others)) = needs.extra.split_last()

@@ -18,6 +18,7 @@ use crate::process::Runner;
 use crate::progress::Reporter;
 use crate::store::live_image::StoreImage;
 use crate::tree::feature::NotCovered;
+use crate::tree::fingerprint::Side;
 
 /// What was asked for: on the command line, in the settings, in the graphical installer.
 #[allow(clippy::struct_excessive_bools)] // Each is asked for on its own.
@@ -58,34 +59,33 @@ pub struct Request {
     pub online: bool,
     /// Whether the boot loader is left alone.
     pub no_bootloader: bool,
-    /// The target is the running machine, which is updated.
+    /// The target has a system, which is updated.
     pub update: Option<Update>,
 }
 
-/// An update of the running machine, in place of an installation.
+/// An update of an installed system, in place of an installation.
 pub struct Update {
-    pub machine: RunningMachine,
     /// What the machine has.
     pub receipt: Receipt,
+    /// Which side counts where the configuration was changed by hand.
+    pub take: Option<Side>,
+    /// Whether an older system is accepted.
+    pub older: bool,
+    /// Whether the target is mounted read-only, until it is checked.
+    pub is_looked_at: bool,
+    /// Absent: it does not run, and is mounted at the target.
+    pub running: Option<RunningUpdate>,
+}
+
+/// What an update of the running machine needs besides.
+pub struct RunningUpdate {
+    pub machine: RunningMachine,
     /// The toplevel of the ISO's live system: which ISO it is.
     pub iso: PathBuf,
     /// Store paths of the machine that the live system uses.
     pub used: Vec<String>,
-    /// Which side counts where the configuration was changed by hand.
-    pub take: Option<Side>,
-    /// Whether an older system, and another machine's, are refused.
-    pub older: bool,
     /// Whether the new system is activated now, and not only at the next start.
     pub switch: bool,
-}
-
-/// A side of a conflict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The configuration of the ISO.
-    New,
-    /// What is in /etc/nixos of the machine.
-    Mine,
 }
 
 /// How a layout for disko is to be made.

@@ -16,6 +16,15 @@ const GIT: &str = ".git";
 /// Files and links, by their paths in the tree: `sha256:…`, `sha256:… executable`, `link to …`. Directories count by what is in them.
 pub type Fingerprint = BTreeMap<String, String>;
 
+/// Which of two configurations counts, where they differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// That of the ISO.
+    New,
+    /// What is in /etc/nixos of the machine.
+    Mine,
+}
+
 /// The fingerprint of the tree at `root`; empty where nothing is.
 ///
 /// # Errors

@@ -274,10 +274,11 @@ class Run:
         command = qemu(self.directory, firmware, [(disk, "target", False), *more], iso, stick)
         return self.at_the_prompt([*command, *(["-smbios", f"type=1,serial={serial}"] if serial else [])])
 
-    def unattended(self, firmware: str, disk: Path, answers: Path, serial: str) -> Machine:
-        """Boots the ISO that installs without questions, to its countdown. `serial` is the serial number of the machine."""
+    def unattended(self, firmware: str, disk: Path, answers: Path, serial: str, iso: Path | None = None) -> Machine:
+        """Boots the ISO that installs without questions, or one that was made of it, to its countdown. `serial` is the serial number of the
+        machine."""
         disks = [(disk, "target", False), (answers, "answers", False)]
-        command = qemu(self.directory, firmware, disks, self.iso("unattended"), "scsi")
+        command = qemu(self.directory, firmware, disks, iso or self.iso("unattended"), "scsi")
         live = Machine(self, "the ISO", [*command, "-smbios", f"type=1,serial={serial}"])
         try:
             live.expect(r"NixOS \(install without questions\)")

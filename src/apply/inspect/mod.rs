@@ -4,7 +4,6 @@ mod whole_files;
 mod menu_entry;
 mod boot_files;
 mod boot_trial;
-mod fstab;
 pub(super) mod logins;
 
 use std::path::Path;
@@ -15,6 +14,7 @@ use super::installation::Installation;
 use crate::diagnostic::{Diagnostic, Diagnostics, ResultProblem, Severity};
 use crate::live::decisions::Firmware;
 use crate::live::efi_variables::boot_entries;
+use crate::live::fstab;
 use crate::live::target::Target;
 use crate::nix::facts::{Boot, Disks};
 use crate::plan::observed::{EFIVARS, Observed};

@@ -1,110 +1,11 @@
 //! `nix-cfg-install --answers` on real Nix, with the real sfdisk, mkfs and cryptsetup of Debian: a disk that it partitions itself, for
-//! a BIOS. The kernel of the tests shows no partitions of a loop device; tests/unattended/sfdisk makes them.
+//! a BIOS.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Instant;
 
-use rig::{FINGERPRINT, Live, Outcome, attach, detach, edit, moment, project, same, tree, write};
-use tempfile::TempDir;
-
-const DISK: &str = "/dev/disk/by-id/rig-disk";
-const ANSWERS: &str = "machines:\n- match: all\n  disks: /dev/disk/by-id/rig-disk\n";
-const INSTALL: &str = "nix-cfg-install --progress plain --answers /answers/a.yaml";
-
-/// A machine with an empty disk, and answers on a stick of their own.
-struct Machine {
-    live: Live,
-    answers: TempDir,
-    _tree: TempDir,
-}
-
-impl Machine {
-    fn new(answers: &str) -> Self {
-        Self::with_module(answers, "{ }")
-    }
-
-    /// One whose configuration has this module as well.
-    fn with_module(answers: &str, module: &str) -> Self {
-        let config = tree("channel");
-        write(&config, "more.nix", module);
-        edit(&config, "configuration.nix", "imports = [", "imports = [ ./more.nix");
-        let loader = "boot.loader.grub.device = \"/dev/vdz\";";
-        edit(
-            &config,
-            "configuration.nix",
-            "boot.loader.systemd-boot.enable = true;",
-            loader,
-        );
-        let stick = rig::temporary();
-        write(&stick, "a.yaml", answers);
-        let here = project().join("tests/rig/tests/unattended");
-        let tool = |name: &str| format!("{}:/usr/local/sbin/{name}", here.join(name).display());
-        let live = Live::new("2.26").with(&[
-            "--calamares",
-            "3.3",
-            "--firmware",
-            "bios",
-            "--iso-tree",
-            config.path().to_str().unwrap(),
-        ]);
-        let image = live.state.path().join("disk.img");
-        fs::File::create(&image).unwrap().set_len(700 << 20).unwrap();
-        let binds = [
-            format!("{}:/disk.img", image.display()),
-            format!("{}:/answers", stick.path().display()),
-            tool("sfdisk"),
-            tool("mkfs.ext4"),
-            tool("ssh-keygen"),
-            "/usr/bin/ssh-keygen:/usr/local/lib/host/ssh-keygen".to_owned(),
-            "/usr/lib/x86_64-linux-gnu:/usr/local/lib/host/lib".to_owned(),
-        ];
-        let binds: Vec<&str> = binds.iter().flat_map(|bind| ["--bind", bind]).collect();
-        Self {
-            live: live.with(&binds),
-            answers: stick,
-            _tree: config,
-        }
-    }
-
-    /// The machine starts, with its disk, and does what `script` says.
-    fn boot(&self, script: &str) -> Outcome {
-        let said = self.live.sh(&format!(
-            "rm -rf /run/nix-cfg-install
-             {}mkdir -p /dev/disk/by-id && ln -s ../../$(basename $hdd) {DISK}; sfdisk boot $hdd 2> /dev/null
-             {script}",
-            attach("/disk.img", "hdd")
-        ));
-        self.power_off();
-        said
-    }
-
-    fn image(&self) -> PathBuf {
-        self.live.state.path().join("disk.img")
-    }
-
-    /// Gives back the loop devices, which are the host's.
-    fn power_off(&self) {
-        let listed = Command::new("losetup").arg("-j").arg(self.image()).output().unwrap();
-        for line in String::from_utf8(listed.stdout).unwrap().lines() {
-            let device = line.split(':').next().unwrap();
-            Command::new("losetup").args(["-d", device]).status().unwrap();
-        }
-    }
-
-    fn fingerprint(&self) -> String {
-        self.boot(&format!("mount ${{hdd}}p2 /mnt || exit 1\n{FINGERPRINT}"))
-            .ok()
-            .out
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        self.power_off();
-    }
-}
+use rig::answered::{ANSWERS, INSTALL, Machine};
+use rig::{attach, detach, moment, project, same, write};
 
 #[test]
 fn a_machine_is_installed_once_and_again_only_where_that_is_asked_for() {

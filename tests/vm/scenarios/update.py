@@ -35,15 +35,15 @@ LAUNCHED = "echo y | $(sed -n s/^Exec=//p /run/current-system/sw/share/applicati
 FILL = "dd if=/dev/zero of=/boot/fill bs=1M 2> /dev/null || true"
 
 
-def next_iso(run, tree, name, changes):
-    """The ISO with another configuration, which is that in `tree` with changes."""
+def next_iso(run, tree, name, changes, of="channel"):
+    """The ISO `of` a configuration with another one, which is that in `tree` with changes."""
     text = (tree / "configuration.nix").read_text()
     for old, new in changes:
         text = text.replace(old, new)
     (tree / "configuration.nix").write_text(text)
     out = run.directory / f"{name}.iso"
     program = PROJECT / "target/x86_64-unknown-linux-gnu/release/nix-cfg-iso"
-    said = subprocess.run([program, "customize", run.iso("channel"), out, "--config", tree], check=False, capture_output=True, text=True)
+    said = subprocess.run([program, "customize", run.iso(of), out, "--config", tree], check=False, capture_output=True, text=True)
     if said.returncode:
         raise Failed(said.stderr)
     return out

@@ -3,7 +3,8 @@
 use crate::nix::facts::FileSystem;
 
 /// The lines of an fstab (fstab(5)).
-pub(super) fn parse(text: &str) -> Vec<FileSystem> {
+#[must_use]
+pub fn parse(text: &str) -> Vec<FileSystem> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     let parse = |line: &str| {
         let mut fields = line.split_whitespace().map(unescape);

@@ -1,0 +1,43 @@
+//! How far an earlier run with the same answers file came, by the marks on the disks.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::answers_file::Entry;
+use crate::diagnostic::{AnswersFileProblem, Diagnostic};
+use crate::live::disk_mark::{self, IsoIdentity, Stage};
+use crate::live::matched;
+use crate::live::this_machine::{Candidate, LIVE};
+
+/// What the disks are marked with when their file systems are made, and when the system is installed; and whether all of them are
+/// marked as made. One on which it is installed is a problem.
+pub fn marks(
+    chosen: &[(Option<String>, Candidate)],
+    entry: &Entry,
+    problems: &mut Vec<Diagnostic>,
+) -> Result<(String, String, bool)> {
+    let identity = IsoIdentity::read(Path::new(LIVE)).context("Failed to read the ISO")?;
+    let what = [
+        entry.host.as_deref().unwrap_or_default(),
+        &entry.disks.as_ref().map(ToString::to_string).unwrap_or_default(),
+        if entry.passphrase.is_some() { "encrypted" } else { "" },
+    ]
+    .join("\n");
+    let (made, installed) = (identity.guid(Stage::Made(&what)), identity.guid(Stage::Installed));
+    let mut is_made = !chosen.is_empty();
+    for disk in matched::paths(chosen) {
+        let found = disk_mark::read(disk).with_context(|| format!("Failed to read {}", disk.display()))?;
+        let is = |mark| {
+            found
+                .as_ref()
+                .is_some_and(|found| *found == disk_mark::in_table(mark, found))
+        };
+        is_made &= is(&made);
+        if is(&installed) && !entry.reinstall {
+            let disk = disk.clone();
+            problems.push(AnswersFileProblem::Installed { disk }.into());
+        }
+    }
+    Ok((made, installed, is_made))
+}

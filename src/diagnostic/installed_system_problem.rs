@@ -1,0 +1,76 @@
+//! An answers file asks for an update, and the system to update is not found on the disks, or cannot be mounted.
+
+use std::path::PathBuf;
+
+use super::{Text, error};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstalledSystemProblem {
+    None { volumes: Vec<LookedAt> },
+    /// `systems`: where each is, and what it is.
+    Several { systems: Vec<String> },
+    /// `device` is on none of the machine's disks, and the system has it at `at`.
+    NoDevice { device: String, at: String },
+    /// The directory `at` of the system leads out of it.
+    Outside { at: String },
+    /// Something else is mounted at the target.
+    TargetInUse { target: PathBuf },
+    /// It has the system of this ISO.
+    UpToDate { disk: String },
+}
+
+/// A disk, or a part of one, on which no system was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedAt {
+    pub device: PathBuf,
+    /// In the word of blkid; absent where it knows nothing that is on it.
+    pub kind: Option<String>,
+    pub is_mountable: bool,
+    /// A NixOS is there that was installed otherwise.
+    pub is_foreign: bool,
+}
+
+fn looked_at(one: &LookedAt) -> String {
+    let what = match one.kind.as_deref() {
+        _ if one.is_foreign => "a NixOS that nix-cfg-install has not installed",
+        Some("crypto_LUKS") => "encrypted, and not looked at",
+        Some("zfs_member") => "ZFS, which is not looked at",
+        Some(kind) if !one.is_mountable => return format!("{} ({kind}, cannot be mounted)", one.device.display()),
+        Some(kind) => kind,
+        None => "no file system",
+    };
+    format!("{} ({what})", one.device.display())
+}
+
+impl InstalledSystemProblem {
+    pub(super) fn text(&self) -> Text {
+        match self {
+            Self::None { volumes } => error("installed-system-none", "No system that nix-cfg-install has installed was found")
+                .because(match volumes.as_slice() {
+                    [] => "There is nothing on the disks that were looked at.".to_owned(),
+                    some => format!("Looked at:\n{}", some.iter().map(looked_at).collect::<Vec<_>>().join("\n")),
+                })
+                .remedy(
+                    "Correct `disks`, or remove it: then all disks are looked at but sticks and cards. To install the machine, remove \
+                     `mode: update`.",
+                ),
+            Self::Several { systems } => error("installed-system-several", "Several systems could be meant")
+                .because(format!("There are:\n{}", systems.join("\n")))
+                .remedy("Name the disk of the one that is meant: `disks`."),
+            Self::NoDevice { device, at } => error("installed-system-device", format!("{device} was not found"))
+                .because(format!("The installed system has it at {at}."))
+                .remedy("Attach the disk that it is on, or unlock it."),
+            Self::Outside { at } => error("installed-system-outside", format!("{at} of the installed system cannot be mounted"))
+                .because("There is a link there that leads somewhere else.")
+                .remedy("Update the machine while it runs: nix-cfg-install update"),
+            Self::TargetInUse { target } => {
+                error("installed-system-target", format!("Something is mounted at {}", target.display()))
+                    .because("The installed system is mounted there.")
+                    .remedy(format!("umount -R {}", target.display()))
+            }
+            Self::UpToDate { disk } => error("answers-installed", format!("{disk} has a system from this ISO already"))
+                .because("It was installed or updated from it before.")
+                .remedy("Remove the stick and restart."),
+        }
+    }
+}

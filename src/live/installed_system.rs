@@ -1,0 +1,365 @@
+//! A NixOS on the disks of this machine that does not run: found by its profile, and mounted as its fstab says. Before it is to be written
+//! to, it is mounted so that the kernel writes nothing, and finishes no journal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::block_devices::{SYS, node, number, parts};
+use super::fstab;
+use super::mounts;
+use super::running_machine::SYSTEM_PROFILE;
+use super::target::open_inside;
+use crate::diagnostic::InstalledSystemProblem;
+use crate::files::names;
+use crate::nix::facts::FileSystem;
+use crate::process::{Invocation, Runner};
+
+/// Where a file system is mounted to look at it.
+const LOOK: &str = "/run/nix-cfg-install/look";
+
+/// The file systems that can hold a system.
+const KINDS: [&str; 6] = ["ext4", "ext3", "xfs", "btrfs", "f2fs", "bcachefs"];
+
+/// What keeps one of these from being written to: where one is mounted read-only, its journal is finished all the same (mount(8)).
+const LOOKED_AT: &str = "ro,norecovery";
+
+/// How the file systems of a system are mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing is written, not even by the kernel.
+    Look,
+    Write,
+}
+
+/// What a disk, its partitions, and what is made of these have.
+#[derive(Debug, Clone)]
+pub struct Volume {
+    pub device: PathBuf,
+    /// The disk that it is on.
+    pub disk: PathBuf,
+    /// What blkid knows: `TYPE`, `UUID`, `PART_ENTRY_UUID`, …
+    tags: BTreeMap<String, String>,
+}
+
+impl Volume {
+    fn read(runner: &Runner, device: PathBuf, disk: &Path) -> Result<Self> {
+        let probe = Invocation::new("blkid")
+            .args(["--probe", "--output", "export"])
+            .arg(&device);
+        // It fails where nothing is.
+        let probed = runner.run(&probe, &mut |_, _| {})?;
+        let text = probed.text().unwrap_or_default();
+        let tag = |line: &str| {
+            let (key, value) = line.split_once('=')?;
+            Some((key.to_owned(), value.replace('\\', "")))
+        };
+        let tags = text.lines().filter_map(tag).collect();
+        let disk = disk.to_owned();
+        Ok(Self { device, disk, tags })
+    }
+
+    /// What is on it, in the word of blkid: `ext4`, `crypto_LUKS`.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        self.tags.get("TYPE").map(String::as_str)
+    }
+
+    /// Whether fstab(5) means it by `name`.
+    fn is_named(&self, name: &str) -> bool {
+        const TAGS: [(&str, &str, &str); 4] = [
+            ("UUID=", "/dev/disk/by-uuid/", "UUID"),
+            ("LABEL=", "/dev/disk/by-label/", "LABEL"),
+            ("PARTUUID=", "/dev/disk/by-partuuid/", "PART_ENTRY_UUID"),
+            ("PARTLABEL=", "/dev/disk/by-partlabel/", "PART_ENTRY_NAME"),
+        ];
+        let tagged = TAGS.iter().find_map(|(tag, link, key)| {
+            let value = name.strip_prefix(tag).or_else(|| name.strip_prefix(link))?;
+            Some((key, value.trim_matches('"').replace("\\x20", " ")))
+        });
+        match tagged {
+            Some((key, value)) => self.tags.get(*key).is_some_and(|own| own.eq_ignore_ascii_case(&value)),
+            None => number(name).is_some_and(|one| number(&self.device) == Some(one)),
+        }
+    }
+}
+
+/// What is on `disks`.
+///
+/// # Errors
+/// When blkid or sfdisk cannot be run.
+pub fn volumes(runner: &Runner, disks: &[PathBuf]) -> Result<Vec<Volume>> {
+    let mut known = BTreeSet::new();
+    let mut volumes = Vec::new();
+    for disk in disks {
+        let made = number(disk)
+            .map(|disk| parts(Path::new(SYS), &disk))
+            .unwrap_or_default();
+        let made = made.iter().filter_map(|one| node(Path::new(SYS), one));
+        let partitions = partitions(runner, disk)?;
+        for device in std::iter::once(disk.clone()).chain(partitions).chain(made) {
+            if number(&device).is_some_and(|number| known.insert(number)) {
+                volumes.push(Volume::read(runner, device, disk)?);
+            }
+        }
+    }
+    Ok(volumes)
+}
+
+/// The partitions in the table of the disk.
+fn partitions(runner: &Runner, disk: &Path) -> Result<Vec<PathBuf>> {
+    #[derive(Deserialize)]
+    struct Table {
+        #[serde(rename = "partitiontable")]
+        table: Partitions,
+    }
+    #[derive(Deserialize)]
+    struct Partitions {
+        #[serde(default)]
+        partitions: Vec<Partition>,
+    }
+    #[derive(Deserialize)]
+    struct Partition {
+        node: PathBuf,
+    }
+    // It fails where there is no table.
+    let listed = runner.run(
+        &Invocation::new("sfdisk").arg("--json").arg(disk).quiet(),
+        &mut |_, _| {},
+    )?;
+    let table: Option<Table> = serde_json::from_str(listed.text().unwrap_or_default()).ok();
+    let partitions = table.into_iter().flat_map(|table| table.table.partitions);
+    Ok(partitions.map(|partition| partition.node).collect())
+}
+
+/// A system.
+#[derive(Debug, Clone)]
+pub struct InstalledSystem {
+    fstab: Vec<FileSystem>,
+}
+
+/// The systems whose stores are on `volume`.
+///
+/// # Errors
+/// When it has a file system that cannot be mounted.
+pub fn systems_on(runner: &Runner, volume: &Volume) -> Result<Vec<InstalledSystem>> {
+    let Some(kind) = volume.kind().filter(|kind| KINDS.contains(kind)) else {
+        return Ok(Vec::new());
+    };
+    let look = Path::new(LOOK);
+    // Left by a run that was killed.
+    unmount(runner, look)?;
+    fs::create_dir_all(look).with_context(|| format!("Failed to make {LOOK}"))?;
+    let all = if kind == "btrfs" { ",subvolid=5" } else { "" };
+    mount(runner, (kind, &format!("{LOOKED_AT}{all}")), &volume.device, look)?;
+    let found = systems_in(runner, kind, volume);
+    unmount(runner, look)?;
+    found
+}
+
+/// As [`systems_on`], of what is mounted. The root of the system or its /nix is that of the file system, or a subvolume.
+fn systems_in(runner: &Runner, kind: &str, volume: &Volume) -> Result<Vec<InstalledSystem>> {
+    let look = Path::new(LOOK);
+    let is_profile = |at: &Path| at.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+    let subvolumes = if kind == "btrfs" { names(look) } else { Vec::new() };
+    let mut found = Vec::new();
+    for top in std::iter::once(String::new()).chain(subvolumes) {
+        let root = look.join(&top);
+        let profile = SYSTEM_PROFILE.trim_start_matches('/');
+        if is_profile(&root.join(profile)) {
+            found.extend(read(&root));
+        } else if is_profile(&root.join(profile.trim_start_matches("nix/"))) {
+            let above = look.with_file_name("look-at-store");
+            let at = above.join("nix");
+            unmount(runner, &at)?;
+            fs::create_dir_all(&at).with_context(|| format!("Failed to make {}", at.display()))?;
+            let subvolume = if top.is_empty() {
+                String::new()
+            } else {
+                format!(",subvol=/{top}")
+            };
+            mount(runner, (kind, &format!("{LOOKED_AT}{subvolume}")), &volume.device, &at)?;
+            found.extend(read(&above));
+            unmount(runner, &at)?;
+        }
+    }
+    Ok(found)
+}
+
+/// The system whose profile is below `root`.
+fn read(root: &Path) -> Option<InstalledSystem> {
+    let fstab = Path::new(SYSTEM_PROFILE).join("etc/fstab");
+    let text = std::io::read_to_string(open_inside(root, &fstab, nix::fcntl::OFlag::O_RDONLY).ok()?).ok()?;
+    Some(InstalledSystem {
+        fstab: fstab::parse(&text),
+    })
+}
+
+impl InstalledSystem {
+    /// Mounts its file systems at `target`. Their devices are among `volumes`: another one can have the same UUID or label.
+    ///
+    /// # Errors
+    /// [`InstalledSystemProblem`]; what `mount` says.
+    pub fn mount(&self, runner: &Runner, volumes: &[Volume], target: &Path, access: Access) -> Result<()> {
+        fs::create_dir_all(target).with_context(|| format!("Failed to make {}", target.display()))?;
+        for system in self.fstab.iter().filter(|system| is_mounted_here(system)) {
+            let mounted = mount_one(runner, system, volumes, target, access);
+            let is_needed = !has(system, "nofail");
+            if let Err(error) = mounted {
+                if is_needed {
+                    return Err(error);
+                }
+                log::info!("{}: {error:#}", system.at);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has(system: &FileSystem, option: &str) -> bool {
+    system.options.iter().any(|own| own == option)
+}
+
+fn is_bind(system: &FileSystem) -> bool {
+    has(system, "bind") || has(system, "rbind")
+}
+
+/// Whether it belongs to the system wherever that runs: neither memory, but that of the root, nor what is elsewhere.
+fn is_mounted_here(system: &FileSystem) -> bool {
+    let is_memory = ["tmpfs", "ramfs"].contains(&system.kind.as_str());
+    let is_device = system.device.starts_with('/') || system.device.contains('=');
+    system.at.starts_with('/')
+        && system.kind != "swap"
+        && !has(system, "noauto")
+        && !has(system, "_netdev")
+        && (is_device || is_memory && system.at == "/")
+}
+
+fn mount_one(runner: &Runner, system: &FileSystem, volumes: &[Volume], target: &Path, access: Access) -> Result<()> {
+    let inside = |path: &str| target.join(path.trim_start_matches('/'));
+    let at = inside(&system.at);
+    let real = at.ancestors().find_map(|path| fs::canonicalize(path).ok());
+    let root = fs::canonicalize(target)?;
+    if real.is_none_or(|real| !real.starts_with(&root)) {
+        let at = system.at.clone();
+        return Err(InstalledSystemProblem::Outside { at }.into());
+    }
+    if is_bind(system) {
+        let bind = Invocation::new("mount").args(["--mkdir", "-o", &system.options.join(",")]);
+        return runner.output(&bind.arg(inside(&system.device)).arg(&at)).map(drop);
+    }
+    let found = volumes.iter().find(|volume| volume.is_named(&system.device));
+    let device = match found {
+        Some(volume) => volume.device.clone(),
+        None if system.kind == "tmpfs" => system.device.clone().into(),
+        None => {
+            let (device, at) = (system.device.clone(), system.at.clone());
+            return Err(InstalledSystemProblem::NoDevice { device, at }.into());
+        }
+    };
+    mount(runner, (&system.kind, &options(system, access)), &device, &at)
+}
+
+/// How it is mounted.
+fn options(system: &FileSystem, access: Access) -> String {
+    let own = system.options.iter().map(String::as_str);
+    let more = match access {
+        // A root in memory gets the directories of the others.
+        Access::Look if system.kind == "tmpfs" => None,
+        Access::Look if KINDS.contains(&system.kind.as_str()) => Some(LOOKED_AT),
+        Access::Look => Some("ro"),
+        Access::Write => None,
+    };
+    own.chain(more).collect::<Vec<_>>().join(",")
+}
+
+fn mount(runner: &Runner, (kind, options): (&str, &str), device: &Path, at: &Path) -> Result<()> {
+    let mount = Invocation::new("mount").args(["--mkdir", "-t", kind, "-o", options]);
+    runner.output(&mount.arg(device).arg(at)).map(drop)
+}
+
+/// Unmounts all that is mounted at `at` and below.
+///
+/// # Errors
+/// When it is in use.
+pub fn unmount(runner: &Runner, at: &Path) -> Result<()> {
+    if mounts::at(at).is_none() {
+        return Ok(());
+    }
+    runner.output(&Invocation::new("umount").arg("-R").arg(at)).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_is_found_by_each_of_its_names() {
+        let tags = [
+            ("UUID", "5F3A-11"),
+            ("LABEL", "my root"),
+            ("PART_ENTRY_NAME", "disk-main-root"),
+        ];
+        let volume = Volume {
+            device: "/dev/none1".into(),
+            disk: "/dev/none".into(),
+            tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        };
+        for name in [
+            "/dev/disk/by-uuid/5F3A-11",
+            "UUID=5f3a-11",
+            "UUID=\"5F3A-11\"",
+            "/dev/disk/by-label/my\\x20root",
+            "LABEL=my root",
+            "/dev/disk/by-partlabel/disk-main-root",
+        ] {
+            assert!(volume.is_named(name), "{name}");
+        }
+        for name in [
+            "/dev/disk/by-uuid/5F3A-12",
+            "/dev/disk/by-label/5F3A-11",
+            "PARTUUID=5F3A-11",
+            "/dev/none2",
+            "tmpfs",
+            "/",
+        ] {
+            assert!(!volume.is_named(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_on_the_machines_disks_is_mounted_and_nothing_else() {
+        let fstab = "/dev/disk/by-uuid/1 / ext4 x-initrd.mount 0 1
+            tmpfs / tmpfs defaults,size=50% 0 0
+            UUID=2 /boot vfat fmask=0077,rw 0 2
+            /persist/home /home none bind 0 0
+            tmpfs /tmp tmpfs defaults 0 0
+            /dev/sda3 none swap defaults 0 0
+            server:/data /data nfs defaults 0 0
+            //server/x /x cifs _netdev 0 0
+            /dev/sdb1 /backup ext4 noauto 0 0
+            rpool/home /home zfs defaults 0 0
+            LABEL=d /data btrfs subvol=@d,compress=zstd 0 0";
+        let systems = fstab::parse(fstab);
+        let shown = |access| -> Vec<String> {
+            let mounted = systems.iter().filter(|system| is_mounted_here(system));
+            mounted
+                .map(|system| format!("{} {}", system.at, options(system, access)))
+                .collect()
+        };
+        assert_eq!(
+            shown(Access::Look),
+            [
+                "/ x-initrd.mount,ro,norecovery",
+                "/ defaults,size=50%",
+                "/boot fmask=0077,rw,ro",
+                "/home bind,ro",
+                "/data subvol=@d,compress=zstd,ro,norecovery"
+            ]
+        );
+        assert_eq!(shown(Access::Write)[4], "/data subvol=@d,compress=zstd");
+    }
+}
