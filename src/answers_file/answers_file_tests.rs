@@ -35,7 +35,7 @@ machines:
     after: power-off
   - match: { serial: old }
     mode: update
-    disks: largest
+    passphrase: prompt
     take: mine
     older: true
   - match: all

@@ -87,7 +87,7 @@ const KEYS: [&str; 11] = [
 ];
 
 /// The keys that only an installation takes, and those that only an update does.
-const OF_INSTALLATION: &[&str] = &["passphrase", "extra-files", "reinstall"];
+const OF_INSTALLATION: &[&str] = &["extra-files", "reinstall"];
 const OF_UPDATE: &[&str] = &["take", "older"];
 
 /// That the file at `path` cannot be read.

@@ -102,12 +102,33 @@ pub fn ask(
 /// # Errors
 /// When nobody can be asked; interruption.
 pub fn ask_passphrase(interrupt: &Interrupt, report: &Reporter) -> Result<SecretString> {
+    asked(interrupt, report, |typed| {
+        new_passphrase(typed, &["the encrypted root".to_owned()])
+    })
+}
+
+/// Asks for the passphrase of a disk that is encrypted.
+///
+/// # Errors
+/// As [`ask_passphrase`].
+pub fn ask_existing_passphrase(interrupt: &Interrupt, report: &Reporter) -> Result<SecretString> {
+    asked(interrupt, report, |typed| {
+        let typed = secret(typed, "Passphrase of the encrypted disk: ")?;
+        Ok(SecretString::from(typed.as_str()))
+    })
+}
+
+fn asked(
+    interrupt: &Interrupt,
+    report: &Reporter,
+    ask: impl Fn(&TypedLines) -> Result<SecretString>,
+) -> Result<SecretString> {
     if !stdin().is_terminal() {
         return Err(AnswersFileProblem::NoTerminal.into());
     }
     let typed = TypedLines::of_stdin(interrupt.clone());
     let mut outcome = Err(AnswersFileProblem::NoTerminal.into());
-    report.pause(&mut || outcome = new_passphrase(&typed, &["the encrypted root".to_owned()]));
+    report.pause(&mut || outcome = ask(&typed));
     outcome
 }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::disk_questions;
 use super::install_args::Args;
 use super::unattended_marks::marks;
-use super::unattended_update::UpdatedSystem;
+use super::unattended_update::{UpdatedSystem, passphrase};
 use crate::answers_file::{self, Answers, Entry, NamedDisks, NamedPassphrase};
 use crate::apply::{plain_layout, stick};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem, DiskUse, Place};
@@ -26,6 +26,7 @@ use crate::plan::Plan;
 use crate::plan::request::{PlainLayout, Request};
 use crate::process::Runner;
 use crate::progress::Reporter;
+use crate::tree::source::OF_PERSON;
 
 /// The answers file of an ISO.
 const ON_ISO: &str = "/iso/nix-cfg-install.answers.yaml";
@@ -195,14 +196,24 @@ impl Known<'_> {
             return Ok(None);
         }
         let chosen: Vec<&PathBuf> = matched::paths(chosen).collect();
-        let updated = match UpdatedSystem::find(self.machine, &chosen, Path::new(MACHINE), self.runner) {
+        let passphrase = passphrase(&entry, self.runner.interrupt(), self.report)?;
+        let updated = UpdatedSystem::find(
+            self.machine,
+            &chosen,
+            passphrase.as_ref(),
+            Path::new(MACHINE),
+            self.runner,
+        );
+        let updated = match updated {
             Ok(updated) => updated,
             Err(error) => {
                 problems.extend(Diagnostics::of(error)?);
                 return Ok(None);
             }
         };
-        match updated.up_to_date()? {
+        // A person may have brought another configuration for the same ISO.
+        let is_of_iso = self.args.source.is_none() && !Path::new(OF_PERSON).exists();
+        match updated.up_to_date()?.filter(|_| is_of_iso) {
             Some(problem) => problems.push(problem),
             None => self.report.note(&format!("To be updated: {}.", updated.title())),
         }

@@ -1,15 +1,20 @@
 //! `mode: update` of an answers file: which system of this machine it is, and how it is mounted.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use secrecy::SecretString;
 
-use crate::answers_file::Entry;
-use crate::diagnostic::{Diagnostic, InstalledSystemProblem, LookedAt, UpdateProblem};
-use crate::live::block_devices::number;
+use super::disk_questions;
+use crate::answers_file::{Entry, NamedPassphrase};
+use crate::diagnostic::{Diagnostic, InstalledSystemProblem, Lock, LookedAt, UpdateProblem};
+use crate::interrupt::Interrupt;
+use crate::live::block_devices::{SYS, number, parts};
 use crate::live::disk_mark::{IsoIdentity, Stage};
 use crate::live::earlier_receipt::Receipt;
+use crate::live::encrypted_volume::{MAPPINGS, OpenVolume};
 use crate::live::installed_system::{Access, InstalledSystem, Volume, systems_on, unmount, volumes};
 use crate::live::mounts;
 use crate::live::resume;
@@ -17,7 +22,20 @@ use crate::live::target::Target;
 use crate::live::this_machine::{Candidate, LIVE, ThisMachine};
 use crate::plan::request::Update;
 use crate::process::Runner;
+use crate::progress::Reporter;
 use crate::store_path::store_name;
+
+/// The passphrase of encrypted volumes that are there, if the `entry` has one.
+///
+/// # Errors
+/// When its file cannot be read; when nobody can be asked.
+pub fn passphrase(entry: &Entry, interrupt: &Interrupt, report: &Reporter) -> Result<Option<SecretString>> {
+    Ok(match &entry.passphrase {
+        Some(NamedPassphrase::File(file)) => Some(disk_questions::in_file(file)?),
+        Some(NamedPassphrase::Prompt) => Some(disk_questions::ask_existing_passphrase(interrupt, report)?),
+        None => None,
+    })
+}
 
 /// A system of this machine that can be mounted at the target. What is mounted is unmounted with this value, unless it is to be
 /// written to.
@@ -64,6 +82,84 @@ impl Drop for Mountable {
     }
 }
 
+/// The machine's disks, and what is on them.
+struct Disks<'a> {
+    runner: &'a Runner,
+    /// Those that are searched.
+    wanted: Vec<&'a Candidate>,
+    volumes: Vec<Volume>,
+    locks: BTreeMap<PathBuf, Lock>,
+    open: Vec<OpenVolume>,
+}
+
+impl<'a> Disks<'a> {
+    fn read(machine: &'a ThisMachine, chosen: &[&PathBuf], runner: &'a Runner) -> Result<Self> {
+        let is_wanted = |disk: &&Candidate| match chosen {
+            [] => !disk.only_named,
+            some => some.contains(&&disk.path),
+        };
+        let (wanted, others): (Vec<&Candidate>, Vec<_>) = machine.disks.iter().partition(is_wanted);
+        // What is made of several disks is found on the first.
+        let disks: Vec<PathBuf> = wanted.iter().chain(&others).map(|disk| disk.path.clone()).collect();
+        Ok(Self {
+            runner,
+            wanted,
+            volumes: volumes(runner, &disks)?,
+            locks: BTreeMap::new(),
+            open: Vec::new(),
+        })
+    }
+
+    /// What is searched, with the disk that it is on.
+    fn searched(&self) -> impl Iterator<Item = (&Volume, &'a Candidate)> {
+        let disk = |volume: &Volume| self.wanted.iter().copied().find(|disk| disk.path == volume.disk);
+        self.volumes
+            .iter()
+            .filter_map(move |volume| Some((volume, disk(volume)?)))
+    }
+
+    /// Opens the encrypted volumes, those of the machine's other disks as well.
+    fn unlock(&mut self, passphrase: Option<&SecretString>) -> Result<()> {
+        let locked = self
+            .volumes
+            .iter()
+            .filter_map(|volume| Some((volume.clone(), volume.mapping()?)));
+        for (volume, name) in locked.collect::<Vec<_>>() {
+            let is_open = number(&volume.device).is_some_and(|number| parts(Path::new(SYS), &number).len() > 1);
+            let lock = match passphrase {
+                // By a run that was killed, or by a person: what is in it is known.
+                _ if is_open => Lock::Open,
+                None => Lock::NoPassphrase,
+                Some(passphrase) => match OpenVolume::open(self.runner, &volume.device, &name, passphrase)? {
+                    None => Lock::OtherPassphrase,
+                    Some(open) => {
+                        self.add(open, &volume.disk, passphrase)?;
+                        Lock::Open
+                    }
+                },
+            };
+            self.locks.insert(volume.device, lock);
+        }
+        Ok(())
+    }
+
+    /// Adds what is in an encrypted volume, under the name that the system has for it which is there.
+    fn add(&mut self, mut open: OpenVolume, disk: &Path, passphrase: &SecretString) -> Result<()> {
+        let inside = Volume::read(self.runner, open.inside(), disk)?;
+        // What cannot be mounted is found so once more.
+        for system in systems_on(self.runner, &inside).unwrap_or_default() {
+            let device = system.store_device().map(Path::new);
+            let name = device.and_then(|device| device.strip_prefix(MAPPINGS).ok()?.to_str());
+            if let Some(name) = name.filter(|name| !Path::new(MAPPINGS).join(name).exists()) {
+                open.rename(name, passphrase)?;
+            }
+        }
+        self.volumes.push(Volume::read(self.runner, open.inside(), disk)?);
+        self.open.push(open);
+        Ok(())
+    }
+}
+
 /// The systems that are found, and what is not one.
 #[derive(Default)]
 struct Search {
@@ -74,22 +170,26 @@ struct Search {
 }
 
 impl Search {
-    /// Looks at one of `volumes`, which is on `disk`.
-    fn look(&mut self, (volume, disk): (&Volume, &Candidate), volumes: &[Volume], target: &Path, runner: &Runner) {
-        let systems = systems_on(runner, volume);
+    /// Looks at a `volume`, which is on `disk`.
+    fn look(&mut self, (volume, disk): (&Volume, &Candidate), disks: &Disks<'_>, target: &Path) {
+        let systems = systems_on(disks.runner, volume);
         let is_mountable = systems.is_ok();
         let mut is_foreign = false;
         for system in systems.unwrap_or_default() {
             let mountable = Mountable {
                 system,
                 disk: disk.clone(),
-                volumes: volumes.to_vec(),
+                volumes: disks.volumes.clone(),
                 target: target.to_owned(),
-                runner: runner.for_cleanup(),
+                runner: disks.runner.for_cleanup(),
                 stays: Cell::default(),
             };
             match mountable.receipt() {
-                Ok(Some(receipt)) => self.found.push(UpdatedSystem { mountable, receipt }),
+                Ok(Some(receipt)) => self.found.push(UpdatedSystem {
+                    mountable,
+                    receipt,
+                    open: Vec::new(),
+                }),
                 Ok(None) => is_foreign = true,
                 Err(error) => self.failed = self.failed.take().or(Some(error)),
             }
@@ -99,6 +199,7 @@ impl Search {
             kind: volume.kind().map(str::to_owned),
             is_mountable,
             is_foreign,
+            lock: disks.locks.get(&volume.device).copied(),
         });
     }
 
@@ -121,35 +222,38 @@ impl Search {
 
 /// The system that is updated.
 pub struct UpdatedSystem {
+    // Unmounted before what it is on is closed.
     mountable: Mountable,
     pub receipt: Receipt,
+    open: Vec<OpenVolume>,
 }
 
 impl UpdatedSystem {
     /// The only system that this program has installed on the disks that were `chosen`, which are some of `machine`; where none were, on
-    /// all but sticks and cards. It is mounted at `target` to look at it.
+    /// all but sticks and cards. It is mounted at `target` to look at it. `passphrase` is that of encrypted volumes.
     ///
     /// # Errors
     /// [`InstalledSystemProblem`]; what `mount` says.
-    pub fn find(machine: &ThisMachine, chosen: &[&PathBuf], target: &Path, runner: &Runner) -> Result<Self> {
-        let is_wanted = |disk: &&Candidate| match chosen {
-            [] => !disk.only_named,
-            some => some.contains(&&disk.path),
-        };
-        let (wanted, others): (Vec<&Candidate>, Vec<_>) = machine.disks.iter().partition(is_wanted);
-        // What is made of several disks is found on the first.
-        let disks: Vec<PathBuf> = wanted.iter().chain(&others).map(|disk| disk.path.clone()).collect();
-        let volumes = volumes(runner, &disks)?;
-        make_way(runner, &volumes, target)?;
+    pub fn find(
+        machine: &ThisMachine,
+        chosen: &[&PathBuf],
+        passphrase: Option<&SecretString>,
+        target: &Path,
+        runner: &Runner,
+    ) -> Result<Self> {
+        let mut disks = Disks::read(machine, chosen, runner)?;
+        make_way(runner, &disks.volumes, target)?;
+        disks.unlock(passphrase)?;
         let mut search = Search::default();
-        for disk in wanted {
-            for volume in volumes.iter().filter(|volume| volume.disk == disk.path) {
-                search.look((volume, disk), &volumes, target, runner);
-            }
+        for volume_and_disk in disks.searched() {
+            search.look(volume_and_disk, &disks, target);
         }
         let only = search.only()?;
         only.mountable.mount(Access::Look)?;
-        Ok(only)
+        Ok(Self {
+            open: disks.open,
+            ..only
+        })
     }
 
     /// The disk that its store is on.
@@ -166,6 +270,7 @@ impl UpdatedSystem {
         self.mountable.unmount()?;
         self.mountable.mount(Access::Write)?;
         self.mountable.stays.set(true);
+        self.open.iter().for_each(OpenVolume::keep);
         Ok(())
     }
 

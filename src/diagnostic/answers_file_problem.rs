@@ -175,7 +175,6 @@ fn other_mode(key: &str, is_update: bool) -> Text {
     let other = if is_update { "an installation" } else { "`mode: update`" };
     let problem = error("answers-file", format!("`{key}` is only for {other}"));
     let why = match key {
-        "passphrase" => "A system on an encrypted disk is not updated without questions.",
         "extra-files" => "An update leaves such files as they are on the machine.",
         "reinstall" => "An update erases nothing.",
         _ => "An installation does not look at what was on the disk.",

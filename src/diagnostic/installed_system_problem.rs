@@ -28,12 +28,26 @@ pub struct LookedAt {
     pub is_mountable: bool,
     /// A NixOS is there that was installed otherwise.
     pub is_foreign: bool,
+    /// It is encrypted.
+    pub lock: Option<Lock>,
+}
+
+/// How an encrypted volume is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// No passphrase is known.
+    NoPassphrase,
+    OtherPassphrase,
+    /// What is in it is another one of those that were looked at.
+    Open,
 }
 
 fn looked_at(one: &LookedAt) -> String {
     let what = match one.kind.as_deref() {
+        _ if one.lock == Some(Lock::NoPassphrase) => "encrypted, and the entry has no `passphrase`",
+        _ if one.lock == Some(Lock::OtherPassphrase) => "encrypted, and the passphrase does not open it",
+        _ if one.lock == Some(Lock::Open) => "encrypted, and opened",
         _ if one.is_foreign => "a NixOS that nix-cfg-install has not installed",
-        Some("crypto_LUKS") => "encrypted, and not looked at",
         Some("zfs_member") => "ZFS, which is not looked at",
         Some(kind) if !one.is_mountable => return format!("{} ({kind}, cannot be mounted)", one.device.display()),
         Some(kind) => kind,

@@ -89,7 +89,7 @@ pub use file_system::{Alternative, Difference, Doubt};
 pub use firmware_problem::{PartitionRole, Refusal};
 pub use flake::LockFeature;
 pub use hardware_problem::NotReplaceable;
-pub use installed_system_problem::LookedAt;
+pub use installed_system_problem::{Lock, LookedAt};
 pub use key_problem::{BootFileKind, ClosedSecrets, Delivery, KeyFault, LackingKey, LockedUser};
 pub use lint_problem::{LinkDefect, PrivateKey};
 pub use module_problem::SyntaxMistake;

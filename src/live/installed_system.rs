@@ -46,7 +46,11 @@ pub struct Volume {
 }
 
 impl Volume {
-    fn read(runner: &Runner, device: PathBuf, disk: &Path) -> Result<Self> {
+    /// Reads what is on `device`, which is on `disk`.
+    ///
+    /// # Errors
+    /// When blkid cannot be run.
+    pub fn read(runner: &Runner, device: PathBuf, disk: &Path) -> Result<Self> {
         let probe = Invocation::new("blkid")
             .args(["--probe", "--output", "export"])
             .arg(&device);
@@ -66,6 +70,16 @@ impl Volume {
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         self.tags.get("TYPE").map(String::as_str)
+    }
+
+    /// The name under which an encrypted one is usually opened; `None`: it is none.
+    #[must_use]
+    pub fn mapping(&self) -> Option<String> {
+        let is_encrypted = self.kind() == Some("crypto_LUKS");
+        self.tags
+            .get("UUID")
+            .filter(|_| is_encrypted)
+            .map(|uuid| format!("luks-{uuid}"))
     }
 
     /// Whether fstab(5) means it by `name`.
@@ -136,7 +150,7 @@ fn partitions(runner: &Runner, disk: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// A system.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstalledSystem {
     fstab: Vec<FileSystem>,
 }
@@ -186,6 +200,8 @@ fn systems_in(runner: &Runner, kind: &str, volume: &Volume) -> Result<Vec<Instal
             unmount(runner, &at)?;
         }
     }
+    // A snapshot has the same, and both are mounted alike.
+    found.dedup();
     Ok(found)
 }
 
@@ -199,6 +215,14 @@ fn read(root: &Path) -> Option<InstalledSystem> {
 }
 
 impl InstalledSystem {
+    /// What its fstab calls the file system that its store is on.
+    #[must_use]
+    pub fn store_device(&self) -> Option<&str> {
+        let at = |place: &str| self.fstab.iter().find(|system| system.at == place);
+        let found = ["/nix/store", "/nix", "/"].into_iter().find_map(at);
+        found.map(|system| system.device.as_str())
+    }
+
     /// Mounts its file systems at `target`. Their devices are among `volumes`: another one can have the same UUID or label.
     ///
     /// # Errors
@@ -361,5 +385,7 @@ mod tests {
             ]
         );
         assert_eq!(shown(Access::Write)[4], "/data subvol=@d,compress=zstd");
+        let system = InstalledSystem { fstab: systems };
+        assert_eq!(system.store_device(), Some("/dev/disk/by-uuid/1"));
     }
 }

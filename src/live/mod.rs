@@ -26,3 +26,4 @@ pub mod leds;
 pub mod matched;
 pub mod disk_mark;
 pub mod installed_system;
+pub mod encrypted_volume;

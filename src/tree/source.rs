@@ -14,8 +14,11 @@ use serde::{Deserialize, Serialize};
 use crate::diagnostic::SourceProblem;
 use crate::files::names;
 
-/// The two standard places, the first that exists wins. `/tmp/nix-cfg` is how a person overrides what the ISO brought.
-pub const STANDARD_PLACES: [&str; 2] = ["/tmp/nix-cfg", "/iso/nix-cfg"];
+/// The two standard places, the first that exists wins.
+pub const STANDARD_PLACES: [&str; 2] = [OF_PERSON, "/iso/nix-cfg"];
+
+/// How a person overrides what the ISO brought.
+pub const OF_PERSON: &str = "/tmp/nix-cfg";
 
 /// Where the installed system has its configuration.
 pub const ETC_NIXOS: &str = "/etc/nixos";

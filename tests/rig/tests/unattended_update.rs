@@ -135,6 +135,42 @@ fn an_older_system_is_refused_unless_it_is_accepted() {
     assert_eq!(state(&machine), SECOND);
 }
 
+#[test]
+fn a_journal_that_a_power_cut_left_is_finished_by_the_update_and_not_by_the_check() {
+    let machine = machine();
+    // The disk as it is while it is mounted and written to.
+    let cut = "mount ${hdd}p2 /mnt && echo more > /mnt/home/alice/more && sync && cp --sparse=always /disk.img /cut.img
+        dumpe2fs -h ${hdd}p2 2> /dev/null | grep -q needs_recovery || exit 61
+        umount /mnt && dd if=/cut.img of=/disk.img bs=1M conv=notrunc 2> /dev/null && rm /cut.img";
+    machine.boot(cut).ok();
+    let before = fs::read(machine.image()).unwrap();
+    machine.boot(&format!("{INSTALL} --check")).ok();
+    assert!(
+        fs::read(machine.image()).unwrap() == before,
+        "the check wrote to the disk"
+    );
+    machine
+        .boot(&format!("{INSTALL} || exit; grep -q more /mnt/home/alice/more"))
+        .ok();
+    assert_eq!(state(&machine), SECOND);
+}
+
+#[test]
+fn another_configuration_that_a_person_brings_for_the_same_iso_is_taken() {
+    let machine = machine();
+    machine.boot(INSTALL).ok();
+    let third = "cp -r /iso/nix-cfg /tmp/ && chmod -R u+w /tmp/nix-cfg && sed -i s/second/third/ /tmp/nix-cfg/more.nix";
+    machine
+        .boot(&format!(
+            "{third} && {INSTALL}; code=$?; rm -r /tmp/nix-cfg; exit $code"
+        ))
+        .ok();
+    let third = SECOND.replace("2-link\n2\nsecond", "3-link\n3\nthird");
+    assert_eq!(state(&machine), third);
+    // A stick that was forgotten in it.
+    machine.boot(INSTALL).fails(3, &["has a system from this ISO already"]);
+}
+
 /// A second disk with a copy of the first one's root, which has the same UUID and label.
 fn clone() -> String {
     format!(
