@@ -29,6 +29,10 @@ Exit codes:
 After a failure, run the same command again: it continues where it stopped. The log is in /var/log/nix-cfg-install
 of the target and of the live system.";
 
+/// What conflicts with --disko does so with its options as well: clap (4.5) does not ask for what an option requires where that cannot be
+/// given, and they would have no effect.
+const WITHOUT_DISKO: [&str; 3] = ["answers_file", "calamares", "not_mounted"];
+
 /// Install your own NixOS configuration on a machine that has no network.
 ///
 /// Takes the configuration in /tmp/nix-cfg, or else the one that the ISO brought in /iso/nix-cfg, puts it into the
@@ -61,21 +65,21 @@ pub struct Args {
     pub extra_files: Option<PathBuf>,
     /// Make the disks as the configuration's layout for disko wants them, and mount them at the target, after the check and before
     /// the installation
-    #[arg(long, value_enum, value_name = "MODE", conflicts_with_all = ["calamares", "not_mounted"])]
+    #[arg(long, value_enum, value_name = "MODE", conflicts_with_all = WITHOUT_DISKO)]
     pub disko: Option<Mode>,
     /// The device that is a disk of the layout, such as main=/dev/disk/by-id/…; may be given more than once
-    #[arg(long = "disk", value_name = "NAME=DEVICE", requires = "disko")]
+    #[arg(long = "disk", value_name = "NAME=DEVICE", requires = "disko", conflicts_with_all = WITHOUT_DISKO)]
     pub disks: Vec<String>,
     /// A file with the passphrase of the layout's encrypted volumes, instead of asking for it
-    #[arg(long, value_name = "FILE", requires = "disko")]
+    #[arg(long, value_name = "FILE", requires = "disko", conflicts_with_all = WITHOUT_DISKO)]
     pub passphrase_file: Option<PathBuf>,
     /// Erase or change the disks of the layout without asking
-    #[arg(long, requires = "disko")]
+    #[arg(long, requires = "disko", conflicts_with_all = WITHOUT_DISKO)]
     pub yes: bool,
     /// Install or update as an answers file says, without questions: which machine becomes which host, on which disks, which an
     /// installation erases (docs/fleet.md) [default file: nix-cfg-install.answers.yaml on a stick with the label NIXCFG, or on the ISO]
     #[arg(long = "answers", value_name = "FILE", num_args = 0..=1,
-        conflicts_with_all = ["calamares", "disko", "target", "host", "answers", "extra_files", "not_mounted", "no_bootloader"])]
+        conflicts_with_all = ["calamares", "target", "host", "answers", "extra_files", "not_mounted", "no_bootloader"])]
     #[allow(clippy::option_option)] // Named, not named, and not asked for.
     pub answers_file: Option<Option<PathBuf>>,
     /// Install from the binary cache at URL, such as <https://cache.example>, what the live system does not have; given more than once,
@@ -190,5 +194,24 @@ impl ValueEnum for Format {
             Self::Json => ("json", "One JSON object per line on stdout"),
         };
         Some(PossibleValue::new(name).help(help))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_of_disko_without_it_is_refused_whatever_else_is_given() {
+        let options: [&[&str]; 3] = [&["--disk", "main=/dev/sda"], &["--passphrase-file", "/f"], &["--yes"]];
+        let modes: [&[&str]; 4] = [&[], &["--answers"], &["--calamares", "install"], &["--not-mounted"]];
+        let parsed = |words: &[&[&str]]| Args::try_parse_from(std::iter::once("x").chain(words.concat())).is_ok();
+        for option in options {
+            assert!(parsed(&[&["--disko", "wipe"], option]), "{option:?}");
+            for mode in modes {
+                assert!(!parsed(&[mode, option]), "{mode:?} {option:?}");
+                assert!(!parsed(&[mode, &["--disko", "wipe"], option]) || mode.is_empty());
+            }
+        }
     }
 }
