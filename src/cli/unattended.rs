@@ -1,5 +1,7 @@
 //! `nix-cfg-install --answers`: what the answers file has for this machine becomes what the command line would have asked for.
 
+use std::fs;
+use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -111,7 +113,9 @@ fn find(named: Option<&Path>, stick: Option<&Path>) -> Result<PathBuf> {
     }
     let on_stick = stick.map(|_| Path::new(stick::PLACE).join(answers_file::NAME));
     let places = on_stick.into_iter().chain([PathBuf::from(ON_ISO)]);
-    let found = places.into_iter().find(|place| place.exists());
+    // One that cannot be read is not passed over for another.
+    let is_absent = |place: &PathBuf| fs::symlink_metadata(place).is_err_and(|error| error.kind() == NotFound);
+    let found = places.into_iter().find(|place| !is_absent(place));
     found.ok_or_else(|| {
         AnswersFileProblem::Absent {
             places: vec![ON_ISO.into()],

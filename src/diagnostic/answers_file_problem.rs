@@ -9,6 +9,10 @@ use crate::text::shell_word;
 pub enum AnswersFileProblem {
     /// None was named, and there is none in `places`.
     Absent { places: Vec<PathBuf> },
+    /// A new one was to be written.
+    Exists,
+    /// These file systems have the label of the stick.
+    SeveralSticks { devices: Vec<PathBuf> },
     /// `error`: what the system says.
     Unreadable { error: String },
     /// `error`: what the YAML parser says.
@@ -69,6 +73,12 @@ impl AnswersFileProblem {
             Self::Absent { places } => error("answers-file-absent", "There is no answers file")
                 .because(format!("Looked for: {}; and for a partition with the label NIXCFG that has one.", list(places)))
                 .remedy("Put it on a stick with the label NIXCFG, or name it: --answers FILE"),
+            Self::Exists => error("answers-file-exists", "There is an answers file already")
+                .because("What was written into it would be lost.")
+                .remedy("Edit it. For a new one, move it away."),
+            Self::SeveralSticks { devices } => error("answers-sticks", format!("Several file systems have the label NIXCFG: {}", list(devices)))
+                .because("They can have different answers files, and name different disks.")
+                .remedy("Leave only one of them in the machine."),
             Self::Unreadable { error: why } => error("answers-file", "The answers file cannot be read").because(why),
             Self::Invalid { error: why } => error("answers-file", format!("The answers file is not valid YAML: {why}"))
                 .remedy("Correct it; docs/fleet.md says what each key takes."),

@@ -1,5 +1,5 @@
-//! A machine with an empty disk that an answers file installs. The kernel of the tests shows no partitions of a loop device;
-//! tests/unattended/sfdisk makes them.
+//! A machine with an empty disk that an answers file installs. The kernel of the tests has no parser of a GPT;
+//! tests/unattended/sfdisk makes the partitions.
 
 use std::fs;
 use std::path::PathBuf;
@@ -43,6 +43,8 @@ impl Machine {
         write(&stick, "a.yaml", answers);
         let here = project().join("tests/rig/tests/unattended");
         let tool = |name: &str| format!("{}:/usr/local/sbin/{name}", here.join(name).display());
+        // Debian's live system of the tests lacks them.
+        let program = |name: &str| format!("/usr/bin/{name}:/usr/local/sbin/{name}");
         let live = Live::new("2.26").with(&[
             "--calamares",
             "3.3",
@@ -57,6 +59,8 @@ impl Machine {
             format!("{}:/disk.img", image.display()),
             format!("{}:/answers", stick.path().display()),
             tool("sfdisk"),
+            program("addpart"),
+            program("delpart"),
             tool("mkfs.ext4"),
             tool("ssh-keygen"),
             "/usr/bin/ssh-keygen:/usr/local/lib/host/ssh-keygen".to_owned(),

@@ -133,13 +133,14 @@ impl Outcome {
     }
 }
 
-/// Shell that makes a loop device of `image`, as /dev/`name` and `$name`. [`detach`] gives it back: it is one of the host's.
+/// Shell that makes a loop device of `image`, which can have partitions, as /dev/`name` and `$name`. [`detach`] gives it back: it is one of the host's.
 pub fn attach(image: &str, name: &str) -> String {
     format!(
         "[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
          for attempt in 1 2 3 4 5; do
            {name}=$(losetup -f | cut -d' ' -f1)
-           {{ [ -e ${name} ] || mknod ${name} b 7 ${{{name}#/dev/loop}}; }} && losetup ${name} {image} && break
+           {{ [ -e ${name} ] || mknod ${name} b 7 ${{{name}#/dev/loop}}; }} && losetup -P ${name} {image} && break
+           rm -f ${name} # Another machine has it, with what is on it.
          done
          ln -sf ${name} /dev/{name}\n"
     )

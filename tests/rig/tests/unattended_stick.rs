@@ -1,0 +1,76 @@
+//! The stick with the answers file, as it is found on a real Nix live system: with a desktop that mounted it, changed meanwhile, or twice.
+
+use rig::answered::{ANSWERS, Machine};
+use rig::{attach, detach};
+
+const CHECK: &str = "nix-cfg-install --progress plain --answers --check";
+
+/// Shell that makes a stick with this label and this answers file in `$NAME`.
+fn stick(name: &str, answers: &str) -> String {
+    format!(
+        "truncate -s 16M /{name}.img && mkfs.ext4 -q -F -L NIXCFG /{name}.img
+         {}
+         mkdir -p /made && mount ${name} /made && printf '{answers}' > /made/nix-cfg-install.answers.yaml && umount /made || exit 90\n",
+        attach(&format!("/{name}.img"), name)
+    )
+}
+
+#[test]
+fn a_stick_that_the_desktop_mounted_is_read_and_written_and_stays_as_it_was() {
+    let machine = Machine::new(ANSWERS);
+    let said = machine
+        .boot(&format!(
+            "{}mkdir -p /run/media && mount -o nosuid,nodev $stick /run/media && exec 5> /run/media/open || exit 91
+             nix-cfg-install --progress plain --answers; code=$?
+             ls /run/media; grep -E ' (/run/media|/run/nix-cfg-install/stick) ' /proc/mounts
+             exec 5>&-
+             {}exit $code",
+            stick("stick", ANSWERS),
+            detach("stick")
+        ))
+        .ok();
+    for text in ["receipt-", "/run/media ext4 rw,", "/run/nix-cfg-install/stick ext4 ro,"] {
+        assert!(said.out.contains(text), "no {text}\n{}\n{}", said.out, said.err);
+    }
+    assert!(!said.err.contains("warning"), "{}", said.err);
+}
+
+#[test]
+fn a_stick_that_was_taken_out_and_came_back_is_read_anew() {
+    let machine = Machine::new(ANSWERS);
+    let other = ANSWERS.replace("rig-disk", "other");
+    let said = machine.boot(&format!(
+        "{}{CHECK} || exit 92
+         tune2fs -L GONE $stick > /dev/null
+         {}{CHECK}; code=$?
+         ls /run/nix-cfg-install/stick
+         {}{}exit $code",
+        stick("stick", ANSWERS),
+        stick("again", &other),
+        detach("stick"),
+        detach("again")
+    ));
+    let said = said.fails(3, &["This machine has no disk `/dev/disk/by-id/other`"]);
+    // A check leaves nothing on it.
+    assert!(!said.out.contains("log-"), "{}", said.out);
+}
+
+#[test]
+fn of_two_sticks_none_is_guessed() {
+    let machine = Machine::new(ANSWERS);
+    let said = machine.boot(&format!(
+        "{}{}{CHECK}; code=$?
+         {}{}exit $code",
+        stick("one", ANSWERS),
+        stick("two", ANSWERS),
+        detach("one"),
+        detach("two")
+    ));
+    said.fails(
+        3,
+        &[
+            "Several file systems have the label NIXCFG: /dev/loop",
+            "Leave only one of them",
+        ],
+    );
+}
