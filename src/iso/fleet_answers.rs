@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::ErrorKind::AlreadyExists;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -25,10 +26,22 @@ pub fn write(dir: &Path) -> Result<PathBuf> {
     let path = dir.join(answers_file::NAME);
     let mut layouts = disk_layouts(&dir.join(CONFIG_DIR), &[]);
     layouts.retain(|layout| layout.disko);
-    let mut file = File::create_new(&path).with_context(|| format!("Failed to create {}", path.display()))?;
-    file.write_all(skeleton(&spec.hosts, &layouts).as_bytes())
-        .with_context(|| format!("Failed to write {}", path.display()))?;
+    create(&path, &skeleton(&spec.hosts, &layouts))?;
     Ok(path)
+}
+
+fn create(path: &Path, text: &str) -> Result<()> {
+    let written = File::create_new(path).and_then(|mut file| {
+        // One that is cut off would be taken for a person's.
+        file.write_all(text.as_bytes())
+            .inspect_err(|_| drop(fs::remove_file(path)))
+    });
+    match written {
+        Err(error) if error.kind() == AlreadyExists => {
+            Err(Diagnostic::from(AnswersFileProblem::Exists).at(path, None, None).into())
+        }
+        written => written.with_context(|| format!("Failed to write {}", path.display())),
+    }
 }
 
 const HEADER: &str = "\
@@ -239,6 +252,19 @@ mod tests {
             ]
         );
         assert_eq!(answers_file::parse(&text, Path::new("/f")).unwrap().machines.len(), 3);
+    }
+
+    #[test]
+    fn what_was_written_before_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(answers_file::NAME);
+        let write = || create(&file, "new").map_err(|error| error.to_string());
+        std::os::unix::fs::symlink("/none/here", &file).unwrap();
+        assert!(write().unwrap_err().contains("There is an answers file already"));
+        fs::remove_file(&file).unwrap();
+        write().unwrap();
+        assert!(write().is_err());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
     }
 
     #[test]
