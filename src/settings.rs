@@ -15,6 +15,7 @@ use crate::cache::{is_public_key, is_url};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, SettingsProblem, Takes};
 use crate::files::{read_input, read_text};
 use crate::interrupt::Interrupt;
+use crate::text::without_mark;
 use crate::tree::feature::NotCovered;
 use crate::tree::nix_files::normal;
 
@@ -208,7 +209,7 @@ fn unreadable(error: &std::io::Error, path: &Path) -> Diagnostic {
 /// The keys in `text`, which is that of the file at `path`, each with a value that it takes, or `null`.
 fn checked_keys(text: &str, path: &Path) -> Result<Mapping, Diagnostics> {
     let at = |problem: SettingsProblem, (line, column)| Diagnostic::from(problem).at(path, line, column);
-    let document: Value = serde_yaml::from_str(text).map_err(|error| {
+    let document: Value = serde_yaml::from_str(without_mark(text)).map_err(|error| {
         let number = |value: usize| u32::try_from(value).ok();
         let twice = twice(text).map(|(key, line)| at(SettingsProblem::Twice { key }, (Some(line), None)));
         let twice: Vec<Diagnostic> = twice.collect();

@@ -3,6 +3,12 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 
+/// A text without the mark of its encoding that editors on Windows put before it.
+#[must_use]
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// A size for people: decimal megabytes, as on a stick's label.
 #[must_use]
 #[allow(clippy::cast_precision_loss)] // One decimal is shown.

@@ -139,6 +139,39 @@ fn every_broken_file_is_refused_with_all_that_is_wrong_and_its_lines() {
 }
 
 #[test]
+fn a_file_of_an_editor_on_windows_is_read_like_any_other() {
+    let machines = |text: &str| parse(text, Path::new("/f")).unwrap().machines.len();
+    let text = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
+    assert_eq!(machines(&text), machines(GOOD));
+    let wrong = reported("\u{feff}machine:\r\n- match: all\r\n");
+    assert!(wrong[1].starts_with("1: `machine` is nothing"), "{wrong:?}");
+}
+
+#[test]
+fn a_key_without_a_value_is_not_taken_for_its_default() {
+    for key in [
+        "match",
+        "mode",
+        "host",
+        "disks",
+        "passphrase",
+        "set",
+        "extra-files",
+        "after",
+        "reinstall",
+    ] {
+        let all = if key == "match" { "" } else { "  match: all\n" };
+        let disks = if key == "disks" { "" } else { "  disks: only\n" };
+        let wrong = reported(&format!("machines:\n-\n{all}{disks}  {key}:\n"));
+        let [wrong] = wrong.as_slice() else {
+            panic!("{key}: {wrong:?}")
+        };
+        assert!(wrong.contains(&format!(": `{key}` takes ")), "{wrong}");
+    }
+    assert_eq!(reported("medium:\npublic-key:\nmachines:\n- match: all\n").len(), 2);
+}
+
+#[test]
 fn a_cache_is_named_beside_the_machines() {
     let key = "c:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
     let machines = "machines:\n- match: all\n  disks: only\n";

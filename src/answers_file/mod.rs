@@ -13,7 +13,7 @@ use serde_yaml::{Mapping, Value};
 
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics};
 use crate::settings::described;
-use crate::text::similar;
+use crate::text::{similar, without_mark};
 use crate::tree::fingerprint::Side;
 use lines::Lines;
 pub use values::{After as AfterInstallation, Disks as NamedDisks, Mode, Passphrase as NamedPassphrase, Selection};
@@ -101,6 +101,7 @@ pub fn unreadable(error: &io::Error, path: &Path) -> Diagnostic {
 /// # Errors
 /// [`Diagnostics`] with everything that is wrong with it whatever the machine is.
 pub fn parse(text: &str, path: &Path) -> Result<Answers, Diagnostics> {
+    let text = without_mark(text);
     let mut found = Reading {
         path,
         directory: path.parent().unwrap_or(Path::new("/")),
@@ -160,7 +161,7 @@ impl Reading<'_> {
             }
         }
         let mut words = |key: &str, read: fn(&Value) -> Read<Vec<String>>| {
-            let value = document.get(key).filter(|value| !value.is_null());
+            let value = document.get(key);
             let line = self.lines.outside(key);
             let report = |problems: Vec<_>| problems.into_iter().for_each(|problem| self.report(problem, line));
             value
@@ -201,7 +202,8 @@ impl Reading<'_> {
             return None;
         };
         let known = self.unknown_keys(index, entry, &KEYS);
-        let get = |key: &str| entry.get(key).filter(|value| !value.is_null());
+        // One without a value is refused: what was meant may be an encrypted disk.
+        let get = |key: &str| entry.get(key);
         let matches = get("match").map(|value| self.matches(index, value));
         if matches.is_none() {
             self.report(AnswersFileProblem::NoMatch, line);

@@ -1,7 +1,6 @@
 //! What a person is asked before a disk is erased: whether it is the right one, and the passphrase.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, IsTerminal, Write, stdin};
 use std::path::Path;
 
@@ -13,16 +12,18 @@ use zeroize::Zeroizing;
 use super::install_args::Args;
 use super::typed_lines::TypedLines;
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskoProblem};
+use crate::files::read_input;
 use crate::interrupt::Interrupt;
 use crate::plan::request::DiskoRequest;
 use crate::plan::{DiskoPlan, Fate};
 use crate::progress::Reporter;
+use crate::text::without_mark;
 
 /// What `--disko`, `--disk` and `--passphrase-file` ask for.
 ///
 /// # Errors
 /// [`Diagnostics`] with each `--disk` that has no name or no device, and with a file that has no passphrase.
-pub fn request(args: &Args) -> Result<Option<DiskoRequest>> {
+pub fn request(args: &Args, interrupt: &Interrupt) -> Result<Option<DiskoRequest>> {
     let Some(mode) = args.disko else { return Ok(None) };
     let mut disks = BTreeMap::new();
     let mut problems: Vec<Diagnostic> = Vec::new();
@@ -39,6 +40,7 @@ pub fn request(args: &Args) -> Result<Option<DiskoRequest>> {
             ),
         }
     }
+    let in_file = |file| in_file(file, interrupt);
     let passphrase = match args.passphrase_file.as_deref().map(in_file).transpose() {
         Ok(passphrase) => passphrase,
         Err(problem) => {
@@ -187,26 +189,38 @@ fn show(text: &str) -> Result<()> {
     Ok(err.flush()?)
 }
 
+/// Bytes of the largest file with a passphrase: what cryptsetup takes from a terminal (2.7) is less.
+const LARGEST: u64 = 4096;
+
 /// The first line of a file that has no other.
-pub fn in_file(file: &Path) -> Result<SecretString, DiskoProblem> {
+pub fn in_file(file: &Path, interrupt: &Interrupt) -> Result<SecretString, DiskoProblem> {
     let problem = |why: String| DiskoProblem::PassphraseFile {
         file: file.to_owned(),
         why,
     };
-    let text = Zeroizing::new(fs::read_to_string(file).map_err(|error| problem(format!("{error}.")))?);
-    // Nobody can type the carriage return of an editor on Windows when the machine starts.
-    let line = text.strip_suffix("\r\n").or(text.strip_suffix('\n')).unwrap_or(&text);
+    let text = read_input(file, LARGEST, interrupt).map_err(|error| problem(error.to_string()))?;
+    let text = Zeroizing::new(text);
+    // Nobody can type what an editor on Windows adds when the machine starts.
+    let line = without_mark(&text);
+    let line = line.strip_suffix("\r\n").or(line.strip_suffix('\n')).unwrap_or(line);
     if line.is_empty() {
         return Err(problem("It is empty.".to_owned()));
     }
     if line.contains('\n') {
         return Err(problem("It has several lines.".to_owned()));
     }
+    if line.contains(char::is_control) {
+        return Err(problem(
+            "It has a character that cannot be typed when the machine starts.".to_owned(),
+        ));
+    }
     Ok(SecretString::from(line))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -217,14 +231,15 @@ mod tests {
         let file = directory.path().join("passphrase");
         let read = |text: &str| {
             fs::write(&file, text).unwrap();
-            in_file(&file).map(|secret| secret.expose_secret().to_owned()).ok()
+            let read = in_file(&file, &Interrupt::default());
+            read.map(|secret| secret.expose_secret().to_owned()).ok()
         };
-        for text in ["a b", "a b\n", "a b\r\n"] {
+        for text in ["a b", "a b\n", "a b\r\n", "\u{feff}a b\r\n"] {
             assert_eq!(read(text).as_deref(), Some("a b"), "{text:?}");
         }
-        for text in ["", "\n", "\r\n", "a\nb\n", "a\n\n"] {
+        for text in ["", "\n", "\r\n", "\u{feff}", "a\nb\n", "a\n\n", "a\rb", "a\0", "a\tb"] {
             assert_eq!(read(text), None, "{text:?}");
         }
-        assert!(in_file(&directory.path().join("none")).is_err());
+        assert!(in_file(&directory.path().join("none"), &Interrupt::default()).is_err());
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn request(
         lists,
     } = answered;
     let target = args.target.clone().or(settings.target.clone());
-    let mut disko = disk_questions::request(args)?;
+    let mut disko = disk_questions::request(args, runner.interrupt())?;
     if let (Some(disko), Some(page)) = (&mut disko, globals.and_then(Globals::disk_page)) {
         disko.passphrase.clone_from(&page.passphrase);
     }

@@ -143,7 +143,7 @@ impl Known<'_> {
             None => Ok(Vec::new()),
         };
         if let Some(NamedPassphrase::File(file)) = &entry.passphrase
-            && let Err(problem) = disk_questions::in_file(file)
+            && let Err(problem) = disk_questions::in_file(file, self.runner.interrupt())
         {
             problems.push(problem.into());
         }
@@ -247,7 +247,7 @@ impl Known<'_> {
 
     fn plain(&self, disk: &Candidate, entry: &Entry, mark: String, is_made: bool) -> Result<PlainLayout> {
         let passphrase = match &entry.passphrase {
-            Some(NamedPassphrase::File(file)) => Some(disk_questions::in_file(file)?),
+            Some(NamedPassphrase::File(file)) => Some(disk_questions::in_file(file, self.runner.interrupt())?),
             // Before anything is written, and before the check, which takes its time.
             Some(NamedPassphrase::Prompt) if self.args.installs() => {
                 Some(disk_questions::ask_passphrase(self.runner.interrupt(), self.report)?)

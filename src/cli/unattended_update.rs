@@ -31,7 +31,7 @@ use crate::store_path::store_name;
 /// When its file cannot be read; when nobody can be asked.
 pub fn passphrase(entry: &Entry, interrupt: &Interrupt, report: &Reporter) -> Result<Option<SecretString>> {
     Ok(match &entry.passphrase {
-        Some(NamedPassphrase::File(file)) => Some(disk_questions::in_file(file)?),
+        Some(NamedPassphrase::File(file)) => Some(disk_questions::in_file(file, interrupt)?),
         Some(NamedPassphrase::Prompt) => Some(disk_questions::ask_existing_passphrase(interrupt, report)?),
         None => None,
     })

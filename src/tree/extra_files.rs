@@ -8,6 +8,7 @@ use walkdir::WalkDir;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, ExtraFilesProblem, RuleFault};
 use crate::files::read_text;
+use crate::text::without_mark;
 use crate::tree::nix_files::normal;
 
 /// Who owns what, in the directory; it is not copied.
@@ -185,7 +186,7 @@ fn rules(text: &str, manifest: &Path, problems: &mut Vec<Diagnostic>) -> Rules {
     let mut refuse = |fault, line: Option<u32>| {
         problems.push(Diagnostic::from(ExtraFilesProblem::Manifest { fault }).at(manifest, line, None));
     };
-    let keys: Mapping = match serde_yaml::from_str(text) {
+    let keys: Mapping = match serde_yaml::from_str(without_mark(text)) {
         Ok(Value::Mapping(keys)) => keys,
         Ok(Value::Null) => Mapping::new(),
         Ok(_) => {
