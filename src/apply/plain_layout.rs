@@ -36,15 +36,29 @@ enum Role {
 }
 
 impl Role {
+    /// Bytes; the root takes the rest.
+    fn size(self) -> u64 {
+        match self {
+            Self::Esp | Self::Boot => 1 << 30,
+            Self::Embedded => 1 << 20,
+            Self::Root => 0,
+        }
+    }
+
     /// A line of sfdisk: its size, its type (the UEFI specification; GRUB's manual; the Discoverable Partitions Specification
     /// calls the last one generic), its name.
-    fn line(self) -> &'static str {
-        match self {
-            Self::Esp => "size=1GiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=ESP\n",
-            Self::Embedded => "size=1MiB, type=21686148-6449-6E6F-744E-656564454649, name=grub\n",
-            Self::Boot => "size=1GiB, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name=boot\n",
-            Self::Root => "type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, name=root\n",
-        }
+    fn line(self) -> String {
+        let (kind, name) = match self {
+            Self::Esp => ("C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "ESP"),
+            Self::Embedded => ("21686148-6449-6E6F-744E-656564454649", "grub"),
+            Self::Boot => ("0FC63DAF-8483-4772-8E79-3D69D8477DE4", "boot"),
+            Self::Root => ("0FC63DAF-8483-4772-8E79-3D69D8477DE4", "root"),
+        };
+        let size = match self.size() {
+            0 => String::new(),
+            bytes => format!("size={}MiB, ", bytes >> 20),
+        };
+        format!("{size}type={kind}, name={name}\n")
     }
 }
 
@@ -54,6 +68,20 @@ fn roles(firmware: Firmware, is_encrypted: bool) -> &'static [Role] {
         (Firmware::Bios, false) => &[Role::Embedded, Role::Root],
         (Firmware::Bios, true) => &[Role::Embedded, Role::Boot, Role::Root],
     }
+}
+
+/// Bytes of a disk that are not for the root file system.
+#[must_use]
+pub fn taken(layout: &PlainLayout) -> u64 {
+    /// The GPT at both ends, and what partitions are aligned to (sfdisk); the header of LUKS2 (cryptsetup 2.7).
+    const TABLE: u64 = 2 << 20;
+    const HEADER: u64 = 16 << 20;
+    let is_encrypted = layout.passphrase.is_some();
+    let others: u64 = roles(layout.firmware, is_encrypted)
+        .iter()
+        .map(|role| role.size())
+        .sum();
+    TABLE + others + if is_encrypted { HEADER } else { 0 }
 }
 
 /// The partition of that number, counted from 1, as the kernel names it.
@@ -96,7 +124,7 @@ pub fn make(layout: &PlainLayout, live: &LiveSystem<'_>, target: &Path) -> Resul
         .args(["--quiet", "--wipe", "always", "--wipe-partitions", "always"])
         .arg(&layout.disk)
         .stdin(
-            std::iter::once("label: gpt\n")
+            std::iter::once("label: gpt\n".to_owned())
                 .chain(lines)
                 .collect::<String>()
                 .into_bytes(),

@@ -352,7 +352,8 @@ impl Job {
         };
         request.machine = machine.with_lasting_names(Path::new(BY_ID));
         request.decisions.boot_disk = request.machine.grub_device.clone().map(PathBuf::from);
-        request.decisions.largest_disk = size_of(&plain.disk).or(request.decisions.largest_disk);
+        let room = size_of(&plain.disk).map(|size| size.saturating_sub(plain_layout::taken(&plain)));
+        request.decisions.largest_disk = room.or(request.decisions.largest_disk);
         request.plain_layout = Some(plain);
         Ok(())
     }

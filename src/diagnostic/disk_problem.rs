@@ -21,7 +21,7 @@ impl fmt::Display for DiskUse {
         match self {
             Self::Mounted(at) => write!(f, "mounted at {}", at.display()),
             Self::Swap(device) => write!(f, "swap on {}", device.display()),
-            Self::Claimed(device) => write!(f, "{} (held by a pool of ZFS or another program)", device.display()),
+            Self::Claimed(device) => write!(f, "{} (held by LVM, a RAID, an encrypted volume, a pool of ZFS or a program)", device.display()),
         }
     }
 }
@@ -66,7 +66,7 @@ impl DiskProblem {
                 .remedy("Name another disk for each but one: --disk NAME=DEVICE."),
             Self::InUse { device, by } => error("disko-disk-in-use", format!("The disk {device} is in use"))
                 .because(format!("In use: {}.", list(by)))
-                .remedy("Is it the right disk? If so, release it first: `umount`, `swapoff`, `zpool export`."),
+                .remedy("Is it the right disk? If so, release it first: `umount`, `swapoff`, `vgchange -an`, `mdadm --stop --scan`, `cryptsetup close`, `zpool export`."),
             Self::NotWhole { name, device } => error("disko-disk-not-whole", format!("{device} is not a whole disk, so disko does not erase it"))
                 .because(format!("It is a partition, an array or a mapping. The layout for disko has it as `{name}`."))
                 .remedy(format!("Name a whole disk. Or erase it yourself (`wipefs -a {device}`), and use --disko format.")),

@@ -81,7 +81,8 @@ fn a_disk_that_only_the_kernel_knows_to_be_in_use_is_refused() {
     .ok();
     assert_eq!(said.out, "code 3\n", "{}", said.err);
     assert!(
-        said.err.contains("(held by a pool of ZFS or another program)"),
+        said.err
+            .contains("(held by LVM, a RAID, an encrypted volume, a pool of ZFS or a program)"),
         "{}",
         said.err
     );

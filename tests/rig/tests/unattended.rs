@@ -85,6 +85,53 @@ fn an_open_volume_of_another_disk_is_not_taken_for_the_root() {
 }
 
 #[test]
+fn interrupted_at_any_step_the_same_command_goes_on_in_the_same_live_system() {
+    let machine = Machine::new(ANSWERS);
+    // The disk is in use by the installation itself then.
+    let said = machine.boot(&format!(
+        "cut() {{
+            {INSTALL} > /said 2>&1 & run=$!
+            until grep -q \"$2\" /said || ! kill -0 $run 2> /dev/null; do sleep 0.1; done
+            kill -$1 $run; wait $run; echo \"$1 $?\"
+            grep -c 'Continuing the installation that was begun' /said
+        }}
+        cut INT 'Partitioning the disk (.*p1'
+        cut TERM 'Building the system'
+        cut KILL 'Building the system:\\|Copying'
+        {INSTALL}"
+    ));
+    let said = said.ok();
+    assert_eq!(said.out, "INT 130\n0\nTERM 130\n0\nKILL 137\n1\n", "{}", said.err);
+    let again = Machine::new(ANSWERS);
+    again.boot(INSTALL).ok();
+    same(
+        &again.fingerprint(),
+        &machine.fingerprint(),
+        "after three interruptions",
+    );
+}
+
+#[test]
+fn a_disk_that_is_in_use_or_too_small_for_the_layout_is_refused_before_it_is_written() {
+    let machine = Machine::new(ANSWERS);
+    write(&machine.answers, "passphrase", "correct horse\n");
+    let encrypted = format!("{ANSWERS}  passphrase: {{ file: passphrase }}\n");
+    write(&machine.answers, "encrypted.yaml", &encrypted);
+    let before = fs::read(machine.image()).unwrap();
+    // /boot would take 1 GiB of it.
+    machine
+        .boot("nix-cfg-install --progress plain --answers /answers/encrypted.yaml")
+        .fails(3, &["The system does not fit on the disk", "has 0 kB for it"]);
+    assert!(fs::read(machine.image()).unwrap() == before, "the disk was written");
+    machine
+        .boot(&format!(
+            "printf 'label: gpt\n,,L\n' | sfdisk -q $hdd && mkfs.ext4 -q ${{hdd}}p1 && mount --mkdir ${{hdd}}p1 /data || exit 90
+             {INSTALL}"
+        ))
+        .fails(3, &["is in use", "mounted at /data"]);
+}
+
+#[test]
 fn whatever_does_not_fit_is_refused_before_a_disk_is_written() {
     let machine = Machine::new(ANSWERS);
     let before = fs::read(machine.image()).unwrap();
