@@ -59,7 +59,7 @@ impl Candidate {
 impl ThisMachine {
     /// Reads it below `live`. `stick` is the device that the answers file is on, if it is on one.
     pub fn read(live: &Path, stick: Option<&Path>) -> Self {
-        let dmi = |name: &str| text(&live.join("sys/class/dmi/id").join(name));
+        let dmi = |name: &str| text(&live.join("sys/class/dmi/id").join(name)).filter(|value| !is_placeholder(value));
         let links = links(live);
         let stick = stick.and_then(|stick| stick.file_name());
         let is_of_stick =
@@ -110,6 +110,27 @@ impl ThisMachine {
         let name = name.map_or("unknown", String::as_str);
         name.replace(|char: char| !char.is_ascii_alphanumeric() && !"-._".contains(char), "-")
     }
+}
+
+/// Whether it is what all machines of a maker have whose serial number or UUID was not filled in.
+fn is_placeholder(value: &str) -> bool {
+    const KNOWN: [&str; 11] = [
+        "to be filled by o.e.m.",
+        "default string",
+        "system serial number",
+        "serial number",
+        "not specified",
+        "not applicable",
+        "none",
+        "n/a",
+        "0123456789",
+        "123456789",
+        "03000200-0400-0500-0006-000700080009",
+    ];
+    let mut letters = value.chars().filter(|char| char.is_alphanumeric());
+    let first = letters.next();
+    let is_one_repeated = letters.all(|char| Some(char) == first);
+    is_one_repeated || KNOWN.contains(&value.to_ascii_lowercase().as_str())
 }
 
 /// Whether the device begins with an ISO image: the descriptor in sector 16 (ECMA-119, 7.4).
@@ -173,6 +194,26 @@ mod tests {
         ("md0", 2000, 0, false),
         ("sde", 4000, 0, true),
     ];
+
+    #[test]
+    fn what_no_maker_filled_in_names_no_machine() {
+        for value in [
+            "To Be Filled By O.E.M.",
+            "Default string",
+            "System Serial Number",
+            "Not Specified",
+            "0",
+            "XXXXXXXX",
+            "03000200-0400-0500-0006-000700080009",
+            "ffffffff-ffff-ffff-ffff-ffffffffffff",
+            "--",
+        ] {
+            assert!(is_placeholder(value), "{value}");
+        }
+        for value in ["PF3ABC12", "VMware-56 4d", "4c4c4544-0042-3510-8053-b4c04f4d3332"] {
+            assert!(!is_placeholder(value), "{value}");
+        }
+    }
 
     #[test]
     fn the_machine_is_known_by_its_files_and_neither_stick_is_a_disk_of_it() {
