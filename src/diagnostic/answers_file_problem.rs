@@ -172,8 +172,8 @@ impl AnswersFileProblem {
                     .because("The disk was partitioned. Something may use it still.")
                     .remedy("Restart, and run the command again.")
             }
-            Self::HostKey { error: why } => warning("answers-host-key", "The host key that secrets are opened with was not made").because(why)
-                .remedy("The system makes it when it first starts. Take its public half from there."),
+            Self::HostKey { error: why } => warning("answers-host-key", "The host key that secrets are opened with could not be made or read").because(why)
+                .remedy("If it is not there, the system makes it when it first starts. Take its public half from there."),
             Self::Stick { error: why } => warning("answers-stick", "The result could not be written to the stick").because(why),
             Self::NotEnded { error: why } => warning("answers-after", "The live system could not be ended").because(why)
                 .remedy("Remove the stick, and restart the machine or switch it off."),

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::pty::on_terminal;
 use crate::{FINGERPRINT, Live, Outcome, attach, edit, project, temporary, tree, write};
 
 pub const DISK: &str = "/dev/disk/by-id/rig-disk";
@@ -76,14 +77,16 @@ impl Machine {
 
     /// The machine starts, with its disk, and does what `script` says.
     pub fn boot(&self, script: &str) -> Outcome {
-        let said = self.live.sh(&format!(
-            "rm -rf /run/nix-cfg-install
-             {}mkdir -p /dev/disk/by-id && ln -s ../../$(basename $hdd) {DISK}; sfdisk boot $hdd 2> /dev/null
-             {script}",
-            attach("/disk.img", "hdd")
-        ));
+        let said = self.live.sh(&with_disk(script));
         self.power_off();
         said
+    }
+
+    /// As [`Machine::boot`], on a terminal. Returns what was seen.
+    pub fn boot_on_a_terminal(&self, script: &str) -> String {
+        let (_, seen) = on_terminal(self.live.command(&with_disk(script)), &[]);
+        self.power_off();
+        seen
     }
 
     pub fn image(&self) -> PathBuf {
@@ -104,6 +107,15 @@ impl Machine {
             .ok()
             .out
     }
+}
+
+fn with_disk(script: &str) -> String {
+    format!(
+        "rm -rf /run/nix-cfg-install
+         {}mkdir -p /dev/disk/by-id && ln -s ../../$(basename $hdd) {DISK}; sfdisk boot $hdd 2> /dev/null
+         {script}",
+        attach("/disk.img", "hdd")
+    )
 }
 
 impl Drop for Machine {
