@@ -61,6 +61,11 @@ const SOPS: &[Case] = &[
         "keys:\n  - &seat2 RECIPIENT\ncreation_rules:\n  - path_regex: ^a\n    key_groups:\n      - age:\n        - *seat2\n  - path_regex: ^b\n    key_groups:\n      - age:\n        - <ADMIN>\n",
     ),
     (
+        "recipients of a rule that are written elsewhere, and would be replaced",
+        &[],
+        "team: &team\n  age: <ADMIN>\ncreation_rules:\n- <<: *team\n  path_regex: a\n",
+    ),
+    (
         "recipients in one string, and no keys",
         &[],
         "# mine\ncreation_rules:\n  - age: <ADMIN>,<OTHER>   # both\n",

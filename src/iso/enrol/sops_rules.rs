@@ -107,7 +107,11 @@ fn outline(text: &str) -> Result<Node, EnrolProblem> {
 }
 
 fn value(text: &str) -> Result<Value, EnrolProblem> {
-    serde_yaml::from_str(text).map_err(|error| invalid(&error.to_string()))
+    let what = |error: serde_yaml::Error| invalid(&error.to_string());
+    let mut value: Value = serde_yaml::from_str(text).map_err(what)?;
+    // As sops sees it: a key of its own in a rule would replace those that the rule has from elsewhere (`<<: *team`).
+    value.apply_merge().map_err(what)?;
+    Ok(value)
 }
 
 fn invalid(error: &str) -> EnrolProblem {
