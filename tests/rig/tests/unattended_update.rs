@@ -266,6 +266,21 @@ fn the_result_is_left_on_the_stick() {
     assert!(said.out.contains("\"host_name\": \"channel-demo\""), "{}", said.out);
 }
 
+#[test]
+fn an_interrupted_check_leaves_nothing_mounted() {
+    let machine = machine();
+    let mut interrupted = 0;
+    for after in 1..10 {
+        // It needs some time for the devices first.
+        let check = format!("timeout --preserve-status -s INT 0.{after} {INSTALL} --check");
+        let said = machine.boot(&format!("{check}; code=$?; findmnt -rn -o TARGET /mnt; exit $code"));
+        assert_eq!(said.out, "", "after 0.{after} s: {}", said.err);
+        interrupted += u32::from(said.code == 130);
+    }
+    assert!(interrupted > 2, "{interrupted} checks were interrupted");
+    assert_eq!(state(&machine), FIRST);
+}
+
 const KILLS: u32 = 12;
 
 #[test]
