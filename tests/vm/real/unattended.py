@@ -22,7 +22,6 @@ def play(run):
     with NixOS(run, "the ISO", "uefi", disk, iso, (stick, "VM 42")) as live:
         live.expect("The stick of the ISO is needed until the end", seconds=SLOW)
         live.expect(r"Installing without questions in \d+ s. Any key stops.")
-        live.picture("countdown")
         run.stage("the countdown")
         live.expect("To be erased: /dev/disk/by-id/virtio-target", seconds=SLOW)
         live.expect(r"Installed\. The log is \S+ Switching off\.", seconds=2 * SLOW)
