@@ -11,6 +11,7 @@ let
   cfg = config.offlineInstaller.room;
   # What the boot menu tells the kernel.
   parameter = "nix-cfg-install.room";
+  harmoniaIs = lib.versionAtLeast (lib.getVersion pkgs.harmonia);
   # iPXE by the names that room.sh serves.
   ipxe = pkgs.runCommand "ipxe-for-the-room" { } ''
     mkdir $out
@@ -89,6 +90,10 @@ in
       ];
       environment = {
         HARMONIA = "${pkgs.harmonia}/bin/${pkgs.harmonia.meta.mainProgram or "harmonia-cache"}";
+        # 24.05 has 0.7, which takes one key only.
+        SIGNS_BY = if harmoniaIs "1" then "SIGN_KEY_PATHS" else "SIGN_KEY_PATH";
+        # By default, 3.1 and later compress up to 64 files at once with 35 MB of memory each.
+        SETTINGS = if harmoniaIs "3.1" then "zstd.long_distance_matching = false" else "";
         IPXE = "${ipxe}";
         NETBOOT = "${cfg.netboot}";
         ADDRESS = if cfg.address == null then "" else cfg.address;

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Serves a room, in the foreground, until one of the engines ends. In the environment: IPXE and NETBOOT, directories; HARMONIA, its
-# program; SCREEN, room-screen.awk; ADDRESS, of this machine where the room has no DHCP server (10.213.0.1/24), otherwise empty; INTERFACE, or empty.
+# program; SIGNS_BY, the variable that names the key to it; SETTINGS, a line for its configuration; SCREEN, room-screen.awk; ADDRESS, of
+# this machine where the room has no DHCP server (10.213.0.1/24), otherwise empty; INTERFACE, or empty.
 set -euo pipefail
 run=/run/nix-cfg-install-room stick=/run/nix-cfg-install/stick cache=http://127.0.0.1:5000
 mkdir -p "$run"/{tftp,room,nginx} "$stick"
@@ -134,8 +135,8 @@ http {
   }
 }
 END
-  echo "bind = \"${cache#http://}\"" > "$run/harmonia.toml"
-  CONFIG_FILE=$run/harmonia.toml SIGN_KEY_PATHS=$stick/room.secret "$HARMONIA" > "$run/harmonia.log" 2>&1 &
+  printf 'bind = "%s"\n%s\n' "${cache#http://}" "$SETTINGS" > "$run/harmonia.toml"
+  env "CONFIG_FILE=$run/harmonia.toml" "$SIGNS_BY=$stick/room.secret" "$HARMONIA" > "$run/harmonia.log" 2>&1 &
   engines=1
   until has "${cache#http://}/nix-cache-info"; do runs || ended; sleep 1; done
   nginx -e "$run/error.log" -c "$run/nginx.conf" &

@@ -287,6 +287,16 @@ fn a_room_is_evaluated_with_what_starts_in_it(tree: &Tree) {
     assert!(text("room").ends_with("-x86_64-linux.iso.drv"), "{said}");
     assert!(text("netboot").ends_with("-netboot.drv"), "{said}");
     assert!(text("settings").contains(&format!("public-key: [\"{key}\"]")), "{said}");
+    // The harmonia of 24.05 is 0.7, and has no list of keys.
+    let signs_by = if tree.release == "24.05" {
+        "SIGN_KEY_PATH"
+    } else {
+        "SIGN_KEY_PATHS"
+    };
+    assert!(
+        text("server").contains(&format!("Environment=\"SIGNS_BY={signs_by}\"\n")),
+        "{said}"
+    );
     for name in ["server", "medium", "answers"] {
         // Nothing is built: the program of a unit is not there.
         let unit = regex_lite::Regex::new("(?m)^ExecStart=.*$").unwrap();

@@ -33,6 +33,7 @@ let
       optionalAttrs = condition: set: if condition then set else { };
       literalExpression = text: text;
       versionAtLeast = version: least: builtins.compareVersions version least >= 0;
+      getVersion = package: (builtins.parseDrvName package.name).version;
       optionals = condition: list: if condition then list else [ ];
       optionalString = condition: text: if condition then text else "";
       escapeShellArg = text: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] text}'";
