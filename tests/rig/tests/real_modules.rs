@@ -1,4 +1,4 @@
-//! The modules for the installed system, on a real nixpkgs: what they make of it. Nothing is built.
+//! On a real nixpkgs, what the modules for the installed system make of it, and what an update compares. Nothing is built.
 
 use std::process::ExitCode;
 
@@ -125,9 +125,68 @@ fn the_modules_of_the_installed_system_do_what_they_say(tree: &Tree) {
     assert_ne!(found["bios"]["toplevel"], Value::Null);
 }
 
+/// A server whose databases are chosen by its state version.
+const DATABASES: &str = r#"
+  import /facts/facts.nix (import /facts/definitions.nix) (import /facts/secret_facts.nix) (import /nixpkgs/nixos {
+    configuration = { pkgs, ... }: {
+      nixpkgs.hostPlatform = "x86_64-linux";
+      fileSystems."/" = { device = "/dev/vda2"; fsType = "ext4"; };
+      boot.loader.grub.device = "/dev/vda";
+      networking.hostName = "server";
+      services.postgresql.enable = true;
+      services.mysql = { enable = true; package = pkgs.mariadb; };
+      system.stateVersion = "24.05";
+    };
+  })
+"#;
+
+/// From 24.05 to 26.11, `PostgreSQL` stays by the state version, and `MariaDB` takes over data of an earlier release: nothing that an
+/// update refuses or warns of (`src/plan/for_update.rs`).
+fn what_an_update_compares_is_read(tree: &Tree) {
+    let bind = |from: &str, to: &str| format!("{from}:{to}");
+    let facts = project().join("src/nix");
+    let live = Live::new("2.34").with(&[
+        "--bind",
+        &bind(&tree.path, "/nixpkgs"),
+        "--bind",
+        &bind(facts.to_str().unwrap(), "/facts"),
+    ]);
+    let said = live.sh(&format!(
+        "nix-instantiate --eval --read-write-mode -E '({DATABASES}).out'"
+    ));
+    let said = said.ok();
+    let marker = "nix-cfg-install: identity ";
+    let identity = said.err.lines().find_map(|line| Some(line.split_once(marker)?.1));
+    let identity: Value = serde_json::from_str(identity.unwrap_or_else(|| panic!("{}", said.err))).unwrap();
+    let (release, _) = tree.release.split_once('-').unwrap_or((&tree.release, ""));
+    assert!(
+        said.out.contains(&format!("-nixos-system-server-{release}")),
+        "{}",
+        said.out
+    );
+    assert_eq!(
+        [&identity["host_name"], &identity["state_version"]],
+        ["server", "24.05"]
+    );
+    let databases = &identity["databases"];
+    assert!(
+        databases["postgresql"].as_str().unwrap().starts_with("15."),
+        "{identity}"
+    );
+    let mariadb = databases["mysql"]
+        .as_str()
+        .unwrap()
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap());
+    assert!(mariadb.ge([10, 11]), "{identity}");
+}
+
 fn main() -> ExitCode {
     real::run(
         file!(),
-        vec![on_each_tree(the_modules_of_the_installed_system_do_what_they_say)],
+        vec![
+            on_each_tree(the_modules_of_the_installed_system_do_what_they_say),
+            on_each_tree(what_an_update_compares_is_read),
+        ],
     )
 }
