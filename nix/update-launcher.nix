@@ -26,7 +26,8 @@ let
       rmdir "$at"
     }
     trap leave EXIT
-    for device in $(lsblk --nodeps --noheadings --raw --output PATH); do
+    # But memory and loop devices: a user without rights can attach a file by udisks.
+    for device in $(lsblk --exclude 1,7 --nodeps --noheadings --raw --output PATH); do
       mount -t iso9660 -o ro,nosuid,nodev "$device" "$at" 2> /dev/null || continue
       if [ -x "$at/nix-cfg-install" ]; then
         "$at/nix-cfg-install" status || exit
