@@ -205,7 +205,12 @@ fn restore(runner: &Runner, plan: &Plan, target: &Target, installation: &Install
     let restored = update.machine.run(&mut || {
         let booted = fs::read_link(BOOTED_SYSTEM).ok();
         ensure!(booted.as_ref() != Some(&plan.system), "the machine runs it");
-        runner.output(&profile().arg("--rollback"))?;
+        // Nix goes back to the next lower number, which may be one that somebody had left for an older one.
+        let back = match &update.former {
+            Some(former) if *former != failed => profile().args(["--switch-generation", former]),
+            _ => profile().arg("--rollback"),
+        };
+        runner.output(&back)?;
         runner.output(&profile().args(["--delete-generations", &failed]))?;
         let former = switch(runner, Path::new(SYSTEM_PROFILE), "boot", installation.live.report)?;
         former.success().map(drop)

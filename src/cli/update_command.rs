@@ -17,7 +17,7 @@ use crate::diagnostic::{PlanProblem, ProgramProblem};
 use crate::interrupt::Interrupt;
 use crate::live::earlier_receipt::Receipt;
 use crate::live::installation_medium;
-use crate::live::running_machine::{MACHINE, RunningMachine};
+use crate::live::running_machine::{MACHINE, RunningMachine, SYSTEM_PROFILE};
 use crate::live::target::Target;
 use crate::live::update_medium::LiveSystemOfIso;
 use crate::log_file::{LogFile, stamp};
@@ -126,7 +126,8 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
     if !runner.has(NIX) {
         return Err(ProgramProblem::NoNix.into());
     }
-    let receipt = Receipt::load(&Target::new("/"))?;
+    let this = Target::new("/");
+    let (receipt, former) = (Receipt::load(&this)?, this.generation(SYSTEM_PROFILE));
     let medium = installation_medium::find(wanted.from.as_deref())?;
     report.note(&format!(
         "Updating from {}; installed on {}.",
@@ -140,6 +141,7 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
         iso: live.system.clone(),
         used: Vec::new(),
         switch: wanted.switch,
+        former,
     };
     let update = Update {
         receipt,

@@ -86,6 +86,8 @@ pub struct RunningUpdate {
     pub used: Vec<String>,
     /// Whether the new system is activated now, and not only at the next start.
     pub switch: bool,
+    /// The number of the generation that the machine starts until then.
+    pub former: Option<String>,
 }
 
 /// How a layout for disko is to be made.

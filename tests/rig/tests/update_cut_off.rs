@@ -18,26 +18,42 @@ fn without_room_in_the_store_nothing_is_written() {
     assert_eq!(state(&machine), FIRST);
 }
 
-#[test]
-fn a_boot_partition_that_fills_up_leaves_the_former_system_and_its_boot_menu() {
-    let machine = machine();
+/// What a machine says after an update with a boot partition that fills up.
+fn with_a_full_boot_partition(before: &str, after: &str) -> String {
     let script = format!(
-        "cp -a /boot /run/boot && size=$(du -sk /run/boot | cut -f1)
+        "{before}
+         cp -a /boot /run/boot && size=$(du -sk /run/boot | cut -f1)
          mount -t tmpfs -o size=$((size + 4))k boot /boot && cp -a /run/boot/. /boot/ || exit 30
          dd if=/dev/zero of=/boot/other bs=1k 2> /dev/null
          {UPDATE} > /dev/null 2> /run/said; code=$?
          cat /run/said >&2; rm /boot/other
-         {STATE}
+         {after}
          exit $code"
     );
-    let said = machine.sh(&script).fails(
-        7,
-        &[
-            "could not be made the next one to start",
-            "starts its former system, as before",
-        ],
+    let problem = [
+        "could not be made the next one to start",
+        "starts its former system, as before",
+    ];
+    machine().sh(&script).fails(7, &problem).out
+}
+
+#[test]
+fn a_boot_partition_that_fills_up_leaves_the_former_system_and_its_boot_menu() {
+    assert_eq!(with_a_full_boot_partition("true", STATE), FIRST);
+}
+
+/// Nix' own rollback goes to the next lower number (`nix-env --rollback`, 2.8 to 2.34).
+#[test]
+fn the_former_system_is_the_generation_that_was_current_and_not_the_one_before_the_new_one() {
+    let profile = "/nix/var/nix/profiles/system";
+    let left = format!(
+        "first=$(readlink -f {profile}) of='nix-env --quiet --profile {profile}'
+         $of --set $(nix-store --query --references $first | head -n 1) && $of --set $first
+         $of --switch-generation 1 && $of --delete-generations 2 && ls -d {profile}-3-link > /dev/null || exit 31
+         {profile}/bin/switch-to-configuration boot 2> /dev/null || exit 32"
     );
-    assert_eq!(said.out, FIRST);
+    let said = with_a_full_boot_partition(&left, &format!("readlink {profile}"));
+    assert_eq!(said, "system-1-link\n");
 }
 
 /// When the copy has begun, it is held, `what` is done, and it goes on.
