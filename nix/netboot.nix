@@ -61,6 +61,8 @@ in
           echo medium:
           printf -- '- "%s"\n' $urls
         } > /run/nix-cfg-install.yaml
+        # A file of the live system's own would be a link into the store, and installed by where no server answers.
+        rm -f /iso/nix-cfg-install.answers.yaml
         # An address comes some seconds after the network.
         for url in $urls; do
           curl --fail --silent --show-error --retry 20 --retry-delay 2 --retry-connrefused --retry-all-errors \

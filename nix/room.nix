@@ -103,6 +103,8 @@ in
       serviceConfig = {
         ExecStart = "${pkgs.runtimeShell} ${./room.sh}";
         StandardOutput = "journal+console";
+        # As nixpkgs' own module of harmonia has it (26.11).
+        LimitNOFILE = 65536;
       };
     };
   };

@@ -4,6 +4,7 @@
 # this machine where the room has no DHCP server (10.213.0.1/24), otherwise empty; INTERFACE, or empty.
 set -euo pipefail
 run=/run/nix-cfg-install-room stick=/run/nix-cfg-install/stick cache=http://127.0.0.1:5000
+rm -rf "$run/room"
 mkdir -p "$run"/{tftp,room,nginx} "$stick"
 
 say() { printf 'Room: %s\n' "$*"; }
@@ -31,7 +32,7 @@ take_stick() {
 interface() {
   local name
   if [ -n "$INTERFACE" ]; then
-    ip link set "$INTERFACE" up && { [ -n "$ADDRESS" ] || [ -n "$(address_of "$INTERFACE")" ]; } && echo "$INTERFACE"
+    ip link set "$INTERFACE" up && [ "$(cat "/sys/class/net/$INTERFACE/carrier" 2> /dev/null)" = 1 ] && { [ -n "$ADDRESS" ] || [ -n "$(address_of "$INTERFACE")" ]; } && echo "$INTERFACE"
     return
   fi
   for name in /sys/class/net/*; do
@@ -117,7 +118,9 @@ daemon off;
 user root root;
 pid $run/nginx.pid;
 error_log $run/error.log;
-events { }
+# Nix opens up to 25 connections for each machine, and each takes another one to the cache.
+worker_rlimit_nofile 16384;
+events { worker_connections 8192; }
 http {
   log_format room '\$remote_addr \$status \$request_uri \$request_completion';
   access_log $run/access.log room;
