@@ -145,7 +145,7 @@ impl<'a> Disks<'a> {
 
     /// Adds what is in an encrypted volume, under the name that the system has for it which is there.
     fn add(&mut self, mut open: OpenVolume, disk: &Path, passphrase: &SecretString) -> Result<()> {
-        let inside = Volume::read(self.runner, open.inside(), disk)?;
+        let mut inside = Volume::read(self.runner, open.inside(), disk)?;
         // What cannot be mounted is found so once more.
         for system in systems_on(self.runner, &inside).unwrap_or_default() {
             let device = system.store_device().map(Path::new);
@@ -154,7 +154,8 @@ impl<'a> Disks<'a> {
                 open.rename(name, passphrase)?;
             }
         }
-        self.volumes.push(Volume::read(self.runner, open.inside(), disk)?);
+        inside.device = open.inside();
+        self.volumes.push(inside);
         self.open.push(open);
         Ok(())
     }

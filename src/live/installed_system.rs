@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 
 use super::block_devices::{SYS, node, number, parts};
 use super::fstab;
@@ -104,7 +103,7 @@ impl Volume {
 /// What is on `disks`.
 ///
 /// # Errors
-/// When blkid or sfdisk cannot be run.
+/// When blkid cannot be run.
 pub fn volumes(runner: &Runner, disks: &[PathBuf]) -> Result<Vec<Volume>> {
     let mut known = BTreeSet::new();
     let mut volumes = Vec::new();
@@ -113,40 +112,13 @@ pub fn volumes(runner: &Runner, disks: &[PathBuf]) -> Result<Vec<Volume>> {
             .map(|disk| parts(Path::new(SYS), &disk))
             .unwrap_or_default();
         let made = made.iter().filter_map(|one| node(Path::new(SYS), one));
-        let partitions = partitions(runner, disk)?;
-        for device in std::iter::once(disk.clone()).chain(partitions).chain(made) {
+        for device in std::iter::once(disk.clone()).chain(made) {
             if number(&device).is_some_and(|number| known.insert(number)) {
                 volumes.push(Volume::read(runner, device, disk)?);
             }
         }
     }
     Ok(volumes)
-}
-
-/// The partitions in the table of the disk.
-fn partitions(runner: &Runner, disk: &Path) -> Result<Vec<PathBuf>> {
-    #[derive(Deserialize)]
-    struct Table {
-        #[serde(rename = "partitiontable")]
-        table: Partitions,
-    }
-    #[derive(Deserialize)]
-    struct Partitions {
-        #[serde(default)]
-        partitions: Vec<Partition>,
-    }
-    #[derive(Deserialize)]
-    struct Partition {
-        node: PathBuf,
-    }
-    // It fails where there is no table.
-    let listed = runner.run(
-        &Invocation::new("sfdisk").arg("--json").arg(disk).quiet(),
-        &mut |_, _| {},
-    )?;
-    let table: Option<Table> = serde_json::from_str(listed.text().unwrap_or_default()).ok();
-    let partitions = table.into_iter().flat_map(|table| table.table.partitions);
-    Ok(partitions.map(|partition| partition.node).collect())
 }
 
 /// A system.
