@@ -149,17 +149,7 @@ fn a_file_of_an_editor_on_windows_is_read_like_any_other() {
 
 #[test]
 fn a_key_without_a_value_is_not_taken_for_its_default() {
-    for key in [
-        "match",
-        "mode",
-        "host",
-        "disks",
-        "passphrase",
-        "set",
-        "extra-files",
-        "after",
-        "reinstall",
-    ] {
+    for key in KEYS {
         let all = if key == "match" { "" } else { "  match: all\n" };
         let disks = if key == "disks" { "" } else { "  disks: only\n" };
         let wrong = reported(&format!("machines:\n-\n{all}{disks}  {key}:\n"));

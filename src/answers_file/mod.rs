@@ -202,14 +202,13 @@ impl Reading<'_> {
             return None;
         };
         let known = self.unknown_keys(index, entry, &KEYS);
-        // One without a value is refused: what was meant may be an encrypted disk.
-        let get = |key: &str| entry.get(key);
-        let matches = get("match").map(|value| self.matches(index, value));
+        let matches = entry.get("match").map(|value| self.matches(index, value));
         if matches.is_none() {
             self.report(AnswersFileProblem::NoMatch, line);
         }
         let directory = self.directory.to_owned();
-        let read = |key: &str| get(key).map(|value| (key.to_owned(), value));
+        // One without a value is refused: what was meant may be an encrypted disk.
+        let read = |key: &str| entry.get(key).map(|value| (key.to_owned(), value));
         let mode = read("mode").and_then(|(key, value)| self.keep(index, &key, values::mode(value)));
         let host = read("host").and_then(|(key, value)| self.keep(index, &key, values::name(&key, value)));
         let disks = read("disks").and_then(|(_, value)| self.keep(index, "disks", values::disks(value)));
@@ -225,7 +224,7 @@ impl Reading<'_> {
         // What is misspelt may have been it.
         if known {
             // As is a mode that is neither.
-            let mode = if get("mode").is_some() {
+            let mode = if entry.contains_key("mode") {
                 mode
             } else {
                 Some(Mode::Install)

@@ -198,10 +198,11 @@ impl Target {
     }
 
     /// Everything that would keep an installation from being written here. `must_be_mounted`: a directory that is not a mount
-    /// point is in the live system's memory and would fill it.
-    pub fn problems(&self, must_be_mounted: bool) -> Vec<Diagnostic> {
-        let problems = self.problems_for(must_be_mounted, (0, 0));
-        problems.into_iter().map(Diagnostic::from).collect()
+    /// point is in the live system's memory and would fill it. `is_looked_at`: it is read-only only until then.
+    pub fn problems(&self, must_be_mounted: bool, is_looked_at: bool) -> Vec<Diagnostic> {
+        let problems = self.problems_for(must_be_mounted, (0, 0)).into_iter();
+        let is_one = |problem: &TargetProblem| !(is_looked_at && matches!(problem, TargetProblem::ReadOnly { .. }));
+        problems.filter(is_one).map(Diagnostic::from).collect()
     }
 
     /// The problem of a mount point in the place of the configuration: it cannot be exchanged with a new directory.

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::diagnostic::{Delivery, Diagnostic, Problem, TargetProblem};
+use crate::diagnostic::{Delivery, Diagnostic};
 use crate::live::choices_nix::Choices;
 use crate::live::installer_facts::{InstallerFacts, KEY_FILE};
 use crate::live::target::{Kept, Target};
@@ -190,12 +190,8 @@ impl fmt::Display for Plan {
 pub fn plan(request: &Request, live: &LiveSystem<'_>, source: &Source) -> Result<Plan> {
     let mut found = Found::new(live.report);
     if !request.machine.before_partitioning {
-        let mut problems = request.target.problems(request.must_be_mounted);
-        if request.update.as_ref().is_some_and(|update| update.is_looked_at) {
-            problems
-                .retain(|problem| !matches!(problem.problem, Problem::TargetProblem(TargetProblem::ReadOnly { .. })));
-        }
-        found.extend(problems);
+        let is_looked_at = request.update.as_ref().is_some_and(|update| update.is_looked_at);
+        found.extend(request.target.problems(request.must_be_mounted, is_looked_at));
     }
     match find(request, live, source, &mut found)? {
         Some(plan) if !found.has_errors() && has_layout(request, &plan) => {

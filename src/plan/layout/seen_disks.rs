@@ -12,6 +12,7 @@ use super::planned_disks::Fate;
 use crate::diagnostic::DiskUse;
 use crate::live::block_devices::{SYS, all, is_partition, lies_on, members, node, number, partition_name};
 use crate::live::disk_use::uses;
+use crate::live::encrypted_volume::MAPPINGS;
 use crate::live::mounts;
 use crate::nix::disko::{Layout, MadeDisk, Mode, Names};
 use crate::plan::observed::value_of;
@@ -60,7 +61,7 @@ impl Seen {
         let closed = layout.asking.iter().filter(|volume| {
             mode != Mode::Mount
                 && on(Path::new(&volume.device), &erased) == Some(false)
-                && !Path::new("/dev/mapper").join(&volume.name).exists()
+                && !Path::new(MAPPINGS).join(&volume.name).exists()
                 && value_of(runner, sys, &volume.device, "ID_FS_TYPE").is_some_and(|kind| kind == "crypto_LUKS")
         });
         let absent = |file: &&String| !fs::exists(file).unwrap_or(false);
