@@ -133,7 +133,8 @@ impl Outcome {
     }
 }
 
-/// Shell that makes a loop device of `image`, which can have partitions, as /dev/`name` and `$name`. [`detach`] gives it back: it is one of the host's.
+/// Shell that makes a loop device of `image`, which can have partitions, as /dev/`name` and `$name`. [`detach`] gives it back: it is
+/// one of the host's.
 pub fn attach(image: &str, name: &str) -> String {
     format!(
         "[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237

@@ -4,7 +4,7 @@
 //! The test binaries that have such tests set `harness = false` in Cargo.toml, and list their tests in `main`. `make real`
 //! sets `REAL_ROWS`: then only those run that need a nixpkgs, and each leaves a row there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::TempDir;
 
 use crate::rows::Rows;
-use crate::{Live, VERSIONS, project, temporary, write};
+use crate::{Live, Outcome, VERSIONS, project, temporary, write};
 
 /// A nixpkgs that `NIXPKGS` names.
 #[derive(Debug, Clone)]
@@ -281,4 +281,15 @@ pub fn server(nix: &str, nixpkgs: &Tree, more: &str) -> (Live, TempDir) {
         .with(&["--bind", &format!("{}:/nixpkgs", nixpkgs.path)]);
     live.sh("echo 'nixpkgs: /nixpkgs' > /etc/nix-cfg-install.yaml").ok();
     (live, tree)
+}
+
+/// What Nix says of an expression with the nixpkgs at /nixpkgs, and these files and directories at their places: a value as JSON.
+pub fn evaluated(tree: &Tree, more: &[(PathBuf, &str)], expression: &str) -> Outcome {
+    let nixpkgs = (PathBuf::from(&tree.path), "/nixpkgs");
+    let binds = more.iter().chain([&nixpkgs]);
+    let binds: Vec<String> = binds.map(|(from, at)| format!("{}:{at}", from.display())).collect();
+    let binds: Vec<&str> = binds.iter().flat_map(|bind| ["--bind", bind]).collect();
+    let expression = expression.replace('\'', r"'\''");
+    let evaluate = format!("nix-instantiate --eval --strict --json --read-write-mode -E '{expression}'");
+    Live::new("2.34").with(&binds).sh(&evaluate).ok()
 }

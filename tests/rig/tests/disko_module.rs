@@ -3,8 +3,8 @@
 
 use std::process::ExitCode;
 
-use rig::real::{self, Tree, on_each_tree_with, value};
-use rig::{Live, attach, detach, edit, project};
+use rig::real::{self, Tree, evaluated, on_each_tree_with, value};
+use rig::{attach, detach, edit, project};
 use serde_json::{Value, json};
 
 /// The directory with the sources of disko.
@@ -66,21 +66,9 @@ in
 
 fn the_layouts_of_the_real_disko_are_read(tree: &Tree) {
     let disko = value(DISKO).unwrap();
-    let bind = |from: &str, to: &str| format!("{from}:{to}");
-    let emitted = project().join("nix");
-    let live = Live::new("2.34").with(&[
-        "--bind",
-        &bind(&tree.path, "/nixpkgs"),
-        "--bind",
-        &bind(&disko, "/disko"),
-        "--bind",
-        &bind(emitted.to_str().unwrap(), "/emitted"),
-    ]);
-    let expression = EVALUATE.replace('\'', r"'\''");
-    let said = live.sh(&format!(
-        "nix-instantiate --eval --strict --json --read-write-mode -E '{expression}'"
-    ));
-    let found: Value = serde_json::from_str(&said.ok().out).unwrap();
+    let more = [(disko.into(), "/disko"), (project().join("nix"), "/emitted")];
+    let said = evaluated(tree, &more, EVALUATE);
+    let found: Value = serde_json::from_str(&said.out).unwrap();
     let disk =
         |name: &str, device: &str| json!([{ "name": name, "device": device, "destroy": true, "has_table": true }]);
     let luks = &found["luks"];

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use rig::real::{self, Tree, on_each_tree};
-use rig::{Live, project};
+use rig::project;
+use rig::real::{self, Tree, evaluated, on_each_tree};
 use serde_json::{Value, json};
 
 const EVALUATE: &str = r#"
@@ -38,22 +38,6 @@ in
   bios = of { boot.loader.grub.device = "/dev/vda"; };
 }
 "#;
-
-fn evaluated(tree: &Tree) -> Value {
-    let bind = |from: &str, to: &str| format!("{from}:{to}");
-    let emitted = project().join("nix");
-    let live = Live::new("2.34").with(&[
-        "--bind",
-        &bind(&tree.path, "/nixpkgs"),
-        "--bind",
-        &bind(emitted.to_str().unwrap(), "/emitted"),
-    ]);
-    let expression = EVALUATE.replace('\'', r"'\''");
-    let said = live.sh(&format!(
-        "nix-instantiate --eval --strict --json --read-write-mode -E '{expression}'"
-    ));
-    serde_json::from_str(&said.ok().out).unwrap()
-}
 
 fn has_line(text: &Value, line: &str) {
     let text = text.as_str().unwrap();
@@ -117,7 +101,8 @@ fn the_launcher_starts_what_polkit_asks_for(uefi: &Value) {
 }
 
 fn the_modules_of_the_installed_system_do_what_they_say(tree: &Tree) {
-    let found = evaluated(tree);
+    let said = evaluated(tree, &[(project().join("nix"), "/emitted")], EVALUATE);
+    let found: Value = serde_json::from_str(&said.out).unwrap();
     let loader = "nixos/modules/system/boot/loader/systemd-boot/systemd-boot.nix";
     let loader = std::fs::read_to_string(std::path::Path::new(&tree.path).join(loader)).unwrap();
     a_new_generation_is_good_when_the_units_of_its_health_check_are_active(&found, loader.contains("bootCounting"));
@@ -127,7 +112,7 @@ fn the_modules_of_the_installed_system_do_what_they_say(tree: &Tree) {
 
 /// A server whose databases are chosen by its state version.
 const DATABASES: &str = r#"
-  import /facts/facts.nix (import /facts/definitions.nix) (import /facts/secret_facts.nix) (import /nixpkgs/nixos {
+  (import /facts/facts.nix (import /facts/definitions.nix) (import /facts/secret_facts.nix) (import /nixpkgs/nixos {
     configuration = { pkgs, ... }: {
       nixpkgs.hostPlatform = "x86_64-linux";
       fileSystems."/" = { device = "/dev/vda2"; fsType = "ext4"; };
@@ -137,24 +122,13 @@ const DATABASES: &str = r#"
       services.mysql = { enable = true; package = pkgs.mariadb; };
       system.stateVersion = "24.05";
     };
-  })
+  })).out
 "#;
 
 /// From 24.05 to 26.11, `PostgreSQL` stays by the state version, and `MariaDB` takes over data of an earlier release: nothing that an
 /// update refuses or warns of (`src/plan/for_update.rs`).
 fn what_an_update_compares_is_read(tree: &Tree) {
-    let bind = |from: &str, to: &str| format!("{from}:{to}");
-    let facts = project().join("src/nix");
-    let live = Live::new("2.34").with(&[
-        "--bind",
-        &bind(&tree.path, "/nixpkgs"),
-        "--bind",
-        &bind(facts.to_str().unwrap(), "/facts"),
-    ]);
-    let said = live.sh(&format!(
-        "nix-instantiate --eval --read-write-mode -E '({DATABASES}).out'"
-    ));
-    let said = said.ok();
+    let said = evaluated(tree, &[(project().join("src/nix"), "/facts")], DATABASES);
     let marker = "nix-cfg-install: identity ";
     let identity = said.err.lines().find_map(|line| Some(line.split_once(marker)?.1));
     let identity: Value = serde_json::from_str(identity.unwrap_or_else(|| panic!("{}", said.err))).unwrap();

@@ -3,9 +3,8 @@
 
 use std::process::ExitCode;
 
-use rig::Live;
 use rig::project;
-use rig::real::{self, Tree, on_each_tree_with, value};
+use rig::real::{self, Tree, evaluated, on_each_tree_with, value};
 use serde_json::{Value, json};
 
 /// The directory with the modules' sources, each in a directory of its name.
@@ -81,19 +80,9 @@ const ED25519: &str = "/etc/ssh/ssh_host_ed25519_key";
 
 fn the_options_of_the_real_modules_are_read(tree: &Tree) {
     let modules = value(MODULES).unwrap();
-    let live = Live::new("2.34").with(&[
-        "--bind",
-        &format!("{}:/nixpkgs", tree.path),
-        "--bind",
-        &format!("{modules}:/modules"),
-        "--bind",
-        &format!("{}:/facts", project().join("src/nix").display()),
-    ]);
-    let expression = EVALUATE.replace('\'', r"'\''");
-    let said = live.sh(&format!(
-        "nix-instantiate --eval --strict --json --read-write-mode -E '{expression}'"
-    ));
-    let found: Value = serde_json::from_str(&said.ok().out).unwrap();
+    let more = [(modules.into(), "/modules"), (project().join("src/nix"), "/facts")];
+    let said = evaluated(tree, &more, EVALUATE);
+    let found: Value = serde_json::from_str(&said.out).unwrap();
     let sops = json!([{
         "name": "sops-nix",
         "waits": false,
