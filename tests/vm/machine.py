@@ -37,10 +37,12 @@ class EmulatorPanic(Failed):
 PROCESSOR = ["-cpu", "max,-cx16,-avx,-avx2"]
 
 
-def qemu(directory: Path, firmware: str, disks, iso=None, stick=None, memory=1536, network=("-nic", "none")) -> list:
-    """The command of a machine. `disks` are (file, serial, read-only); the ISO is a CD, or was written to a stick: "scsi" or "usb"."""
+def qemu(directory: Path, firmware: str, disks, iso=None, stick=None, memory=1536, network=("-nic", "none"), serial="") -> list:
+    """The command of a machine. `disks` are (file, serial, read-only); the ISO is a CD, or was written to a stick: "scsi" or "usb"; `serial`
+    is the serial number of the machine."""
     command = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", *PROCESSOR, "-smp", "2", "-m", str(memory)]
     command += [*network, "-display", "none", "-no-reboot", "-serial", "stdio"]
+    command += ["-smbios", f"type=1,serial={serial}"] if serial else []
     # Then SeaBIOS, and so GRUB, speaks and listens on the first serial port.
     command += ["-machine", "graphics=off"] if firmware == "bios" else []
     if firmware == "uefi":
@@ -50,10 +52,10 @@ def qemu(directory: Path, firmware: str, disks, iso=None, stick=None, memory=153
         command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}"]
         command += ["-drive", f"if=pflash,format=raw,file={variables}"]
     # The order is said each time: OVMF puts a disk that it has not seen before behind its own shell.
-    for index, (file, serial, read_only) in enumerate(disks):
+    for index, (file, label, read_only) in enumerate(disks):
         mode = ",readonly=on" if read_only else ""
         command += ["-drive", f"if=none,id=disk{index},format=raw,file={file}{mode}"]
-        command += ["-device", f"virtio-blk-pci,drive=disk{index},serial={serial},bootindex={2 + index}"]
+        command += ["-device", f"virtio-blk-pci,drive=disk{index},serial={label},bootindex={2 + index}"]
     if iso:
         # Debian's kernel for clouds knows no USB: there, "scsi" is a stick to the firmware and the boot loader.
         bus, device = {
@@ -266,20 +268,14 @@ class Run:
             (directory / file).write_text(text)
         return directory
 
-    def medium(
-        self, firmware: str, iso: Path, disk: Path, *more: tuple[Path, str, bool], stick: str | None = None, serial: str = ""
-    ) -> Machine:
-        """Boots the ISO by its own boot loader into its own system, where root is at the prompt. `disk` is its /dev/vda, `serial` the
-        serial number of the machine."""
-        command = qemu(self.directory, firmware, [(disk, "target", False), *more], iso, stick)
-        return self.at_the_prompt([*command, *(["-smbios", f"type=1,serial={serial}"] if serial else [])])
+    def medium(self, firmware: str, iso: Path, disk: Path, *more: tuple[Path, str, bool], stick: str | None = None, serial: str = "") -> Machine:
+        """Boots the ISO by its own boot loader into its own system, where root is at the prompt. `disk` is its /dev/vda."""
+        return self.at_the_prompt(qemu(self.directory, firmware, [(disk, "target", False), *more], iso, stick, serial=serial))
 
     def unattended(self, firmware: str, disk: Path, answers: Path, serial: str, iso: Path | None = None) -> Machine:
-        """Boots the ISO that installs without questions, or one that was made of it, to its countdown. `serial` is the serial number of the
-        machine."""
+        """Boots the ISO that installs without questions, or one that was made of it, to its countdown."""
         disks = [(disk, "target", False), (answers, "answers", False)]
-        command = qemu(self.directory, firmware, disks, iso or self.iso("unattended"), "scsi")
-        live = Machine(self, "the ISO", [*command, "-smbios", f"type=1,serial={serial}"])
+        live = Machine(self, "the ISO", qemu(self.directory, firmware, disks, iso or self.iso("unattended"), "scsi", serial=serial))
         try:
             live.expect(r"NixOS \(install without questions\)")
             live.expect(r"The stick of the ISO is needed until the end\.\s+For copytoram it has too little memory: 1\d{3} MB, and the ISO")

@@ -26,8 +26,8 @@ class NixOS(Machine):
         self.qmp = run.directory / "qmp"
         self.qmp.unlink(missing_ok=True)
         sticks = [(answers[0], "answers", False)] if answers else []
-        command = qemu(run.directory, firmware, [(disk, "target", False), *sticks], iso, "usb", MEMORY)
-        command += ["-smbios", f"type=1,serial={answers[1]}"] if answers else []
+        serial = answers[1] if answers else ""
+        command = qemu(run.directory, firmware, [(disk, "target", False), *sticks], iso, "usb", MEMORY, serial=serial)
         super().__init__(run, title, [*command, "-qmp", f"unix:{self.qmp},server=on,wait=off"])
 
     def shell(self) -> None:

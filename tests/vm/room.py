@@ -30,7 +30,7 @@ class Room:
         self.network = f"socket,id=room,mcast=230.0.0.22:{port},localaddr=127.0.0.1"
         self.cards = 0
 
-    def _machine(self, name: str, firmware: str, disks: list, more: list, **options) -> Machine:
+    def _machine(self, name: str, firmware: str, disks: list, **options) -> Machine:
         directory = self.run.directory / name
         directory.mkdir(exist_ok=True)
         self.cards += 1
@@ -42,7 +42,7 @@ class Room:
         # Several at once: with one processor each, the emulator's panic (README.md) does not come.
         command[command.index("-smp") + 1] = "1"
         command.remove("-no-reboot")
-        return Machine(self.run, f"{name} ({firmware})", [*command, *more], directory)
+        return Machine(self.run, f"{name} ({firmware})", command, directory)
 
     def server(self, name: str) -> Machine:
         """A machine that serves the room, from its ISO and with a stick of its own, at its prompt."""
@@ -51,7 +51,7 @@ class Room:
         # With the secret half of the key that the ISO's clients trust.
         stick = self.run.answers(text, CACHE / "vm-room.key/room.secret", name=f"{name}-stick")
         disks = [(stick, "stick", False), (CACHE / "vm-room-cache.img", "cache", True)]
-        server = self._machine(name, "bios", disks, [], iso=self.run.iso("room"), stick="scsi", memory=2048)
+        server = self._machine(name, "bios", disks, iso=self.run.iso("room"), stick="scsi", memory=2048)
         try:
             server.expect(r"Room: This machine is http://10\.213\.0\.\d+\. Start the others from the network\.", seconds=LONG)
             self.run.stage(f"{name}: serves the room")
@@ -69,7 +69,7 @@ class Room:
         otherwise."""
         firmware = firmware or self.clients[name]
         disk = self.run.disk("3G", name)
-        return self._machine(name, firmware, [(disk, "target", False)], ["-smbios", f"type=1,serial={name}"], memory=1024)
+        return self._machine(name, firmware, [(disk, "target", False)], serial=name, memory=1024)
 
     def begins(self, client: Machine) -> None:
         """Its live system must come over the network, and count down."""

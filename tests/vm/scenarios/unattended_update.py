@@ -7,13 +7,8 @@ import shutil
 import subprocess
 
 from machine import PATIENCE, PROJECT, Failed
-from scenarios.update import FIRST, next_iso
+from scenarios.update import FIRST, SECOND_ON_TRIAL, next_iso
 
-SECOND = [
-    ("./modules/greeter.nix", "./modules/greeter.nix\n    ./health-check.nix"),
-    ("networking.hostName", 'environment.etc."second".text = "from the second ISO";\n  networking.hostName'),
-    ("networking.hostName", 'offlineInstaller.healthCheck = [ "greeter.service" ];\n  networking.hostName'),
-]
 INSTALL = """
 machines:
   - match: all
@@ -44,7 +39,7 @@ def play(run):
         system.send("umount /boot; reboot -f\n")
         system.off()
     shutil.copy(PROJECT / "nix/health-check.nix", tree)
-    second, stick = next_iso(run, tree, "second", SECOND, "unattended"), run.answers(UPDATE, name="update")
+    second, stick = next_iso(run, tree, "second", SECOND_ON_TRIAL, "unattended"), run.answers(UPDATE, name="update")
     with run.unattended("uefi", disk, stick, "VM 42", second) as live:
         live.expect(r"To be updated: /dev/vda .*: channel-demo, installed on 20")
         live.expect("Updated. The log is .* Switching off.", seconds=4 * PATIENCE)

@@ -1,7 +1,6 @@
 """Without questions, by a BIOS: the root is encrypted. The next configuration comes as an update, for which the answers file has the passphrase;
 the volume gets the name that the installed system has for it, and the data is there."""
 
-
 from scenarios.unattended_luks_bios import AGENDA, ANSWERS, GRUB
 
 UPDATE = ANSWERS.replace("disks: /dev/disk/by-id/virtio-target", "mode: update")

@@ -19,11 +19,14 @@ finish
 HASH = "$6$demo$xaYAg242RG/EY4k/kcP49.T.9VhXcRON0IgP0S5Gd6sjdtt8oMWkfCFu.PE6zK1w/06gz0EXGQVnxkVH2TZxG0"
 MODULES = 'boot.initrd.availableKernelModules = [ "loop" "isofs" "squashfs" "overlay" "efivarfs" ];'
 FIRST = ("  users.users.alice", f'  {MODULES}\n  users.users.root.initialHashedPassword = "{HASH}";\n  users.users.alice')
-SECOND = [
+SECOND_ON_TRIAL = [
     ("./modules/greeter.nix", "./modules/greeter.nix\n    ./health-check.nix"),
     ("networking.hostName", 'environment.etc."second".text = "from the second ISO";\n  networking.hostName'),
-    ("./health-check.nix", "./health-check.nix ./update-launcher.nix"),
     ("networking.hostName", 'offlineInstaller.healthCheck = [ "greeter.service" ];\n  networking.hostName'),
+]
+SECOND = [
+    *SECOND_ON_TRIAL,
+    ("./health-check.nix", "./health-check.nix ./update-launcher.nix"),
     ("networking.hostName", "offlineInstaller.updateLauncher.enable = true;\n  networking.hostName"),
 ]
 THIRD = [
