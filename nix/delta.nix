@@ -1,4 +1,5 @@
-# What `nix-cfg-iso delta` makes an update image from (docs/update.md): the part that is signed, and the programs that make the image.
+# What `nix-cfg-iso delta` makes an update image from (docs/update.md): what it signs with the hash of the image of the store, and the
+# programs that make the image.
 {
   config,
   lib,
@@ -32,29 +33,22 @@ let
 
   # It says what belongs to the live system, by names and hashes, so one signature covers all of it. The live system of the ISO is not
   # built: a machine updates itself with its own programs.
-  signed =
-    pkgs.runCommand "nix-cfg-update"
-      {
-        __structuredAttrs = true;
-        # Its text names store paths that are beside it, or on the machines.
-        unsafeDiscardReferences.out = true;
+  signed = pkgs.runCommand "nix-cfg-update" { } ''
+    mkdir -p $out/etc/nix $out/registration
+    cp -rP ${
+      builtins.path {
+        path = cfg.configuration;
+        name = "nix-cfg";
       }
-      ''
-        mkdir -p $out/etc/nix $out/registration
-        cp -rP ${
-          builtins.path {
-            path = cfg.configuration;
-            name = "nix-cfg";
-          }
-        } $out/nix-cfg
-        cp ${settings} $out/etc/nix-cfg-install.yaml
-        cp ${nixConf} $out/etc/nix/nix.conf
-        cp ${pkgs.writeText "live-system.yaml" ''
-          system: ${unsafeDiscardStringContext "${config.system.build.toplevel}"}
-          ${lib.optionalString (channel != [ ]) "channel: ${builtins.head channel}"}
-        ''} $out/live-system.yaml
-        ${forEach (host: "cp ${host.closure}/registration $out/registration/${host.name}")}
-      '';
+    } $out/nix-cfg
+    cp ${settings} $out/etc/nix-cfg-install.yaml
+    cp ${nixConf} $out/etc/nix/nix.conf
+    cp ${pkgs.writeText "live-system.yaml" ''
+      system: ${unsafeDiscardStringContext "${config.system.build.toplevel}"}
+      ${lib.optionalString (channel != [ ]) "channel: ${builtins.head channel}"}
+    ''} $out/live-system.yaml
+    ${forEach (host: "cp ${host.closure}/registration $out/registration/${host.name}")}
+  '';
   compression = config.isoImage.squashfsCompression;
 in
 # The links keep from a collection of garbage what is copied from the store.

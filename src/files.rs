@@ -8,8 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use data_encoding::HEXLOWER;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, RenameFlags, renameat2};
+use sha2::{Digest, Sha256};
 
 use crate::interrupt::Interrupt;
 use crate::text::bytes;
@@ -86,6 +88,23 @@ fn text(file: File, limit: u64, interrupt: &Interrupt) -> io::Result<String> {
 
 fn refusal(why: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, why)
+}
+
+/// The SHA-256 of what `file` has from here on, in base 16. `on_bytes` gets how much of it was read, and can stop it with an error.
+///
+/// # Errors
+/// When it cannot be read; those of `on_bytes`.
+pub fn sha256(mut file: impl Read, on_bytes: &mut dyn FnMut(u64) -> Result<()>) -> Result<String> {
+    let (mut hash, mut buffer, mut total) = (Sha256::new(), vec![0; 1 << 18], 0);
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(HEXLOWER.encode(&hash.finalize()));
+        }
+        hash.update(&buffer[..read]);
+        total += read as u64;
+        on_bytes(total)?;
+    }
 }
 
 /// Removes a file, a symbolic link or a directory with all that is in it. It may be absent.

@@ -199,7 +199,7 @@ pub struct Delta {
     /// ISO that it was installed from, which makes a larger image. May be given more than once: the image is for all of these machines
     #[arg(long, value_name = "RECEIPT|ISO", required = true)]
     pub since: Vec<PathBuf>,
-    /// The secret key that signs the image, as `nix key generate-secret` makes it. A machine updates itself from the image if it
+    /// The secret key that signs the image, as `nix-store --generate-binary-cache-key` makes it. A machine updates itself from the image if it
     /// trusts the public half (nix.settings.trusted-public-keys)
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,

@@ -28,7 +28,6 @@ use crate::process::{NIX, Runner};
 use crate::progress::Reporter;
 use crate::settings::Settings;
 use crate::store::live_image::StoreImage;
-use crate::store::reading;
 use crate::store::update_store::register;
 
 /// Updates this machine, and returns the last line that the user reads.
@@ -62,7 +61,7 @@ pub(super) fn run(
     let mut runner = Runner::new(environment(&channels, Network::None), interrupt.clone());
     let host = args.host.as_deref();
     let reads_image = settings.read_image.unwrap_or(true);
-    let image = store((&runner, report), &live, &mut update, host, reads_image).map_err(&refused)?;
+    let image = store(&runner, &live, &mut update, host, reads_image).map_err(&refused)?;
     let mut request = request((&args, answered), None, settings, &runner, report).map_err(&refused)?;
     request.extra_files = None;
     request.answers.extend(update.receipt.chosen.clone());
@@ -101,19 +100,17 @@ pub(super) fn run(
 
 /// Registers the store of the live system. Returns its image, where it is read without the kernel.
 fn store(
-    (runner, report): (&Runner, &Reporter),
+    runner: &Runner,
     live: &LiveSystemOfIso,
     update: &mut Update,
     host: Option<&str>,
     reads_image: bool,
 ) -> anyhow::Result<Option<StoreImage>> {
-    let parts = register(runner, live, &update.of_running()?.machine, (&update.receipt, host))?;
+    let used = register(runner, live, &update.of_running()?.machine, (&update.receipt, host))?;
     if let Some(running) = &mut update.running {
-        running.used = parts.on_machine;
+        running.used = used;
     }
     let image = reads_image.then(StoreImage::of_live_store).flatten();
-    // Its hashes are signed, and nothing of it is used before they are found right.
-    reading::verify_records(runner, report, image.as_ref(), &parts.on_medium)?;
     live.install_channel(runner)?;
     Ok(image)
 }
@@ -135,7 +132,7 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
         receipt.finished
     ));
     let (machine, live) =
-        RunningMachine::enter(Path::new(&medium), runner).context("Failed to enter the ISO's live system")?;
+        RunningMachine::enter(Path::new(&medium), (runner, report)).context("Failed to enter the ISO's live system")?;
     let running = RunningUpdate {
         machine,
         iso: live.system.clone(),

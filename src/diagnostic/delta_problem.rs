@@ -48,7 +48,7 @@ impl DeltaProblem {
                 .remedy("Name an earlier ISO of the same configuration. An image that delta has made is none: name the receipts that it was made since."),
             Self::BadKey { file, error: said } => error("delta-bad-key", format!("{} is no secret key of Nix", file.display()))
                 .because(said)
-                .remedy("Make one: nix key generate-secret --key-name update-1 > update.secret"),
+                .remedy("Make one: nix-store --generate-binary-cache-key update-1 update.secret update.public"),
             Self::KeyInside { file, dir } => error("delta-key-inside", format!("{} is inside {}", file.display(), dir.display()))
                 .because("Nix copies that directory into its store, which everybody can read.")
                 .remedy("Keep the key somewhere else, and make a new one if an ISO was built with it there."),

@@ -12,6 +12,8 @@ pub enum UpdateProblem {
     BadReceipt { path: PathBuf, error: String },
     /// An image with only what machines lack. The keys that it is signed with.
     NotSigned { keys: Vec<String> },
+    /// Such an image is signed, and the image of its store is another one.
+    OtherStore,
     /// Such an image has nothing for `host`.
     NotForHost { host: String, hosts: Vec<String> },
     /// Store paths that neither such an image nor the machine has. `since`: when the machine had some of them.
@@ -48,6 +50,9 @@ impl UpdateProblem {
                 error("update-bad-receipt", format!("{} cannot be read", path.display())).because(said)
             }
             Self::NotSigned { keys } => not_signed(keys),
+            Self::OtherStore => error("update-other-store", "The image is not as it was when it was signed")
+                .because("Its nix-store.squashfs has another SHA-256: it is damaged, or somebody has changed it. Nothing of it was used.")
+                .remedy("Copy the image once more from where it was made, and compare its check sum there and here."),
             Self::NotForHost { host, hosts } => {
                 error("update-not-for-host", format!("The image has nothing for {host}")).because(format!("It is for {}.", hosts.join(", ")))
                     .remedy("Use the image of this machine's configuration. If it is to become another host: --host NAME")

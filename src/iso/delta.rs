@@ -1,9 +1,7 @@
 //! `nix-cfg-iso delta`: an image to update machines from that holds only what they lack of the ISO.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fs::{self, File};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -17,6 +15,7 @@ use super::image_contents::ImageOutput;
 use super::image_file::ImageIdentity;
 use super::output_file::{directory_of, publish, require_new};
 use super::remaster;
+use super::signed_update::sign;
 use super::staging::{MODE, PREFIX};
 use crate::diagnostic::{DeltaProblem, Diagnostics};
 use crate::files::{names, open_anything, read_text};
@@ -93,9 +92,8 @@ pub fn delta(runner: &Runner, options: &DeltaOptions, reporter: &Reporter) -> Re
             .args(&description.compression);
         runner.output(&call.long())?;
     }
-    // Nix takes the place as an address: the directory for temporary files has a plain name.
     let cache = LockedDirectory::private().context("Failed to create a directory for temporary files")?;
-    sign(runner, &parts.signed()?, &options.key, cache.path())?;
+    sign(runner, (&parts.signed()?, &store), &options.key, cache.path())?;
     let new = staging.path().join("new.iso");
     let program = fs::canonicalize(parts.0.join("bin/nix-cfg-install")).context("The installer is not there")?;
     let files = [
@@ -225,7 +223,7 @@ impl Parts {
         Ok(serde_json::from_slice(&text)?)
     }
 
-    /// The store path that is signed.
+    /// What is signed besides the hash of the image of the store.
     fn signed(&self) -> Result<PathBuf> {
         fs::canonicalize(self.0.join("signed")).context("Failed to read what is signed")
     }
@@ -322,42 +320,5 @@ impl Needed {
             "Signed with {key}. Machines whose nix.settings.trusted-public-keys has its public half can be updated from it."
         ));
         said
-    }
-}
-
-/// Has Nix write `path`, signed with the key in `key`, as a binary cache in `to`.
-fn sign(runner: &Runner, path: &Path, key: &Path, to: &Path) -> Result<()> {
-    let key = fs::canonicalize(key).with_context(|| format!("Failed to read {}", key.display()))?;
-    let mut address = OsString::from("file://");
-    address.push(to);
-    address.push("?secret-key=");
-    address.push(in_address(&key));
-    let call = Invocation::new("nix")
-        .args(["copy", "--extra-experimental-features", "nix-command", "--to"])
-        .arg(address);
-    runner.output(&call.arg(path)).map(drop)
-}
-
-/// A path as a parameter of an address.
-fn in_address(path: &Path) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._".contains(byte);
-    let bytes = path.as_os_str().as_bytes().iter();
-    let written = bytes.map(|byte| match byte {
-        byte if plain(byte) => char::from(*byte).to_string(),
-        byte => format!("%{byte:02x}"),
-    });
-    written.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn any_path_is_a_parameter_of_an_address() {
-        assert_eq!(
-            in_address(Path::new("/a b/c&d=é.secret")),
-            "/a%20b/c%26d%3d%c3%a9.secret"
-        );
     }
 }

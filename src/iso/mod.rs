@@ -28,6 +28,7 @@ pub mod generate_config;
 pub mod image_closure;
 pub mod image_contents;
 mod earlier_iso;
+mod signed_update;
 pub mod delta;
 pub mod size;
 pub mod why;

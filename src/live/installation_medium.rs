@@ -18,6 +18,12 @@ pub const LIVE_SYSTEM: &str = "live-system.yaml";
 /// What of an image with only what machines lack is signed, as a binary cache: in place of [`LIVE_SYSTEM`], which is in it.
 pub const SIGNED: &str = "signed";
 
+/// The name of the store path that is signed.
+pub const SIGNED_PATH: &str = "nix-cfg-update";
+
+/// The file in it with the SHA-256 of [`STORE_IMAGE`].
+pub const STORE_IMAGE_HASH: &str = "nix-store.sha256";
+
 /// What such an image calls the host of a machine: that of a configuration with only one has no name.
 #[must_use]
 pub fn host_in(host: Option<&str>) -> &str {

@@ -23,6 +23,7 @@ use super::update_medium::{LiveSystemOfIso, MEDIUM};
 use crate::diagnostic::MediumProblem;
 use crate::files::names;
 use crate::process::Runner;
+use crate::progress::Reporter;
 use crate::store_path::STORE;
 
 /// Where the live system's root is, in the mount namespace that it is in. The directory stays, empty.
@@ -57,8 +58,8 @@ impl RunningMachine {
     /// starts the machine's own programs.
     ///
     /// # Errors
-    /// [`MediumProblem::NotOurs`] when something else is there; what `mount` says.
-    pub fn enter(medium: &Path, runner: &Runner) -> Result<(Self, LiveSystemOfIso)> {
+    /// Those of [`LiveSystemOfIso::mount`].
+    pub fn enter(medium: &Path, (runner, report): (&Runner, &Reporter)) -> Result<(Self, LiveSystemOfIso)> {
         let open = File::open(medium).with_context(|| format!("Failed to open {}", medium.display()))?;
         let own = namespace()?;
         unshare(CloneFlags::CLONE_NEWNS).context("Failed to make a mount namespace")?;
@@ -68,7 +69,7 @@ impl RunningMachine {
         fs::create_dir_all(root).with_context(|| format!("Failed to make {LIVE_ROOT}"))?;
         mount_new("tmpfs", root, "mode=755")?;
         make_directories(root)?;
-        let live = LiveSystemOfIso::mount(medium, root, runner)?;
+        let live = LiveSystemOfIso::mount(medium, root, (runner, report))?;
         for one in &machine {
             bind(&one.at, &below(&root.join("mnt"), &one.at), MsFlags::empty())?;
         }

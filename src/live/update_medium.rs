@@ -1,18 +1,19 @@
 //! What a running machine is updated from: a whole ISO, which brings a live system, or an image with only what machines lack, which uses
 //! the programs of the machine itself.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use nix::mount::MsFlags;
 use nix::sys::stat::{Mode, SFlag, mknod};
 
-use super::installation_medium::{LIVE_SYSTEM, SIGNED, STORE_IMAGE, host_in};
+use super::installation_medium::{LIVE_SYSTEM, SIGNED, SIGNED_PATH, STORE_IMAGE, STORE_IMAGE_HASH, host_in};
 use super::live_mounts::{below, bind, mount_new};
 use crate::diagnostic::{Damage, MediumProblem, SupplyProblem, UpdateProblem};
-use crate::files::{names, read_text};
+use crate::files::{names, read_text, sha256};
 use crate::process::{Invocation, Runner};
+use crate::progress::{Reporter, Unit};
 use crate::store_path::{STORE, containing, store_name};
 
 /// Where it is mounted in the live system; `/iso` has the files of an ISO, from there or from what is signed.
@@ -26,9 +27,6 @@ const REGISTRATION: &str = "/nix/store/nix-path-registration";
 
 /// Where what is signed is unpacked, below the root of the live system.
 const VERIFIED: &str = "verified";
-
-/// The name of the store path that is signed (nix/delta.nix).
-const SIGNED_PATH: &str = "nix-cfg-update";
 
 /// What makes the live system.
 pub struct LiveSystemOfIso {
@@ -48,8 +46,9 @@ impl LiveSystemOfIso {
     /// Mounts the `medium` and its store below `root`, with memory above it, as an ISO does when it is started.
     ///
     /// # Errors
-    /// [`MediumProblem::NotOurs`] when something else is there; [`UpdateProblem::NotSigned`]; what `mount` says.
-    pub(super) fn mount(medium: &Path, root: &Path, runner: &Runner) -> Result<Self> {
+    /// [`MediumProblem::NotOurs`] when something else is there; [`UpdateProblem::NotSigned`] and [`UpdateProblem::OtherStore`]; what
+    /// `mount` says.
+    pub(super) fn mount(medium: &Path, root: &Path, (runner, report): (&Runner, &Reporter)) -> Result<Self> {
         let at = below(root, Path::new(MEDIUM));
         mount_medium(medium, &at, runner)?;
         let is_delta = at.join(SIGNED).is_dir();
@@ -71,7 +70,11 @@ impl LiveSystemOfIso {
         } else {
             system.clone()
         };
-        mount_store(&at.join(STORE_IMAGE), root, is_delta, runner)?;
+        let image = at.join(STORE_IMAGE);
+        if is_delta {
+            compare(&image, &files.join(STORE_IMAGE_HASH), (runner, report))?;
+        }
+        mount_store(&image, root, is_delta, runner)?;
         Ok(Self {
             etc: if is_delta {
                 "/iso/etc".into()
@@ -130,6 +133,23 @@ fn mount_medium(medium: &Path, at: &Path, runner: &Runner) -> Result<()> {
 fn not_ours(medium: &Path, error: &anyhow::Error) -> anyhow::Error {
     let (medium, error) = (medium.to_owned(), format!("{error:#}"));
     MediumProblem::NotOurs { medium, error }.into()
+}
+
+/// Compares the `image` of the store with the hash that is signed: before the kernel reads anything of it.
+fn compare(image: &Path, signed: &Path, (runner, report): (&Runner, &Reporter)) -> Result<()> {
+    let what = |path: &Path| format!("Failed to read {}", path.display());
+    let wanted = read_text(signed, 1 << 10).with_context(|| what(signed))?;
+    let file = File::open(image).with_context(|| what(image))?;
+    let total = file.metadata()?.len();
+    let found = sha256(file, &mut |done| {
+        report.progress(done, total, Unit::Bytes, STORE_IMAGE);
+        runner.interrupt().check()
+    });
+    if found.with_context(|| what(image))? == wanted {
+        Ok(())
+    } else {
+        Err(UpdateProblem::OtherStore.into())
+    }
 }
 
 /// Mounts the `image` of the store. With `is_delta`, the machine's own store is below it.

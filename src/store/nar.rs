@@ -92,6 +92,11 @@ impl<'a> Archive<'a> {
         Ok(HEXLOWER.encode(&std::mem::take(&mut self.hash).finalize()))
     }
 
+    /// How many bytes of the size the last NAR did not have.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
     /// One node. Of a directory only the beginning; its entries are pushed onto the stack.
     fn node<T: Contents>(
         &mut self,

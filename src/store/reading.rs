@@ -27,19 +27,7 @@ const MAX_WORKERS: usize = 4;
 /// # Errors
 /// [`SupplyProblem::Damaged`] for the first path with a wrong hash; interruption.
 pub fn verify(runner: &Runner, report: &Reporter, image: Option<&StoreImage>, roots: &[&str]) -> Result<()> {
-    verify_records(runner, report, image, &database::of_closure(runner, roots)?)
-}
-
-/// Hashes what `records` are of.
-///
-/// # Errors
-/// As [`verify`].
-pub fn verify_records(
-    runner: &Runner,
-    report: &Reporter,
-    image: Option<&StoreImage>,
-    records: &[Record],
-) -> Result<()> {
+    let records = database::of_closure(runner, roots)?;
     let records: Vec<&Record> = records.iter().collect();
     let check =
         |record: &Record, archive: &mut Archive<'_>, medium: &mut PathReader<'_>| medium.read(record, archive, None);

@@ -15,17 +15,8 @@ use crate::live::update_medium::LiveSystemOfIso;
 use crate::process::{Invocation, Runner};
 use crate::store_path::STORE;
 
-/// A store of which the medium holds only a part.
-#[derive(Default)]
-pub struct Parts {
-    /// What is on the medium, as it has to be.
-    pub on_medium: Vec<Record>,
-    /// Store paths of the machine whose closures have the rest.
-    pub on_machine: Vec<String>,
-}
-
-/// Registers the store of the live system, which was entered, for a machine that is `host`. Returns the parts of one that a whole ISO does
-/// not bring.
+/// Registers the store of the live system, which was entered, for a machine that is `host`. Returns store paths of the machine whose
+/// closures have what the medium does not bring.
 ///
 /// # Errors
 /// [`UpdateProblem::Behind`] where neither the medium nor the machine has something; when a store cannot be asked.
@@ -34,7 +25,7 @@ pub fn register(
     live: &LiveSystemOfIso,
     machine: &RunningMachine,
     (receipt, host): (&Receipt, Option<&str>),
-) -> Result<Parts> {
+) -> Result<Vec<String>> {
     let registration = live.registration(host)?;
     let load = |records: Vec<u8>| {
         let load = Invocation::new("nix-store").arg("--load-db").stdin(records);
@@ -42,7 +33,7 @@ pub fn register(
     };
     if !live.is_delta {
         load(registration)?;
-        return Ok(Parts::default());
+        return Ok(Vec::new());
     }
     let text = std::str::from_utf8(&registration).context("The registration is not UTF-8")?;
     let records = database::parse_registration(text)?;
@@ -61,10 +52,7 @@ pub fn register(
         .filter(|record| !is_held.contains(record.path.as_str()))
         .collect();
     load(database::print(&own).into_bytes())?;
-    Ok(Parts {
-        on_medium: database::of_paths(runner, None, &held)?,
-        on_machine: topmost(&own),
-    })
+    Ok(topmost(&own))
 }
 
 /// The machine's records of `paths` and of all that they refer to.

@@ -12,6 +12,7 @@ pub mod real;
 pub mod rows;
 pub mod started;
 pub mod two_isos;
+pub mod update_image;
 pub mod upstream;
 
 use std::fs;

@@ -60,8 +60,7 @@ const NEW: &str = r#"environment.systemPackages = [ pkgs.cowsay ];
   services.greeter"#;
 
 /// Makes a key, and prints its secret half and then the public one.
-const KEY: &str = "export NIX_CONFIG='extra-experimental-features = nix-command'
-    nix key generate-secret --key-name update-1 > /tmp/secret && cat /tmp/secret && echo && nix key convert-secret-to-public < /tmp/secret";
+const KEY: &str = "nix-store --generate-binary-cache-key update-1 /tmp/secret /tmp/public && cat /tmp/secret && echo && cat /tmp/public";
 
 fn public(key: &str) -> &str {
     key.lines().last().unwrap()

@@ -2,42 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
+use rig::moment;
 use rig::started::Started;
-use rig::two_isos::{
-    FIRST, SECOND, UPDATE, delta, directory, files_of, iso_of_beta, machine_with, on_builder, receipt, state,
-};
-use rig::{moment, run};
+use rig::two_isos::{FIRST, SECOND, UPDATE, delta, directory, iso_of_beta, machine_with, on_builder, state};
+use rig::update_image::{DELTA, for_machine, image, paths, receipt_with};
 use serde_json::{Value, json};
-
-const DELTA: &str = "nix-cfg-install update --progress plain --from /run/media/3";
-
-/// Writes a receipt of the machine with changes, where `nix-cfg-iso` finds it by `name`.
-fn receipt_with(name: &str, change: &dyn Fn(&mut Value)) {
-    let mut receipt: Value = serde_json::from_str(&receipt()).unwrap();
-    change(&mut receipt);
-    fs::write(directory().join(name), receipt.to_string()).unwrap();
-}
-
-fn paths(receipt: &mut Value) -> &mut Vec<Value> {
-    receipt["paths"].as_array_mut().unwrap()
-}
-
-/// Makes NAME.iso, and returns what was said of it and its files.
-fn image(name: &str, since: &str) -> (String, PathBuf) {
-    let said = delta(&format!("/work {since} --key update.secret --out {name}.iso")).ok();
-    (said.out, files_of(&format!("{name}.iso")))
-}
-
-/// The image for the machine, and what was said of it.
-fn for_machine() -> &'static (String, PathBuf) {
-    static MADE: OnceLock<(String, PathBuf)> = OnceLock::new();
-    MADE.get_or_init(|| {
-        receipt_with("alpha.json", &|_| {});
-        image("alpha", "--since alpha.json")
-    })
-}
 
 /// How many store paths it holds, and of how many.
 fn counts(said: &str) -> (u64, u64) {
@@ -163,99 +133,6 @@ fn a_machine_that_is_further_behind_is_told_what_it_lacks_before_anything_is_wri
     machine.sh(&format!("{write}; {DELTA}")).fails(3, &gone);
     machine.sh(UPDATE).ok();
     assert_eq!(state(&machine), SECOND);
-}
-
-/// A copy of the files of the image, in which something is changed.
-fn changed(name: &str, change: &dyn Fn(&PathBuf)) -> PathBuf {
-    let copy = directory().join(name);
-    run("cp", &["-r", for_machine().1.to_str().unwrap(), copy.to_str().unwrap()]);
-    change(&copy);
-    copy
-}
-
-/// Has `nix-cfg-iso`'s machine write what is signed by NAME as a path that Nix takes without a signature.
-const FORGE: &str = "mkdir forged && cd forged && path=$(sed -n 's/^StorePath: //p' ../alpha.files/signed/*.narinfo)
-    nix copy --no-check-sigs --from file:///made/alpha.files/signed --to local?root=/forged $path
-    cp -r /forged$path nix-cfg-update && added=$(nix-store --add-fixed --recursive sha256 nix-cfg-update)
-    nix copy --to file:///made/forged/signed $added";
-
-/// Signs something else with the key.
-const OTHER: &str = "nix copy --to 'file:///made/named/signed?secret-key=/made/update.secret' \
-                     $(ls -d /nix/store/*-etc-hostname | head -n 1)";
-
-#[test]
-fn what_is_not_signed_or_not_what_was_signed_is_refused() {
-    for_machine();
-    on_builder("nix key generate-secret --key-name stranger-1 > other.secret").ok();
-    delta("/work --since alpha.json --key other.secret --out other.iso").ok();
-    on_builder(FORGE).ok();
-    on_builder(OTHER).ok();
-    let unsigned = |name: &str, signed: PathBuf| {
-        changed(name, &|copy| {
-            fs::remove_dir_all(copy.join("signed")).unwrap();
-            run(
-                "cp",
-                &["-r", signed.to_str().unwrap(), copy.join("signed").to_str().unwrap()],
-            );
-        })
-    };
-    let store = |copy: &PathBuf| {
-        let [image, root] = ["nix-store.squashfs", "root"].map(|name| copy.join(name).display().to_string());
-        run("unsquashfs", &["-quiet", "-no-progress", "-d", &root, &image]);
-        run(
-            "sh",
-            &[
-                "-c",
-                &format!("echo changed >> $(find {root}/*-source -name default.nix | head -n 1); rm {image}"),
-            ],
-        );
-        run(
-            "sh",
-            &[
-                "-c",
-                &format!("mksquashfs {root}/* {image} -keep-as-directory -quiet -no-progress && rm -r {root}"),
-            ],
-        );
-    };
-    let nar = |copy: &PathBuf| {
-        let nar = fs::read_dir(copy.join("signed/nar"))
-            .unwrap()
-            .next()
-            .unwrap()
-            .unwrap()
-            .path();
-        let mut bytes = fs::read(&nar).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        fs::write(nar, bytes).unwrap();
-    };
-    for (files, texts) in [
-        (
-            files_of("other.iso"),
-            &[
-                "is not signed with a key that this machine trusts",
-                "signed with stranger-1",
-            ][..],
-        ),
-        (
-            unsigned("forged-files", directory().join("forged/signed")),
-            &["is not signed with a key", "It has no signature"],
-        ),
-        (
-            unsigned("named-files", directory().join("named/signed")),
-            &["no ISO that a machine can be updated from", "It has no update"],
-        ),
-        (changed("store", &store), &["is damaged", "source"]),
-        (changed("nar", &nar), &["is damaged", "nix-cfg-update"]),
-    ] {
-        let machine = machine_with(&[&files]);
-        machine.sh(DELTA).fails(3, &[texts, &["Nothing was written"]].concat());
-        assert_eq!(state(&machine), FIRST);
-    }
-    let machine = machine();
-    machine
-        .sh(&format!("rm /etc/nix/nix.conf; {DELTA}"))
-        .fails(3, &["is not signed with a key that this machine trusts"]);
 }
 
 /// How often it is killed.
