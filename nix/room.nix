@@ -20,6 +20,8 @@ let
   '';
 in
 {
+  imports = [ ./console-only.nix ];
+
   options.offlineInstaller.room = {
     publicKey = mkOption {
       type = types.str;
@@ -55,7 +57,6 @@ in
     isoImage.appendToMenuLabel = lib.mkForce " (serve this room)";
     boot.kernelParams = [
       parameter
-      "systemd.mask=display-manager.service"
       # The first console shows who is where.
       "systemd.mask=getty@tty1.service"
     ];

@@ -71,12 +71,9 @@ in
         }
       ];
     })
+    (lib.mkIf cfg.unattended.enable (import ./console-only.nix { inherit lib; }))
     (lib.mkIf cfg.unattended.enable {
-      boot.kernelParams = [
-        parameter
-        # It would take the console.
-        "systemd.mask=display-manager.service"
-      ];
+      boot.kernelParams = [ parameter ];
       isoImage.appendToMenuLabel = lib.mkForce " (install without questions)";
       systemd.services.nix-cfg-install-answers = {
         description = "Installation without questions";

@@ -23,7 +23,7 @@ pub const CONFIG_DIR: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 30] = [
+const MODULES: [(&str, &str); 31] = [
     ("answered.nix", include_str!("../../nix/answered.nix")),
     ("answers.nix", include_str!("../../nix/answers.nix")),
     ("automatic.nix", include_str!("../../nix/automatic.nix")),
@@ -31,6 +31,7 @@ const MODULES: [(&str, &str); 30] = [
     ("calamares.nix", include_str!("../../nix/calamares.nix")),
     ("channels.nix", include_str!("../../nix/channels.nix")),
     ("closure.nix", include_str!("../../nix/closure.nix")),
+    ("console-only.nix", include_str!("../../nix/console-only.nix")),
     ("decided.nix", include_str!("../../nix/decided.nix")),
     ("default.nix", include_str!("../../nix/default.nix")),
     ("delta.nix", include_str!("../../nix/delta.nix")),

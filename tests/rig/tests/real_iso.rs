@@ -315,6 +315,36 @@ fn a_room_is_evaluated_with_what_starts_in_it(tree: &Tree) {
     }
 }
 
+/// Where a desktop is on the ISO, neither that nor a splash screen takes the console from the countdown.
+fn nothing_but_the_countdown_is_started_on_the_console(tree: &Tree) {
+    let directories = temporary();
+    let evaluator = Evaluator::new("2.26", &tree.path, &[(directories.path(), "/directories")]);
+    // GNOME's is called display-manager.service; Plasma's has that as an alias on 26.11.
+    for desktop in ["gnome", "plasma6"] {
+        let directory = directories.path().join(desktop);
+        emit_channel(&evaluator, server("x86_64-linux").path(), &directory);
+        let flake = directory.join("flake.nix");
+        edit_text(&flake, "desktop = \"gnome\"", &format!("desktop = \"{desktop}\""));
+        edit_text(
+            &flake,
+            " modules = [",
+            " modules = [ { offlineInstaller.unattended.enable = true; }",
+        );
+        let looked_at = "live: let inherit (live.config) boot systemd; in {
+             splash = boot.plymouth.enable;
+             console = builtins.elem \"systemd.unit=multi-user.target\" boot.kernelParams;
+             managers = map (unit: builtins.elem \"multi-user.target\" unit.wantedBy) (builtins.filter
+               (unit: builtins.elem \"display-manager.service\" unit.aliases) (builtins.attrValues systemd.services)
+               ++ live.lib.optional (systemd.services ? display-manager) systemd.services.display-manager);
+           }";
+        let said = evaluator.eval(&format!(
+            "--json path:/directories/{desktop}#iso.live --apply '{looked_at}'"
+        ));
+        let said: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(said, json!({ "splash": false, "console": true, "managers": [false] }));
+    }
+}
+
 /// With what building on any hardware needs, and without the live system of the ISO.
 fn what_an_update_image_is_made_from_needs_no_live_system(tree: &Tree) {
     let directories = temporary();
@@ -353,6 +383,7 @@ fn main() -> ExitCode {
         file!(),
         vec![
             on_each_tree(a_room_is_evaluated_with_what_starts_in_it),
+            on_each_tree(nothing_but_the_countdown_is_started_on_the_console),
             on_each_tree(what_an_update_image_is_made_from_needs_no_live_system),
             on_each_tree(a_real_nixpkgs_gives_the_calamares_iso_of_a_channel_and_a_flake_on_every_nix),
             on_each_tree_with(

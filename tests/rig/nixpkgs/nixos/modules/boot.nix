@@ -40,6 +40,7 @@ in
     };
     kernelModules = strings;
     kernelParams = strings;
+    plymouth.enable = mkEnableOption "a splash screen";
     extraModulePackages = mkOption {
       type = types.listOf types.package;
       default = [ ];
