@@ -43,6 +43,34 @@ fn a_reader_who_went_away_is_no_failure_and_a_full_disk_is_one() {
 }
 
 #[test]
+fn answers_that_are_there_stay_and_a_full_disk_leaves_none() {
+    let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    let dir = emitted.dir().to_str().unwrap();
+    let (answers, shipped) = (
+        emitted.dir().join("nix-cfg-install.answers.yaml"),
+        shipped("nix-cfg-iso"),
+    );
+    let script = "mount -t tmpfs -o size=16M none /mnt && cp -r \"$0\" /mnt/iso
+        head -c 32M /dev/zero > /mnt/fill 2> /dev/null
+        \"$1\" answers /mnt/iso; code=$?
+        [ ! -e /mnt/iso/nix-cfg-install.answers.yaml ] || exit 90
+        rm /mnt/fill; \"$1\" answers /mnt/iso || exit 91; exit $code";
+    let said = Command::new("unshare")
+        .args(["--mount", "bash", "-c", script, dir])
+        .arg(shipped)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert!(
+        said.status.code() == Some(1) && text.contains("No space left"),
+        "{said:?}"
+    );
+    fs::write(&answers, "mine").unwrap();
+    assert!(!nix_cfg_iso(&["answers", dir]).status.success());
+    assert_eq!(fs::read_to_string(&answers).unwrap(), "mine");
+}
+
+#[test]
 fn a_wrong_host_or_desktop_is_named_with_what_there_is() {
     let (tree, directory) = (tree("flake"), rig::temporary());
     let dir = directory.path().join("iso");
