@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from math import copysign
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -98,23 +99,28 @@ def peak_mib(source: Path, command: str) -> float:
         return int(live(source, Path(directory, "state"), script).split()[1]) / 1024
 
 
-def estimate_error(source: Path) -> float:
-    """How far the estimate of the time that is left is from the truth, after the first third: 0.1 is ten per cent."""
+def progress(source: Path) -> list[tuple[float, dict]]:
+    """The events of one copy, each with the seconds since the first; the last one is when the disk has all of it."""
     script = f"""
         copy-closure /mnt {root(source)} | while read -r line; do printf '%s %s\\n' $EPOCHREALTIME "$line"; done
-        echo $EPOCHREALTIME
+        echo $EPOCHREALTIME '{{}}'
     """
     with tempfile.TemporaryDirectory(dir=PROJECT / "target") as directory:
         state = Path(directory, "state")
         live(source, state, "true")
         drop_caches()
-        *lines, end = live(source, state, script).splitlines()
-    for line in lines:
-        now, event = line.split(" ", 1)
-        event = json.loads(event)
+        lines = [line.split(" ", 1) for line in live(source, state, script).splitlines()]
+    return [(float(at) - float(lines[0][0]), json.loads(event)) for at, event in lines]
+
+
+def estimate_error(events: list[tuple[float, dict]]) -> float:
+    """How far the estimate of the time that is left is from the truth, after the first third: 0.1 is ten per cent. It is in whole seconds:
+    half a second is no error."""
+    end, _ = events[-1]
+    for at, event in events:
         if event.get("eta_seconds") is not None and event["done"] * 3 >= event["total"]:
-            left = float(end) - float(now)
-            return (event["eta_seconds"] - left) / left
+            left, error = end - at, event["eta_seconds"] - (end - at)
+            return copysign(max(abs(error) - 0.5, 0), error) / left
     raise SystemExit("the copy was too fast for an estimate")
 
 
@@ -137,7 +143,8 @@ def main() -> None:
         table = [show("wall s", [value[0] for value in values]), show("CPU s", [value[1] for value in values])]
         table += [show("stock ÷ it, wall", pairs[way][0]), show("CPU", pairs[way][1])]
         print(f"{way:10}", " | ".join(table), flush=True)
-    errors = [estimate_error(source) for _ in range(5)]
+    copies = [progress(source) for _ in range(5)]
+    errors = [estimate_error(events) for events in copies]
     beside = [[ours[field] / plain[field] for ours, plain in zip(runs["ours"], runs["unsquashfs"], strict=True)] for field in (0, 1)]
     copy = {
         "wall_ratio": round(statistics.median(pairs["ours"][0]), 2),
@@ -148,8 +155,10 @@ def main() -> None:
         "stock_peak_mib": round(peak_mib(source, WAYS["stock"]), 1),
         "many_files_peak_mib": round(peak_mib(store("many"), WAYS["ours"].split(">")[0]), 1),
         "estimate_error": round(max(map(abs, errors)), 3),
+        # Of each copy: the MB that were copied and after how many seconds.
+        "progress": [[[round(one["done"] / 1e6, 1), round(at, 2)] for at, one in events if "done" in one] for events in copies],
     }
-    print(json.dumps(copy, indent=2))
+    print(json.dumps(copy | {"progress": "…"}, indent=2))
     print("estimate after a third, error:", ", ".join(f"{error:+.0%}" for error in errors))
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results["copy"] = copy

@@ -14,7 +14,7 @@ RESULTS = PROJECT / "target/bench.json"
 BEFORE = "4c65c31"
 # What that commit cannot evaluate of NixOS 26.11.
 OMITTED = ["bindfs", "boot.isNspawnContainer", "hardware.cpu.intel.npu.enable", "nixpkgs.config.allowUnfreePackages"]
-HOSTS = [1, 2, 4, 10]
+HOSTS = [1, 2, 4, 10, 30]
 CONFIG = """export NIX_SHOW_STATS=1 NIX_SHOW_STATS_PATH=/tmp/stats NIX_CONFIG='extra-experimental-features = nix-command flakes
 substituters =
 fsync-metadata = false
@@ -54,13 +54,19 @@ class Machine:
         self.narhash = self.run(
             "path=$(nix-store --add-fixed --recursive sha256 /inputs/nixpkgs/source)\n"
             "nix hash to-sri --type sha256 $(nix-store -q --hash $path)"
-        ).strip()
+        )[0].strip()
 
-    def run(self, script: str) -> str:
+    def run(self, script: str) -> tuple[str, float]:
+        """What it says, and the peak memory (GB) of the largest program that it starts."""
         command = [PROJECT / "tests/rig/live", "--nix", "2.34", "--state", self.directory / "state", "--empty-store"]
         command += ["--bind", f"{self.nixpkgs}:/inputs/nixpkgs/source", "--bind", f"{self.directory / 'isos'}:/isos"]
         command += ["--", "bash", "-c", CONFIG + script]
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        if status != 0:
+            raise SystemExit(f"failed: {script}")
+        return output, usage.ru_maxrss / 1e6
 
     def lock(self, directory: Path) -> None:
         """As a person's Nix would have locked it, with a network."""
@@ -89,11 +95,11 @@ class Machine:
         command = [tool, "init", self.directory / "isos" / name, "--config", tree, *names]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def evaluate(self, name: str) -> tuple[float, float]:
-        """The CPU seconds and the heap (GB) of evaluating it, as Nix reports them."""
-        self.run(f"nix eval --raw path:/isos/{name}#iso.drvPath --no-write-lock-file")
+    def evaluate(self, name: str) -> dict[str, float]:
+        """The CPU seconds and the heap (GB) of evaluating it, as Nix reports them, and the peak memory (GB)."""
+        _, peak = self.run(f"nix eval --raw path:/isos/{name}#iso.drvPath --no-write-lock-file")
         stats = json.loads((self.directory / "state/upper/tmp/stats").read_text())
-        return stats["cpuTime"], stats["gc"]["heapSize"] / 1e9
+        return {"cpu": stats["cpuTime"], "heap": stats["gc"]["heapSize"] / 1e9, "rss": peak}
 
 
 def tool_of_before() -> Path:
@@ -109,7 +115,8 @@ def tool_of_before() -> Path:
     return checkout / "target" / TARGET / "release/nix-cfg-iso"
 
 
-def measure(nixpkgs: str, directory: Path) -> dict[str, float]:
+def measure(nixpkgs: str, directory: Path) -> dict:
+    """The figures; `by_hosts` has the number of hosts, CPU seconds, and peak memory in GB."""
     machine = Machine(nixpkgs, directory)
     machine.stock()
     machine.iso("before", 1, tool_of_before())
@@ -119,16 +126,17 @@ def measure(nixpkgs: str, directory: Path) -> dict[str, float]:
     flake.write_text(flake.read_text().replace("variants = { };", omitted))
     for hosts in HOSTS:
         machine.iso(f"hosts{hosts}", hosts, TOOL)
-    cpu, heap = {}, {}
-    for name in ["stock", "before", *(f"hosts{hosts}" for hosts in HOSTS)]:
-        cpu[name], heap[name] = machine.evaluate(name)
-    figures = {"cpu_vs_stock": cpu["hosts1"] / cpu["stock"], "heap_vs_stock": heap["hosts1"] / heap["stock"]}
-    figures |= {"cpu_vs_before": cpu["hosts1"] / cpu["before"], "heap_vs_before": heap["hosts1"] / heap["before"]}
+    names = ["stock", "before", *(f"hosts{hosts}" for hosts in HOSTS)]
+    cost = {name: machine.evaluate(name) for name in names}
+    one, figures = cost["hosts1"], {}
+    for beside in ["stock", "before"]:
+        figures |= {f"{kind}_vs_{beside}": one[kind] / cost[beside][kind] for kind in ["cpu", "heap"]}
     for hosts in HOSTS[1:]:
-        figures[f"hosts{hosts}_cpu"] = cpu[f"hosts{hosts}"] / cpu["hosts1"]
-        figures[f"hosts{hosts}_rss"] = heap[f"hosts{hosts}"] / heap["hosts1"]
-    figures |= {"stock_cpu_s": cpu["stock"], "stock_gb": heap["stock"], "one_cpu_s": cpu["hosts1"], "one_gb": heap["hosts1"]}
-    return {name: round(value, 2) for name, value in figures.items()}
+        figures |= {f"hosts{hosts}_{kind}": cost[f"hosts{hosts}"][kind] / one[kind] for kind in ["cpu", "rss"]}
+    figures |= {"stock_cpu_s": cost["stock"]["cpu"], "stock_gb": cost["stock"]["heap"], "one_gb": one["heap"]}
+    figures = {name: round(value, 2) for name, value in figures.items()}
+    figures["by_hosts"] = [[hosts, *(round(cost[f"hosts{hosts}"][kind], 2) for kind in ["cpu", "rss"])] for hosts in HOSTS]
+    return figures
 
 
 def main() -> None:
@@ -143,7 +151,7 @@ def main() -> None:
     results["iso"] = iso
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     for name, value in iso.items():
-        print(f"iso.{name:<24} {value:,}")
+        print(f"iso.{name:<24} {value}")
 
 
 main()
