@@ -10,6 +10,7 @@ mod activate;
 mod build;
 mod make_layout;
 pub mod host_keys;
+mod release_disk;
 pub mod plain_layout;
 pub mod stick;
 pub mod copy;

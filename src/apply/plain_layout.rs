@@ -10,6 +10,7 @@ use anyhow::Result;
 use nix::unistd::sync;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::release_disk::release;
 use crate::diagnostic::{AnswersFileProblem, DiskProblem};
 use crate::live::block_devices::{SYS, lies_on, node, number};
 use crate::live::decisions::Firmware;
@@ -112,13 +113,11 @@ pub fn make(layout: &PlainLayout, live: &LiveSystem<'_>, target: &Path) -> Resul
     let steps = parts.len() as u64 + 1;
     let say = |done: u64, what: &str| live.report.progress(done, steps, Unit::Steps, what);
     say(0, &layout.disk.display().to_string());
-    // A run that was killed leaves both.
+    // A run that was killed leaves it.
     if mounts::at(target).is_some() {
         runner.output(&Invocation::new("umount").arg("-R").arg(target))?;
     }
-    if volume_is_on(&layout.disk) == Some(true) {
-        runner.output(&Invocation::new("cryptsetup").args(["close", VOLUME]))?;
-    }
+    release(Path::new(SYS), &layout.disk, runner)?;
     let lines = parts.iter().map(|(role, _)| role.line());
     let table = Invocation::new("sfdisk")
         .args(["--quiet", "--wipe", "always", "--wipe-partitions", "always"])

@@ -15,6 +15,7 @@ use crate::apply::{plain_layout, stick};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem, DiskUse, Place};
 use crate::files::read_input;
 use crate::live::answers::{self, Lists, Places};
+use crate::live::block_devices::SYS;
 use crate::live::decisions::Firmware;
 use crate::live::disk_mark;
 use crate::live::disks;
@@ -328,7 +329,7 @@ impl Job {
         let Some(plain) = self.plain.clone() else { return Ok(()) };
         let target = request.target.root().to_owned();
         let number = block_devices::number(&plain.disk).unwrap_or_default();
-        let by = disk_use::uses(&number);
+        let by = [disk_use::uses(&number), disk_use::shared(Path::new(SYS), &number)].concat();
         let (at_target, by): (Vec<_>, Vec<_>) = by
             .into_iter()
             .partition(|one| matches!(one, DiskUse::Mounted(at) if at.starts_with(&target)));

@@ -14,6 +14,8 @@ pub enum DiskUse {
     Swap(PathBuf),
     /// Something else has this part for itself.
     Claimed(PathBuf),
+    /// What is made of it is made of other disks, too.
+    Shared { made: PathBuf, others: Vec<PathBuf> },
 }
 
 impl fmt::Display for DiskUse {
@@ -22,6 +24,7 @@ impl fmt::Display for DiskUse {
             Self::Mounted(at) => write!(f, "mounted at {}", at.display()),
             Self::Swap(device) => write!(f, "swap on {}", device.display()),
             Self::Claimed(device) => write!(f, "{} (held by LVM, a RAID, an encrypted volume, a pool of ZFS or a program)", device.display()),
+            Self::Shared { made, others } => write!(f, "{}, which is also on {}", made.display(), paths(others)),
         }
     }
 }

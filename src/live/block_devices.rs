@@ -86,7 +86,9 @@ pub fn is_encrypted(sys: &Path, number: &str) -> bool {
     is_mapping_of_crypt(sys, number) || members(sys, number).iter().any(|below| is_encrypted(sys, below))
 }
 
-fn is_mapping_of_crypt(sys: &Path, number: &str) -> bool {
+/// Whether the device is an encrypted volume of dm-crypt.
+#[must_use]
+pub fn is_mapping_of_crypt(sys: &Path, number: &str) -> bool {
     let uuid = read(&block(sys, number).join("dm/uuid"));
     uuid.is_some_and(|uuid| uuid.starts_with("CRYPT-"))
 }
@@ -102,8 +104,27 @@ pub fn only_disk(sys: &Path, mount: &Mount) -> Option<PathBuf> {
         .and_then(|disk| node(sys, &disk))
 }
 
+/// What arrays and mappings are made of the disk's partitions or of the disk, in any order.
+pub fn made_of(sys: &Path, disk: &str) -> impl Iterator<Item = String> {
+    let parts = parts(sys, disk).into_iter();
+    parts.filter(move |part| part != disk && !is_partition(sys, part))
+}
+
+/// Whether nothing is made of the device.
+#[must_use]
+pub fn is_uppermost(sys: &Path, number: &str) -> bool {
+    entries(&block(sys, number).join("holders")).is_empty()
+}
+
+/// The name of a mapping; `None` for anything else.
+#[must_use]
+pub fn mapping_name(sys: &Path, number: &str) -> Option<String> {
+    read(&block(sys, number).join("dm/name"))
+}
+
 /// The disks that the device is on: one, or several of an array.
-fn disks_of(sys: &Path, number: &str) -> BTreeSet<String> {
+#[must_use]
+pub fn disks_of(sys: &Path, number: &str) -> BTreeSet<String> {
     let below = below(sys, number);
     if below.is_empty() {
         return BTreeSet::from([number.to_owned()]);
@@ -274,6 +295,8 @@ pub mod tests {
         assert!(is_partition(sys.path(), "8:1") && !is_partition(sys.path(), "8:0"));
         assert_eq!(Vec::from_iter(disks_of(sys.path(), "253:0")), ["8:0"]);
         assert_eq!(Vec::from_iter(disks_of(sys.path(), "9:0")), ["8:0", "8:16"]);
+        assert_eq!(made_of(sys.path(), "8:0").collect::<Vec<_>>(), ["253:0", "9:0"]);
+        assert!(is_uppermost(sys.path(), "9:0") && !is_uppermost(sys.path(), "253:0"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::block_devices::{is_claimed, node, number, of_mount, parts};
+use super::block_devices::{disks_of, is_claimed, made_of, node, number, of_mount, parts};
 use super::mounts::{self, Mount};
 use crate::diagnostic::DiskUse;
 
@@ -40,6 +40,18 @@ fn uses_in(live: &Path, disk: &str, mounts: &[Mount]) -> Vec<DiskUse> {
     uses
 }
 
+/// The arrays and logical volumes on the disk that are on others as well.
+#[must_use]
+pub fn shared(sys: &Path, disk: &str) -> Vec<DiskUse> {
+    let shared = made_of(sys, disk).filter_map(|made| {
+        let others = disks_of(sys, &made).into_iter().filter(|other| other != disk);
+        let others: Vec<PathBuf> = others.filter_map(|other| node(sys, &other)).collect();
+        let made = node(sys, &made)?;
+        (!others.is_empty()).then_some(DiskUse::Shared { made, others })
+    });
+    shared.collect()
+}
+
 /// The swap partitions and files that are in use.
 #[must_use]
 pub fn swaps(live: &Path) -> Vec<PathBuf> {
@@ -52,6 +64,28 @@ pub fn swaps(live: &Path) -> Vec<PathBuf> {
 mod tests {
     use super::*;
     use crate::live::block_devices::tests::sysfs;
+
+    #[test]
+    fn an_array_on_two_disks_is_shared_and_a_mapping_on_one_is_not() {
+        let sys = sysfs(&[
+            ("sda", "8:0", &[]),
+            ("sda/sda1", "8:1", &[]),
+            ("sda/sda2", "8:2", &[]),
+            ("sdb", "8:16", &[]),
+            ("dm-0", "253:0", &["8:1"]),
+            ("md0", "9:0", &["8:2", "8:16"]),
+        ]);
+        for (path, name) in [("sdb", "sdb"), ("md0", "md0")] {
+            fs::write(
+                sys.path().join("devices").join(path).join("uevent"),
+                format!("DEVNAME={name}\n"),
+            )
+            .unwrap();
+        }
+        let others = vec!["/dev/sdb".into()];
+        let made = "/dev/md0".into();
+        assert_eq!(shared(sys.path(), "8:0"), [DiskUse::Shared { made, others }]);
+    }
 
     #[test]
     fn what_is_mounted_from_a_part_of_a_disk_uses_it() {

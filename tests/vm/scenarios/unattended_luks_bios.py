@@ -1,4 +1,5 @@
-"""Without questions, by a BIOS: the root is encrypted with the passphrase in a file, /boot is not, and the console asks for it."""
+"""Without questions, by a BIOS: the root is encrypted with the passphrase in a file, /boot is not, and the console asks for it. On the disk is
+an older system in logical volumes, one of them a snapshot of the other, which are active as udev makes them."""
 
 ANSWERS = """
 machines:
@@ -8,6 +9,16 @@ machines:
 """
 GRUB = ("boot.loader.systemd-boot.enable = true;", 'boot.loader.grub.device = "/dev/nowhere";')
 AGENDA = """
+older() {
+  printf 'label: gpt\\n,64M\\n,,V\\n' | sfdisk --quiet "$disk"
+  udevadm settle
+  pvcreate -y "$disk-part2"
+  vgcreate older-group "$disk-part2"
+  lvcreate -y -n root -L 256M older-group
+  lvcreate -y -s -n before -L 64M older-group/root
+  udevadm settle
+}
+older
 cp -r /live/tree /tmp/nix-cfg
 install_system --answers /live/answers.yaml
 finish
