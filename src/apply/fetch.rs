@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -19,19 +17,12 @@ use crate::nix::activity::LOG_FORMAT;
 use crate::plan::{Fetched, Plan};
 use crate::process::{Invocation, Runner};
 use crate::progress::{Reporter, Unit};
-use crate::store::cached::first_failed;
+use crate::store::cached::{FRUITLESS, first_failed};
 use crate::store::database::{self, Record};
 use crate::store::nar::Archive;
 use crate::store::reading::{PathReader, work};
 use crate::store::room::Room;
 use crate::store_path::store_name;
-
-/// How long a cache is waited for that no longer answers, and how often it is asked.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
-const PAUSE: Duration = Duration::from_secs(5);
-
-/// How often it is tried again while the cache answers and nothing more arrives.
-const FRUITLESS: u32 = 3;
 
 /// Copies what the live system has, and fetches the rest.
 pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
@@ -122,7 +113,7 @@ impl Fetch<'_> {
             fruitless = if left.len() < missing.len() { 0 } else { fruitless + 1 };
             missing = left;
             if self.cache.server(self.runner).is_err() {
-                self.wait()?;
+                self.cache.wait(self.runner, self.report)?;
                 fruitless = 0;
             } else if fruitless == FRUITLESS {
                 missing.extend(self.damaged.iter().cloned());
@@ -155,27 +146,6 @@ impl Fetch<'_> {
             self.report.progress(done, self.total, Unit::Bytes, tracker.item());
         })
         .map(drop)
-    }
-
-    /// Waits until a server answers.
-    fn wait(&self) -> Result<()> {
-        let (urls, minutes) = (self.cache.urls.clone(), PATIENCE.as_secs() / 60);
-        let problem = CacheProblem::Lost { urls, minutes };
-        self.report.problem(&problem.into());
-        let began = Instant::now();
-        while began.elapsed() < PATIENCE {
-            let asked = Instant::now();
-            while asked.elapsed() < PAUSE {
-                self.runner.interrupt().check()?;
-                sleep(Duration::from_millis(100));
-            }
-            if let Ok(server) = self.cache.server(self.runner) {
-                self.report.note(&format!("{} answers again.", server.url));
-                return Ok(());
-            }
-        }
-        let urls = self.cache.urls.clone();
-        Err(CacheProblem::GivenUp { urls, minutes }.into())
     }
 }
 

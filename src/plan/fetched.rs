@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::collector::Found;
 use super::request::LiveSystem;
 use crate::cache::Cache;
-use crate::store::cached::CachedPath;
+use crate::store::cached::{CachedPath, Server};
 use crate::store::closure::Work;
 use crate::store::database;
 use crate::store::graph::Graph;
@@ -72,12 +72,33 @@ pub(super) fn work(
 fn from_cache(
     cache: &Cache,
     live: &LiveSystem<'_>,
-    (graph, invalid): (&Graph, &BTreeSet<String>),
+    of_graph: (&Graph, &BTreeSet<String>),
     extra: &[PathBuf],
     found: &mut Found<'_>,
 ) -> Result<(Work, Fetched)> {
+    let look = |server: &Server<'_>| {
+        let (work, roots, paths) = from_server(server, live, of_graph, extra)?;
+        let named: Vec<&str> = roots.iter().map(String::as_str).collect();
+        let untrusted = server.untrusted(live.runner, &named)?;
+        let cache = Some(cache.clone());
+        let fetched = Fetched { cache, roots, paths };
+        Ok((work, fetched, untrusted, server.url.to_owned()))
+    };
+    let (work, fetched, untrusted, url) = cache.look((live.runner, live.report), look)?;
+    found.extend(untrusted);
+    let (paths, bytes) = (fetched.paths.len(), bytes(fetched.bytes()));
+    live.report.note(&format!("From {url}: {paths} store paths, {bytes}."));
+    Ok((work, fetched))
+}
+
+/// What has to be done with what `server` has, what it brings directly, and all that this refers to and that is not copied.
+fn from_server(
+    server: &Server<'_>,
+    live: &LiveSystem<'_>,
+    (graph, invalid): (&Graph, &BTreeSet<String>),
+    extra: &[PathBuf],
+) -> Result<(Work, BTreeSet<String>, Vec<CachedPath>)> {
     let runner = live.runner;
-    let server = cache.server(runner)?;
     let (work, mut roots) = server.work(runner, graph, invalid)?;
     let extra = extra.iter().filter_map(|path| path.to_str());
     let (own, absent): (Vec<&str>, Vec<&str>) = extra.partition(|path| Path::new(path).exists());
@@ -88,17 +109,5 @@ fn from_cache(
     let own: Vec<&str> = own.filter(|path| !roots.contains(*path)).collect();
     let copied = database::requisites(runner, None, &own)?;
     paths.retain(|one| !copied.contains(&one.path));
-    found.extend(server.untrusted(runner, &named)?);
-    let fetched = Fetched {
-        cache: Some(cache.clone()),
-        roots,
-        paths,
-    };
-    live.report.note(&format!(
-        "From {}: {} store paths, {}.",
-        server.url,
-        fetched.paths.len(),
-        bytes(fetched.bytes())
-    ));
-    Ok((work, fetched))
+    Ok((work, roots, paths))
 }

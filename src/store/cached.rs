@@ -1,6 +1,8 @@
 //! What a binary cache has, as Nix itself finds it there.
 
 use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -8,9 +10,17 @@ use serde_json::Value;
 use super::closure::Work;
 use super::graph::Graph;
 use crate::cache::Cache;
-use crate::diagnostic::{CacheProblem, Diagnostic};
+use crate::diagnostic::{CacheProblem, Diagnostic, Problem, SupplyProblem};
 use crate::nix::explain;
 use crate::process::{Finished, Invocation, PATHS_PER_CALL, Runner};
+use crate::progress::Reporter;
+
+/// How long a cache is waited for that no longer answers, and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// How often it is tried again while a server answers and nothing comes of it.
+pub const FRUITLESS: u32 = 3;
 
 /// A store path in a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +36,8 @@ pub struct CachedPath {
 pub struct Server<'a> {
     cache: &'a Cache,
     pub url: &'a str,
+    /// Its place among those of the cache.
+    index: usize,
 }
 
 impl Cache {
@@ -34,10 +46,21 @@ impl Cache {
     /// # Errors
     /// [`CacheProblem::Unreachable`] where none does.
     pub fn server(&self, runner: &Runner) -> Result<Server<'_>> {
+        self.server_from(runner, 0)
+    }
+
+    /// As [`Cache::server`], asked in their order from this one on, and then the others.
+    fn server_from(&self, runner: &Runner, first: usize) -> Result<Server<'_>> {
         let mut said = String::new();
-        for url in &self.urls {
+        for number in 0..self.urls.len() {
+            let index = (first + number) % self.urls.len();
+            let url = &self.urls[index];
+            let server = Server {
+                cache: self,
+                url,
+                index,
+            };
             // Any path will do: a cache that lacks it says so.
-            let server = Server { cache: self, url };
             let asked = server.ask(runner, &[], &[NO_PATH])?;
             if asked.status.success() {
                 return Ok(server);
@@ -47,6 +70,66 @@ impl Cache {
         let urls = self.urls.clone();
         Err(Diagnostic::from(CacheProblem::Unreachable { urls }).raw(said).into())
     }
+
+    /// What `look` finds at a server of the cache, which has answered before. Where one goes off meanwhile, another is asked, and where
+    /// none is left, they are waited for.
+    ///
+    /// # Errors
+    /// Those of `look`; when no server comes back.
+    pub fn look<T>(
+        &self,
+        (runner, report): (&Runner, &Reporter),
+        look: impl Fn(&Server<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let (mut first, mut fruitless) = (0, 0);
+        loop {
+            let server = if let Ok(server) = self.server_from(runner, first) {
+                server
+            } else {
+                fruitless = 0;
+                self.wait(runner, report)?
+            };
+            let error = match look(&server) {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            fruitless += 1;
+            if !is_unreachable(&error) || fruitless == FRUITLESS {
+                return Err(error);
+            }
+            log::debug!("{} failed: {error:#}", server.url);
+            first = server.index + 1;
+        }
+    }
+
+    /// Waits until a server answers again, and says so.
+    ///
+    /// # Errors
+    /// [`CacheProblem::GivenUp`] where none does for long; interruption.
+    pub fn wait(&self, runner: &Runner, report: &Reporter) -> Result<Server<'_>> {
+        let (urls, minutes) = (self.urls.clone(), PATIENCE.as_secs() / 60);
+        report.problem(&CacheProblem::Lost { urls, minutes }.into());
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            let asked = Instant::now();
+            while asked.elapsed() < PAUSE {
+                runner.interrupt().check()?;
+                sleep(Duration::from_millis(100));
+            }
+            if let Ok(server) = self.server(runner) {
+                report.note(&format!("{} answers again.", server.url));
+                return Ok(server);
+            }
+        }
+        let urls = self.urls.clone();
+        Err(CacheProblem::GivenUp { urls, minutes }.into())
+    }
+}
+
+fn is_unreachable(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(|found: &Diagnostic| {
+        matches!(found.problem, Problem::CacheProblem(CacheProblem::Unreachable { .. }))
+    })
 }
 
 /// What a store lacks, Nix (2.26) looks up at the substituters as well, and fails where one of them does not answer.
@@ -86,8 +169,7 @@ impl Server<'_> {
         for paths in paths.chunks(PATHS_PER_CALL) {
             let asked = self.ask(runner, &[], paths)?;
             if !asked.status.success() {
-                let urls = vec![self.url.to_owned()];
-                return Err(said(CacheProblem::Unreachable { urls }, &asked));
+                return Err(said(self.unreachable(), &asked));
             }
             having.extend(parse(asked.text()?)?.into_iter().map(|found| found.path));
         }
@@ -97,15 +179,22 @@ impl Server<'_> {
     /// `paths`, which it has, and all that they refer to.
     ///
     /// # Errors
-    /// [`CacheProblem::NotWhole`] where something is not there.
+    /// [`CacheProblem::NotWhole`] where something is not there; when it does not answer.
     pub fn closure(&self, runner: &Runner, paths: &[&str]) -> Result<Vec<CachedPath>> {
         if paths.is_empty() {
             return Ok(Vec::new());
         }
         let asked = self.ask(runner, &["--recursive"], paths)?;
         if !asked.status.success() {
+            let is_gone = explain::known(&asked.tail.join("\n"))
+                .is_some_and(|known| matches!(known.problem, Problem::SupplyProblem(SupplyProblem::Download { .. })));
             let url = self.url.to_owned();
-            return Err(said(CacheProblem::NotWhole { url }, &asked));
+            let problem = if is_gone {
+                self.unreachable()
+            } else {
+                CacheProblem::NotWhole { url }
+            };
+            return Err(said(problem, &asked));
         }
         parse(asked.text()?)
     }
@@ -132,14 +221,17 @@ impl Server<'_> {
         if finished.status.success() {
             return Ok(None);
         }
-        let url = self.url.to_owned();
         let paths = explain::untrusted(&lines);
         if paths.is_empty() {
-            let urls = vec![url];
-            return Err(said(CacheProblem::Unreachable { urls }, &finished));
+            return Err(said(self.unreachable(), &finished));
         }
-        let keys = self.cache.public_keys.clone();
+        let (url, keys) = (self.url.to_owned(), self.cache.public_keys.clone());
         Ok(Some(CacheProblem::Untrusted { url, paths, keys }.into()))
+    }
+
+    fn unreachable(&self) -> CacheProblem {
+        let urls = vec![self.url.to_owned()];
+        CacheProblem::Unreachable { urls }
     }
 
     fn ask(&self, runner: &Runner, more: &[&str], paths: &[&str]) -> Result<Finished> {

@@ -21,6 +21,7 @@ use crate::live::installer_facts::InstallerFacts;
 use crate::nix::disko;
 use crate::nix::eval::{Configuration, Evaluated};
 use crate::nix::facts::Facts;
+use crate::store::cached::Server;
 use crate::tree::hardware::Hardware;
 pub use offered_disks::{OfferedDisk, offered};
 use planned_disks::PlannedDisk;
@@ -83,7 +84,10 @@ fn find(
         let (graph, _) = own_source::graph(live.runner, &drv, None)?;
         let invalid = graph.invalid_outputs(live.runner)?;
         let work = match live.cache {
-            Some(cache) => cache.server(live.runner)?.work(live.runner, &graph, &invalid)?.0,
+            Some(cache) => {
+                let look = |server: &Server<'_>| server.work(live.runner, &graph, &invalid);
+                cache.look((live.runner, live.report), look)?.0
+            }
             None => graph.work(&invalid),
         };
         found.extend(coverage::missing(&work.missing, &configuration.root));

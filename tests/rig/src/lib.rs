@@ -3,6 +3,7 @@
 pub mod answered;
 pub mod documented;
 pub mod evaluator;
+pub mod from_cache;
 pub mod golden;
 pub mod gui;
 pub mod iso;

@@ -1,120 +1,11 @@
 //! A small live system installs from a binary cache: nginx of this machine serves what `nix copy` made of an ISO's store.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
+use rig::VERSIONS;
+use rig::edit_text;
+use rig::from_cache::{Client, INSTALL, UNTIL_SENDING, UP, WHOLE, networked};
 use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder};
-use rig::{Live, Outcome, VERSIONS, edit, edit_text, project, tree};
-use tempfile::TempDir;
-
-/// Brings the network up.
-const UP: &str = "/usr/local/lib/host/busybox ip link set lo up";
-const INSTALL: &str = "nix-cfg-install --progress plain --medium http://127.0.0.1 --public-key $(cat /keys/public)";
-
-/// A directory with the cache of the ISO with that Nix: all of its store.
-fn made(nix: &str) -> &'static Path {
-    static MADE: [OnceLock<TempDir>; 3] = [const { OnceLock::new() }; 3];
-    let index = VERSIONS.iter().position(|version| *version == nix).unwrap();
-    let directory = MADE[index].get_or_init(|| {
-        let server = Live::bare(nix);
-        let export = "export NIX_CONFIG='extra-experimental-features = nix-command'
-            nix-store --generate-binary-cache-key room-1 /root/secret /root/public
-            nix store sign --all --key-file /root/secret
-            nix copy --all --to 'file:///root/cache?compression=zstd'";
-        server.sh(export).ok();
-        let directory = rig::temporary();
-        rig::copy(&server.state.path().join("live/upper/root"), directory.path());
-        directory
-    });
-    directory.path()
-}
-
-/// `live` with a network, and in it nginx, which serves the cache below `directory`.
-fn networked(live: Live, directory: &Path) -> Live {
-    let nginx = project().join("tests/rig/tests/from_cache/nginx");
-    let binds = [
-        format!("{}:/usr/local/sbin/nginx", nginx.display()),
-        "/usr/sbin/nginx:/usr/local/lib/host/nginx".to_owned(),
-        "/bin/busybox:/usr/local/lib/host/busybox".to_owned(),
-        "/usr/lib/x86_64-linux-gnu:/usr/local/lib/host/lib".to_owned(),
-        format!("{}:/cache", directory.join("cache").display()),
-        format!("{}:/keys", directory.display()),
-    ];
-    let binds: Vec<&str> = binds.iter().flat_map(|bind| ["--bind", bind]).collect();
-    live.with(&binds)
-}
-
-/// A live system that has nothing but what the evaluation needs, a disk, and a network with a cache.
-struct Client {
-    live: Live,
-    cache: TempDir,
-    _tree: TempDir,
-}
-
-impl Client {
-    fn new(nix: &str) -> Self {
-        Self::with_disk(nix, &[])
-    }
-
-    fn with_disk(nix: &str, disk: &[&str]) -> Self {
-        let tree = tree("channel");
-        // Another system than the ISO has: some of it is built.
-        edit(
-            &tree,
-            "configuration.nix",
-            "system.stateVersion",
-            "environment.etc.more.text = \"x\"; system.stateVersion",
-        );
-        let cache = rig::temporary();
-        rig::copy(made(nix), cache.path());
-        let live = networked(Live::with_disk(nix).with(disk), cache.path()).iso_tree(tree.path());
-        live.sh("nix-store --gc").ok();
-        Self {
-            live,
-            cache,
-            _tree: tree,
-        }
-    }
-
-    /// With the network and the server.
-    fn sh(&self, script: &str) -> Outcome {
-        self.live.sh(&format!("{UP}; nginx; {script}"))
-    }
-
-    fn install(&self) -> Outcome {
-        self.sh(INSTALL)
-    }
-
-    /// The name of the file in the cache about the store path called `name`.
-    fn narinfo(&self, name: &str) -> PathBuf {
-        let files = fs::read_dir(self.cache.path().join("cache")).unwrap();
-        let mut files = files.map(|entry| entry.unwrap().path());
-        let of = |text: &str| {
-            text.lines()
-                .next()
-                .is_some_and(|line| line.ends_with(&format!("-{name}")))
-        };
-        let found = files.find(|file| file.is_file() && of(&fs::read_to_string(file).unwrap()));
-        found.unwrap_or_else(|| panic!("the cache has no {name}"))
-    }
-
-    fn nar(&self, name: &str) -> PathBuf {
-        let text = fs::read_to_string(self.narinfo(name)).unwrap();
-        let url = text.lines().find_map(|line| line.strip_prefix("URL: ")).unwrap();
-        self.cache.path().join("cache").join(url)
-    }
-
-    #[track_caller]
-    fn wrote_nothing(&self) {
-        assert_eq!(self.live.sh("ls -A /mnt").ok().out, "lost+found\n");
-    }
-}
-
-/// Fails unless the whole system is on the disk, as its database says.
-const WHOLE: &str = "system=$(readlink -f /mnt/nix/var/nix/profiles/system-1-link)
-    nix-store --store /mnt --verify --check-contents 2>&1 | grep -E 'modified|missing' && exit 1
-    nix-store --store /mnt -qR $system > /dev/null && cat /mnt/etc/nixos/configuration.nix > /dev/null && echo $system";
 
 #[test]
 fn a_small_live_system_installs_what_the_iso_would_have_and_never_has_it_in_memory() {
@@ -274,45 +165,6 @@ fn a_damaged_path_is_named_the_others_stay_and_the_same_command_continues() {
         client.install().ok();
         client.live.sh(WHOLE).ok();
     }
-}
-
-/// Waits until the server has begun to send a NAR.
-const UNTIL_SENDING: &str = "until grep -q 'GET /nar/' /run/access-80.log; do sleep 0.05; done";
-
-#[test]
-fn a_network_that_is_gone_is_waited_for_and_another_server_takes_over() {
-    let client = Client::new("2.26");
-    // The largest take some seconds.
-    let script = format!(
-        "{UP}; RATE=60k nginx; {INSTALL} 2> /said & installer=$!
-         {UNTIL_SENDING}
-         kill $(cat /run/nginx-80.pid)
-         until grep -q 'no longer answers' /said; do kill -0 $installer || exit 7; sleep 0.1; done
-         sleep 2; nginx; wait $installer; code=$?; cat /said >&2; exit $code"
-    );
-    let said = client.live.sh(&script).ok();
-    for text in [
-        "http://127.0.0.1 no longer answers",
-        "Nothing is lost",
-        "http://127.0.0.1 answers again",
-        "Installed.",
-    ] {
-        assert!(said.err.contains(text), "no {text}\n{}", said.err);
-    }
-    client.live.sh(WHOLE).ok();
-
-    // Two servers, of which the first is switched off.
-    let client = Client::new("2.26");
-    let script = format!(
-        "{UP}; export RATE=60k; nginx; PORT=81 nginx; {} 2> /said & installer=$!
-         {UNTIL_SENDING}
-         kill $(cat /run/nginx-80.pid); wait $installer; code=$?; cat /said >&2
-         grep -c 'GET /nar/' /run/access-81.log; exit $code",
-        INSTALL.replace("--public-key", "--medium http://127.0.0.1:81 --public-key")
-    );
-    let said = client.live.sh(&script).ok();
-    assert!(said.out.trim().parse::<u32>().unwrap() > 0, "{}", said.out);
-    client.live.sh(WHOLE).ok();
 }
 
 #[test]
