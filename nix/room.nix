@@ -11,6 +11,9 @@ let
   cfg = config.offlineInstaller.room;
   # What the boot menu tells the kernel.
   parameter = "nix-cfg-install.room";
+  # Of an IPv4 address.
+  number = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+  first = "(22[0-3]|2[01][0-9]|1[0-9][0-9]|[1-9][0-9]?)";
   harmoniaIs = lib.versionAtLeast (lib.getVersion pkgs.harmonia);
   # iPXE by the names that room.sh serves.
   ipxe = pkgs.runCommand "ipxe-for-the-room" { } ''
@@ -54,6 +57,31 @@ in
   };
 
   config = {
+    # `modules` can have these for the ISO of the same flake: this one has the systems, which it serves, and installs nothing.
+    offlineInstaller = {
+      unattended.enable = lib.mkForce false;
+      cache.publicKeys = lib.mkForce [ ];
+      cache.urls = lib.mkForce [ ];
+    };
+    assertions = [
+      {
+        assertion = builtins.match "[^:[:space:]]+:[A-Za-z0-9+/]{43}=" cfg.publicKey != null;
+        message = ''
+          room.publicKey is no public key. It is the text of room.public; room.secret does not belong into a flake. To make both:
+          nix-store --generate-binary-cache-key room-1 room.secret room.public'';
+      }
+      {
+        # What room.sh calculates with.
+        assertion =
+          cfg.address == null
+          ||
+            builtins.match "${first}\\.${number}\\.${number}\\.([1-9]|[1-3][0-9]|4[01])/([89]|1[0-9]|2[0-4])" cfg.address
+            != null;
+        message = ''
+          room.address is "${toString cfg.address}". It must be an IPv4 address and the length of its prefix, like "10.213.0.1/24":
+          a last number from 1 to 41, because the nine from it on are for servers, and 50 to 250 for the others; and /8 to /24.'';
+      }
+    ];
     isoImage.appendToMenuLabel = lib.mkForce " (serve this room)";
     boot.kernelParams = [
       parameter
