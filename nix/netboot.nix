@@ -47,9 +47,12 @@ in
       unitConfig.ConditionKernelCommandLine = medium;
       restartIfChanged = false;
       path = [ pkgs.curl ];
-      serviceConfig.Type = "oneshot";
+      serviceConfig = {
+        Type = "oneshot";
+        StandardOutput = "journal+console";
+      };
       script = ''
-        urls=
+        urls= waits= said=
         for word in $(cat /proc/cmdline); do
           case $word in
             ${medium}=*) urls="$urls ''${word#*=}" ;;
@@ -63,11 +66,17 @@ in
         } > /run/nix-cfg-install.yaml
         # A file of the live system's own would be a link into the store, and installed by where no server answers.
         rm -f /iso/nix-cfg-install.answers.yaml
-        # An address comes some seconds after the network.
-        for url in $urls; do
-          curl --fail --silent --show-error --retry 20 --retry-delay 2 --retry-connrefused --retry-all-errors \
-            --output /iso/nix-cfg-install.answers.yaml "$url/room/nix-cfg-install.answers.yaml" && exit 0
+        # A switch that looks for loops (STP) passes nothing in the first half minute or more, and an address comes after that.
+        while [ "$SECONDS" -lt 300 ]; do
+          for url in $urls; do
+            said=$(curl --fail --silent --show-error --connect-timeout 5 --max-time 30 \
+              --output /iso/nix-cfg-install.answers.yaml "$url/room/nix-cfg-install.answers.yaml" 2>&1) && exit 0
+          done
+          [ -n "$waits" ] || echo "Waiting for the server of this room, at" $urls
+          waits=1
+          sleep 2
         done
+        echo "The server of this room does not answer: $said. Look at its screen, and at this machine's cable."
       '';
     };
 

@@ -13,8 +13,22 @@ let
   installationMemory = 2000;
   countdown = pkgs.writeScript "install-without-questions" ''
     #!${pkgs.runtimeShell}
+    # Waits a second for a key.
+    stop_by_key() {
+      if read -rs -n 1 -t 1; then
+        printf '\nStopped. To install: nix-cfg-install --answers\n'
+        exit 0
+      fi
+    }
     # All disks and sticks are known.
     udevadm settle
+    # A stick can be found later, or be inserted.
+    said=
+    until [ -e /iso/nix-cfg-install.answers.yaml ] || blkid -c /dev/null -t LABEL=NIXCFG > /dev/null; do
+      [ -n "$said" ] || echo 'Waiting for the stick with the answers file, whose label is NIXCFG. Any key stops.'
+      said=1
+      stop_by_key
+    done
     # Whether the stick can go on to the next machine. What started over the network has none.
     case $(sed -n 's,^[^ ]* /iso \([^ ]*\) .*,\1,p' /proc/mounts) in
       "") ;;
@@ -34,10 +48,7 @@ let
     left=${toString cfg.unattended.countdown}
     while [ "$left" -gt 0 ]; do
       printf '\rInstalling without questions in %s s. Any key stops. ' "$left"
-      if read -rs -n 1 -t 1; then
-        printf '\nStopped. To install: nix-cfg-install --answers\n'
-        exit 0
-      fi
+      stop_by_key
       left=$((left - 1))
     done
     printf '\n'

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tarfile
 import threading
@@ -76,7 +77,8 @@ class Machine:
         self.run, self.title, logs = run, title, logs or run.directory
         self.begun = time.monotonic()
         work_in, work_out = os.pipe()
-        command = [*command, "-serial", f"file:/dev/fd/{work_out}"]
+        self.monitor = logs / "monitor"
+        command = [*command, "-serial", f"file:/dev/fd/{work_out}", "-monitor", f"unix:{self.monitor},server=on,wait=off"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[work_out])
         os.close(work_out)
         self.console = Stream(logs / "console.log", run.start, lambda *_: None)
@@ -129,6 +131,26 @@ class Machine:
         """Types on the console."""
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
+
+    def tells(self, command: str) -> None:
+        """Tells QEMU something, as `set_link`."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(str(self.monitor))
+            monitor.settimeout(30)
+            said = ""
+            for line in ("", f"{command}\n"):
+                monitor.sendall(line.encode())
+                while not said.endswith("(qemu) "):
+                    said += monitor.recv(4096).decode()
+                said, before = "", said
+        if re.search("error", before, re.IGNORECASE):
+            raise Failed(f"{command}: {before}")
+
+    def gets(self, stick: Path) -> None:
+        """A stick is inserted, while it runs from its ISO."""
+        self.tells(f"drive_add 0 if=none,id=late,format=raw,file={stick}")
+        self.tells("device_add scsi-hd,drive=late,removable=on")
+        self.run.stage(f"{self.title}: a stick is inserted")
 
     def ends(self, code: int = 0) -> None:
         """The agenda of the live system must end with `code`, and the machine go off."""
@@ -272,12 +294,17 @@ class Run:
         """Boots the ISO by its own boot loader into its own system, where root is at the prompt. `disk` is its /dev/vda."""
         return self.at_the_prompt(qemu(self.directory, firmware, [(disk, "target", False), *more], iso, stick, serial=serial))
 
-    def unattended(self, firmware: str, disk: Path, answers: Path, serial: str, iso: Path | None = None) -> Machine:
-        """Boots the ISO that installs without questions, or one that was made of it, to its countdown."""
-        disks = [(disk, "target", False), (answers, "answers", False)]
+    def unattended(self, firmware: str, disk: Path, answers: Path, serial: str, iso: Path | None = None, late: bool = False) -> Machine:
+        """Boots the ISO that installs without questions, or one that was made of it, to its countdown. The stick with the answers is in it, or
+        is inserted late."""
+        disks = [(disk, "target", False)]
+        disks += [] if late else [(answers, "answers", False)]
         live = Machine(self, "the ISO", qemu(self.directory, firmware, disks, iso or self.iso("unattended"), "scsi", serial=serial))
         try:
             live.expect(r"NixOS \(install without questions\)")
+            if late:
+                live.expect("Waiting for the stick with the answers file, whose label is NIXCFG. Any key stops.")
+                live.gets(answers)
             live.expect(r"The stick of the ISO is needed until the end\.\s+For copytoram it has too little memory: 1\d{3} MB, and the ISO")
             live.expect(r"Installing without questions in \d+ s. Any key stops.")
             self.stage("the ISO: the countdown")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import time
 import zlib
 
@@ -37,22 +36,26 @@ class Room:
         # The BIOS of QEMU has no PXE but the iPXE on its network card; OVMF has its own, which loads iPXE by TFTP.
         card = f"virtio-net-pci,netdev=room,mac=52:54:00:22:00:{self.cards:02x},bootindex=9"
         card += ",romfile=" if firmware == "uefi" else ""
-        network = ["-netdev", self.network, "-device", card, "-monitor", f"unix:{directory / 'monitor'},server=on,wait=off"]
+        network = ["-netdev", self.network, "-device", card]
         command = qemu(directory, firmware, disks, network=network, **options)
         # Several at once: with one processor each, the emulator's panic (README.md) does not come.
         command[command.index("-smp") + 1] = "1"
         command.remove("-no-reboot")
         return Machine(self.run, f"{name} ({firmware})", command, directory)
 
-    def server(self, name: str) -> Machine:
-        """A machine that serves the room, from its ISO and with a stick of its own, at its prompt."""
+    def server(self, name: str, late: bool = False) -> Machine:
+        """A machine that serves the room, from its ISO and with a stick of its own, which can be inserted late; at its prompt."""
         entries = (f'  - match: {{ serial: "{one}" }}\n    host: {HOSTS[firmware][0]}\n' for one, firmware in self.clients.items())
         text = "machines:\n" + "".join(f"{entry}    disks: only\n    after: reboot\n" for entry in entries)
         # With the secret half of the key that the ISO's clients trust.
         stick = self.run.answers(text, CACHE / "vm-room.key/room.secret", name=f"{name}-stick")
-        disks = [(stick, "stick", False), (CACHE / "vm-room-cache.img", "cache", True)]
+        disks = [(CACHE / "vm-room-cache.img", "cache", True)]
+        disks += [] if late else [(stick, "stick", False)]
         server = self._machine(name, "bios", disks, iso=self.run.iso("room"), stick="scsi", memory=2048)
         try:
+            if late:
+                server.expect("Room: Insert the stick with the label NIXCFG", seconds=LONG)
+                server.gets(stick)
             server.expect(r"Room: This machine is http://10\.213\.0\.\d+\. Start the others from the network\.", seconds=LONG)
             self.run.stage(f"{name}: serves the room")
             # The prompt came before it.
@@ -92,7 +95,7 @@ class Room:
 
     def shows(self, server: Machine, picture: str) -> str:
         """What is on the server's screen, which is kept as a picture as well."""
-        self.monitor(server, f"screendump {self.run.directory / picture}.png -f png")
+        server.tells(f"screendump {self.run.directory / picture}.png -f png")
         text = server.does(f"cat {STATE}/screen")
         (self.run.directory / f"{picture}.txt").write_text(text)
         return text
@@ -106,20 +109,6 @@ class Room:
         used = memory["MemTotal"] - memory["MemAvailable"] - memory["Shmem"]
         took = time.monotonic() - began
         self.run.stage(f"{clients} at once: {took:.0f} s; the server's engines {peak / 1e3:.1f} MB at most, in use {used / 1e3:.0f} MB")
-
-    def monitor(self, machine: Machine, command: str) -> None:
-        """Tells QEMU something, as `set_link`."""
-        with socket.socket(socket.AF_UNIX) as monitor:
-            monitor.connect(str(self.run.directory / machine.title.split()[0] / "monitor"))
-            monitor.settimeout(30)
-            said = ""
-            for line in ("", f"{command}\n"):
-                monitor.sendall(line.encode())
-                while not said.endswith("(qemu) "):
-                    said += monitor.recv(4096).decode()
-                said, before = "", said
-        if re.search("error", before, re.IGNORECASE):
-            raise Failed(f"{command}: {before}")
 
     def asked(self, server: Machine, pattern: str) -> None:
         """The log of the server must have a request, `ADDRESS STATUS PATH OK`."""

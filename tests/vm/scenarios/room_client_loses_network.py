@@ -21,9 +21,9 @@ def play(run):
         with room.client("known") as client:
             room.begins(client)
             room.copies(server)
-            room.monitor(client, "set_link room off")
+            client.tells("set_link room off")
             client.expect(r"http://10\.213\.0\.1 no longer answers", seconds=LONG)
             run.stage("known: the network is gone")
-            room.monitor(client, "set_link room on")
+            client.tells("set_link room on")
             client.expect(r"http://10\.213\.0\.1 answers again", seconds=LONG)
             room.installs(client)

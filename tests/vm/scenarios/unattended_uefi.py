@@ -1,4 +1,4 @@
-"""Without questions, by UEFI, and with nothing typed: the ISO's own menu entry installs on an empty disk what the entry for this machine's
+"""Without questions, by UEFI, and with nothing typed, where the stick with the answers is inserted late: the ISO's own menu entry installs on an empty disk what the entry for this machine's
 serial number says, puts the receipt on the stick with the answers, and switches the machine off."""
 
 import json
@@ -19,7 +19,7 @@ machines:
 def play(run):
     """The scenario."""
     disk, stick = run.disk("3G"), run.answers(ANSWERS)
-    with run.unattended("uefi", disk, stick, "VM 42") as live:
+    with run.unattended("uefi", disk, stick, "VM 42", late=True) as live:
         live.expect("Installed. The log is .* Switching off.", seconds=4 * PATIENCE)
         run.stage("installed")
         live.off()
