@@ -114,6 +114,7 @@ in
         pkgs.dnsmasq
         pkgs.gawk
         pkgs.iproute2
+        pkgs.iputils
         pkgs.nginx
         pkgs.util-linux
       ];
@@ -123,15 +124,19 @@ in
         SIGNS_BY = if harmoniaIs "1" then "SIGN_KEY_PATHS" else "SIGN_KEY_PATH";
         # By default, 3.1 and later compress up to 64 files at once with 35 MB of memory each.
         SETTINGS = if harmoniaIs "3.1" then "zstd.long_distance_matching = false" else "";
+        PUBLIC_KEY = cfg.publicKey;
         IPXE = "${ipxe}";
         NETBOOT = "${cfg.netboot}";
         ADDRESS = if cfg.address == null then "" else cfg.address;
+        UDHCPC = "${pkgs.busybox}/bin/udhcpc";
         SCREEN = "${./room-screen.awk}";
         INTERFACE = if cfg.interface == null then "" else cfg.interface;
       };
       serviceConfig = {
         ExecStart = "${pkgs.runtimeShell} ${./room.sh}";
         StandardOutput = "journal+console";
+        Restart = "on-failure";
+        RestartSec = 5;
         # As nixpkgs' own module of harmonia has it (26.11).
         LimitNOFILE = 65536;
       };

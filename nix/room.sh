@@ -1,68 +1,164 @@
 # shellcheck shell=bash
 # Serves a room, in the foreground, until one of the engines ends. In the environment: IPXE and NETBOOT, directories; HARMONIA, its
-# program; SIGNS_BY, the variable that names the key to it; SETTINGS, a line for its configuration; SCREEN, room-screen.awk; ADDRESS, of
-# this machine where the room has no DHCP server (10.213.0.1/24), otherwise empty; INTERFACE, or empty.
+# program; SIGNS_BY, the variable that names the key to it; PUBLIC_KEY, what the others trust; SETTINGS, a line for its configuration;
+# SCREEN, room-screen.awk; UDHCPC, a program; ADDRESS, of this machine where the room has no DHCP server (10.213.0.1/24), otherwise empty; INTERFACE, or empty.
 set -euo pipefail
 run=/run/nix-cfg-install-room stick=/run/nix-cfg-install/stick cache=http://127.0.0.1:5000
+# What is kept of the stick, which can be taken out then.
+kept=$run/stick
 rm -rf "$run/room"
 mkdir -p "$run"/{tftp,room,nginx} "$stick"
 
 say() { printf 'Room: %s\n' "$*"; }
-
-runs() { [ "$(jobs -rp | wc -l)" -ge "$engines" ]; }
-ended() {
-  say "An engine has ended; $run has the logs."
-  exit 1
+# Waits for what a person has to do, or the network, and says so once.
+said=''
+await() {
+  [ "$1" = "$said" ] || say "$1"
+  said=$1
+  sleep 2
 }
 
-take_stick() {
-  local file
-  mountpoint -q "$stick" || mount -o ro,nosuid,nodev,noexec LABEL=NIXCFG "$stick" || {
-    say 'There is no stick with the label NIXCFG. It must have room.secret and nix-cfg-install.answers.yaml.'
+# The engines: each is started with its name before its command, which its log has as well.
+declare -A engines=()
+start() {
+  local name=$1
+  shift
+  "$@" > "$run/$name.log" 2>&1 &
+  engines[$name]=$!
+}
+all_run() {
+  local name
+  for name in "${!engines[@]}"; do
+    kill -0 "${engines[$name]}" 2> /dev/null && continue
+    say "$name has ended, and all of it is started again. $run/$name.log ends with:"
+    tail -n 3 "$run/$name.log"
     exit 1
+  done
+}
+
+# The public half of a secret key is its last 32 bytes (libsodium's crypto_sign), under the same name.
+public_half() {
+  local key
+  IFS= read -r key < "$1" || :
+  printf '%s:' "${key%%:*}"
+  printf %s "${key#*:}" | base64 -d 2> /dev/null | tail -c 32 | base64
+}
+
+# Says why the stick cannot be taken.
+take_stick() {
+  local devices file public error
+  devices=$(blkid -c /dev/null -o device -t LABEL=NIXCFG) || {
+    [ ! -e "$kept/room.secret" ] || return 0
+    echo 'Insert the stick with the label NIXCFG. It must have room.secret and nix-cfg-install.answers.yaml.'
+    return 1
+  }
+  if [ "$(wc -l <<< "$devices")" -gt 1 ]; then
+    echo "Several file systems have the label NIXCFG: ${devices//$'\n'/ }. Take out all but the stick of this room."
+    return 1
+  fi
+  umask 077
+  rm -rf "$kept.new"
+  mkdir "$kept.new"
+  error=$(mount -o ro,nosuid,nodev,noexec "$devices" "$stick" 2>&1) || {
+    echo "The stick NIXCFG cannot be mounted: $error"
+    return 1
   }
   for file in room.secret nix-cfg-install.answers.yaml; do
-    [ -s "$stick/$file" ] || { say "The stick NIXCFG has no $file."; exit 1; }
+    if ! { [ -s "$stick/$file" ] && cp "$stick/$file" "$kept.new/" 2> /dev/null; }; then
+      umount "$stick"
+      echo "The stick NIXCFG has no $file, or it cannot be read. Put it there, and insert the stick again."
+      return 1
+    fi
   done
-  cp "$stick/nix-cfg-install.answers.yaml" "$run/room/"
+  umount "$stick"
+  public=$(public_half "$kept.new/room.secret")
+  if [ "$public" != "$PUBLIC_KEY" ]; then
+    echo "room.secret on the stick NIXCFG is of another key ($public) than room.publicKey of this ISO ($PUBLIC_KEY). The machines would take nothing."
+    return 1
+  fi
+  rm -rf "$kept"
+  mv "$kept.new" "$kept"
 }
 
-# The interface with the room: the one that was named, or the one with an address; in a room without a DHCP server, the first wired one
-# that is connected.
+# The interface with the room: the one that was named, or the one that is connected; where the room has a DHCP server, with an address
+# from it. Says why there is none.
 interface() {
-  local name
-  if [ -n "$INTERFACE" ]; then
-    ip link set "$INTERFACE" up && [ "$(cat "/sys/class/net/$INTERFACE/carrier" 2> /dev/null)" = 1 ] && { [ -n "$ADDRESS" ] || [ -n "$(address_of "$INTERFACE")" ]; } && echo "$INTERFACE"
-    return
-  fi
+  local name cards=() connected=() ready=()
   for name in /sys/class/net/*; do
     name=${name##*/}
     if [ "$name" = lo ] || [ -e "/sys/class/net/$name/wireless" ]; then continue; fi
-    [ "$(cat "/sys/class/net/$name/carrier" 2> /dev/null)" = 1 ] || { ip link set "$name" up; continue; }
-    [ -n "$ADDRESS" ] || [ -n "$(address_of "$name")" ] || continue
-    echo "$name"
-    return
+    cards+=("$name")
+    [ -z "$INTERFACE" ] || [ "$name" = "$INTERFACE" ] || continue
+    [ "$(cat "/sys/class/net/$name/carrier" 2> /dev/null)" = 1 ] || { ip link set "$name" up || :; continue; }
+    connected+=("$name")
+    [ -z "$ADDRESS" ] && [ -z "$(address_of "$name")" ] || ready+=("$name")
   done
+  if [ -n "$INTERFACE" ] && [[ " ${cards[*]} " != *" $INTERFACE "* ]]; then
+    echo "There is no network card $INTERFACE, which room.interface names. There are: ${cards[*]:-none}."
+  elif [ "${#cards[@]}" = 0 ]; then
+    echo 'There is no wired network card.'
+  elif [ "${#connected[@]}" = 0 ]; then
+    echo "No network cable is connected (${INTERFACE:-${cards[*]}}): its other end must be at a switch that is on."
+  elif [ "${#ready[@]}" = 0 ]; then
+    echo "The cable is connected (${connected[*]}), and no DHCP server has given an address yet. A room without one needs room.address."
+  elif [ "${#ready[@]}" -gt 1 ]; then
+    echo "Several network cards are connected: ${ready[*]}. Leave the one of this room, or name it with room.interface."
+  else
+    echo "${ready[0]}"
+    return
+  fi
   return 1
 }
-address_of() { ip -4 -o address show dev "$1" scope global | sed -n 's,.* inet \([0-9.]*\)/.*,\1,p;q'; }
+# Not one that a machine gives itself where no DHCP server answers.
+address_of() { ip -4 -o address show dev "$1" scope global | sed -n '/ inet 169[.]254[.]/d; s,.* inet \([0-9.]*\)/.*,\1,p;q'; }
+# All cables are seen only some seconds after the cards are switched on.
+find_interface() {
+  local found steady=0 looks=0
+  device=''
+  until [ "$steady" = 5 ]; do
+    if found=$(interface); then
+      if [ "$found" = "$device" ]; then steady=$((steady + 1)); else steady=0; fi
+      device=$found
+      sleep 1
+    else
+      device='' steady=0 looks=$((looks + 1))
+      if [ "$looks" -gt 3 ]; then await "$found"; else sleep 2; fi
+    fi
+  done
+}
 
 # Where this one hands out addresses, the servers of the room have the first nine numbers from ADDRESS on: each takes the first that is free.
 has() { curl --silent --fail --max-time 2 --output /dev/null "http://$1"; }
 others() {
   curl --silent --parallel --max-time 2 --output /dev/null --write-out '%{http_code} %{url_effective}\n' \
-    "http://$network.[$first-$((first + 8))]/room/$1" | sed -n 's,^200 http://\([0-9.]*\)/.*,\1,p' | grep -vxF "$address" || :
+    "http://$network.[$first-$((first + 8))]/room/$1" 2> /dev/null | sed -n 's,^200 http://\([0-9.]*\)/.*,\1,p' | grep -vxF "$address" || :
+}
+is_taken() {
+  local code=0
+  arping -q -D -c 2 -w 3 -I "$device" "$1" 2> /dev/null || code=$?
+  # 2: the card has gone down.
+  [ "$code" = 1 ]
 }
 take_address() {
-  local taken
-  address=$network.254
-  ip address replace "$address/$bits" dev "$device"
-  taken=$(others server)
   number=$first
-  while grep -qxF "$network.$number" <<< "$taken"; do number=$((number + 1)); done
-  ip address del "$address/$bits" dev "$device"
+  while is_taken "$network.$number"; do
+    number=$((number + 1))
+    [ "$number" -gt $((first + 8)) ] || continue
+    number=$first
+    await "All addresses from $network.$first to $network.$((first + 8)) are taken."
+  done
   address=$network.$number
   ip address replace "$address/$bits" dev "$device"
+}
+# A switch that looks for loops (STP) passes nothing in the first half minute or more, and two servers can start in the same second: this one
+# can have taken an address that another one has. Who is new gives way.
+give_way() {
+  say "Another server has the address $address as well: this one takes another."
+  stop_handing_out
+  ip address del "$address/$bits" dev "$device"
+  sleep $((RANDOM % 10))
+  take_address
+  say "This machine is http://$address."
 }
 
 # What the others start: it names the servers, of which one that is switched off does not keep them.
@@ -71,6 +167,19 @@ write_start() {
   for other; do medium+=" nix-cfg-install.medium=http://$other"; done
   printf '#!ipxe\nset cmdline %s\nchain http://%s/boot/netboot.ipxe\n' "$medium" "$address" > "$run/start.ipxe"
   mv "$run/start.ipxe" "$run/room/"
+  echo "$address" > "$run/address"
+}
+
+# Whether there is a DHCP server that is not one of this room's: two would give machines that have nothing to do with the room wrong
+# addresses. Asked as a machine that wants one, which is given back.
+printf '#!/bin/sh\n[ "$1" != bound ] || echo "$serverid"\n' > "$run/bound"
+chmod 755 "$run/bound"
+foreign_dhcp() {
+  local server
+  [ -n "$ADDRESS" ] || return 1
+  server=$("$UDHCPC" -f -n -q -R -t 2 -T 2 -i "$device" -s "$run/bound" 2> /dev/null) || return 1
+  [ "${server%.*}" != "$network" ] || [ "${server##*.}" -lt "$first" ] || [ "${server##*.}" -gt $((first + 8)) ] || return 1
+  echo "The DHCP server $server is in this network: this one hands out no addresses beside it. The ISO must have no room.address here."
 }
 
 # The firmware loads iPXE by TFTP, and iPXE, which asks again, the script by HTTP. Without ADDRESS, dnsmasq only adds to what the DHCP server
@@ -106,9 +215,15 @@ pxe-service=tag:ipxe,X86PC,"Install NixOS",$start
 pxe-service=tag:ipxe,BC_EFI,"Install NixOS",$start
 pxe-service=tag:ipxe,X86-64_EFI,"Install NixOS",$start
 END
-  dnsmasq --keep-in-foreground --conf-file="$run/dnsmasq.conf" --log-facility="$run/dnsmasq.log" &
-  engines=$((engines + 1))
+  start dnsmasq dnsmasq --keep-in-foreground --conf-file="$run/dnsmasq.conf" --log-facility=-
   touch "$run/room/hands-out"
+}
+hands_out() { [ -e "$run/room/hands-out" ]; }
+stop_handing_out() {
+  hands_out || return 0
+  rm "$run/room/hands-out"
+  kill "${engines[dnsmasq]}"
+  unset 'engines[dnsmasq]'
 }
 
 serve() {
@@ -117,7 +232,7 @@ serve() {
 daemon off;
 user root root;
 pid $run/nginx.pid;
-error_log $run/error.log;
+error_log stderr;
 # Nix opens up to 25 connections for each machine, and each takes another one to the cache.
 worker_rlimit_nofile 16384;
 events { worker_connections 8192; }
@@ -130,6 +245,8 @@ http {
   uwsgi_temp_path $run/nginx;
   scgi_temp_path $run/nginx;
   sendfile on;
+  # A server asks the others what they do.
+  log_not_found off;
   server {
     listen 80;
     location /boot/ { alias $NETBOOT/; }
@@ -139,11 +256,9 @@ http {
 }
 END
   printf 'bind = "%s"\n%s\n' "${cache#http://}" "$SETTINGS" > "$run/harmonia.toml"
-  env "CONFIG_FILE=$run/harmonia.toml" "$SIGNS_BY=$stick/room.secret" "$HARMONIA" > "$run/harmonia.log" 2>&1 &
-  engines=1
-  until has "${cache#http://}/nix-cache-info"; do runs || ended; sleep 1; done
-  nginx -e "$run/error.log" -c "$run/nginx.conf" &
-  engines=2
+  start harmonia env "CONFIG_FILE=$run/harmonia.toml" "$SIGNS_BY=$kept/room.secret" "$HARMONIA"
+  until has "${cache#http://}/nix-cache-info"; do all_run; sleep 1; done
+  start nginx nginx -e stderr -c "$run/nginx.conf"
 }
 
 # What the cache says of each path, for the screen. What the others have in their own stores they ask for, and do not fetch.
@@ -153,20 +268,23 @@ describe() {
 show() {
   touch "$run/narinfos" "$run/leases" "$run/access.log"
   {
-    printf 'This room is served by http://%s. Start the others from the network.\n\n' "$address"
+    printf 'This room is served by http://%s. Start the others from the network.\n\n' "$(cat "$run/address")"
     awk -v narinfos="$run/narinfos" -v leases="$run/leases" -f "$SCREEN" "$run/access.log"
   } > "$run/screen.new"
   mv "$run/screen.new" "$run/screen"
   [ ! -w /dev/tty1 ] || { printf '\033[H\033[J'; cat "$run/screen"; } > /dev/tty1
 }
+keep_showing() {
+  while :; do
+    show
+    sleep 3
+  done
+}
 
-take_stick
-waited='' engines=0 silent=0 round=0
-until device=$(interface); do
-  [ -n "$waited" ] || say 'Waiting for a network: connect the cable.'
-  waited=1
-  sleep 1
-done
+until why=$(take_stick); do await "$why"; done
+cp "$kept/nix-cfg-install.answers.yaml" "$run/room/"
+chmod 644 "$run/room/nix-cfg-install.answers.yaml"
+find_interface
 trap 'kill $(jobs -p) 2> /dev/null || :' EXIT
 if [ -n "$ADDRESS" ]; then
   bits=${ADDRESS#*/} address=${ADDRESS%/*}
@@ -179,19 +297,40 @@ write_start
 touch "$run/room/server"
 serve
 # A first one that was off for a while leaves it to the one that does.
-if [ -z "$ADDRESS" ] || { [ "$number" = "$first" ] && [ -z "$(others hands-out)" ]; }; then hand_out; fi
+if [ -z "$ADDRESS" ] || { [ "$number" = "$first" ] && [ -z "$(others hands-out)" ]; }; then
+  while why=$(foreign_dhcp); do await "$why"; done
+  hand_out
+fi
 say "This machine is http://$address. Start the others from the network."
 describe &
-while runs; do
-  show
+start screen keep_showing
+silent=0 round=0 new_until=$((SECONDS + 180))
+while all_run; do
   sleep 3
   round=$((round + 1))
   { [ -n "$ADDRESS" ] && [ $((round % 3)) = 0 ]; } || continue
+  if [ "$SECONDS" -lt "$new_until" ]; then
+    if is_taken "$address"; then give_way; fi
+    if hands_out && why=$(foreign_dhcp); then
+      stop_handing_out
+      say "$why"
+    fi
+  fi
   # Another server of the room is used by those that start from now on; where none hands out addresses any more, the next one does.
   read -r -d '' -a known <<< "$(others server)" || :
   write_start "${known[@]}"
-  [ ! -e "$run/room/hands-out" ] || continue
-  if [ -n "$(others hands-out)" ]; then silent=0; else silent=$((silent + 1)); fi
-  [ "$silent" -lt $((2 + number - first)) ] || { hand_out; say "This machine now hands out the addresses."; }
+  handing=$(others hands-out | sort -t . -k 4n | head -n 1)
+  if hands_out; then
+    # Of two that did not know of each other, the first goes on.
+    if [ -n "$handing" ] && [ "${handing##*.}" -lt "$number" ]; then
+      stop_handing_out
+      say "http://$handing hands out the addresses."
+    fi
+    continue
+  fi
+  if [ -n "$handing" ]; then silent=0; else silent=$((silent + 1)); fi
+  if [ "$silent" -ge $((2 + number - first)) ] && ! foreign_dhcp > /dev/null; then
+    hand_out
+    say "This machine now hands out the addresses."
+  fi
 done
-ended

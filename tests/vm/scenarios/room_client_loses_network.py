@@ -1,5 +1,5 @@
-"""A room in which a machine loses the network in the middle of the copy: it says so, and goes on when the network is back. A machine that the
-answers file has no entry for says by what names it is known, and its disk is not written."""
+"""A room whose server gets its stick late. A machine loses the network in the middle of the copy: it says so, and goes on when the network
+is back. A machine that the answers file has no entry for says by what names it is known, and its disk is not written."""
 
 from machine import Failed
 from room import LONG, Room
@@ -8,7 +8,7 @@ from room import LONG, Room
 def play(run):
     """The scenario."""
     room = Room(run, {"known": "uefi"})
-    with room.server("server") as server:
+    with room.server("server", late=True) as server:
         with room.client("stranger", "bios") as stranger:
             room.begins(stranger)
             stranger.expect("has no entry for this machine", seconds=LONG)

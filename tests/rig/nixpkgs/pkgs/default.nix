@@ -212,6 +212,9 @@ rec {
   dnsmasq = real "dnsmasq-2.91" null;
   # Beside the others in a PATH, it must not bring busybox' own of them.
   gawk = glue "gawk-5.3" { } "mkdir -p $out/bin && ln -s ${busybox}/bin/awk $out/bin/awk";
+  iputils =
+    glue "iputils-20240117" { }
+      "mkdir -p $out/bin && ln -s ${busybox}/bin/arping $out/bin/arping";
   harmonia = real "harmonia-3.1" null;
   ipxe = real "ipxe-1.21" null;
   iproute2 = real "iproute2-6.15" null;
