@@ -12,6 +12,7 @@ use crate::tree::fingerprint::Side;
 /// Checks everything as before an installation, copies what the machine lacks, and makes the new system the one that starts next. The
 /// former system stays in the boot menu. To be run from the ISO: mount it, and start nix-cfg-install from there.
 #[derive(Debug, Clone, clap::Args)]
+#[allow(clippy::struct_excessive_bools)] // Each is a switch of the command line.
 pub struct UpdateArgs {
     /// The ISO: a device, an ISO file, or the directory where it is mounted [default: where this program is, else the only disk with
     /// an ISO]
@@ -20,6 +21,10 @@ pub struct UpdateArgs {
     /// Which of the ISO's hosts this machine is [default: the one that was installed]
     #[arg(long, value_name = "NAME")]
     pub host: Option<String>,
+    /// Take only an image that is signed with a key that this machine trusts (nix.settings.trusted-public-keys). A whole ISO has no
+    /// signature. For this, start a nix-cfg-install of the machine's own: that of the medium is not verified
+    #[arg(long)]
+    pub signed: bool,
     /// Activate the new system now as well, and not only at the next start
     #[arg(long, conflicts_with = "dry_run")]
     pub switch: bool,

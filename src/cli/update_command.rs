@@ -1,7 +1,6 @@
 //! `nix-cfg-install update`: enters the live system of an ISO on the running machine, and goes on as an installation does.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::Context;
@@ -132,7 +131,7 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
         receipt.finished
     ));
     let (machine, live) =
-        RunningMachine::enter(Path::new(&medium), (runner, report)).context("Failed to enter the ISO's live system")?;
+        RunningMachine::enter((&medium, wanted.signed), (runner, report)).context("Failed to enter the ISO's live system")?;
     let running = RunningUpdate {
         machine,
         iso: live.system.clone(),

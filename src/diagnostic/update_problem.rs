@@ -12,6 +12,8 @@ pub enum UpdateProblem {
     BadReceipt { path: PathBuf, error: String },
     /// An image with only what machines lack. The keys that it is signed with.
     NotSigned { keys: Vec<String> },
+    /// What is at `medium` has no signature, and one was asked for.
+    WholeIso { medium: PathBuf },
     /// Such an image is signed, and the image of its store is another one.
     OtherStore,
     /// Such an image has nothing for `host`.
@@ -50,6 +52,9 @@ impl UpdateProblem {
                 error("update-bad-receipt", format!("{} cannot be read", path.display())).because(said)
             }
             Self::NotSigned { keys } => not_signed(keys),
+            Self::WholeIso { medium } => error("update-whole-iso", format!("{} is not signed: it is a whole ISO", medium.display()))
+                .because("--signed takes only what is signed with a key that this machine trusts.")
+                .remedy("Use an image that `nix-cfg-iso delta` has made. For an ISO that you trust, leave --signed out."),
             Self::OtherStore => error("update-other-store", "The image is not as it was when it was signed")
                 .because("Its nix-store.squashfs has another SHA-256: it is damaged, or somebody has changed it. Nothing of it was used.")
                 .remedy("Copy the image once more from where it was made, and compare its check sum there and here."),

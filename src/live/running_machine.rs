@@ -54,12 +54,15 @@ pub struct RunningMachine {
 }
 
 impl RunningMachine {
-    /// Makes the live system of the ISO at `medium` and enters it with this thread and those that it starts from now on. `runner`
-    /// starts the machine's own programs.
+    /// Makes the live system of the ISO at `medium`, which may have to be `signed`, and enters it with this thread and those that it starts
+    /// from now on. `runner` starts the machine's own programs.
     ///
     /// # Errors
     /// Those of [`LiveSystemOfIso::mount`].
-    pub fn enter(medium: &Path, (runner, report): (&Runner, &Reporter)) -> Result<(Self, LiveSystemOfIso)> {
+    pub fn enter(
+        (medium, signed): (&Path, bool),
+        (runner, report): (&Runner, &Reporter),
+    ) -> Result<(Self, LiveSystemOfIso)> {
         let open = File::open(medium).with_context(|| format!("Failed to open {}", medium.display()))?;
         let own = namespace()?;
         unshare(CloneFlags::CLONE_NEWNS).context("Failed to make a mount namespace")?;
@@ -69,7 +72,7 @@ impl RunningMachine {
         fs::create_dir_all(root).with_context(|| format!("Failed to make {LIVE_ROOT}"))?;
         mount_new("tmpfs", root, "mode=755")?;
         make_directories(root)?;
-        let live = LiveSystemOfIso::mount(medium, root, (runner, report))?;
+        let live = LiveSystemOfIso::mount((medium, signed), root, (runner, report))?;
         for one in &machine {
             bind(&one.at, &below(&root.join("mnt"), &one.at), MsFlags::empty())?;
         }

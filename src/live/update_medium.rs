@@ -1,7 +1,7 @@
 //! What a running machine is updated from: a whole ISO, which brings a live system, or an image with only what machines lack, which uses
 //! the programs of the machine itself.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
@@ -11,7 +11,7 @@ use nix::sys::stat::{Mode, SFlag, mknod};
 use super::installation_medium::{LIVE_SYSTEM, SIGNED, SIGNED_PATH, STORE_IMAGE, STORE_IMAGE_HASH, host_in};
 use super::live_mounts::{below, bind, mount_new};
 use crate::diagnostic::{Damage, MediumProblem, SupplyProblem, UpdateProblem};
-use crate::files::{names, read_text, sha256};
+use crate::files::{names, open_anything, read_text, sha256};
 use crate::process::{Invocation, Runner};
 use crate::progress::{Reporter, Unit};
 use crate::store_path::{STORE, containing, store_name};
@@ -43,15 +43,23 @@ pub struct LiveSystemOfIso {
 }
 
 impl LiveSystemOfIso {
-    /// Mounts the `medium` and its store below `root`, with memory above it, as an ISO does when it is started.
+    /// Mounts the `medium`, which may have to be `signed`, and its store below `root`, with memory above it, as an ISO does when it is started.
     ///
     /// # Errors
-    /// [`MediumProblem::NotOurs`] when something else is there; [`UpdateProblem::NotSigned`] and [`UpdateProblem::OtherStore`]; what
-    /// `mount` says.
-    pub(super) fn mount(medium: &Path, root: &Path, (runner, report): (&Runner, &Reporter)) -> Result<Self> {
+    /// [`MediumProblem::NotOurs`] when something else is there; [`UpdateProblem::NotSigned`], [`UpdateProblem::OtherStore`] and
+    /// [`UpdateProblem::WholeIso`]; what `mount` says.
+    pub(super) fn mount(
+        (medium, signed): (&Path, bool),
+        root: &Path,
+        (runner, report): (&Runner, &Reporter),
+    ) -> Result<Self> {
         let at = below(root, Path::new(MEDIUM));
         mount_medium(medium, &at, runner)?;
         let is_delta = at.join(SIGNED).is_dir();
+        if signed && !is_delta {
+            let medium = medium.to_owned();
+            return Err(UpdateProblem::WholeIso { medium }.into());
+        }
         let files = if is_delta {
             verified(medium, &at.join(SIGNED), root, runner)?
         } else {
@@ -139,7 +147,8 @@ fn not_ours(medium: &Path, error: &anyhow::Error) -> anyhow::Error {
 fn compare(image: &Path, signed: &Path, (runner, report): (&Runner, &Reporter)) -> Result<()> {
     let what = |path: &Path| format!("Failed to read {}", path.display());
     let wanted = read_text(signed, 1 << 10).with_context(|| what(signed))?;
-    let file = File::open(image).with_context(|| what(image))?;
+    // It may be a pipe.
+    let file = open_anything(image).with_context(|| what(image))?;
     let total = file.metadata()?.len();
     let found = sha256(file, &mut |done| {
         report.progress(done, total, Unit::Bytes, STORE_IMAGE);

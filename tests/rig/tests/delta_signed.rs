@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rig::run;
 use rig::started::Started;
-use rig::two_isos::{FIRST, delta, directory, files_of, machine_with, on_builder, state};
+use rig::two_isos::{FIRST, SECOND, UPDATE, delta, directory, files_of, machine_with, on_builder, state};
 use rig::update_image::{DELTA, for_machine};
 
 fn machine() -> Started {
@@ -121,6 +121,22 @@ fn nothing_of_an_image_is_run_before_it_was_compared_with_what_was_signed() {
         .fails(3, &[OTHER_STORE, &["Nothing was written"]].concat());
     assert_eq!(said.out, "", "its programs were run");
     assert_eq!(state(&machine), FIRST);
+}
+
+#[test]
+fn a_whole_iso_is_refused_where_a_signature_is_asked_for() {
+    let machine = machine();
+    machine.sh(&format!("{UPDATE} --signed")).fails(
+        3,
+        &[
+            "/run/media/2 is not signed: it is a whole ISO",
+            "nix-cfg-iso delta",
+            "Nothing was written",
+        ],
+    );
+    assert_eq!(state(&machine), FIRST);
+    machine.sh(&format!("{DELTA} --signed")).ok();
+    assert_eq!(state(&machine), SECOND);
 }
 
 #[test]
