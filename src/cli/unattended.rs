@@ -207,7 +207,7 @@ impl Known<'_> {
             &chosen,
             passphrase.as_ref(),
             Path::new(MACHINE),
-            self.runner,
+            (self.runner, self.report),
         );
         let updated = match updated {
             Ok(updated) => updated,

@@ -15,11 +15,12 @@ use crate::live::block_devices::{SYS, number, parts};
 use crate::live::disk_mark::{IsoIdentity, Stage};
 use crate::live::earlier_receipt::Receipt;
 use crate::live::encrypted_volume::{MAPPINGS, OpenVolume};
-use crate::live::installed_system::{Access, InstalledSystem, Volume, systems_on, unmount, volumes};
+use crate::live::installed_system::{Access, InstalledSystem, systems_on, unmount};
 use crate::live::mounts;
 use crate::live::resume;
 use crate::live::target::Target;
 use crate::live::this_machine::{Candidate, LIVE, ThisMachine};
+use crate::live::volumes::{Volume, volumes};
 use crate::plan::request::Update;
 use crate::process::Runner;
 use crate::progress::Reporter;
@@ -52,7 +53,8 @@ struct Mountable {
 
 impl Mountable {
     fn mount(&self, access: Access) -> Result<()> {
-        self.system.mount(&self.runner, &self.volumes, &self.target, access)
+        let volumes = (&*self.volumes, &*self.disk.path);
+        self.system.mount(&self.runner, volumes, &self.target, access)
     }
 
     fn unmount(&self) -> Result<()> {
@@ -113,9 +115,16 @@ impl<'a> Disks<'a> {
     /// What is searched, with the disk that it is on.
     fn searched(&self) -> impl Iterator<Item = (&Volume, &'a Candidate)> {
         let disk = |volume: &Volume| self.wanted.iter().copied().find(|disk| disk.path == volume.disk);
-        self.volumes
+        let searched = self
+            .volumes
             .iter()
-            .filter_map(move |volume| Some((volume, disk(volume)?)))
+            .filter_map(move |volume| Some((volume, disk(volume)?)));
+        let mut before: Vec<&Volume> = Vec::new();
+        searched.filter(move |(volume, _)| {
+            let is_known = before.iter().any(|other| volume.is_part_of_same(other));
+            before.push(volume);
+            !is_known
+        })
     }
 
     /// Opens the encrypted volumes, those of the machine's other disks as well.
@@ -165,8 +174,8 @@ impl<'a> Disks<'a> {
 #[derive(Default)]
 struct Search {
     found: Vec<UpdatedSystem>,
-    /// Why one could not be mounted.
-    failed: Option<anyhow::Error>,
+    /// The devices of those that could not be mounted, and why.
+    failed: Vec<(PathBuf, anyhow::Error)>,
     looked_at: Vec<LookedAt>,
 }
 
@@ -192,7 +201,7 @@ impl Search {
                     open: Vec::new(),
                 }),
                 Ok(None) => is_foreign = true,
-                Err(error) => self.failed = self.failed.take().or(Some(error)),
+                Err(error) => self.failed.push((volume.device.clone(), error)),
             }
         }
         self.looked_at.push(LookedAt {
@@ -206,16 +215,19 @@ impl Search {
 
     /// The only one.
     fn only(mut self) -> Result<UpdatedSystem> {
-        match (self.found.pop(), self.found.is_empty(), self.failed) {
-            (Some(only), true, _) => Ok(only),
-            (Some(last), false, _) => {
-                let systems = self.found.iter().chain([&last]).map(UpdatedSystem::title).collect();
-                Err(InstalledSystemProblem::Several { systems }.into())
-            }
-            (None, _, Some(error)) => Err(error),
-            (None, ..) => {
+        match (self.found.len(), self.failed.len()) {
+            (1, 0) => self.found.pop().context("There is no system"),
+            (0, 0) => {
                 let volumes = self.looked_at;
                 Err(InstalledSystemProblem::None { volumes }.into())
+            }
+            (0, 1) => Err(self.failed.remove(0).1),
+            _ => {
+                let found = self.found.iter().map(UpdatedSystem::title);
+                let failed = self.failed.iter();
+                let failed = failed.map(|(device, error)| format!("{}: {error:#}", device.display()));
+                let systems = found.chain(failed).collect();
+                Err(InstalledSystemProblem::Several { systems }.into())
             }
         }
     }
@@ -240,7 +252,7 @@ impl UpdatedSystem {
         chosen: &[&PathBuf],
         passphrase: Option<&SecretString>,
         target: &Path,
-        runner: &Runner,
+        (runner, report): (&Runner, &Reporter),
     ) -> Result<Self> {
         let mut disks = Disks::read(machine, chosen, runner)?;
         make_way(runner, &disks.volumes, target)?;
@@ -249,7 +261,12 @@ impl UpdatedSystem {
         for volume_and_disk in disks.searched() {
             search.look(volume_and_disk, &disks, target);
         }
+        let hidden = search.looked_at.iter().filter(|one| one.may_hide_one());
+        let hidden: Vec<String> = hidden.map(ToString::to_string).collect();
         let only = search.only()?;
+        if !hidden.is_empty() {
+            report.note(&format!("No system was looked for on {}.", hidden.join(", ")));
+        }
         only.mountable.mount(Access::Look)?;
         Ok(Self {
             open: disks.open,

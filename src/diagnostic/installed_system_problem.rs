@@ -1,5 +1,6 @@
 //! An answers file asks for an update, and the system to update is not found on the disks, or cannot be mounted.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::{Text, error};
@@ -11,6 +12,8 @@ pub enum InstalledSystemProblem {
     Several { systems: Vec<String> },
     /// `device` is on none of the machine's disks, and the system has it at `at`.
     NoDevice { device: String, at: String },
+    /// As [`Self::NoDevice`], but `volumes` are of that name, and none or several of them are on the disk of its store.
+    SeveralDevices { device: String, at: String, volumes: Vec<PathBuf> },
     /// The directory `at` of the system leads out of it.
     Outside { at: String },
     /// Something else is mounted at the target.
@@ -42,18 +45,29 @@ pub enum Lock {
     Open,
 }
 
-fn looked_at(one: &LookedAt) -> String {
-    let what = match one.kind.as_deref() {
-        _ if one.lock == Some(Lock::NoPassphrase) => "encrypted, and the entry has no `passphrase`",
-        _ if one.lock == Some(Lock::OtherPassphrase) => "encrypted, and the passphrase does not open it",
-        _ if one.lock == Some(Lock::Open) => "encrypted, and opened",
-        _ if one.is_foreign => "a NixOS that nix-cfg-install has not installed",
-        Some("zfs_member") => "ZFS, which is not looked at",
-        Some(kind) if !one.is_mountable => return format!("{} ({kind}, cannot be mounted)", one.device.display()),
-        Some(kind) => kind,
-        None => "no file system",
-    };
-    format!("{} ({what})", one.device.display())
+impl LookedAt {
+    /// Whether a system may be there that was not found.
+    #[must_use]
+    pub fn may_hide_one(&self) -> bool {
+        let is_locked = matches!(self.lock, Some(Lock::NoPassphrase | Lock::OtherPassphrase));
+        is_locked || !self.is_mountable || self.kind.as_deref() == Some("zfs_member")
+    }
+}
+
+impl fmt::Display for LookedAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind.as_deref() {
+            _ if self.lock == Some(Lock::NoPassphrase) => "encrypted, and the entry has no `passphrase`",
+            _ if self.lock == Some(Lock::OtherPassphrase) => "encrypted, and the passphrase does not open it",
+            _ if self.lock == Some(Lock::Open) => "encrypted, and opened",
+            _ if self.is_foreign => "a NixOS that nix-cfg-install has not installed",
+            Some("zfs_member") => "ZFS, which is not looked at",
+            Some(kind) if !self.is_mountable => return write!(f, "{} ({kind}, cannot be mounted)", self.device.display()),
+            Some(kind) => kind,
+            None => "no file system",
+        };
+        write!(f, "{} ({what})", self.device.display())
+    }
 }
 
 impl InstalledSystemProblem {
@@ -62,7 +76,7 @@ impl InstalledSystemProblem {
             Self::None { volumes } => error("installed-system-none", "No system that nix-cfg-install has installed was found")
                 .because(match volumes.as_slice() {
                     [] => "There is nothing on the disks that were looked at.".to_owned(),
-                    some => format!("Looked at:\n{}", some.iter().map(looked_at).collect::<Vec<_>>().join("\n")),
+                    some => format!("Looked at:\n{}", some.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
                 })
                 .remedy(
                     "Correct `disks`, or remove it: then all disks are looked at but sticks and cards. To install the machine, remove \
@@ -74,6 +88,12 @@ impl InstalledSystemProblem {
             Self::NoDevice { device, at } => error("installed-system-device", format!("{device} was not found"))
                 .because(format!("The installed system has it at {at}."))
                 .remedy("Attach the disk that it is on, or unlock it."),
+            Self::SeveralDevices { device, at, volumes } => {
+                let volumes: Vec<String> = volumes.iter().map(|volume| volume.display().to_string()).collect();
+                error("installed-system-devices", format!("{device} could be several volumes"))
+                    .because(format!("The installed system has it at {at}. There are {}.", volumes.join(" and ")))
+                    .remedy("Detach the others, or give them other labels.")
+            }
             Self::Outside { at } => error("installed-system-outside", format!("{at} of the installed system cannot be mounted"))
                 .because("There is a link there that leads somewhere else.")
                 .remedy("Update the machine while it runs: nix-cfg-install update"),

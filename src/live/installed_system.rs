@@ -1,17 +1,16 @@
 //! A NixOS on the disks of this machine that does not run: found by its profile, and mounted as its fstab says. Before it is to be written
 //! to, it is mounted so that the kernel writes nothing, and finishes no journal.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::block_devices::{SYS, node, number, parts};
 use super::fstab;
 use super::mounts;
 use super::running_machine::SYSTEM_PROFILE;
 use super::target::open_inside;
+use super::volumes::{Volume, is_device_name, named};
 use crate::diagnostic::InstalledSystemProblem;
 use crate::files::names;
 use crate::nix::facts::FileSystem;
@@ -32,93 +31,6 @@ pub enum Access {
     /// Nothing is written, not even by the kernel.
     Look,
     Write,
-}
-
-/// What a disk, its partitions, and what is made of these have.
-#[derive(Debug, Clone)]
-pub struct Volume {
-    pub device: PathBuf,
-    /// The disk that it is on.
-    pub disk: PathBuf,
-    /// What blkid knows: `TYPE`, `UUID`, `PART_ENTRY_UUID`, …
-    tags: BTreeMap<String, String>,
-}
-
-impl Volume {
-    /// Reads what is on `device`, which is on `disk`.
-    ///
-    /// # Errors
-    /// When blkid cannot be run.
-    pub fn read(runner: &Runner, device: PathBuf, disk: &Path) -> Result<Self> {
-        let probe = Invocation::new("blkid")
-            .args(["--probe", "--output", "export"])
-            .arg(&device);
-        // It fails where nothing is.
-        let probed = runner.run(&probe, &mut |_, _| {})?;
-        let text = probed.text().unwrap_or_default();
-        let tag = |line: &str| {
-            let (key, value) = line.split_once('=')?;
-            Some((key.to_owned(), value.replace('\\', "")))
-        };
-        let tags = text.lines().filter_map(tag).collect();
-        let disk = disk.to_owned();
-        Ok(Self { device, disk, tags })
-    }
-
-    /// What is on it, in the word of blkid: `ext4`, `crypto_LUKS`.
-    #[must_use]
-    pub fn kind(&self) -> Option<&str> {
-        self.tags.get("TYPE").map(String::as_str)
-    }
-
-    /// The name under which an encrypted one is usually opened; `None`: it is none.
-    #[must_use]
-    pub fn mapping(&self) -> Option<String> {
-        let is_encrypted = self.kind() == Some("crypto_LUKS");
-        self.tags
-            .get("UUID")
-            .filter(|_| is_encrypted)
-            .map(|uuid| format!("luks-{uuid}"))
-    }
-
-    /// Whether fstab(5) means it by `name`.
-    fn is_named(&self, name: &str) -> bool {
-        const TAGS: [(&str, &str, &str); 4] = [
-            ("UUID=", "/dev/disk/by-uuid/", "UUID"),
-            ("LABEL=", "/dev/disk/by-label/", "LABEL"),
-            ("PARTUUID=", "/dev/disk/by-partuuid/", "PART_ENTRY_UUID"),
-            ("PARTLABEL=", "/dev/disk/by-partlabel/", "PART_ENTRY_NAME"),
-        ];
-        let tagged = TAGS.iter().find_map(|(tag, link, key)| {
-            let value = name.strip_prefix(tag).or_else(|| name.strip_prefix(link))?;
-            Some((key, value.trim_matches('"').replace("\\x20", " ")))
-        });
-        match tagged {
-            Some((key, value)) => self.tags.get(*key).is_some_and(|own| own.eq_ignore_ascii_case(&value)),
-            None => number(name).is_some_and(|one| number(&self.device) == Some(one)),
-        }
-    }
-}
-
-/// What is on `disks`.
-///
-/// # Errors
-/// When blkid cannot be run.
-pub fn volumes(runner: &Runner, disks: &[PathBuf]) -> Result<Vec<Volume>> {
-    let mut known = BTreeSet::new();
-    let mut volumes = Vec::new();
-    for disk in disks {
-        let made = number(disk)
-            .map(|disk| parts(Path::new(SYS), &disk))
-            .unwrap_or_default();
-        let made = made.iter().filter_map(|one| node(Path::new(SYS), one));
-        for device in std::iter::once(disk.clone()).chain(made) {
-            if number(&device).is_some_and(|number| known.insert(number)) {
-                volumes.push(Volume::read(runner, device, disk)?);
-            }
-        }
-    }
-    Ok(volumes)
 }
 
 /// A system.
@@ -195,14 +107,20 @@ impl InstalledSystem {
         found.map(|system| system.device.as_str())
     }
 
-    /// Mounts its file systems at `target`. Their devices are among `volumes`: another one can have the same UUID or label.
+    /// Mounts its file systems at `target`. Their devices are among `volumes`, and its store is on `disk`.
     ///
     /// # Errors
     /// [`InstalledSystemProblem`]; what `mount` says.
-    pub fn mount(&self, runner: &Runner, volumes: &[Volume], target: &Path, access: Access) -> Result<()> {
+    pub fn mount(
+        &self,
+        runner: &Runner,
+        (volumes, disk): (&[Volume], &Path),
+        target: &Path,
+        access: Access,
+    ) -> Result<()> {
         fs::create_dir_all(target).with_context(|| format!("Failed to make {}", target.display()))?;
         for system in self.fstab.iter().filter(|system| is_mounted_here(system)) {
-            let mounted = mount_one(runner, system, volumes, target, access);
+            let mounted = mount_one(runner, system, (volumes, disk), target, access);
             let is_needed = !has(system, "nofail");
             if let Err(error) = mounted {
                 if is_needed {
@@ -223,10 +141,11 @@ fn is_bind(system: &FileSystem) -> bool {
     has(system, "bind") || has(system, "rbind")
 }
 
-/// Whether it belongs to the system wherever that runs: neither memory, but that of the root, nor what is elsewhere.
+/// Whether it belongs to the system wherever that runs: neither memory, but that of the root, nor what is elsewhere, or in a file, or made
+/// by a program (`//server/share` with cifs, `/a:/b` with fuse.mergerfs).
 fn is_mounted_here(system: &FileSystem) -> bool {
     let is_memory = ["tmpfs", "ramfs"].contains(&system.kind.as_str());
-    let is_device = system.device.starts_with('/') || system.device.contains('=');
+    let is_device = is_bind(system) || is_device_name(&system.device) && !system.kind.starts_with("fuse");
     system.at.starts_with('/')
         && system.kind != "swap"
         && !has(system, "noauto")
@@ -234,7 +153,13 @@ fn is_mounted_here(system: &FileSystem) -> bool {
         && (is_device || is_memory && system.at == "/")
 }
 
-fn mount_one(runner: &Runner, system: &FileSystem, volumes: &[Volume], target: &Path, access: Access) -> Result<()> {
+fn mount_one(
+    runner: &Runner,
+    system: &FileSystem,
+    (volumes, disk): (&[Volume], &Path),
+    target: &Path,
+    access: Access,
+) -> Result<()> {
     let inside = |path: &str| target.join(path.trim_start_matches('/'));
     let at = inside(&system.at);
     let real = at.ancestors().find_map(|path| fs::canonicalize(path).ok());
@@ -247,13 +172,20 @@ fn mount_one(runner: &Runner, system: &FileSystem, volumes: &[Volume], target: &
         let bind = Invocation::new("mount").args(["--mkdir", "-o", &system.options.join(",")]);
         return runner.output(&bind.arg(inside(&system.device)).arg(&at)).map(drop);
     }
-    let found = volumes.iter().find(|volume| volume.is_named(&system.device));
-    let device = match found {
-        Some(volume) => volume.device.clone(),
-        None if system.kind == "tmpfs" => system.device.clone().into(),
-        None => {
-            let (device, at) = (system.device.clone(), system.at.clone());
-            return Err(InstalledSystemProblem::NoDevice { device, at }.into());
+    let (name, place) = (|| system.device.clone(), || system.at.clone());
+    let device = match named(volumes, &system.device, disk) {
+        Ok(Some(volume)) => volume.device.clone(),
+        Ok(None) if system.kind == "tmpfs" => name().into(),
+        Ok(None) => {
+            return Err(InstalledSystemProblem::NoDevice {
+                device: name(),
+                at: place(),
+            }
+            .into());
+        }
+        Err(volumes) => {
+            let (device, at) = (name(), place());
+            return Err(InstalledSystemProblem::SeveralDevices { device, at, volumes }.into());
         }
     };
     mount(runner, (&system.kind, &options(system, access)), &device, &at)
@@ -293,40 +225,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_volume_is_found_by_each_of_its_names() {
-        let tags = [
-            ("UUID", "5F3A-11"),
-            ("LABEL", "my root"),
-            ("PART_ENTRY_NAME", "disk-main-root"),
-        ];
-        let volume = Volume {
-            device: "/dev/none1".into(),
-            disk: "/dev/none".into(),
-            tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        };
-        for name in [
-            "/dev/disk/by-uuid/5F3A-11",
-            "UUID=5f3a-11",
-            "UUID=\"5F3A-11\"",
-            "/dev/disk/by-label/my\\x20root",
-            "LABEL=my root",
-            "/dev/disk/by-partlabel/disk-main-root",
-        ] {
-            assert!(volume.is_named(name), "{name}");
-        }
-        for name in [
-            "/dev/disk/by-uuid/5F3A-12",
-            "/dev/disk/by-label/5F3A-11",
-            "PARTUUID=5F3A-11",
-            "/dev/none2",
-            "tmpfs",
-            "/",
-        ] {
-            assert!(!volume.is_named(name), "{name}");
-        }
-    }
-
-    #[test]
     fn what_is_on_the_machines_disks_is_mounted_and_nothing_else() {
         let fstab = "/dev/disk/by-uuid/1 / ext4 x-initrd.mount 0 1
             tmpfs / tmpfs defaults,size=50% 0 0
@@ -336,6 +234,10 @@ mod tests {
             /dev/sda3 none swap defaults 0 0
             server:/data /data nfs defaults 0 0
             //server/x /x cifs _netdev 0 0
+            //server/y /y cifs credentials=/etc/y 0 0
+            /home/a:/home/b /both fuse.mergerfs defaults 0 0
+            s3#name=x /s3 fuse allow_other 0 0
+            /images/x.img /x ext4 loop 0 0
             /dev/sdb1 /backup ext4 noauto 0 0
             rpool/home /home zfs defaults 0 0
             LABEL=d /data btrfs subvol=@d,compress=zstd 0 0";

@@ -25,5 +25,6 @@ pub mod this_machine;
 pub mod leds;
 pub mod matched;
 pub mod disk_mark;
+pub mod volumes;
 pub mod installed_system;
 pub mod encrypted_volume;

@@ -209,6 +209,20 @@ fn no_system_or_several_are_refused_with_what_was_looked_at() {
         "channel-demo, installed on 20",
     ];
     refused(&two, &script, &several);
+    // The system on the copy is a broken one: which of both is meant is not known all the same.
+    let broken = script.replace(
+        "ln -s ../../$(basename $clone)",
+        "mount $clone /mnt && mkdir -p /mnt/broken/etc && echo 'LABEL=absent / ext4 defaults 0 1' > /mnt/broken/etc/fstab
+         ln -sfn /broken /mnt/nix/var/nix/profiles/system && umount /mnt || exit 9
+         ln -s ../../$(basename $clone)",
+    );
+    let one = [
+        several[0],
+        several[1],
+        "/dev/disk/by-id/rig-disk (no name",
+        "LABEL=absent was not found",
+    ];
+    refused(&two, &broken, &one);
     let mounted = format!(
         "truncate -s 8M /other.img; mke2fs -q -F /other.img
          {}mount $other /mnt || exit 9; {INSTALL}; code=$?; {}exit $code",
