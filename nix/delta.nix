@@ -12,6 +12,9 @@ let
   cfg = config.offlineInstaller;
   inherit (builtins) unsafeDiscardStringContext;
   file = name: "${config.environment.etc.${name}.source}";
+  onIso =
+    target:
+    (builtins.head (builtins.filter (one: one.target == target) config.isoImage.contents)).source;
   settings = file "nix-cfg-install.yaml";
   nixConf = file "nix/nix.conf";
   channel = lib.optional config.system.installer.channel.enable config.nix.registry.nixpkgs.to.path;
@@ -35,12 +38,8 @@ let
   # built: a machine updates itself with its own programs.
   signed = pkgs.runCommand "nix-cfg-update" { } ''
     mkdir -p $out/etc/nix $out/registration
-    cp -rP ${
-      builtins.path {
-        path = cfg.configuration;
-        name = "nix-cfg";
-      }
-    } $out/nix-cfg
+    cp -rP ${onIso "/nix-cfg"} $out/nix-cfg
+    cp ${onIso "/nix-cfg-install.yaml"} $out/nix-cfg-install.yaml
     cp ${settings} $out/etc/nix-cfg-install.yaml
     cp ${nixConf} $out/etc/nix/nix.conf
     cp ${pkgs.writeText "live-system.yaml" ''

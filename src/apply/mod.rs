@@ -24,6 +24,7 @@ pub mod prepare;
 mod receipt;
 mod next_steps;
 mod update_steps;
+mod update_mounted;
 mod update_preview;
 
 use anyhow::Result;
@@ -84,8 +85,8 @@ const UPDATE_MOUNTED: [Step; 6] = [
     step(phases::BUILD, NOT_BUILT, copy_ahead::build),
     step(phases::COPY, 6, copy::step),
     step(phases::PLACE, 4, place::step),
-    step(phases::ACTIVATE, 7, activate::step),
-    step(phases::INSPECT, 9, inspect::step),
+    step(phases::ACTIVATE, 7, update_mounted::activate),
+    step(phases::INSPECT, 9, update_mounted::inspect),
     step(phases::KEEP, 8, update_steps::keep),
 ];
 
@@ -94,8 +95,8 @@ const UPDATE_MOUNTED_FROM_CACHE: [Step; 6] = [
     step(phases::COPY, 6, fetch::step),
     step(phases::BUILD, NOT_BUILT, build::in_target),
     step(phases::PLACE, 4, place::step),
-    step(phases::ACTIVATE, 7, activate::step),
-    step(phases::INSPECT, 9, inspect::step),
+    step(phases::ACTIVATE, 7, update_mounted::activate),
+    step(phases::INSPECT, 9, update_mounted::inspect),
     step(phases::KEEP, 8, update_steps::keep),
 ];
 

@@ -5,7 +5,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use walkdir::WalkDir;
 
 use super::disk::require_room;
 use super::installation::Installation;
@@ -14,12 +13,14 @@ use crate::diagnostic::Diagnostics;
 use crate::files::{exchange, remove, sync};
 use crate::interrupt::Interrupt;
 use crate::live::mounts;
-use crate::live::placement::{Exchange, Placement};
+use crate::live::placement::{Exchange, Placement, is_inode};
 use crate::live::target::Target;
-use crate::plan::{Plan, hardware_files};
+use crate::plan::{Plan, as_placed, hardware_files};
 use crate::process::Invocation;
 use crate::store::room::Grain;
-use crate::tree::snapshot::{Copier, OWNER_WRITES};
+use crate::tree::fingerprint::Fingerprint;
+use crate::tree::same_tree::same_tree;
+use crate::tree::snapshot::Copier;
 use crate::tree::source::{ConfigKind, ETC_NIXOS};
 
 /// Puts the configuration into the target's etc/nixos, and extra files where they belong; gives the encrypted volumes the key that the
@@ -40,7 +41,14 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
         git_index::track(installation.live, snapshot, &files)?;
     }
     let interrupt = installation.live.runner.interrupt();
-    match place(target, snapshot, &plan.hardware, &installation.stamp, interrupt)? {
+    let files = as_placed(snapshot, &plan.kept_by_hand)?;
+    match place(
+        target,
+        snapshot,
+        (&plan.hardware, files),
+        &installation.stamp,
+        interrupt,
+    )? {
         Placed::Same => report.note("The target already has this configuration."),
         Placed::New(None) => {}
         Placed::New(Some(kept)) => report.note(&format!(
@@ -93,13 +101,20 @@ enum Placed {
     New(Option<PathBuf>),
 }
 
-/// Makes `snapshot` the target's etc/nixos. `hardware` is the path of the hardware configuration in it, `stamp` names
-/// what is kept.
+/// Makes `snapshot` the target's etc/nixos. `hardware` is the path of the hardware configuration in it, `files` is what a later run
+/// compares with, `stamp` names what is kept.
 ///
 /// # Errors
 /// When the target cannot be written, or on interruption; what was in etc/nixos is then untouched.
-fn place(target: &Target, snapshot: &Path, hardware: &Path, stamp: &str, interrupt: &Interrupt) -> Result<Placed> {
+fn place(
+    target: &Target,
+    snapshot: &Path,
+    (hardware, files): (&Path, Fingerprint),
+    stamp: &str,
+    interrupt: &Interrupt,
+) -> Result<Placed> {
     finish_earlier(target)?;
+    let tree = Placement::load(target)?.and_then(|placement| placement.tree);
     let etc_nixos = target.etc_nixos();
     if same_tree(snapshot, &etc_nixos)? {
         return Ok(Placed::Same);
@@ -109,9 +124,10 @@ fn place(target: &Target, snapshot: &Path, hardware: &Path, stamp: &str, interru
         let swap = Some(Exchange {
             inode,
             before: before.clone(),
+            tree: Some(files),
         });
         let hardware = hardware.to_owned();
-        Placement { hardware, swap }.save(target)?;
+        Placement { hardware, tree, swap }.save(target)?;
         // Where that takes two steps, a power cut between them is repaired by the next run.
         exchange(&target.staging(), &etc_nixos, &before)
             .with_context(|| format!("Failed to put {} in its place", etc_nixos.display()))
@@ -151,8 +167,10 @@ fn finish_earlier(target: &Target) -> Result<Option<PathBuf>> {
         remove(&staging)?;
         return Ok(None);
     };
+    let files = placement.files(target).cloned();
     let kept = match placement.swap.take() {
-        Some(Exchange { inode, before }) => {
+        Some(Exchange { inode, before, .. }) => {
+            placement.tree = files;
             let staged = is_inode(&staging, inode);
             if staged && !exists(&target.etc_nixos()) && exists(&before) {
                 let what = || format!("Failed to put {} back", before.display());
@@ -177,53 +195,6 @@ fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-fn is_inode(path: &Path, inode: u64) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|meta| meta.ino() == inode)
-}
-
-/// Whether two trees have the same names, kinds, modes, contents and links. Times and whether the owner may write do not count.
-fn same_tree(a: &Path, b: &Path) -> Result<bool> {
-    if !b.is_dir() {
-        return Ok(false);
-    }
-    let list = |root: &Path| {
-        let root = root.to_owned();
-        let entries = WalkDir::new(&root).min_depth(1).sort_by_file_name().into_iter();
-        entries.map(move |entry| {
-            let entry = entry?;
-            Ok::<_, anyhow::Error>((entry.path().strip_prefix(&root)?.to_owned(), entry))
-        })
-    };
-    let (mut left, mut right) = (list(a), list(b));
-    loop {
-        match (left.next().transpose()?, right.next().transpose()?) {
-            (None, None) => return Ok(true),
-            (Some((name_a, a)), Some((name_b, b))) if name_a == name_b => {
-                if !same_entry(&a, &b)? {
-                    return Ok(false);
-                }
-            }
-            _ => return Ok(false),
-        }
-    }
-}
-
-fn same_entry(a: &walkdir::DirEntry, b: &walkdir::DirEntry) -> Result<bool> {
-    let (meta_a, meta_b) = (a.metadata()?, b.metadata()?);
-    // Every copy has this bit; what git added to the snapshot has it only in the copy on the target.
-    let mode = |meta: &fs::Metadata| meta.mode() | if meta.is_symlink() { 0 } else { OWNER_WRITES };
-    if mode(&meta_a) != mode(&meta_b) {
-        return Ok(false);
-    }
-    if meta_a.is_symlink() {
-        return Ok(fs::read_link(a.path())? == fs::read_link(b.path())?);
-    }
-    if meta_a.is_file() {
-        return Ok(meta_a.len() == meta_b.len() && fs::read(a.path())? == fs::read(b.path())?);
-    }
-    Ok(true)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -243,9 +214,14 @@ mod tests {
         directory
     }
 
+    fn files(text: &str) -> Fingerprint {
+        [("file".to_owned(), text.to_owned())].into()
+    }
+
     fn placed(target: &Target, text: &str, stamp: &str) -> Placed {
         let hardware = Path::new("file");
-        place(target, tree(text).path(), hardware, stamp, &Interrupt::default()).unwrap()
+        let new = (hardware, files(text));
+        place(target, tree(text).path(), new, stamp, &Interrupt::default()).unwrap()
     }
 
     fn text(directory: &Path) -> String {
@@ -272,9 +248,11 @@ mod tests {
         let swap = Some(Exchange {
             inode,
             before: target.etc_nixos_before("killed"),
+            tree: Some(files("killed")),
         });
         let hardware = PathBuf::from("file");
-        Placement { hardware, swap }.save(target).unwrap();
+        let tree = None;
+        Placement { hardware, tree, swap }.save(target).unwrap();
     }
 
     #[test]
@@ -318,7 +296,8 @@ mod tests {
         placed(&target, "1", "a");
         let interrupt = Interrupt::default();
         interrupt.raise();
-        place(&target, tree("2").path(), Path::new("file"), "b", &interrupt).unwrap_err();
+        let new = (Path::new("file"), files("2"));
+        place(&target, tree("2").path(), new, "b", &interrupt).unwrap_err();
         assert_eq!(names(&target), ["nixos", "nixos.before-a"]);
         assert_eq!(text(&target.etc_nixos()), "1");
     }
@@ -355,12 +334,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_place_is_known_wherever_a_swap_was_cut_off() {
+        let (_directory, target) = target();
+        let known = || Placement::load(&target).unwrap().unwrap().files(&target).cloned();
+        placed(&target, "1", "a");
+        assert_eq!(known(), Some(files("1")));
+        let begin = |inode| {
+            let mut placement = Placement::load(&target).unwrap().unwrap();
+            let (before, tree) = (target.etc_nixos_before("killed"), Some(files("2")));
+            placement.swap = Some(Exchange { inode, before, tree });
+            placement.save(&target).unwrap();
+        };
+        begin(make(&target.staging(), "2"));
+        assert_eq!(known(), Some(files("1")), "not exchanged");
+        exchange(
+            &target.staging(),
+            &target.etc_nixos(),
+            &target.etc_nixos_before("killed"),
+        )
+        .unwrap();
+        assert_eq!(known(), Some(files("2")), "exchanged");
+        finish_earlier(&target).unwrap();
+        assert_eq!(known(), Some(files("2")), "finished by the next run");
+    }
+
+    #[test]
     fn a_file_that_is_read_only_is_not_placed_anew_each_time() {
         let ((_directory, target), tree) = (target(), tree("1"));
         let file = tree.path().join("file");
         let place = |mode| {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            place(&target, tree.path(), Path::new("file"), "a", &Interrupt::default()).unwrap()
+            let new = (Path::new("file"), files("1"));
+            place(&target, tree.path(), new, "a", &Interrupt::default()).unwrap()
         };
         assert_eq!(place(0o444), Placed::New(None));
         assert_eq!(place(0o444), Placed::Same);
@@ -383,7 +388,8 @@ mod tests {
         let (_directory, target) = target();
         make(&target.staging(), "user's");
         crate::files::write_whole(&target.placement(), b"{").unwrap();
-        let error = place(&target, tree("1").path(), Path::new("file"), "a", &Interrupt::default()).unwrap_err();
+        let new = (Path::new("file"), files("1"));
+        let error = place(&target, tree("1").path(), new, "a", &Interrupt::default()).unwrap_err();
         assert!(error.to_string().contains("placement.json"), "{error:#}");
         assert_eq!(text(&target.staging()), "user's");
     }

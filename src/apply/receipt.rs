@@ -13,12 +13,13 @@ use serde::Serialize;
 use super::installation::Installation;
 use crate::files::{remove, write_whole};
 use crate::live::disk_mark::{IsoIdentity, Stage};
+use crate::live::placement::Placement;
 use crate::live::target::{Kept, Target};
 use crate::live::this_machine::LIVE;
 use crate::nix::identity::Identity;
-use crate::plan::Plan;
+use crate::plan::{Plan, as_placed};
 use crate::store::database;
-use crate::tree::fingerprint::{self, Fingerprint};
+use crate::tree::fingerprint::Fingerprint;
 
 /// The system that runs.
 const LIVE_SYSTEM: &str = "/run/current-system";
@@ -31,7 +32,7 @@ struct Receipt<'a> {
     live_system: Option<PathBuf>,
     /// The same with the configuration and the settings of the ISO.
     iso: Option<String>,
-    /// The files of the configuration, as they were placed; of those that were kept by hand, the ISO's.
+    /// The files of the configuration ([`as_placed`]).
     tree: Fingerprint,
     identity: Option<&'a Identity>,
     /// The store paths that the target keeps, for an image with only what it lacks.
@@ -51,14 +52,6 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
         // An earlier installation may have kept another one.
         None => remove(&source)?,
     }
-    let mut tree = fingerprint::of(plan.snapshot.path())?;
-    // They still are changes by hand, which the next update asks for again.
-    for (name, on_iso) in &plan.kept_by_hand {
-        match on_iso {
-            Some(file) => tree.insert(name.clone(), file.clone()),
-            None => tree.remove(name),
-        };
-    }
     let running = installation
         .request
         .update
@@ -71,15 +64,23 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
             Some(update) => Some(update.iso.clone()),
             None => fs::read_link(LIVE_SYSTEM).ok(),
         },
-        iso: IsoIdentity::read(Path::new(LIVE))
-            .ok()
-            .map(|iso| iso.guid(Stage::Installed)),
-        tree,
+        iso: match running {
+            Some(update) => IsoIdentity::of(Path::new(LIVE), &update.iso),
+            None => IsoIdentity::read(Path::new(LIVE)),
+        }
+        .ok()
+        .map(|iso| iso.guid(Stage::Installed)),
+        tree: as_placed(plan.snapshot.path(), &plan.kept_by_hand)?,
         identity: plan.facts.identity.as_ref(),
         paths: kept_paths(plan, target, installation)?,
         plan,
     };
     write_whole(&target.receipt(), &serde_json::to_vec_pretty(&receipt)?)?;
+    if let Some(mut placement) = Placement::load(target)?
+        && placement.tree.take().is_some()
+    {
+        placement.save(target)?;
+    }
     if plan.kept_at != Kept::default() {
         installation.live.report.note(&plan.kept_places());
     }

@@ -38,7 +38,7 @@ const KEPT: &str = "update-";
 /// How often what a collection of garbage has removed is copied again.
 const ATTEMPTS: usize = 3;
 
-fn update_of<'a>(installation: &Installation<'a>) -> Result<&'a Update> {
+pub(super) fn update_of<'a>(installation: &Installation<'a>) -> Result<&'a Update> {
     installation.request.update.as_ref().context("No update was asked for")
 }
 
@@ -143,24 +143,10 @@ pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation
     // An interruption while the boot menu is written could leave a machine that starts neither system.
     let mut runner = installation.live.runner.for_cleanup();
     runner.share_lock(installation.lock.file()?);
-    let set = |profile: &str, path: &Path| {
-        let invocation = Invocation::new("nix-env")
-            .args(["--profile", profile, "--set"])
-            .arg(path);
-        runner.output(&invocation).map(drop)
-    };
     installation.live.runner.interrupt().check()?;
-    let channels = installation
-        .live
-        .channels
-        .for_target()
-        .filter(|_| plan.kind == ConfigKind::Channel);
     let mut finished = None;
     update.machine.run(&mut || {
-        channels
-            .as_ref()
-            .map_or(Ok(()), |channels| set(CHANNELS_PROFILE, channels))?;
-        set(SYSTEM_PROFILE, &plan.system)?;
+        set(&runner, SYSTEM_PROFILE, &plan.system)?;
         let how = if update.switch { "switch" } else { "boot" };
         finished = Some(switch(&runner, &plan.system, how, installation.live.report)?);
         Ok(())
@@ -184,6 +170,11 @@ pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation
     Err(Diagnostics(known.into_iter().chain([own]).collect()).into())
 }
 
+fn set(runner: &Runner, profile: &str, path: &Path) -> Result<()> {
+    let set = Invocation::new("nix-env").args(["--profile", profile, "--set"]);
+    runner.output(&set.arg(path)).map(drop)
+}
+
 /// Runs the `switch-to-configuration` of `system`, and says what that says.
 pub(super) fn switch(runner: &Runner, system: &Path, how: &str, report: &Reporter) -> Result<Finished> {
     let invocation = Invocation::new(system.join("bin/switch-to-configuration")).arg(how);
@@ -197,12 +188,12 @@ pub(super) fn switch(runner: &Runner, system: &Path, how: &str, report: &Reporte
 /// Removes the generation that was just made, and writes the boot menu of the former one, unless the machine runs the new system
 /// already. Returns whether that worked.
 fn restore(runner: &Runner, plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<bool> {
-    let update = running(installation)?;
+    let (update, running) = (update_of(installation)?, running(installation)?);
     let Some(failed) = target.generation(SYSTEM_PROFILE) else {
         return Ok(false);
     };
     let profile = || Invocation::new("nix-env").args(["--profile", SYSTEM_PROFILE]);
-    let restored = update.machine.run(&mut || {
+    let restored = running.machine.run(&mut || {
         let booted = fs::read_link(BOOTED_SYSTEM).ok();
         ensure!(booted.as_ref() != Some(&plan.system), "the machine runs it");
         // Nix goes back to the next lower number, which may be one that somebody had left for an older one.
@@ -231,8 +222,16 @@ pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<
     Err(Diagnostics(problems).into())
 }
 
-/// Lets the machine's Nix keep by the profile alone what was copied, and does the rest as [`keep`] does.
+/// Gives the machine its channels, which are those of the new system, does what [`keep`] does, and lets the machine's Nix keep by the
+/// profiles alone what was copied.
 pub(super) fn finish(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let channels = installation.live.channels.for_target();
+    if let Some(channels) = channels.filter(|_| plan.kind == ConfigKind::Channel) {
+        let runner = installation.live.runner;
+        running(installation)?
+            .machine
+            .run(&mut || set(runner, CHANNELS_PROFILE, &channels))?;
+    }
     keep(plan, target, installation)?;
     // Those of a run that was cut off as well.
     for name in names(&target.collector_root("")) {

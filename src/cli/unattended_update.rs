@@ -18,6 +18,7 @@ use crate::live::encrypted_volume::{MAPPINGS, OpenVolume};
 use crate::live::installed_system::{Access, InstalledSystem, systems_on, unmount};
 use crate::live::mounts;
 use crate::live::resume;
+use crate::live::running_machine::SYSTEM_PROFILE;
 use crate::live::target::Target;
 use crate::live::this_machine::{Candidate, LIVE, ThisMachine};
 use crate::live::volumes::{Volume, volumes};
@@ -326,6 +327,7 @@ impl UpdatedSystem {
             take: entry.take,
             older: entry.older,
             is_looked_at: true,
+            former: Target::new(&self.mountable.target).generation(SYSTEM_PROFILE),
             running: None,
         }
     }

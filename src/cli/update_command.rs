@@ -130,20 +130,20 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
         medium.display(),
         receipt.finished
     ));
-    let (machine, live) =
-        RunningMachine::enter((&medium, wanted.signed), (runner, report)).context("Failed to enter the ISO's live system")?;
+    let (machine, live) = RunningMachine::enter((&medium, wanted.signed), (runner, report))
+        .context("Failed to enter the ISO's live system")?;
     let running = RunningUpdate {
         machine,
         iso: live.system.clone(),
         used: Vec::new(),
         switch: wanted.switch,
-        former,
     };
     let update = Update {
         receipt,
         take: wanted.take,
         older: wanted.older,
         is_looked_at: false,
+        former,
         running: Some(running),
     };
     Ok((update, live))

@@ -33,8 +33,12 @@ impl IsoIdentity {
     /// # Errors
     /// When the medium cannot be read.
     pub fn read(live: &Path) -> io::Result<Self> {
+        Self::of(live, &fs::canonicalize(live.join(LIVE_SYSTEM)).unwrap_or_default())
+    }
+
+    /// As [`Self::read`], where another system runs than the ISO's `system`.
+    pub fn of(live: &Path, system: &Path) -> io::Result<Self> {
         let mut hash = Sha256::new();
-        let system = fs::canonicalize(live.join(LIVE_SYSTEM)).unwrap_or_default();
         hash.update(system.as_os_str().as_encoded_bytes());
         for top in MEDIUM.map(|path| live.join(path)) {
             if !top.exists() {

@@ -1,6 +1,6 @@
 //! What an earlier installation or update wrote of itself: the receipt.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 
@@ -8,9 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answers::Answers;
+use super::placement::Placement;
 use super::target::Target;
 use crate::diagnostic::UpdateProblem;
 use crate::nix::identity::Identity;
+use crate::tree::fingerprint::Fingerprint;
 use crate::tree::source::ConfigKind;
 
 /// What an update takes from it.
@@ -26,8 +28,9 @@ pub struct Receipt {
     pub iso: Option<String>,
     /// What was answered and is applied.
     pub chosen: Answers,
-    /// The files of the configuration ([`crate::tree::fingerprint`]); one that an earlier version wrote does not have them.
-    pub tree: Option<BTreeMap<String, String>>,
+    /// The files of the configuration, also of an update that was cut off when it had placed them; one that an earlier version wrote does
+    /// not have them.
+    pub tree: Option<Fingerprint>,
     /// As `tree`.
     pub identity: Identity,
     /// The store paths of the system, and of what is kept besides it; as `tree`.
@@ -49,7 +52,13 @@ impl Receipt {
             ErrorKind::NotFound => UpdateProblem::NoReceipt { path: path.clone() },
             _ => bad(error.to_string()),
         })?;
-        Self::parse(&text).map_err(bad)
+        let receipt = Self::parse(&text).map_err(bad)?;
+        let placed = Placement::load(target).ok().flatten();
+        let placed = placed.and_then(|placement| placement.files(target).cloned());
+        Ok(Self {
+            tree: placed.or(receipt.tree),
+            ..receipt
+        })
     }
 
     /// Reads the text of one.

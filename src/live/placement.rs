@@ -2,19 +2,24 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::target::Target;
 use crate::files::write_whole;
+use crate::tree::fingerprint::Fingerprint;
 
 /// What a later run must know.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Placement {
     /// Where in etc/nixos this machine's hardware configuration is.
     pub hardware: PathBuf,
+    /// The files that were placed, until a receipt has them.
+    #[serde(default)]
+    pub tree: Option<Fingerprint>,
     /// The swap that was begun and is not known to be finished.
     pub swap: Option<Exchange>,
 }
@@ -26,6 +31,9 @@ pub struct Exchange {
     pub inode: u64,
     /// The name under which the old directory is kept.
     pub before: PathBuf,
+    /// The files of the new directory. Earlier versions did not write them.
+    #[serde(default)]
+    pub tree: Option<Fingerprint>,
 }
 
 impl Placement {
@@ -43,8 +51,23 @@ impl Placement {
         }
     }
 
+    /// The files that a run without a receipt has placed in etc/nixos, as they were then.
+    #[must_use]
+    pub fn files(&self, target: &Target) -> Option<&Fingerprint> {
+        match &self.swap {
+            Some(swap) if is_inode(&target.etc_nixos(), swap.inode) => swap.tree.as_ref(),
+            _ => self.tree.as_ref(),
+        }
+    }
+
     /// Replaces what an earlier run wrote.
     pub fn save(&self, target: &Target) -> Result<()> {
         write_whole(&target.placement(), &serde_json::to_vec_pretty(self)?)
     }
+}
+
+/// Whether `path` is the file or directory with that inode.
+#[must_use]
+pub fn is_inode(path: &Path, inode: u64) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.ino() == inode)
 }

@@ -55,6 +55,22 @@ pub(super) fn settle(
     Ok(kept)
 }
 
+/// What the next update compares with: the files of the `snapshot`, which is installed, and of those that were kept by hand the ISO's. They
+/// still are changes by hand, which it asks for again.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn as_placed(snapshot: &Path, kept: &KeptByHand) -> Result<Fingerprint> {
+    let mut tree = fingerprint::of(snapshot)?;
+    for (name, on_iso) in kept {
+        match on_iso {
+            Some(file) => tree.insert(name.clone(), file.clone()),
+            None => tree.remove(name),
+        };
+    }
+    Ok(tree)
+}
+
 /// Puts the file or link `mine` in the place of `new`; removes that where there is none.
 fn take(mine: &Path, new: &Path) -> Result<()> {
     remove(new)?;

@@ -46,7 +46,7 @@ use crate::tree::hardware::Hardware;
 use crate::tree::private_copy::PrivateCopy;
 use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
 use changed_by_hand::KeptByHand;
-pub use changed_by_hand::changed_by_hand;
+pub use changed_by_hand::{as_placed, changed_by_hand};
 use checks::file_systems::Tree;
 pub use checks::file_systems::awaited_in_vain;
 pub use checks::first_start;

@@ -73,6 +73,8 @@ pub struct Update {
     pub older: bool,
     /// Whether the target is mounted read-only, until it is checked.
     pub is_looked_at: bool,
+    /// The number of the generation that the machine starts until then.
+    pub former: Option<String>,
     /// Absent: it does not run, and is mounted at the target.
     pub running: Option<RunningUpdate>,
 }
@@ -86,8 +88,6 @@ pub struct RunningUpdate {
     pub used: Vec<String>,
     /// Whether the new system is activated now, and not only at the next start.
     pub switch: bool,
-    /// The number of the generation that the machine starts until then.
-    pub former: Option<String>,
 }
 
 /// How a layout for disko is to be made.

@@ -43,4 +43,6 @@ pub mod private_copy;
 
 pub mod snapshot;
 
+pub mod same_tree;
+
 pub mod fingerprint;

@@ -79,7 +79,7 @@ fn image(tree: &TempDir, directory: &TempDir, name: &str, hosts: &[&str]) -> (Pa
 }
 
 /// The files of an ISO: not every kernel has its file system.
-fn extracted(image: &Path) -> PathBuf {
+pub fn extracted(image: &Path) -> PathBuf {
     let files = image.with_extension("files");
     let [from, to] = [image, &files].map(|path| path.to_str().unwrap());
     run("xorriso", &["-osirrox", "on", "-indev", from, "-extract", "/", to]);

@@ -22,9 +22,8 @@ fn machine() -> Started {
 
 /// What the machine has after an update: its systems and receipt, and its configuration.
 fn result(machine: &Started) -> String {
-    // `iso` is the medium that it was, and not what became of the machine.
     let script =
-        "readlink -f /nix/var/nix/profiles/system; jq -S 'del(.finished, .iso)' /var/lib/nix-cfg-install/receipt.json
+        "readlink -f /nix/var/nix/profiles/system; jq -S 'del(.finished)' /var/lib/nix-cfg-install/receipt.json
                   find /etc/nixos -type f -exec sha256sum {} + | sort; nix-collect-garbage; ls /nix/store | sort";
     machine.sh(script).ok().out
 }

@@ -136,6 +136,26 @@ fn an_older_system_is_refused_unless_it_is_accepted() {
 }
 
 #[test]
+fn a_system_whose_boot_loader_cannot_be_installed_is_removed_again() {
+    let machine = machine();
+    let fails = |how: &str| format!("{{ environment.etc.edition.text = \"second\\n\"; {how} }}");
+    write(
+        &machine.tree,
+        "more.nix",
+        &fails("system.build.installBootLoader = \"exit 1\";"),
+    );
+    let said = [
+        "could not be made the next one to start",
+        "This machine starts its former system, as before.",
+    ];
+    machine.boot(INSTALL).fails(7, &said);
+    assert_eq!(state(&machine), FIRST);
+    write(&machine.tree, "more.nix", &fails(""));
+    machine.boot(INSTALL).ok();
+    assert_eq!(state(&machine), SECOND);
+}
+
+#[test]
 fn a_journal_that_a_power_cut_left_is_finished_by_the_update_and_not_by_the_check() {
     let machine = machine();
     // The disk as it is while it is mounted and written to.

@@ -1,8 +1,9 @@
 //! `nix-cfg-install update` is cut off, or something else is at work on the machine: it has its former system or the new one.
 
+use rig::iso::{Emitted, OVERRIDE, boot, build, builder};
 use rig::moment;
 use rig::started::Started;
-use rig::two_isos::{FIRST, SECOND, STATE, UPDATE, machine, machine_with, state, stick};
+use rig::two_isos::{FIRST, SECOND, STATE, UPDATE, extracted, machine, machine_with, state, stick};
 
 /// Fills the file system of the store.
 const FILL: &str =
@@ -18,14 +19,14 @@ fn without_room_in_the_store_nothing_is_written() {
     assert_eq!(state(&machine), FIRST);
 }
 
-/// What a machine says after an update with a boot partition that fills up.
-fn with_a_full_boot_partition(before: &str, after: &str) -> String {
+/// What the machine says after an `update` with a boot partition that fills up.
+fn with_a_full_boot_partition(machine: &Started, (before, update, after): (&str, &str, &str)) -> String {
     let script = format!(
         "{before}
          cp -a /boot /run/boot && size=$(du -sk /run/boot | cut -f1)
          mount -t tmpfs -o size=$((size + 4))k boot /boot && cp -a /run/boot/. /boot/ || exit 30
          dd if=/dev/zero of=/boot/other bs=1k 2> /dev/null
-         {UPDATE} > /dev/null 2> /run/said; code=$?
+         {update} > /dev/null 2> /run/said; code=$?
          cat /run/said >&2; rm /boot/other
          {after}
          exit $code"
@@ -34,12 +35,13 @@ fn with_a_full_boot_partition(before: &str, after: &str) -> String {
         "could not be made the next one to start",
         "starts its former system, as before",
     ];
-    machine().sh(&script).fails(7, &problem).out
+    machine.sh(&script).fails(7, &problem).out
 }
 
 #[test]
 fn a_boot_partition_that_fills_up_leaves_the_former_system_and_its_boot_menu() {
-    assert_eq!(with_a_full_boot_partition("true", STATE), FIRST);
+    let left = with_a_full_boot_partition(&machine(), ("true", UPDATE, STATE));
+    assert_eq!(left, FIRST);
 }
 
 /// Nix' own rollback goes to the next lower number (`nix-env --rollback`, 2.8 to 2.34).
@@ -52,8 +54,58 @@ fn the_former_system_is_the_generation_that_was_current_and_not_the_one_before_t
          $of --switch-generation 1 && $of --delete-generations 2 && ls -d {profile}-3-link > /dev/null || exit 31
          {profile}/bin/switch-to-configuration boot 2> /dev/null || exit 32"
     );
-    let said = with_a_full_boot_partition(&left, &format!("readlink {profile}"));
+    let said = with_a_full_boot_partition(&machine(), (&left, UPDATE, &format!("readlink {profile}")));
     assert_eq!(said, "system-1-link\n");
+}
+
+/// What the second ISO had placed is not an edit by hand for the next one, which is the first here.
+#[test]
+fn after_an_update_that_failed_another_iso_is_taken_without_a_question() {
+    let machine = machine();
+    let other = "nix-cfg-install update --progress plain --from /run/media/1";
+    let second = "grep -q cowsay /etc/nixos/hosts/alpha/default.nix || exit 33; nix-cfg-install status";
+    let status = with_a_full_boot_partition(&machine, ("true", UPDATE, second));
+    assert!(!status.contains("/etc/nixos"), "{status}");
+    machine
+        .sh(&format!(
+            "{other} || exit; ! grep -q cowsay /etc/nixos/hosts/alpha/default.nix"
+        ))
+        .ok();
+    assert_eq!(state(&machine), FIRST);
+    // An edit by hand still is one.
+    with_a_full_boot_partition(&machine, ("true", UPDATE, "echo mine >> /etc/nixos/flake.nix"));
+    machine
+        .sh(other)
+        .fails(3, &["flake.nix (changed here", "Nothing was written"]);
+}
+
+#[test]
+fn the_channels_are_those_of_the_former_system_until_the_new_one_is_the_next() {
+    let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    let builder = builder("2.26", &emitted);
+    let iso = build(&builder, OVERRIDE);
+    let installed = boot("2.26", &iso);
+    installed.install("").ok();
+    let files = extracted(&iso);
+    let machine = Started::of("2.26", &installed, &[&files]);
+    let channels = "/nix/var/nix/profiles/per-user/root/channels";
+    let update = "nix-cfg-install update --progress plain --take mine --from /run/media/1";
+    // The machine has others, and there is something new in its configuration.
+    let before = format!(
+        "nix-env --quiet --profile {channels} --set $(readlink -f /nix/var/nix/profiles/system)
+         sed -i 's/imports = \\[/environment.etc.new.text = \"new\"; &/' /etc/nixos/configuration.nix"
+    );
+    let after = format!("readlink -f {channels}; readlink -f /nix/var/nix/profiles/system");
+    let left = with_a_full_boot_partition(&machine, (&before, update, &after));
+    let [channels, system] = *left.lines().collect::<Vec<_>>() else {
+        panic!("{left}")
+    };
+    assert_eq!(channels, system, "they are those of the ISO");
+    let said = machine.sh(&format!("{update} || exit; {after}")).ok().out;
+    let [channels, system] = *said.lines().collect::<Vec<_>>() else {
+        panic!("{said}")
+    };
+    assert_ne!(channels, system);
 }
 
 /// When the copy has begun, it is held, `what` is done, and it goes on.

@@ -1,0 +1,53 @@
+//! An update of a system that does not run: what an installation does, and the former system again where that fails.
+
+use anyhow::{Context, Result};
+
+use super::installation::Installation;
+use super::update_steps::update_of;
+use super::{activate as installed, inspect as inspected};
+use crate::diagnostic::{Diagnostics, UpdateProblem};
+use crate::interrupt::Interrupted;
+use crate::live::running_machine::SYSTEM_PROFILE;
+use crate::live::target::Target;
+use crate::plan::Plan;
+use crate::process::Invocation;
+
+pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    installed::step(plan, target, installation).or_else(|error| former_again(error, target, installation))
+}
+
+/// Looks at the result; a system that would not start is not left as the next one.
+pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    inspected::step(plan, target, installation).or_else(|error| former_again(error, target, installation))
+}
+
+/// `error`, after the new generation is removed and the boot menu of the former one is written.
+fn former_again(error: anyhow::Error, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let restored = restore(target, installation);
+    if error.is::<Interrupted>() {
+        return Err(error);
+    }
+    let mut problems = Diagnostics::of(error)?;
+    let restored = restored
+        .inspect_err(|error| log::debug!("the former system: {error:?}"))
+        .is_ok();
+    problems.push(UpdateProblem::NotSwitched { restored }.into());
+    Err(Diagnostics(problems).into())
+}
+
+fn restore(target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let runner = installation.live.runner.for_cleanup();
+    let former = update_of(installation)?.former.as_deref();
+    let (former, now) = (former.context("It is not known")?, target.generation(SYSTEM_PROFILE));
+    if let Some(failed) = now.filter(|now| now != former) {
+        let profile = || {
+            let of = Invocation::new("nix-env").arg("--store").arg(target.root());
+            of.arg("--profile").arg(target.inside(SYSTEM_PROFILE))
+        };
+        runner.output(&profile().args(["--switch-generation", former]))?;
+        runner.output(&profile().args(["--delete-generations", &failed]))?;
+    }
+    let menu = format!("{SYSTEM_PROFILE}/bin/switch-to-configuration boot");
+    let enter = Invocation::new("nixos-enter").arg("--root").arg(target.root());
+    runner.output(&enter.args(["--command", &menu]).long()).map(drop)
+}
