@@ -69,8 +69,12 @@ in
         # A switch that looks for loops (STP) passes nothing in the first half minute or more, and an address comes after that.
         while [ "$SECONDS" -lt 300 ]; do
           for url in $urls; do
-            said=$(curl --fail --silent --show-error --connect-timeout 5 --max-time 30 \
-              --output /iso/nix-cfg-install.answers.yaml "$url/room/nix-cfg-install.answers.yaml" 2>&1) && exit 0
+            # One that was cut off may still be well-formed, and name other disks.
+            if said=$(curl --fail --silent --show-error --connect-timeout 5 --max-time 30 --output /iso/answers.new \
+              "$url/room/nix-cfg-install.answers.yaml" 2>&1); then
+              mv /iso/answers.new /iso/nix-cfg-install.answers.yaml
+              exit 0
+            fi
           done
           [ -n "$waits" ] || echo "Waiting for the server of this room, at" $urls
           waits=1
