@@ -85,7 +85,7 @@ fn everything_that_is_documented_is_taken() {
 }
 
 /// A broken file for each paragraph of the golden file, which has the file and all of its problems.
-const BROKEN: [&str; 33] = [
+const BROKEN: [&str; 35] = [
     "\n",
     "[]\n",
     "just text\n",
@@ -103,7 +103,9 @@ const BROKEN: [&str; 33] = [
     "machines:\n- match: { serial: \"\" }\n",
     "machines:\n- match: { mac: \"52:54\" }\n",
     "machines:\n- match: { uuid: [a, b] }\n",
-    "machines:\n- match: { serial: a }\n- match: { serial: [b, a] }\n",
+    "machines:\n- match: { serial: PF1 }\n- match: { serial: [PF2, PF1] }\n",
+    "machines:\n- match: { serial: PF1 }\n- match: { serial: pf1 }\n",
+    "machines:\n- match: { serial: [To Be Filled By O.E.M, PF1], mac: 00-00-00-00-00-00 }\n- match: { uuid: 00020003-0004-0005-0006-000700080009 }\n",
     "machines:\n- match: all\n- match: all\n",
     "machines:\n- match: all\n  disks: /dev/sda\n",
     "machines:\n- match: all\n  disks: biggest\n",
@@ -117,8 +119,8 @@ const BROKEN: [&str; 33] = [
     "machines:\n- match: all\n  disks: only\n  take: new\n  older: true\n",
     "machines:\n- match: all\n  mode: install\n  take: new\n  passphrase: prompt\n",
     "machines:\n- match: all\n  mode: update\n  olders: true\n  reinstall: true\n",
-    "hosts: 1\nmachines:\n- match: all\n  set: { timezone: { a: b } }\n- match: { serial: x, color: red }\n  passphrase: { file: \"\" }\n  disks: 1\n",
-    "machines:\n  - # One.\n    match:\n      serial: a\n      mac: b\n    # host: x\n    Host: b\n  -\n    match: all\n    after: 3\n",
+    "hosts: 1\nmachines:\n- match: all\n  set: { timezone: { a: b } }\n- match: { serial: PF1, color: red }\n  passphrase: { file: \"\" }\n  disks: 1\n",
+    "machines:\n  - # One.\n    match:\n      serial: PF1\n      mac: b\n    # host: x\n    Host: b\n  -\n    match: all\n    after: 3\n",
 ];
 
 #[test]

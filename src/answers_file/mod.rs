@@ -1,6 +1,7 @@
 //! The answers file of an unattended installation: which machine becomes what, on which disks. docs/fleet.md describes it.
 
 mod lines;
+mod identifier;
 mod values;
 #[cfg(test)]
 mod answers_file_tests;
@@ -15,6 +16,7 @@ use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics};
 use crate::settings::described;
 use crate::text::{similar, without_mark};
 use crate::tree::fingerprint::Side;
+pub use identifier::is_placeholder;
 use lines::Lines;
 pub use values::{After as AfterInstallation, Disks as NamedDisks, Mode, Passphrase as NamedPassphrase, Selection};
 use values::{After, Disks, Passphrase, Read};
@@ -324,7 +326,7 @@ impl Reading<'_> {
                 }
             };
             for what in names {
-                match known.iter().find(|(known, _)| *known == what) {
+                match known.iter().find(|(known, _)| known.eq_ignore_ascii_case(&what)) {
                     Some(&(_, earlier)) => self.report(AnswersFileProblem::Twice { what, earlier }, entry.line),
                     None => known.push((what, entry.line)),
                 }

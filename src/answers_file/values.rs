@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml::Value;
 
+use super::identifier::{is_placeholder, normal};
 use crate::cache::{is_public_key, is_url};
 use crate::diagnostic::AnswersFileProblem;
 use crate::settings::{described, texts};
@@ -283,29 +284,17 @@ pub(super) fn identifiers(kind: &str, value: &Value) -> Read<Vec<String>> {
     let one = |value: &Value| {
         let text = value.as_str().map(str::trim).filter(|text| !text.is_empty());
         let text = text.and_then(|text| normal(kind, text));
-        text.ok_or_else(|| wrong(kind, takes, value))
+        match text {
+            // No machine is known by it, and the entry for all others would be for the one that was meant.
+            Some(value) if is_placeholder(&value) => {
+                let kind = kind.to_owned();
+                Err(vec![AnswersFileProblem::Placeholder { kind, value }])
+            }
+            text => text.ok_or_else(|| wrong(kind, takes, value)),
+        }
     };
     match value {
         Value::Sequence(several) if !several.is_empty() => all(several.iter().map(one)),
         _ => Ok(vec![one(value)?]),
-    }
-}
-
-/// In the form in which the kernel has it.
-fn normal(kind: &str, text: &str) -> Option<String> {
-    let is_hex = |part: &str, digits: usize| part.len() == digits && part.chars().all(|char| char.is_ascii_hexdigit());
-    let lower = text.to_ascii_lowercase();
-    match kind {
-        "mac" => {
-            let parts: Vec<&str> = lower.split([':', '-']).collect();
-            (parts.len() == 6 && parts.iter().all(|part| is_hex(part, 2))).then(|| parts.join(":"))
-        }
-        "uuid" => {
-            let lengths = [8, 4, 4, 4, 12];
-            let parts: Vec<&str> = lower.split('-').collect();
-            let fits = parts.len() == 5 && parts.iter().zip(lengths).all(|(part, digits)| is_hex(part, digits));
-            fits.then_some(lower)
-        }
-        _ => Some(text.to_owned()),
     }
 }

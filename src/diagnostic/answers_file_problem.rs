@@ -24,6 +24,8 @@ pub enum AnswersFileProblem {
     WrongValue { key: String, takes: &'static str, found: String },
     /// The kernel's name of a disk.
     KernelName { name: String },
+    /// What makers leave in all of their machines does not tell one from another. `kind`: serial, uuid or mac.
+    Placeholder { kind: String, value: String },
     NoMatch,
     /// The ISO has `hosts`, and the entry names another one, or none where there are several.
     Host { name: Option<String>, hosts: Vec<String> },
@@ -96,6 +98,9 @@ impl AnswersFileProblem {
             Self::KernelName { name } => error("answers-file", format!("A disk cannot be named {name}"))
                 .because("The kernel gives such a name to another disk after another start.")
                 .remedy("Write its name in /dev/disk/by-id (ls -l /dev/disk/by-id), or `only`."),
+            Self::Placeholder { kind, value } => error("answers-file", format!("`{kind}: {value}` names no machine"))
+                .because("Makers leave this in machines where they did not fill anything in, so that many have the same.")
+                .remedy("Name it by another of serial, uuid and mac. A machine that no entry is for shows those that it has."),
             Self::NoMatch => error("answers-file", "The entry does not say which machine it is for")
                 .remedy("Add `match:`, with serial, uuid or mac, or `match: all`."),
             Self::Host { name, hosts } => {

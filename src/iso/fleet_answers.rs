@@ -287,7 +287,7 @@ mod tests {
             problems.map(|problem| problem.what).collect::<Vec<_>>()
         };
         assert_eq!(said(&["a"], None), [""; 0]);
-        let text = "machines:\n- match: { serial: x }\n  host: c\n- match: all\n  set: { timezone: \"\" }\n  extra-files: keys\n";
+        let text = "machines:\n- match: { serial: PF1 }\n  host: c\n- match: all\n  set: { timezone: \"\" }\n  extra-files: keys\n";
         let file = directory.path().join(answers_file::NAME);
         std::fs::write(&file, text).unwrap();
         let timezone = "timezone cannot be ``";

@@ -29,7 +29,8 @@ fn fits(matches: &Match, machine: &ThisMachine) -> bool {
     let Match::Machine { serial, uuid, mac } = matches else {
         return true;
     };
-    let one = |wanted: &[String], known: &[String]| wanted.is_empty() || wanted.iter().any(|one| known.contains(one));
+    let is_known = |one: &String, known: &[String]| known.iter().any(|other| other.eq_ignore_ascii_case(one));
+    let one = |wanted: &[String], known: &[String]| wanted.is_empty() || wanted.iter().any(|one| is_known(one, known));
     let known = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
     one(serial, &known(&machine.serial)) && one(uuid, &known(&machine.uuid)) && one(mac, &machine.macs)
 }
@@ -137,10 +138,11 @@ mod tests {
         let all = "machines:\n- match: all\n";
         assert_eq!(line_of(all), Ok(Some(2)));
         for matching in [
-            "serial: [x, PF1]",
+            "serial: [PF2, PF1]",
             "uuid: 4C4C4544-0042-3510-8053-B4C04F4D3332",
             "mac: 52-54-00-12-34-56",
             "serial: PF1, mac: \"52:54:00:12:34:56\"",
+            "serial: pf1",
         ] {
             assert_eq!(
                 line_of(&format!("{all}- match: {{ {matching} }}\n")),

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::disks;
+use crate::answers_file::is_placeholder;
 use crate::text::bytes;
 
 /// Where it is, for [`ThisMachine::read`].
@@ -112,27 +113,6 @@ impl ThisMachine {
     }
 }
 
-/// Whether it is what all machines of a maker have whose serial number or UUID was not filled in.
-fn is_placeholder(value: &str) -> bool {
-    const KNOWN: [&str; 11] = [
-        "to be filled by o.e.m.",
-        "default string",
-        "system serial number",
-        "serial number",
-        "not specified",
-        "not applicable",
-        "none",
-        "n/a",
-        "0123456789",
-        "123456789",
-        "03000200-0400-0500-0006-000700080009",
-    ];
-    let mut letters = value.chars().filter(|char| char.is_alphanumeric());
-    let first = letters.next();
-    let is_one_repeated = letters.all(|char| Some(char) == first);
-    is_one_repeated || KNOWN.contains(&value.to_ascii_lowercase().as_str())
-}
-
 /// Whether the device begins with an ISO image: the descriptor in sector 16 (ECMA-119, 7.4).
 fn has_iso(device: &Path) -> bool {
     let mut name = [0; 5];
@@ -147,6 +127,7 @@ fn macs(live: &Path) -> Vec<String> {
         .map(|card| card.path())
         .filter(|card| card.join("device").exists());
     let mut macs: Vec<String> = cards.filter_map(|card| text(&card.join("address"))).collect();
+    macs.retain(|mac| !is_placeholder(mac));
     macs.sort();
     macs.dedup();
     macs
@@ -196,26 +177,6 @@ mod tests {
     ];
 
     #[test]
-    fn what_no_maker_filled_in_names_no_machine() {
-        for value in [
-            "To Be Filled By O.E.M.",
-            "Default string",
-            "System Serial Number",
-            "Not Specified",
-            "0",
-            "XXXXXXXX",
-            "03000200-0400-0500-0006-000700080009",
-            "ffffffff-ffff-ffff-ffff-ffffffffffff",
-            "--",
-        ] {
-            assert!(is_placeholder(value), "{value}");
-        }
-        for value in ["PF3ABC12", "VMware-56 4d", "4c4c4544-0042-3510-8053-b4c04f4d3332"] {
-            assert!(!is_placeholder(value), "{value}");
-        }
-    }
-
-    #[test]
     fn the_machine_is_known_by_its_files_and_neither_stick_is_a_disk_of_it() {
         let live = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
@@ -228,6 +189,8 @@ mod tests {
         assert_eq!(unknown.file_name(), "unknown");
         write("sys/class/dmi/id/product_serial", "PF 3/4\n");
         write("sys/class/dmi/id/product_uuid", "4C4C4544-0042\n");
+        write("sys/class/net/eth1/address", "00:00:00:00:00:00\n");
+        write("sys/class/net/eth1/device/vendor", "x");
         write("sys/class/net/lo/address", "00:00:00:00:00:00\n");
         write("sys/class/net/eth0/address", "52:54:00:12:34:56\n");
         write("sys/class/net/eth0/device/vendor", "x");
