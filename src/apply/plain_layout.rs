@@ -207,6 +207,26 @@ fn open(runner: &Runner, device: &Path, passphrase: &SecretString) -> Result<()>
         .map(drop)
 }
 
+/// Whether the encrypted root that [`make`] made, if there is one, has this passphrase; it is open then.
+///
+/// # Errors
+/// When cryptsetup fails for another reason.
+pub fn has_passphrase(layout: &PlainLayout, runner: &Runner) -> Result<bool> {
+    /// "No permission (bad passphrase)" (cryptsetup(8), 2.7).
+    const OTHER_PASSPHRASE: i32 = 2;
+    let parts = partitions(layout);
+    let (Some(passphrase), Some((_, device))) = (&layout.passphrase, parts.last()) else {
+        return Ok(true);
+    };
+    wait_for(runner, &parts)?;
+    let open = cryptsetup("open", device, passphrase).arg(if volume().exists() { "--test-passphrase" } else { VOLUME });
+    let finished = runner.run(&open, &mut |_, _| {})?;
+    if finished.status.code() == Some(OTHER_PASSPHRASE) {
+        return Ok(false);
+    }
+    finished.success().map(|_| true)
+}
+
 /// Mounts what [`make`] made at `target`, unless it is mounted; the EFI system partition where the configuration has it (`esp`).
 ///
 /// # Errors

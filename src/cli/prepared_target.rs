@@ -219,7 +219,13 @@ pub fn make_disk(
     live.report.expect(RECHECK, phases::CHECK.seconds);
     live.report.expect(PARTITION, SECONDS_OF_A_LAYOUT);
     live.report.phase(PARTITION);
-    if !layout.is_made {
+    let has_passphrase =
+        !layout.is_made || plain_layout::has_passphrase(layout, live.runner).map_err(written(PARTITION))?;
+    if !has_passphrase {
+        live.report
+            .note("The unfinished installation was encrypted with another passphrase: the disk is made again.");
+    }
+    if !layout.is_made || !has_passphrase {
         plain_layout::make(layout, live, request.target.root()).map_err(|error| Failure {
             written: Written::Disks,
             ..Failure::before(PARTITION, NO_LAYOUT)(error)

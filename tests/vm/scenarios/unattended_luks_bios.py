@@ -1,5 +1,6 @@
 """Without questions, by a BIOS: the root is encrypted with the passphrase in a file, /boot is not, and the console asks for it. On the disk is
-an older system in logical volumes, one of them a snapshot of the other, which are active as udev makes them."""
+an older system in logical volumes, one of them a snapshot of the other, which are active as udev makes them. The first installation is cut
+off, and the file has another passphrase then."""
 
 ANSWERS = """
 machines:
@@ -23,15 +24,27 @@ cp -r /live/tree /tmp/nix-cfg
 install_system --answers /live/answers.yaml
 finish
 """
+CUT_OFF = """
+nix-cfg-install --progress plain --answers /live/first.yaml > /tmp/said 2>&1 & first=$!
+until grep 'Building the system' /tmp/said; do kill -0 $first; sleep 0.2; done
+kill -INT $first
+wait $first || true
+umount -R /mnt
+cryptsetup close root
+rm /run/nix-cfg-install/begun.json
+"""
 
 
 def play(run):
     """The scenario."""
     disk, tree = run.disk("3G"), run.tree("channel", {"configuration.nix": [GRUB]})
-    files = {"tree": tree, "answers.yaml": run.directory / "answers.yaml", "passphrase": run.directory / "passphrase"}
-    files["answers.yaml"].write_text(ANSWERS)
-    files["passphrase"].write_text("open sesame\n")
-    with run.live("bios", run.iso("channel"), disk, AGENDA, files) as live:
+    texts = {"answers.yaml": ANSWERS, "passphrase": "open sesame\n"}
+    texts |= {"first.yaml": ANSWERS.replace("file: passphrase", "file: first"), "first": "open barley\n"}
+    files = {"tree": tree, **{name: run.directory / name for name in texts}}
+    for name, text in texts.items():
+        files[name].write_text(text)
+    agenda = AGENDA.replace("install_system", f"{CUT_OFF}install_system")
+    with run.live("bios", run.iso("channel"), disk, agenda, files) as live:
         live.ends()
     run.check_progress()
     with run.installed("bios", disk) as system:
