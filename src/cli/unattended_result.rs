@@ -9,7 +9,7 @@ use nix::unistd::sync;
 use super::result_signals;
 use super::unattended::Job;
 use crate::age_recipient;
-use crate::answers_file::AfterInstallation;
+use crate::answers_file::{AfterInstallation, Entry};
 use crate::apply::{Installation, host_keys, stick};
 use crate::diagnostic::AnswersFileProblem;
 use crate::interrupt::Interrupt;
@@ -60,20 +60,30 @@ impl Ending {
         // Last: a start after it does nothing more.
         // What a system was updated from is in its receipt: its disk may be another's as well.
         let is_marked = job.updated.is_some() || job.mark(runner, &job.installed)?;
-        let (then, text) = match job.entry.after {
-            AfterInstallation::Stay => (None, " Remove the stick before you restart."),
-            // It would be erased and installed again without end.
-            AfterInstallation::Reboot if !is_marked && !job.disks.is_empty() => (
-                None,
-                " Not restarting: no disk could be marked, by which the next start would know that it is done. Remove the stick first.",
-            ),
-            AfterInstallation::Reboot => (Some("reboot"), " Restarting."),
-            AfterInstallation::PowerOff => (Some("poweroff"), " Switching off."),
-        };
+        let (then, text) = after(&job.entry, is_marked || job.disks.is_empty());
         let disks = job.disks.iter().map(|disk| disk.display().to_string());
         let what: Vec<String> = plan.host.iter().cloned().chain(disks).collect();
         let summary = what.join(" ");
         Ok(Self { text, summary, then })
+    }
+}
+
+/// The program that ends the live system, if it ends, and the end of the last line. `is_known`: whether the next start would know that
+/// the system is installed.
+fn after(entry: &Entry, is_known: bool) -> (Option<&'static str>, &'static str) {
+    match entry.after {
+        AfterInstallation::Stay => (None, " Remove the stick before you restart."),
+        // It would be erased and installed again without end.
+        AfterInstallation::Reboot if entry.reinstall => (
+            None,
+            " Not restarting: with `reinstall: true`, the next start would install it again. Remove the stick first.",
+        ),
+        AfterInstallation::Reboot if !is_known => (
+            None,
+            " Not restarting: no disk could be marked, by which the next start would know that it is done. Remove the stick first.",
+        ),
+        AfterInstallation::Reboot => (Some("reboot"), " Restarting."),
+        AfterInstallation::PowerOff => (Some("poweroff"), " Switching off."),
     }
 }
 
@@ -102,5 +112,29 @@ fn leave(files: &[(String, Vec<u8>)], runner: &Runner, report: &Reporter) {
     if let Err(error) = stick::write(runner, files) {
         let error = format!("{error:#}");
         report.problem(&AnswersFileProblem::Stick { error }.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answers_file::parse;
+
+    #[test]
+    fn what_would_be_installed_again_at_the_next_start_is_not_restarted() {
+        let then = |keys: &str, is_known| {
+            let text = format!("machines:\n- match: all\n  disks: only\n  {keys}\n");
+            let answers = parse(&text, Path::new("/f.yaml")).unwrap();
+            after(&answers.machines[0], is_known)
+        };
+        assert_eq!(then("after: reboot", true).0, Some("reboot"));
+        assert_eq!(then("after: power-off\n  reinstall: true", false).0, Some("poweroff"));
+        let again = then("after: reboot\n  reinstall: true", true);
+        assert!(again.0.is_none() && again.1.contains("`reinstall: true`"), "{again:?}");
+        let unmarked = then("after: reboot", false);
+        assert!(
+            unmarked.0.is_none() && unmarked.1.contains("no disk could be marked"),
+            "{unmarked:?}"
+        );
     }
 }
