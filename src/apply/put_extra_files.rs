@@ -134,7 +134,7 @@ pub(super) fn give(files: &ExtraFiles, target: &Target) -> Result<Vec<Diagnostic
         };
         let of_owner = |account: &Account| match account {
             Account::Name(name) => number(&users, name, GID),
-            Account::Id(_) => None,
+            Account::Id(id) => in_line(&users, UID, &id.to_string(), GID),
         };
         let owner = file
             .owner
@@ -195,8 +195,13 @@ const GID: usize = 3;
 
 /// The number in a column of the line of `name`.
 fn number(table: &str, name: &str, column: usize) -> Option<u32> {
+    in_line(table, 0, name, column)
+}
+
+/// The number in a column of the line that has `key` in the column `of_key`.
+fn in_line(table: &str, of_key: usize, key: &str, column: usize) -> Option<u32> {
     let mut lines = table.lines().map(|line| line.split(':'));
-    let mut line = lines.find(|line| line.clone().next() == Some(name))?;
+    let mut line = lines.find(|line| line.clone().nth(of_key) == Some(key))?;
     line.nth(column)?.parse().ok()
 }
 
@@ -312,5 +317,24 @@ mod tests {
         assert_eq!((mode("a"), mode("a/x"), mode("b")), (0o750, 0o600, 0o600));
         assert_eq!(number("alice:x:1000:100::", "alice", GID), Some(100));
         assert_eq!(number("alice:x:1000:100::", "ali", UID), None);
+    }
+
+    #[test]
+    fn a_file_of_a_number_gets_the_group_that_the_user_of_this_number_has() {
+        let root = tempfile::tempdir().unwrap();
+        let target = Target::new(root.path());
+        fs::create_dir(root.path().join("etc")).unwrap();
+        let own = root.path().metadata().unwrap();
+        let is_root = own.uid() == 0;
+        // Only root can give files to others.
+        let (uid, gid) = if is_root { (1000, 100) } else { (own.uid(), own.gid()) };
+        let passwd = format!("root:x:0:0::/:\nalice:x:{uid}:{gid}::/:\n");
+        fs::write(root.path().join("etc/passwd"), passwd).unwrap();
+        let manifest = format!("/a: {{ owner: {uid} }}\n");
+        let (_directory, files) = brought(&[("a", ""), (MANIFEST, &manifest)]);
+        put_all(&files, &target, "1");
+        assert!(give(&files, &target).unwrap().is_empty());
+        let given = root.path().join("a").metadata().unwrap();
+        assert_eq!((given.uid(), given.gid()), (uid, gid));
     }
 }
