@@ -18,6 +18,9 @@ let
       if read -rs -n 1 -t 1; then
         printf '\nStopped. To install: nix-cfg-install --answers\n'
         exit 0
+      elif [ $? -le 128 ]; then
+        # Not because the second is over: nothing can be read from this console.
+        sleep 1
       fi
     }
     # All disks and sticks are known.

@@ -1,7 +1,11 @@
 //! The stick with the answers file, as it is found on a real Nix live system: with a desktop that mounted it, changed meanwhile, or twice.
 
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use rig::answered::{ANSWERS, Machine};
-use rig::{attach, detach};
+use rig::{attach, detach, project};
 
 const CHECK: &str = "nix-cfg-install --progress plain --answers --check";
 
@@ -73,4 +77,17 @@ fn of_two_sticks_none_is_guessed() {
             "Leave only one of them",
         ],
     );
+}
+
+/// A console that was hung up ends each `read` at once.
+#[test]
+fn the_countdown_takes_its_time_where_no_key_can_be_read() {
+    let module = fs::read_to_string(project().join("nix/unattended.nix")).unwrap();
+    let function = module.split("    stop_by_key() {").nth(1).unwrap();
+    let function = function.split("\n    }\n").next().unwrap();
+    let began = Instant::now();
+    let script = format!("stop_by_key() {{{function}\n}}\nstop_by_key");
+    let bash = Command::new("bash").args(["-c", &script]).stdin(Stdio::null()).status();
+    assert!(bash.unwrap().success());
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
 }
