@@ -5,7 +5,7 @@ from room import LONG, STATE, Room
 
 # Ends what the ISO started, and starts it again as an ISO without `address` would.
 END = """
-cd /run; for one in /proc/[0-9]*; do grep -qs room.sh $one/cmdline && room=$one; done; ls -d $room
+cd /run; room=/proc/$(grep -ls room.sh /proc/[0-9]*/cmdline | cut -d / -f 3 | sort -n | head -n 1); ls $room/environ
 tr '\\0' '\\n' < $room/environ | grep -v ^ADDRESS= > environment; echo ADDRESS= >> environment
 tr '\\0' ' ' < $room/cmdline > command
 kill ${room#/proc/}; while [ -e $room ]; do sleep 1; done
