@@ -1,10 +1,10 @@
 //! What a running machine is updated from: a whole ISO, which brings a live system, or an image with only what machines lack, which uses
 //! the programs of the machine itself.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::mount::MsFlags;
 use nix::sys::stat::{Mode, SFlag, mknod};
 
@@ -12,9 +12,11 @@ use super::installation_medium::{LIVE_SYSTEM, SIGNED, SIGNED_PATH, STORE_IMAGE, 
 use super::live_mounts::{below, bind, mount_new};
 use crate::diagnostic::{Damage, MediumProblem, SupplyProblem, UpdateProblem};
 use crate::files::{names, open_anything, read_text, sha256};
+use crate::interrupt::Interrupted;
 use crate::process::{Invocation, Runner};
 use crate::progress::{Reporter, Unit};
 use crate::store_path::{STORE, containing, store_name};
+use crate::tree::snapshot::Copier;
 
 /// Where it is mounted in the live system; `/iso` has the files of an ISO, from there or from what is signed.
 pub const MEDIUM: &str = "/medium";
@@ -194,8 +196,13 @@ fn hide(image: &Path, hidden: &Path) -> Result<()> {
 fn verified(medium: &Path, signed: &Path, root: &Path, runner: &Runner) -> Result<PathBuf> {
     // Nix makes directories in it, and what it verifies is what is read below.
     let cache = root.join(SIGNED);
-    let options = fs_extra::dir::CopyOptions::new();
-    fs_extra::dir::copy(signed, root, &options).with_context(|| format!("Failed to read {}", signed.display()))?;
+    copy(signed, &cache, runner).map_err(|error| {
+        if error.is::<Interrupted>() {
+            error
+        } else {
+            not_ours(medium, &error)
+        }
+    })?;
     let Info {
         path,
         keys,
@@ -219,6 +226,19 @@ fn verified(medium: &Path, signed: &Path, root: &Path, runner: &Runner) -> Resul
         });
     }
     Ok(below(&root.join(VERIFIED), Path::new(&path)))
+}
+
+/// Copies files and directories, and refuses pipes, which would be waited for.
+fn copy(from: &Path, to: &Path, runner: &Runner) -> Result<()> {
+    let copier = Copier {
+        owners: None,
+        interrupt: runner.interrupt(),
+        exclude: None,
+    };
+    fs::create_dir(to)?;
+    let problems = copier.copy(&File::open(from)?.into(), to)?.problems;
+    ensure!(problems.is_empty(), "{SIGNED} has something that is no file");
+    Ok(())
 }
 
 /// What a binary cache with one store path says of it.

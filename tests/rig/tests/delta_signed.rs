@@ -58,6 +58,7 @@ fn what_is_not_signed_or_not_what_was_signed_is_refused() {
         bytes[middle] ^= 1;
         fs::write(nar, bytes).unwrap();
     };
+    let pipe = |copy: &PathBuf| run("mkfifo", &[copy.join("signed/more.narinfo").to_str().unwrap()]);
     for (files, texts) in [
         (
             files_of("other.iso"),
@@ -73,6 +74,10 @@ fn what_is_not_signed_or_not_what_was_signed_is_refused() {
         (
             unsigned("named-files", directory().join("named/signed")),
             &["no ISO that a machine can be updated from", "It has no update"],
+        ),
+        (
+            changed("pipe", &pipe),
+            &["no ISO that a machine can be updated from", "no file"],
         ),
         (changed("nar", &nar), &["is damaged", "nix-cfg-update"]),
     ] {
