@@ -24,8 +24,9 @@ pub enum EnrolProblem {
     Regex { regex: String, error: String },
     /// sops needs an ed25519 key.
     NotEd25519 { machine: String },
-    /// Nothing says which secrets the machine is to open.
-    Which { machine: String, host: String, places: Vec<String> },
+    /// Nothing says which secrets the machine is to open. `alike`: names that begin with the host's, with the different rules that they
+    /// are in (`NAME in RULE`).
+    Which { machine: String, host: String, places: Vec<String>, alike: Vec<String> },
     /// A secret that was named is none of the file.
     NoSuchSecret { secret: String, places: Vec<String> },
     /// `why`, and what to write by hand: each with where it belongs.
@@ -60,8 +61,12 @@ impl EnrolProblem {
                 .remedy("Let the machine have one (services.openssh.hostKeys), or encrypt for its RSA key with ssh-to-pgp."),
             Self::Which { places, .. } if places.is_empty() => error("enrol-which", "The file says of no secret whom it is encrypted for")
                 .remedy("Add a creation rule to .sops.yaml, or the secrets to secrets.nix, and run the command again."),
-            Self::Which { machine, host, places } => error("enrol-which", format!("Nothing says which secrets {machine} is to open"))
-                .because(format!("No other machine is installed as {host}, and no rule has this name. There are: {}.", places.join(", ")))
+            Self::Which { machine, host, places, alike } => error("enrol-which", format!("Nothing says which secrets {machine} is to open"))
+                .because(if alike.is_empty() {
+                    format!("No other machine is installed as {host}, and no rule has this name. There are: {}.", places.join(", "))
+                } else {
+                    format!("The names that begin with {host}_ are in different rules: {}.", alike.join("; "))
+                })
                 .remedy("Name one secret for each rule that is for it: --for FILE…"),
             Self::NoSuchSecret { secret, places } => error("enrol-no-secret", format!("{secret} is no secret here"))
                 .because(format!("There are: {}.", places.join(", ")))

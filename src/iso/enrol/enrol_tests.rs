@@ -46,6 +46,16 @@ const SOPS: &[Case] = &[
         "keys:\n- &pupil_PF1 <OTHER>\n- &pupil-server_X <ADMIN>\ncreation_rules:\n- path_regex: a\n  key_groups:\n  - age:\n    - *pupil-server_X\n- path_regex: b\n  key_groups:\n  - pgp: [ABC]\n    age:\n    - *pupil_PF1\n    - *pupil-server_X\n- path_regex: c\n  key_groups: [ { age: [ *pupil_PF1 ] } ]",
     ),
     (
+        "beside the host itself, not beside a host whose name begins alike",
+        &[],
+        "keys:\n- &pupil <OTHER>\n- &pupil_azmidi <ADMIN>\ncreation_rules:\n- path_regex: a\n  key_groups: [ { age: [ *pupil_azmidi ] } ]\n- path_regex: b\n  key_groups: [ { age: [ *pupil ] } ]\n",
+    ),
+    (
+        "names that begin with the host's, in different rules",
+        &[],
+        "keys:\n- &pupil_PF1 <OTHER>\n- &pupil_azmidi <ADMIN>\ncreation_rules:\n- path_regex: a\n  key_groups: [ { age: [ *pupil_azmidi ] } ]\n- path_regex: b\n  key_groups: [ { age: [ *pupil_PF1 ] } ]\n- path_regex: c\n  key_groups: [ { age: [ *pupil_PF1 ] } ]\n",
+    ),
+    (
         "installed again, with another key",
         &[],
         "keys:\n  - &pupil_PF2 <OTHER> # seat 2\ncreation_rules:\n  - path_regex: a # OTHER\n    age: >-\n      <ADMIN>,\n      <OTHER>\n  - path_regex: b\n    key_groups:\n      - age: [ *pupil_PF2 ]\n",
@@ -252,10 +262,7 @@ fn shown((title, secrets, text): &Case, name: &str) -> String {
     match add(&text, &key, &secrets) {
         Ok(added) => {
             let again = add(&added.text, &key, &secrets).unwrap();
-            assert!(
-                again.text == added.text && again.titles == added.titles,
-                "{title}: not the same twice"
-            );
+            assert!(again.text == added.text && again.titles == added.titles, "{title}");
             let diff = TextDiff::from_lines(&text, &added.text);
             let diff = diff.unified_diff().context_radius(30).to_string();
             let diff = if diff.is_empty() { text } else { diff };

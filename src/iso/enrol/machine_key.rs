@@ -66,7 +66,7 @@ impl MachineKey {
         })
     }
 
-    /// Whether `other` is the name of a machine that was installed as the same host.
+    /// Whether `other` is the host, or has the form of a name of a machine that was installed as it.
     pub fn is_sibling(&self, other: &str) -> bool {
         let host = other.rsplit_once('_').map_or(other, |(host, _)| host);
         other != self.name && (host == self.host || other == self.host)
