@@ -1,13 +1,15 @@
 //! The host keys that secrets can be encrypted for. They are made with the installation, so that their public halves can leave it.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 
 use anyhow::{Context, Result};
 
 use crate::diagnostic::AnswersFileProblem;
+use crate::files::{remove, sync};
 use crate::live::target::Target;
 use crate::nix::secret_facts::Secrets;
 use crate::plan::request::LiveSystem;
@@ -42,7 +44,15 @@ fn make_all(secrets: &Secrets, target: &Target, owner: &str, runner: &Runner) ->
         // Links lead where they lead in the installed system.
         let open = target.open_inside(directory).with_context(what)?;
         let place = PathBuf::from(format!("/proc/{}/fd/{}", process::id(), open.as_raw_fd())).join(name);
-        if !place.exists() {
+        // A link to what is not there is left to the new system, in which it leads elsewhere than here.
+        if place.symlink_metadata().is_err() {
+            // Under another name at first: a key that a power cut leaves cut off would neither be made again nor open anything.
+            let mut new = OsString::from(".");
+            new.push(name);
+            new.push(".nix-cfg-install");
+            let [new, new_public] = ["", ".pub"].map(|end| with_end(&place.with_file_name(&new), end));
+            remove(&new)?;
+            remove(&new_public)?;
             // As NixOS makes them (24.05, services/networking/ssh/sshd.nix, the default of `hostKeys`).
             let kind: &[&str] = if key.file.path.contains("rsa") {
                 &["rsa", "-b", "4096"]
@@ -51,9 +61,14 @@ fn make_all(secrets: &Secrets, target: &Target, owner: &str, runner: &Runner) ->
             };
             let make = Invocation::new(PROGRAM)
                 .args(["-q", "-N", "", "-C", owner, "-f"])
-                .arg(&place)
+                .arg(&new)
                 .arg("-t");
             runner.output(&make.args(kind.iter().copied()))?;
+            let directory = place.parent().unwrap_or(&place);
+            sync(directory)?;
+            fs::rename(new_public, with_end(&place, ".pub"))?;
+            fs::rename(new, &place)?;
+            sync(directory)?;
         }
         // One with a passphrase was brought along. Nobody is asked for it: sshd could not open it either.
         let half = runner.output(&Invocation::new(PROGRAM).args(["-y", "-P", "", "-f"]).arg(&place))?;
@@ -63,4 +78,67 @@ fn make_all(secrets: &Secrets, target: &Target, owner: &str, runner: &Runner) ->
         }
     }
     Ok(public)
+}
+
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(end);
+    path.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::interrupt::Interrupt;
+    use crate::nix::secret_facts::{Key, NamedFile, Opener};
+
+    /// ssh-keygen, with `end` after half of a key is written to `$file`.
+    fn fake(directory: &Path, end: &str) -> Runner {
+        let program = directory.join(PROGRAM);
+        let script = format!(
+            "#!/bin/sh\nfor word; do [ \"$last\" != -f ] || file=$word; last=$word; done\n[ \"$1\" != -y ] || exec cat \"$file\"\nprintf half > \"$file\"\n{end}\n"
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", directory.display());
+        Runner::new(vec![("PATH".into(), path.into())], Interrupt::default())
+    }
+
+    #[test]
+    fn a_key_that_was_cut_off_is_made_again() {
+        let (root, programs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let target = Target::new(root.path());
+        let path = "/etc/ssh/ssh_host_ed25519_key";
+        let file = NamedFile {
+            path: path.to_owned(),
+            provided: false,
+        };
+        let key = Key {
+            file,
+            generated: true,
+            ..Key::default()
+        };
+        let secrets = Secrets {
+            openers: vec![Opener {
+                keys: vec![key],
+                ..Opener::default()
+            }],
+            ..Secrets::default()
+        };
+        let cut_off = fake(programs.path(), "kill -9 $$");
+        assert!(make_all(&secrets, &target, "pupil", &cut_off).is_err());
+        assert!(!target.inside_path(Path::new(path)).exists());
+        let whole = fake(
+            programs.path(),
+            "printf ' and whole' >> \"$file\"; printf public > \"$file.pub\"",
+        );
+        let public = make_all(&secrets, &target, "pupil", &whole).unwrap();
+        assert_eq!(public, "half and whole\n");
+        let directory = fs::read_dir(root.path().join("etc/ssh")).unwrap();
+        let mut names: Vec<_> = directory.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"]);
+    }
 }
