@@ -1,6 +1,6 @@
 # For the desktop of the installed system (docs/update.md): a notification when an ISO is inserted, and a launcher that updates the machine
-# from it. The ISO's own nix-cfg-install does that, after polkit asked for an administrator. Nothing of it runs otherwise: udev knows the
-# stick, and systemd starts the notification.
+# from it. The ISO's own nix-cfg-install does that, or one of the machine, after polkit asked for an administrator. Nothing of it runs
+# otherwise: udev knows the stick, and systemd starts the notification.
 {
   config,
   lib,
@@ -10,6 +10,7 @@
 }:
 let
   title = "Update from this stick";
+  own = config.offlineInstaller.updateLauncher.verifyWith;
   # Starts in a terminal of its own.
   launcher = pkgs.writeScript "update-from-stick" ''
     #!${pkgs.runtimeShell}
@@ -26,15 +27,32 @@ let
       rmdir "$at"
     }
     trap leave EXIT
+    ask() {
+      read -rp "$1 [y/N] " answer
+      case $answer in
+        [yY]*) ;;
+        *) exit ;;
+      esac
+    }
     # But memory and loop devices: a user without rights can attach a file by udisks.
     for device in $(lsblk --exclude 1,7 --nodeps --noheadings --raw --output PATH); do
       mount -t iso9660 -o ro,nosuid,nodev "$device" "$at" 2> /dev/null || continue
       if [ -x "$at/nix-cfg-install" ]; then
-        "$at/nix-cfg-install" status || exit
-        read -rp "Update this machine from $device? Do it only with a stick that you trust. [y/N] " answer
-        case $answer in
-          [yY]*) "$at/nix-cfg-install" update ;;
-        esac
+        lsblk --nodeps --output PATH,SIZE,LABEL,VENDOR,MODEL "$device"
+        ${
+          if own == null then
+            ''
+              ask 'Start the program on this stick, with all rights? Do it only with a stick that you trust.'
+              set -- "$at/nix-cfg-install"
+            ''
+          else
+            ''set -- ${own}/bin/nix-cfg-install --signed --from "$device"''
+        }
+        program=$1
+        shift
+        "$program" status || exit
+        ask 'Update this machine from it?'
+        "$program" update "$@"
         exit
       fi
       umount "$at"
@@ -66,7 +84,9 @@ let
     <policyconfig>
       <action id="nix-cfg-install.update">
         <description>Update this machine from a stick</description>
-        <message>Updating this machine from a stick needs an administrator: what is on the stick will run with all rights.</message>
+        <message>Updating this machine from a stick needs an administrator${
+          lib.optionalString (own == null) ": what is on the stick will run with all rights"
+        }.</message>
         <defaults>
           <allow_any>auth_admin</allow_any>
           <allow_inactive>auth_admin</allow_inactive>
@@ -78,13 +98,26 @@ let
   '';
 in
 {
-  options.offlineInstaller.updateLauncher.enable = lib.mkEnableOption "a notification when an ISO of nix-cfg-iso is inserted, and a launcher on the desktop that updates the machine from it";
+  options.offlineInstaller.updateLauncher = {
+    enable = lib.mkEnableOption "a notification when an ISO of nix-cfg-iso is inserted, and a launcher on the desktop that updates the machine from it";
+    verifyWith = lib.mkOption {
+      type = lib.types.nullOr lib.types.package;
+      default = null;
+      example = lib.literalExpression "nix-cfg-install.packages.x86_64-linux.default";
+      description = ''
+        The package with the machine's own `nix-cfg-install`. With it, the launcher takes only images that are signed with a key of
+        `nix.settings.trusted-public-keys`, and starts no program of the stick. Without it, the program on the stick updates the machine,
+        and nothing verifies that.
+      '';
+    };
+  };
 
   config = lib.mkIf config.offlineInstaller.updateLauncher.enable {
     environment.systemPackages = [
       action
       entry
-    ];
+    ]
+    ++ lib.optional (own != null) own;
     # A nixpkgs without the second option always has the wrapper.
     security.polkit = {
       enable = true;

@@ -20,6 +20,13 @@ let
     };
   };
   text = builtins.unsafeDiscardStringContext;
+  # What the launcher starts as root, in the text of the action that names it.
+  launched = verifyWith: (import /emitted/update-launcher.nix {
+    config.offlineInstaller.updateLauncher = { enable = true; inherit verifyWith; };
+    lib = import /nixpkgs/lib;
+    options.security.polkit = { };
+    pkgs = { writeScript = _: text: text; writeTextFile = file: file.text; util-linux = ""; libnotify = ""; runtimeShell = ""; };
+  }).config.content.environment.systemPackages;
   of = loader: let inherit (system loader) config; in {
     counts = config.boot.loader.systemd-boot.bootCounting.enable or false;
     parameters = config.boot.kernelParams;
@@ -36,6 +43,7 @@ in
 {
   uefi = of { boot.loader.systemd-boot.enable = true; fileSystems."/boot" = { device = "/dev/vda1"; fsType = "vfat"; }; };
   bios = of { boot.loader.grub.device = "/dev/vda"; };
+  launched = map (own: builtins.head (launched own)) [ null "/own" ];
 }
 "#;
 
@@ -100,6 +108,29 @@ fn the_launcher_starts_what_polkit_asks_for(uefi: &Value) {
     );
 }
 
+/// The program of the stick is started after a yes; with one of the machine's own it is not started at all.
+fn nothing_of_a_stick_is_started_before_it_may(launched: &Value) {
+    let texts: Vec<&str> = launched
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|text| text.as_str().unwrap())
+        .collect();
+    let [of_stick, own] = *texts else { panic!("{launched}") };
+    let (ask, start) = ("ask 'Start the program on this stick", "\"$program\" status");
+    let at = |text: &str| of_stick.find(text).unwrap_or_else(|| panic!("{text}: {of_stick}"));
+    assert!(
+        at("lsblk --nodeps --output") < at(ask)
+            && at(ask) < at("set -- \"$at/nix-cfg-install\"")
+            && at(ask) < at(start)
+    );
+    assert!(
+        own.contains("set -- /own/bin/nix-cfg-install --signed --from \"$device\""),
+        "{own}"
+    );
+    assert!(!own.contains("set -- \"$at"), "{own}");
+}
+
 fn the_modules_of_the_installed_system_do_what_they_say(tree: &Tree) {
     let said = evaluated(tree, &[(project().join("nix"), "/emitted")], EVALUATE);
     let found: Value = serde_json::from_str(&said.out).unwrap();
@@ -107,6 +138,7 @@ fn the_modules_of_the_installed_system_do_what_they_say(tree: &Tree) {
     let loader = std::fs::read_to_string(std::path::Path::new(&tree.path).join(loader)).unwrap();
     a_new_generation_is_good_when_the_units_of_its_health_check_are_active(&found, loader.contains("bootCounting"));
     the_launcher_starts_what_polkit_asks_for(&found["uefi"]);
+    nothing_of_a_stick_is_started_before_it_may(&found["launched"]);
     assert_ne!(found["bios"]["toplevel"], Value::Null);
 }
 

@@ -34,7 +34,7 @@ THIRD = [
     ('"greeter.service" ];', '"greeter.service" "absent.service" ];\n  boot.loader.systemd-boot.bootCounting.tries = 2;'),
 ]
 # What pkexec starts as root for "Update from this stick".
-LAUNCHED = "echo y | $(sed -n s/^Exec=//p /run/current-system/sw/share/applications/update-from-stick.desktop | xargs sed -n 's/.*pkexec //p')"
+LAUNCHED = "printf 'y\\ny\\n' | $(sed -n s/^Exec=//p /run/current-system/sw/share/applications/update-from-stick.desktop | xargs sed -n 's/.*pkexec //p')"
 FILL = "dd if=/dev/zero of=/boot/fill bs=1M 2> /dev/null || true"
 
 
