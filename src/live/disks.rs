@@ -1,5 +1,6 @@
 //! The disks that the live system could write to, as directories of sysfs.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,9 +28,23 @@ pub fn writable(live: &Path) -> Vec<PathBuf> {
         let is_cd = disk
             .file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"sr"));
-        !is_cd && !is_medium && number(&disk.join("ro")) == Some(0)
+        // One path to a disk of several, which has a device of its own (NVMe with more than one controller).
+        let is_hidden = number(&disk.join("hidden")) == Some(1);
+        !is_cd && !is_medium && !is_hidden && number(&disk.join("ro")) == Some(0)
     };
     disks.map(|entry| entry.path()).filter(is_candidate).collect()
+}
+
+/// Whether a person puts the disk in and takes it out: a stick, a card, anything at USB. Linux calls only some of them removable: no
+/// card of an MMC host (Linux 6.12, drivers/mmc/core/block.c), and no disk in a USB case.
+pub fn is_removable(disk: &Path) -> bool {
+    let is_usb = |part: &OsStr| {
+        let bus = part.to_str().and_then(|part| part.strip_prefix("usb"));
+        bus.is_some_and(|bus| !bus.is_empty() && bus.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_card = fs::read_to_string(disk.join("device/type")).is_ok_and(|kind| kind.trim() == "SD");
+    let at_usb = fs::canonicalize(disk).is_ok_and(|disk| disk.iter().any(is_usb));
+    number(&disk.join("removable")) == Some(1) || is_card || at_usb
 }
 
 /// The size in bytes of the block device whose directory in sysfs this is.
@@ -71,6 +86,8 @@ mod tests {
         disk("loop0", 9000, 0, false);
         disk("sr0", 8000, 0, true);
         disk("nvme0n1", 7000, 1, true);
+        let path = disk("nvme1c0n1", 7000, 0, true);
+        fs::write(path.join("hidden"), "1\n").unwrap();
         assert_eq!(largest(live.path()), None);
         let stick = disk("sdb", 6000, 0, true);
         disk("sda", 5000, 0, true);
@@ -84,5 +101,27 @@ mod tests {
         let link = sys.join(format!("dev/block/{}:{}", major(dev), minor(dev)));
         std::os::unix::fs::symlink(stick.join("sdb1"), link).unwrap();
         assert_eq!(largest(live.path()), Some(5000 * 512));
+    }
+
+    #[test]
+    fn what_a_person_puts_in_is_removable_whatever_the_kernel_says() {
+        let sys = tempfile::tempdir().unwrap();
+        let disk = |path: &str, removable: &str, kind: Option<&str>| {
+            let directory = sys.path().join(path);
+            fs::create_dir_all(directory.join("device")).unwrap();
+            fs::write(directory.join("removable"), removable).unwrap();
+            if let Some(kind) = kind {
+                fs::write(directory.join("device/type"), kind).unwrap();
+            }
+            is_removable(&directory)
+        };
+        assert!(disk("pci/usb2/2-1/block/sdb", "1\n", None));
+        assert!(disk("pci/usb2/2-2/block/sdc", "0\n", None), "a disk in a USB case");
+        assert!(disk("pci/mmc0/block/mmcblk1", "0\n", Some("SD\n")));
+        assert!(!disk("pci/mmc1/block/mmcblk0", "0\n", Some("MMC\n")), "it is soldered");
+        assert!(
+            !disk("pci/usbx/ata1/block/sda", "0\n", Some("0\n")),
+            "a SCSI disk has a type too"
+        );
     }
 }

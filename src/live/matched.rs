@@ -70,6 +70,13 @@ pub fn disks(
 }
 
 fn disk(selection: &Selection, machine: &ThisMachine) -> Result<Candidate, AnswersFileProblem> {
+    let wanted = selection.to_string();
+    if let Selection::Path(path) = selection
+        && let Some(claimants) = machine.claimed.get(path)
+    {
+        let fitting = claimants.iter().map(|device| device.display().to_string()).collect();
+        return Err(AnswersFileProblem::SeveralDisks { wanted, fitting });
+    }
     let disks = machine.disks.iter();
     let fitting: Vec<&Candidate> = match selection {
         Selection::Path(path) => disks.filter(|disk| disk.names.contains(path)).collect(),
@@ -81,7 +88,6 @@ fn disk(selection: &Selection, machine: &ThisMachine) -> Result<Candidate, Answe
             fixed.filter(|disk| Some(disk.bytes) == most).collect()
         }
     };
-    let wanted = selection.to_string();
     match fitting.as_slice() {
         [one] => Ok((*one).clone()),
         [] => Err(AnswersFileProblem::NoDisk {
@@ -102,6 +108,7 @@ pub fn paths(disks: &[(Option<String>, Candidate)]) -> impl Iterator<Item = &Pat
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::path::Path;
 
     use super::*;
@@ -120,6 +127,7 @@ mod tests {
             serial: Some("PF1".to_owned()),
             uuid: Some("4c4c4544-0042-3510-8053-b4c04f4d3332".to_owned()),
             macs: vec!["52:54:00:12:34:56".to_owned()],
+            claimed: BTreeMap::new(),
             disks: vec![
                 disk("/dev/sda", "a", 500, false),
                 disk("/dev/sdb", "b", 250, false),
@@ -200,6 +208,10 @@ mod tests {
                 "one and two are the same disk: /dev/sda"
             ]
         );
+        let mut twins = machine();
+        let devices = vec!["/dev/sda".into(), "/dev/sdc".into()];
+        twins.claimed = BTreeMap::from([("/dev/disk/by-id/a".into(), devices)]);
+        assert!(disk(&Selection::Path("/dev/disk/by-id/a".into()), &twins).is_err());
         let mut one = machine();
         one.disks.remove(2);
         assert_eq!(disk(&Selection::Largest, &one).unwrap().path, Path::new("/dev/sda"));

@@ -1,10 +1,11 @@
 //! How an answers file can name this machine and its disks. Everything is read from the live system's /sys and /dev.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::block_devices::node;
 use super::disks;
 use crate::answers_file::is_placeholder;
 use crate::text::bytes;
@@ -26,6 +27,8 @@ pub struct ThisMachine {
     pub macs: Vec<String>,
     /// What could be erased: not the live system's medium, nor the one that has the answers file.
     pub disks: Vec<Candidate>,
+    /// The links that several devices have a claim to, with these: udev gave each to one of them.
+    pub claimed: BTreeMap<PathBuf, Vec<PathBuf>>,
 }
 
 /// A disk.
@@ -37,8 +40,8 @@ pub struct Candidate {
     pub names: Vec<PathBuf>,
     pub bytes: u64,
     pub model: Option<String>,
-    /// Whether it is taken only where it is named: sticks and cards, what is no disk of its own (an array), and what an ISO was
-    /// written to, which need not be mounted (`copytoram`).
+    /// Whether it is taken only where it is named: sticks, cards and disks at USB, what is no disk of its own (an array), and what an ISO
+    /// was written to, which need not be mounted (`copytoram`).
     pub only_named: bool,
 }
 
@@ -68,7 +71,7 @@ impl ThisMachine {
         let candidate = |sys: PathBuf| {
             let path = Path::new("/dev").join(sys.file_name()?);
             let names = links.get(&path).cloned().unwrap_or_default();
-            let is_disk = sys.join("device").exists() && disks::number(&sys.join("removable")) != Some(1);
+            let is_disk = sys.join("device").exists() && !disks::is_removable(&sys);
             let is_disk = is_disk && !has_iso(&live.join(path.strip_prefix("/").unwrap_or(&path)));
             let bytes = disks::size(&sys).filter(|size| *size > 0)?;
             let candidate = Candidate {
@@ -87,6 +90,7 @@ impl ThisMachine {
             uuid: dmi("product_uuid").map(|uuid| uuid.to_ascii_lowercase()),
             macs: macs(live),
             disks: disks.into_iter().filter_map(candidate).collect(),
+            claimed: claimed(live, links.values().flatten()),
         }
     }
 
@@ -153,6 +157,25 @@ pub fn links(live: &Path) -> BTreeMap<PathBuf, Vec<PathBuf>> {
     links
 }
 
+/// Which of `links` have several claimants, and these. udev writes them down by their numbers in a directory for each link, whose name
+/// begins with an escaped `/` (systemd 248, src/udev/udev-node.c) or does not (257).
+fn claimed<'a>(live: &Path, links: impl Iterator<Item = &'a PathBuf>) -> BTreeMap<PathBuf, Vec<PathBuf>> {
+    let claimants = |link: &PathBuf| {
+        let name = link.strip_prefix("/dev").ok()?.to_str()?;
+        let name = name.replace('\\', "\\x5c").replace('/', "\\x2f");
+        let places = [format!("\\x2f{name}"), name].map(|name| live.join("run/udev/links").join(name));
+        let entries = places
+            .iter()
+            .filter_map(|place| fs::read_dir(place).ok())
+            .flatten()
+            .flatten();
+        let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.strip_prefix('b').map(str::to_owned));
+        let devices: BTreeSet<PathBuf> = numbers.filter_map(|number| node(&live.join("sys"), &number)).collect();
+        (devices.len() > 1).then(|| (link.clone(), devices.into_iter().collect()))
+    };
+    links.filter_map(claimants).collect()
+}
+
 /// The text of a file, if it has one.
 pub fn text(file: &Path) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
@@ -175,6 +198,28 @@ mod tests {
         ("md0", 2000, 0, false),
         ("sde", 4000, 0, true),
     ];
+
+    #[test]
+    fn a_name_that_two_disks_claim_is_noticed() {
+        let live = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = live.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        // In both ways to write it down.
+        for (slash, number, name) in [("\\x2f", "8:64", "sde"), ("", "8:80", "sdf")] {
+            write(&format!("run/udev/links/{slash}disk\\x2fby-id\\x2fata-x/b{number}"), "");
+            write(&format!("sys/dev/block/{number}/uevent"), &format!("DEVNAME={name}\n"));
+        }
+        write("run/udev/links/disk\\x2fby-id\\x2fata-y/b8:64", "");
+        let links = ["x", "y", "z"].map(|name| PathBuf::from(format!("/dev/disk/by-id/ata-{name}")));
+        let claimants = vec!["/dev/sde".into(), "/dev/sdf".into()];
+        assert_eq!(
+            claimed(live.path(), links.iter()),
+            BTreeMap::from([(links[0].clone(), claimants)])
+        );
+    }
 
     #[test]
     fn the_machine_is_known_by_its_files_and_neither_stick_is_a_disk_of_it() {

@@ -1,6 +1,6 @@
 """Without questions, by a BIOS: the root is encrypted with the passphrase in a file, /boot is not, and the console asks for it. On the disk is
-an older system in logical volumes, one of them a snapshot of the other, which are active as udev makes them. The first installation is cut
-off, and the file has another passphrase then."""
+an older system in logical volumes, one of them a snapshot of the other, which are active as udev makes them. First, udev gives another disk
+the name of the one that is meant. Then an installation is cut off, and the file has another passphrase after that."""
 
 ANSWERS = """
 machines:
@@ -19,6 +19,22 @@ older() {
   lvcreate -y -s -n before -L 64M older-group/root
   udevadm settle
 }
+twin() {
+  mkdir -p /run/udev/rules.d
+  echo 'KERNEL=="vdd", SYMLINK+="disk/by-id/virtio-target"' > /run/udev/rules.d/99-twin.rules
+  udevadm control --reload
+  udevadm trigger --settle /dev/vdd
+  code=0
+  nix-cfg-install --answers /live/answers.yaml --check --progress plain > /results/twin.log 2>&1 || code=$?
+  cat /results/twin.log
+  [ $code = 3 ]
+  grep 'does not say which disk is meant' /results/twin.log
+  grep '/dev/vda, /dev/vdd\\|/dev/vda; /dev/vdd' /results/twin.log
+  rm /run/udev/rules.d/99-twin.rules
+  udevadm control --reload
+  udevadm trigger --settle /dev/vda /dev/vdd
+}
+twin
 older
 cp -r /live/tree /tmp/nix-cfg
 install_system --answers /live/answers.yaml
