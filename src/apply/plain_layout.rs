@@ -10,11 +10,13 @@ use anyhow::Result;
 use nix::unistd::sync;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::release_disk::release;
-use crate::diagnostic::{AnswersFileProblem, DiskProblem};
-use crate::live::block_devices::{SYS, lies_on, node, number};
+use super::release_disk::{not_stoppable, release};
+use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem, DiskUse};
+use crate::live::block_devices::{SYS, identity, lies_on, mapping_name, node, number};
 use crate::live::decisions::Firmware;
+use crate::live::disk_use::{shared, uses};
 use crate::live::mounts;
+use crate::live::volume_groups;
 use crate::plan::request::{BOOT_LABEL, LiveSystem, PlainLayout, ROOT_LABEL};
 use crate::process::{Invocation, Runner};
 use crate::progress::Unit;
@@ -168,6 +170,47 @@ fn volume_is_on(disk: &Path) -> Option<bool> {
     Some(lies_on(Path::new(SYS), &number(volume())?, &disk))
 }
 
+/// What the live system has mounted of the disk at `target`: an earlier run did.
+///
+/// # Errors
+/// Where it is another disk than the one that was chosen, is no disk of its own, or is in use, or where another disk needs it.
+pub fn mounted_at(layout: &PlainLayout, target: &Path, runner: &Runner) -> Result<Vec<DiskUse>> {
+    let sys = Path::new(SYS);
+    let device = layout.disk.display().to_string();
+    let number = number(&layout.disk).filter(|number| identity(sys, number) == layout.identity);
+    let Some(number) = number else {
+        return Err(DiskProblem::OtherDisk { device }.into());
+    };
+    let disk = BTreeSet::from([number.clone()]);
+    let (at_target, mut by): (Vec<_>, Vec<_>) = uses(&number)
+        .into_iter()
+        .partition(|one| matches!(one, DiskUse::Mounted(at) if at.starts_with(target)));
+    by.extend(shared(sys, &number, &disk));
+    by.extend(
+        not_stoppable(sys, &number)
+            .filter_map(|one| node(sys, &one))
+            .map(DiskUse::Claimed),
+    );
+    let mut problems = Vec::new();
+    if mapping_name(sys, &number).is_some() {
+        let device = layout.disk.clone();
+        problems.push(DiskProblem::Mapping { device });
+    }
+    if !by.is_empty() {
+        problems.push(DiskProblem::InUse { device, by });
+    }
+    let groups = volume_groups::shared(sys, &volume_groups::read(runner), &disk);
+    problems.extend(
+        groups
+            .into_iter()
+            .map(|(group, devices)| DiskProblem::SharedGroup { group, devices }),
+    );
+    if problems.is_empty() {
+        return Ok(at_target);
+    }
+    Err(Diagnostics(problems.into_iter().map(Diagnostic::from).collect()).into())
+}
+
 /// Refuses an encrypted volume of another disk that is open under the name of the root's.
 ///
 /// # Errors
@@ -294,11 +337,28 @@ fn wait_for(runner: &Runner, parts: &[(Role, PathBuf)]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interrupt::Interrupt;
+
+    #[test]
+    fn a_device_that_is_not_the_disk_which_was_chosen_is_refused() {
+        let layout = PlainLayout {
+            disk: "/dev/null".into(),
+            identity: "8:0 7".to_owned(),
+            firmware: Firmware::Efi,
+            passphrase: None,
+            mark: String::new(),
+            is_made: false,
+        };
+        let runner = Runner::new(Vec::new(), Interrupt::default());
+        let said = mounted_at(&layout, Path::new("/mnt"), &runner).unwrap_err();
+        assert!(said.to_string().contains("/dev/null is another disk now"), "{said:#}");
+    }
 
     #[test]
     fn each_firmware_gets_what_it_starts_from_and_the_root_comes_last() {
         let layout = |firmware, passphrase: Option<&str>| PlainLayout {
             disk: "/dev/nvme0n1".into(),
+            identity: String::new(),
             firmware,
             passphrase: passphrase.map(SecretString::from),
             mark: String::new(),

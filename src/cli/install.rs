@@ -250,8 +250,9 @@ fn requested(
         answered.named.extend(job.entry.set.clone());
         answered.places.extend(job.places());
     }
-    let mut request = request((args, answered), globals, settings, runner, report)?;
-    job.map_or(Ok(()), |job| job.ask(&mut request))?;
+    let goes_on = job.is_none_or(Job::goes_on);
+    let mut request = request((args, answered), (globals, goes_on), settings, runner, report)?;
+    job.map_or(Ok(()), |job| job.ask(&mut request, runner))?;
     Ok(request)
 }
 

@@ -50,7 +50,7 @@ impl PreparedTarget {
 /// Where to install, and what is known of the machine: from Calamares, or from an installation that it or disko began.
 pub fn target_and_machine(
     (args, disko): (&Args, Option<&mut DiskoRequest>),
-    (globals, lists): (Option<&Globals>, &Lists),
+    (globals, lists, goes_on): (Option<&Globals>, &Lists, bool),
     named: Option<PathBuf>,
     runner: &Runner,
     report: &Reporter,
@@ -58,7 +58,7 @@ pub fn target_and_machine(
     let is_named = named.is_some();
     let named = std::path::absolute(named.unwrap_or_else(|| DEFAULT_TARGET.into()))?;
     if let Some(disko) = disko {
-        if let Some(begun) = begun_with(args, disko, &named, runner)? {
+        if let Some(begun) = begun_with((args, goes_on), disko, &named, runner)? {
             return go_on(args, &named, begun, runner, report);
         }
         let known = globals.map(Globals::machine_of_layout);
@@ -81,7 +81,7 @@ pub fn target_and_machine(
     let defaults = Path::new(GENERATOR_DEFAULTS);
     let Some(globals) = globals else {
         // An answers file says which disk it is: what is not mounted may have been another one.
-        let is_meant = |_: &Begun| args.answers_file.is_none() || Target::new(&named).is_mounted();
+        let is_meant = |_: &Begun| goes_on && (args.answers_file.is_none() || Target::new(&named).is_mounted());
         return match resume::begun(&named).filter(Begun::is_ready).filter(is_meant) {
             Some(begun) => go_on(args, &named, begun, runner, report),
             None => Ok(PreparedTarget::new(named, InstallerFacts::default())),
@@ -119,12 +119,17 @@ fn go_on(args: &Args, target: &Path, begun: Begun, runner: &Runner, report: &Rep
 ///
 /// # Errors
 /// [`DiskoProblem::BegunOtherwise`].
-fn begun_with(args: &Args, disko: &DiskoRequest, target: &Path, runner: &Runner) -> Result<Option<Begun>> {
+fn begun_with(
+    (args, goes_on): (&Args, bool),
+    disko: &DiskoRequest,
+    target: &Path,
+    runner: &Runner,
+) -> Result<Option<Begun>> {
     let Some(begun) = resume::begun(target) else {
         return Ok(None);
     };
     let Some(layout) = &begun.layout else { return Ok(None) };
-    if !layout.is_made {
+    if !layout.is_made || !goes_on {
         if args.installs() {
             take_down(runner, target, &layout.swaps);
             resume::forget()?;
@@ -150,7 +155,8 @@ fn begun_with(args: &Args, disko: &DiskoRequest, target: &Path, runner: &Runner)
 
 /// The lock of the machine's disks, where one may be partitioned. The programs that `runner` starts inherit it.
 pub fn lock_disks(args: &Args, runner: &mut Runner) -> Result<Option<TargetLock>> {
-    if args.disko.is_none() && args.answers_file.is_none() || !args.installs() {
+    // A check of an answers file mounts what would be updated.
+    if args.answers_file.is_none() && (args.disko.is_none() || !args.installs()) {
         return Ok(None);
     }
     let lock = TargetLock::of_disks(Path::new(LOCKS))?;
@@ -226,6 +232,8 @@ pub fn make_disk(
             .note("The unfinished installation was encrypted with another passphrase: the disk is made again.");
     }
     if !layout.is_made || !has_passphrase {
+        let looked = plain_layout::mounted_at(layout, request.target.root(), live.runner);
+        looked.map_err(Failure::before(PARTITION, REFUSED))?;
         plain_layout::make(layout, live, request.target.root()).map_err(|error| Failure {
             written: Written::Disks,
             ..Failure::before(PARTITION, NO_LAYOUT)(error)

@@ -83,10 +83,11 @@ pub(super) struct Answered {
     pub lists: Lists,
 }
 
-/// Puts together what was asked for. An installation that Calamares began and a person finishes is mounted again.
+/// Puts together what was asked for. An installation that Calamares began and a person finishes is mounted again. `goes_on`: one that was
+/// begun may be the one that is asked for.
 pub(super) fn request(
     (args, answered): (&Args, Answered),
-    globals: Option<&Globals>,
+    (globals, goes_on): (Option<&Globals>, bool),
     settings: Settings,
     runner: &Runner,
     report: &Reporter,
@@ -102,7 +103,7 @@ pub(super) fn request(
     if let (Some(disko), Some(page)) = (&mut disko, globals.and_then(Globals::disk_page)) {
         disko.passphrase.clone_from(&page.passphrase);
     }
-    let known = (globals, &lists);
+    let known = (globals, &lists, goes_on);
     let prepared = target_and_machine((args, disko.as_mut()), known, target, runner, report)?;
     let PreparedTarget { target, machine, begun } = prepared;
     let of_machine = || Decisions {

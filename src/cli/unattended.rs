@@ -12,18 +12,18 @@ use super::unattended_marks::marks;
 use super::unattended_update::{UpdatedSystem, passphrase};
 use crate::answers_file::{self, Answers, Entry, NamedDisks, NamedPassphrase};
 use crate::apply::{plain_layout, stick};
-use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem, DiskUse, Place};
+use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, Place};
 use crate::files::read_input;
 use crate::live::answers::{self, Lists, Places};
-use crate::live::block_devices::SYS;
+use crate::live::block_devices::{SYS, identity, number};
 use crate::live::decisions::Firmware;
 use crate::live::disk_mark;
 use crate::live::disks;
 use crate::live::installer_facts::{BY_ID, InstallerFacts};
 use crate::live::matched;
+use crate::live::resume;
 use crate::live::running_machine::MACHINE;
 use crate::live::this_machine::{Candidate, LIVE, ThisMachine};
-use crate::live::{block_devices, disk_use, resume};
 use crate::nix::disko::Mode;
 use crate::plan::Plan;
 use crate::plan::request::{PlainLayout, Request};
@@ -258,6 +258,7 @@ impl Known<'_> {
         };
         Ok(PlainLayout {
             disk: disk.path.clone(),
+            identity: number(&disk.path).map_or_else(String::new, |number| identity(Path::new(SYS), &number)),
             firmware: Firmware::of(Path::new(LIVE)),
             passphrase,
             mark,
@@ -267,6 +268,13 @@ impl Known<'_> {
 }
 
 impl Job {
+    /// Whether an installation that this live system has begun is this one: its disk has what the entry asks for.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        let is_to_be_erased = self.entry.reinstall && self.args.disko == Some(Mode::Wipe);
+        self.plain.as_ref().map_or(!is_to_be_erased, |plain| plain.is_made)
+    }
+
     /// Looks whether the layout for disko has its answers in the file: nobody is there to be asked, and no disk is written that the file
     /// does not name.
     ///
@@ -318,7 +326,7 @@ impl Job {
     ///
     /// # Errors
     /// When the disk is in use, something else is mounted at the target, or a volume of another disk has the name of its root.
-    pub fn ask(&self, request: &mut Request) -> Result<()> {
+    pub fn ask(&self, request: &mut Request, runner: &Runner) -> Result<()> {
         if let Some(updated) = &self.updated {
             request.answers.extend(updated.receipt.chosen.clone());
             request.answers.extend(self.entry.set.clone());
@@ -328,21 +336,14 @@ impl Job {
         }
         let Some(plain) = self.plain.clone() else { return Ok(()) };
         let target = request.target.root().to_owned();
-        let number = block_devices::number(&plain.disk).unwrap_or_default();
-        let by = [disk_use::uses(&number), disk_use::shared(Path::new(SYS), &number)].concat();
-        let (at_target, by): (Vec<_>, Vec<_>) = by
-            .into_iter()
-            .partition(|one| matches!(one, DiskUse::Mounted(at) if at.starts_with(&target)));
-        if !by.is_empty() {
-            let device = plain.disk.display().to_string();
-            return Err(DiskProblem::InUse { device, by }.into());
-        }
+        let at_target = plain_layout::mounted_at(&plain, &target, runner)?;
         plain_layout::no_other_volume(&plain)?;
         if request.target.is_mounted() {
             if at_target.is_empty() {
                 return Err(AnswersFileProblem::TargetInUse { target }.into());
             }
-            if resume::begun(&target).is_some() {
+            let is_begun = self.goes_on() && resume::begun(&target).is_some();
+            if is_begun && plain_layout::has_passphrase(&plain, runner)? {
                 return Ok(());
             }
         }

@@ -20,6 +20,7 @@ use crate::live::mounts;
 use crate::live::resume;
 use crate::live::running_machine::SYSTEM_PROFILE;
 use crate::live::target::Target;
+use crate::live::target_lock::{LOCKS, TargetLock};
 use crate::live::this_machine::{Candidate, LIVE, ThisMachine};
 use crate::live::volumes::{Volume, volumes};
 use crate::plan::request::Update;
@@ -341,6 +342,10 @@ fn make_way(runner: &Runner, volumes: &[Volume], target: &Path) -> Result<()> {
     if mounts::at(target).is_some() && mounted.any(|mount| is_other(&mount.source)) {
         let target = target.to_owned();
         return Err(InstalledSystemProblem::TargetInUse { target }.into());
+    }
+    // Another run may be at work on it.
+    if mounts::at(target).is_some() {
+        drop(TargetLock::take(&Target::new(target), Path::new(LOCKS))?);
     }
     unmount(runner, target)?;
     // It is not the installation that this one would go on with.

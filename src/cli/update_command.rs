@@ -61,7 +61,7 @@ pub(super) fn run(
     let host = args.host.as_deref();
     let reads_image = settings.read_image.unwrap_or(true);
     let image = store(&runner, &live, &mut update, host, reads_image).map_err(&refused)?;
-    let mut request = request((&args, answered), None, settings, &runner, report).map_err(&refused)?;
+    let mut request = request((&args, answered), (None, false), settings, &runner, report).map_err(&refused)?;
     request.extra_files = None;
     request.answers.extend(update.receipt.chosen.clone());
     request.update = Some(update);

@@ -40,6 +40,8 @@ pub enum DiskProblem {
     InUse { device: String, by: Vec<DiskUse> },
     /// The disk is to be erased, and disko only does that to whole disks; by its name in the layout.
     NotWhole { name: String, device: String },
+    /// It is a mapping, which gets no partitions.
+    Mapping { device: PathBuf },
     /// A disk that is not erased is to get a partition table where it holds something of this `kind`.
     NoTable { device: String, kind: String },
     /// Names by which the layout finds its parts are those of other devices.
@@ -73,6 +75,9 @@ impl DiskProblem {
             Self::NotWhole { name, device } => error("disko-disk-not-whole", format!("{device} is not a whole disk, so disko does not erase it"))
                 .because(format!("It is a partition, an array or a mapping. The layout for disko has it as `{name}`."))
                 .remedy(format!("Name a whole disk. Or erase it yourself (`wipefs -a {device}`), and use --disko format.")),
+            Self::Mapping { device } => error("disk-mapping", format!("{} is no disk, but a mapping", device.display()))
+                .because("It is a logical volume, one of several paths to a disk, or an encrypted volume. Linux makes no devices for partitions on it.")
+                .remedy("Name a disk of its own."),
             Self::NoTable { device, kind } => error("disko-no-table", format!("{device} has no partition table, and is {kind}"))
                 .because("disko would write a partition table over it.")
                 .remedy(format!("Name another disk. Or, if its contents can go, erase it yourself: `wipefs -a {device}`")),
@@ -80,7 +85,7 @@ impl DiskProblem {
                 .because(format!("It is not one of the disks to install on: {}. That could be used in place of what is made.", named(names)))
                 .remedy("Disconnect that disk, or close what is open on it (`cryptsetup close`, `zpool export`). If it is the one to install on, choose it: --disk NAME=DEVICE"),
             Self::SharedGroup { group, devices } => error("disko-shared-group", format!("The volume group `{group}` is also on a disk that stays: {}", paths(devices)))
-                .because("disko removes the whole group when it erases the other disk.")
+                .because("With the other disk, the whole group would be lost.")
                 .remedy(format!("Take the disk to be erased out of it first (`pvmove`, `vgreduce {group}`). Or choose another disk.")),
             Self::ClosedVolume { name, device } => error("disko-volume-closed", format!("The encrypted volume `{name}` is there, and closed"))
                 .because("Unless it makes the volume, disko does not ask for its passphrase before it opens it.")

@@ -89,8 +89,25 @@ pub fn is_encrypted(sys: &Path, number: &str) -> bool {
 /// Whether the device is an encrypted volume of dm-crypt.
 #[must_use]
 pub fn is_mapping_of_crypt(sys: &Path, number: &str) -> bool {
+    is_mapping_of(sys, number, "CRYPT-")
+}
+
+/// Whether the device is a logical volume, or a part of one.
+#[must_use]
+pub fn is_logical_volume(sys: &Path, number: &str) -> bool {
+    is_mapping_of(sys, number, "LVM-")
+}
+
+/// Whether the device is a mapping whose UUID begins like that: by it, programs know their own.
+fn is_mapping_of(sys: &Path, number: &str, program: &str) -> bool {
     let uuid = read(&block(sys, number).join("dm/uuid"));
-    uuid.is_some_and(|uuid| uuid.starts_with("CRYPT-"))
+    uuid.is_some_and(|uuid| uuid.starts_with(program))
+}
+
+/// Whether the device is an array of md.
+#[must_use]
+pub fn is_array(sys: &Path, number: &str) -> bool {
+    block(sys, number).join("md").exists()
 }
 
 /// The disk that all of the file system is on. `None`: it is on several.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::block_devices::{disks_of, is_claimed, made_of, node, number, of_mount, parts};
+use super::block_devices::{disks_of, is_claimed, is_logical_volume, lies_on, made_of, node, number, of_mount, parts};
 use super::mounts::{self, Mount};
 use crate::diagnostic::DiskUse;
 
@@ -40,14 +40,16 @@ fn uses_in(live: &Path, disk: &str, mounts: &[Mount]) -> Vec<DiskUse> {
     uses
 }
 
-/// The arrays and logical volumes on the disk that are on others as well.
+/// The arrays and mappings on `disk` that are also on disks which stay: on others than `erased`. Of logical volumes, the group counts.
 #[must_use]
-pub fn shared(sys: &Path, disk: &str) -> Vec<DiskUse> {
-    let shared = made_of(sys, disk).filter_map(|made| {
-        let others = disks_of(sys, &made).into_iter().filter(|other| other != disk);
-        let others: Vec<PathBuf> = others.filter_map(|other| node(sys, &other)).collect();
-        let made = node(sys, &made)?;
-        (!others.is_empty()).then_some(DiskUse::Shared { made, others })
+pub fn shared(sys: &Path, disk: &str, erased: &BTreeSet<String>) -> Vec<DiskUse> {
+    let shared = made_of(sys, disk).filter(|made| !is_logical_volume(sys, made) && !lies_on(sys, made, erased));
+    let shared = shared.filter_map(|made| {
+        let others = disks_of(sys, &made).into_iter().filter(|other| !erased.contains(other));
+        Some(DiskUse::Shared {
+            made: node(sys, &made)?,
+            others: others.filter_map(|other| node(sys, &other)).collect(),
+        })
     });
     shared.collect()
 }
@@ -74,6 +76,7 @@ mod tests {
             ("sdb", "8:16", &[]),
             ("dm-0", "253:0", &["8:1"]),
             ("md0", "9:0", &["8:2", "8:16"]),
+            ("dm-1", "253:1", &["9:0"]),
         ]);
         for (path, name) in [("sdb", "sdb"), ("md0", "md0")] {
             fs::write(
@@ -84,7 +87,13 @@ mod tests {
         }
         let others = vec!["/dev/sdb".into()];
         let made = "/dev/md0".into();
-        assert_eq!(shared(sys.path(), "8:0"), [DiskUse::Shared { made, others }]);
+        let shared = |disk: &str, erased: &[&str]| {
+            let erased = erased.iter().map(|one| (*one).to_owned()).collect();
+            shared(sys.path(), disk, &erased)
+        };
+        assert_eq!(shared("8:0", &["8:0"]), [DiskUse::Shared { made, others }]);
+        assert_eq!(shared("8:0", &["8:0", "8:16"]), [], "both are erased");
+        assert_eq!(shared("9:0", &["9:0"]), [], "what is on the array that was named");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod block_devices;
 pub mod disks;
 pub mod decisions;
 pub mod disk_use;
+pub mod volume_groups;
 pub mod target;
 pub mod target_lock;
 pub mod placement;

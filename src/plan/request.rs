@@ -103,6 +103,8 @@ pub struct DiskoRequest {
 #[derive(Clone)]
 pub struct PlainLayout {
     pub disk: PathBuf,
+    /// What tells it from another disk that gets its name.
+    pub identity: String,
     pub firmware: Firmware,
     /// Of the encrypted root; absent where it is not encrypted.
     pub passphrase: Option<SecretString>,

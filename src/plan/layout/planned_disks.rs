@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::disk_contents;
-use crate::diagnostic::{Diagnostic, DiskProblem};
+use crate::diagnostic::{Diagnostic, DiskProblem, DiskUse};
 use crate::live::block_devices::{SYS, identity, lies_on, node, number, of_mount};
-use crate::live::disk_use::{swaps, uses};
+use crate::live::disk_use::{shared, swaps, uses};
 use crate::live::mounts;
 use crate::nix::disko::{MadeDisk, Mode};
 use crate::process::Runner;
@@ -103,10 +103,20 @@ impl PlannedDisk {
     }
 }
 
+impl PlannedDisk {
+    /// What is on it and on disks that stay, if it is `erased`.
+    fn shared(&self, erased: &BTreeSet<String>) -> Vec<DiskUse> {
+        let number = self.number.as_ref().filter(|number| erased.contains(*number));
+        number.map_or_else(Vec::new, |number| shared(Path::new(SYS), number, erased))
+    }
+}
+
 impl DiskoPlan {
     /// What changed on the machine since the plan was shown: other disks, disks in use.
     #[must_use]
     pub fn outdated(&self) -> Vec<Diagnostic> {
+        let erased = self.disks.iter().filter(|disk| disk.fate == Fate::Erased);
+        let erased: BTreeSet<String> = erased.filter_map(|disk| disk.number.clone()).collect();
         let mut problems = Vec::new();
         for disk in &self.disks {
             let device = disk.device.clone();
@@ -115,7 +125,7 @@ impl DiskoPlan {
                 problems.push(DiskProblem::OtherDisk { device }.into());
             } else if self.mode != Mode::Mount
                 && let Some(number) = number
-                && let by = uses(&number)
+                && let by = [uses(&number), disk.shared(&erased)].concat()
                 && !by.is_empty()
             {
                 problems.push(DiskProblem::InUse { device, by }.into());

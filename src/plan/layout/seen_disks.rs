@@ -4,19 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
 use super::disk_contents::pools;
 use super::planned_disks::Fate;
 use crate::diagnostic::DiskUse;
 use crate::live::block_devices::{SYS, all, is_partition, lies_on, members, node, number, partition_name};
-use crate::live::disk_use::uses;
+use crate::live::disk_use::{shared, uses};
 use crate::live::encrypted_volume::MAPPINGS;
 use crate::live::mounts;
+use crate::live::volume_groups;
 use crate::nix::disko::{Layout, MadeDisk, Mode, Names};
 use crate::plan::observed::value_of;
-use crate::process::{Invocation, Runner};
+use crate::process::Runner;
 
 /// What is there.
 #[derive(Default)]
@@ -56,7 +54,11 @@ impl Seen {
         let erased: BTreeSet<String> = erased.map(|(_, number)| number.clone()).collect();
         let on = |device: &Path, disks: &BTreeSet<String>| number(device).map(|one| lies_on(sys, &one, disks));
         let asks_for_groups = !(layout.names.groups.is_empty() && erased.is_empty());
-        let groups = if asks_for_groups { groups(runner) } else { Vec::new() };
+        let groups = if asks_for_groups {
+            volume_groups::read(runner)
+        } else {
+            Vec::new()
+        };
         let named = named(runner, sys, &layout.names, &groups).into_iter();
         let closed = layout.asking.iter().filter(|volume| {
             mode != Mode::Mount
@@ -68,10 +70,10 @@ impl Seen {
         Self {
             disks: there
                 .iter()
-                .map(|one| (one.0.name.clone(), disk(runner, sys, one, &there)))
+                .map(|one| (one.0.name.clone(), disk((runner, sys), one, &there, &erased)))
                 .collect(),
             elsewhere: named.filter(|(_, device)| on(device, &chosen) == Some(false)).collect(),
-            shared: shared(&groups, &|device| on(device, &erased) == Some(true)),
+            shared: volume_groups::shared(sys, &groups, &erased),
             closed: closed
                 .map(|volume| (volume.name.clone(), volume.device.clone()))
                 .collect(),
@@ -81,12 +83,21 @@ impl Seen {
     }
 }
 
-fn disk(runner: &Runner, sys: &Path, (disk, number): &(&MadeDisk, String), all: &[(&MadeDisk, String)]) -> SeenDisk {
+fn disk(
+    (runner, sys): (&Runner, &Path),
+    (disk, number): &(&MadeDisk, String),
+    all: &[(&MadeDisk, String)],
+    erased: &BTreeSet<String>,
+) -> SeenDisk {
+    let mut uses = uses(number);
+    if erased.contains(number) {
+        uses.extend(shared(sys, number, erased));
+    }
     let others = all.iter().filter(|(other, _)| other.name != disk.name);
     let below = others.filter(|(_, other)| lies_on(sys, number, &BTreeSet::from([other.clone()])));
     let value = |key| value_of(runner, sys, &disk.device, key);
     SeenDisk {
-        uses: uses(number),
+        uses,
         is_whole: !is_partition(sys, number) && members(sys, number).is_empty(),
         on: below.map(|(other, _)| other.name.clone()).collect(),
         bare: value("ID_FS_TYPE").filter(|_| value("ID_PART_TABLE_TYPE").is_none()),
@@ -114,85 +125,4 @@ fn named(runner: &Runner, sys: &Path, names: &Names, groups: &[(PathBuf, String)
     };
     let pools = pools.into_iter().filter(|(pool, _)| names.pools.contains(pool));
     paths.chain(partitions).chain(groups).chain(pools).collect()
-}
-
-/// The devices and names of the volume groups on this machine. None where LVM is not.
-fn groups(runner: &Runner) -> Vec<(PathBuf, String)> {
-    let ask = Invocation::new("pvs").args(["--reportformat", "json", "--options", "pv_name,vg_name"]);
-    json::<Groups>(runner, ask).map(Groups::members).unwrap_or_default()
-}
-
-/// What `pvs` prints as JSON (LVM 2.03).
-#[derive(Deserialize)]
-struct Groups {
-    report: Vec<GroupReport>,
-}
-
-#[derive(Deserialize)]
-struct GroupReport {
-    pv: Vec<Member>,
-}
-
-#[derive(Deserialize)]
-struct Member {
-    pv_name: PathBuf,
-    /// Empty: it is in no group.
-    vg_name: String,
-}
-
-impl Groups {
-    fn members(self) -> Vec<(PathBuf, String)> {
-        let members = self.report.into_iter().flat_map(|report| report.pv);
-        let members = members.filter(|member| !member.vg_name.is_empty());
-        members.map(|member| (member.pv_name, member.vg_name)).collect()
-    }
-}
-
-/// What a program prints. `None` where it cannot be run: then the live system has nothing of the kind.
-fn json<T: DeserializeOwned>(runner: &Runner, ask: Invocation) -> Option<T> {
-    serde_json::from_str(&runner.output(&ask.quiet()).ok()?).ok()
-}
-
-/// The groups that have a device that is erased and one that is not, with the devices that are not.
-fn shared(groups: &[(PathBuf, String)], is_erased: &dyn Fn(&Path) -> bool) -> BTreeMap<String, Vec<PathBuf>> {
-    let (erased, kept): (Vec<_>, Vec<_>) = groups.iter().partition(|(device, _)| is_erased(device));
-    let mut shared: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    for (device, group) in kept {
-        if erased.iter().any(|(_, lost)| lost == group) {
-            shared.entry(group.clone()).or_default().push(device.clone());
-        }
-    }
-    shared
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_members_of_groups_are_read() {
-        // LVM 2.03.16.
-        let text = r#"{"report": [{"pv": [
-            {"pv_name":"/dev/sda2", "vg_name":"pool"}, {"pv_name":"/dev/sdb", "vg_name":""}]}]}"#;
-        let groups: Groups = serde_json::from_str(text).unwrap();
-        assert_eq!(groups.members(), [(PathBuf::from("/dev/sda2"), "pool".to_owned())]);
-    }
-
-    #[test]
-    fn a_group_on_a_disk_that_is_erased_and_on_another_is_shared() {
-        let groups = [
-            ("/dev/sda2", "pool"),
-            ("/dev/sdb1", "pool"),
-            ("/dev/sda3", "own"),
-            ("/dev/sdc1", "other"),
-        ];
-        let groups = groups.map(|(device, group)| (PathBuf::from(device), group.to_owned()));
-        let shared = shared(&groups, &|device| {
-            device.starts_with("/dev/sda2") || device.starts_with("/dev/sda3")
-        });
-        assert_eq!(
-            shared,
-            BTreeMap::from([("pool".to_owned(), vec![PathBuf::from("/dev/sdb1")])])
-        );
-    }
 }

@@ -116,6 +116,33 @@ fn interrupted_at_any_step_the_same_command_goes_on_in_the_same_live_system() {
 }
 
 #[test]
+fn an_entry_that_was_changed_is_not_the_installation_that_was_begun() {
+    let machine = Machine::new(ANSWERS);
+    write(&machine.answers, "passphrase", "correct horse\n");
+    let encrypted = format!("{ANSWERS}  passphrase: {{ file: passphrase }}\n");
+    write(&machine.answers, "encrypted.yaml", &encrypted);
+    write(&machine.answers, "anew.yaml", &format!("{ANSWERS}  reinstall: true\n"));
+    let run = "nix-cfg-install --progress plain --answers /answers";
+    let said = machine.boot(&format!(
+        "{run}/a.yaml > /first 2>&1 & first=$!
+         until [ -s /run/nix-cfg-install/disks ]; do sleep 0.01; done
+         {run}/a.yaml --check; echo $?
+         until grep -q 'Building the system' /first || ! kill -0 $first 2> /dev/null; do sleep 0.1; done
+         kill $first; wait $first
+         {run}/encrypted.yaml > /second 2>&1; echo $?; cat /second
+         {run}/a.yaml > /third 2>&1 || exit 90
+         ! grep 'Partitioning the disk' /third || exit 91
+         {run}/anew.yaml > /fourth 2>&1 || exit 92
+         grep 'Partitioning the disk' /fourth || exit 93"
+    ));
+    let said = said.ok();
+    assert!(said.out.starts_with("3\n3\n"), "{}", said.out);
+    assert!(said.err.contains("Another run is at work on /dev"), "{}", said.err);
+    // The unencrypted root is there, and /boot would not fit beside another one.
+    assert!(said.out.contains("The system does not fit on the disk"), "{}", said.out);
+}
+
+#[test]
 fn a_disk_that_is_in_use_or_too_small_for_the_layout_is_refused_before_it_is_written() {
     let machine = Machine::new(ANSWERS);
     write(&machine.answers, "passphrase", "correct horse\n");
