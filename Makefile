@@ -32,7 +32,7 @@ help:
 	@echo "make static  build the static programs"
 	@echo "make docs    man pages and shell completions, into target/docs"
 	@echo "make dist    what a release has for this processor, and its checksum, into target/dist"
-	@echo "make bench   size, start-up time and speed, into target/bench.json"
+	@echo "make bench   size, start-up time and speed, into target/bench.json and bench.svg"
 	@echo "make fuzz    run libFuzzer on the squashfs reader for an hour"
 
 demo: static rig

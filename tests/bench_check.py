@@ -14,7 +14,6 @@ RESULTS = PROJECT / "target/bench.json"
 RUNS = 3
 
 SYSTEMS = {
-    "minimal": "",
     "server": "services.openssh.enable = true; services.nginx.enable = true; services.postgresql.enable = true;",
     "gnome": "services.xserver = { enable = true; displayManager.gdm.enable = true; desktopManager.gnome.enable = true; };",
 }
@@ -24,10 +23,10 @@ CONFIGURATION = """
 { lib, pkgs, ... }:
 {
   imports = [ ./hardware-configuration.nix ];
-  nixpkgs.overlays = [ (final: prev: {
+  nixpkgs.overlays = [ (final: prev: let compiled = prev.hello // { compiler.bootstrapAvailable = true; }; in {
     shellcheck = prev.hello;
-    shellcheck-minimal = prev.hello // { compiler = prev.hello // { bootstrapAvailable = true; }; };
-    pandoc = prev.hello;
+    shellcheck-minimal = compiled;
+    pandoc = compiled;
   }) ];
   boot.loader.systemd-boot.enable = true;
   system.stateVersion = "24.05";
