@@ -1,6 +1,8 @@
 //! An update of a system that does not run: what an installation does, and the former system again where that fails.
 
-use anyhow::{Context, Result};
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
 
 use super::installation::Installation;
 use super::update_steps::update_of;
@@ -13,17 +15,17 @@ use crate::plan::Plan;
 use crate::process::Invocation;
 
 pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    installed::step(plan, target, installation).or_else(|error| former_again(error, target, installation))
+    installed::step(plan, target, installation).or_else(|error| former_again(error, plan, target, installation))
 }
 
 /// Looks at the result; a system that would not start is not left as the next one.
 pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    inspected::step(plan, target, installation).or_else(|error| former_again(error, target, installation))
+    inspected::step(plan, target, installation).or_else(|error| former_again(error, plan, target, installation))
 }
 
 /// `error`, after the new generation is removed and the boot menu of the former one is written.
-fn former_again(error: anyhow::Error, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    let restored = restore(target, installation);
+fn former_again(error: anyhow::Error, plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let restored = restore(plan, target, installation);
     if error.is::<Interrupted>() {
         return Err(error);
     }
@@ -35,8 +37,9 @@ fn former_again(error: anyhow::Error, target: &Target, installation: &Installati
     Err(Diagnostics(problems).into())
 }
 
-fn restore(target: &Target, installation: &Installation<'_>) -> Result<()> {
-    let runner = installation.live.runner.for_cleanup();
+fn restore(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let mut runner = installation.live.runner.for_cleanup();
+    runner.share_lock(installation.lock.file()?);
     let former = update_of(installation)?.former.as_deref();
     let (former, now) = (former.context("It is not known")?, target.generation(SYSTEM_PROFILE));
     if let Some(failed) = now.filter(|now| now != former) {
@@ -47,6 +50,10 @@ fn restore(target: &Target, installation: &Installation<'_>) -> Result<()> {
         runner.output(&profile().args(["--switch-generation", former]))?;
         runner.output(&profile().args(["--delete-generations", &failed]))?;
     }
+    // An earlier run may have been cut off after the new generation was made: then it was there before this one.
+    let profile = target.inside(SYSTEM_PROFILE);
+    let system = fs::read_link(profile.with_file_name(fs::read_link(&profile)?))?;
+    ensure!(system != plan.system, "the former system is not known");
     let menu = format!("{SYSTEM_PROFILE}/bin/switch-to-configuration boot");
     let enter = Invocation::new("nixos-enter").arg("--root").arg(target.root());
     runner.output(&enter.args(["--command", &menu]).long()).map(drop)

@@ -216,7 +216,9 @@ pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<
     let Err(error) = inspect::step(plan, target, installation) else {
         return Ok(());
     };
-    let restored = restore(&installation.live.runner.for_cleanup(), plan, target, installation)?;
+    let mut runner = installation.live.runner.for_cleanup();
+    runner.share_lock(installation.lock.file()?);
+    let restored = restore(&runner, plan, target, installation)?;
     let mut problems = Diagnostics::of(error)?;
     problems.push(UpdateProblem::NotSwitched { restored }.into());
     Err(Diagnostics(problems).into())
