@@ -153,8 +153,7 @@ fn run(
     let job = unattended::job(args, &answers.lists, &runner, report).map_err(refused(phases::SOURCE))?;
     let args = job.as_ref().map_or(args, |job| &job.args);
     let cache = chosen_cache(args, &settings).map_err(refused(phases::SOURCE))?;
-    let network = cache.as_ref().map_or(network, Network::Only);
-    runner.set_environment(environment(&channels, network));
+    runner.set_environment(environment(&channels, cache.as_ref().map_or(network, Network::Only)));
     let mut request = requested((args, answers), globals, settings, job.as_ref(), &runner, report)
         .map_err(refused(phases::SOURCE))?;
     let mut lock = lock(args, &request, &mut runner).map_err(refused(phases::SOURCE))?;
@@ -168,6 +167,7 @@ fn run(
     let source = choose_source(&request).map_err(refused(phases::SOURCE))?;
     report.note(&source.reason);
     report.phase(phases::CHECK);
+    ask(cache.as_ref(), &runner).map_err(refused(phases::CHECK))?;
     let mut plan = plan::plan(&request, &live, &source).map_err(refused(phases::CHECK))?;
     if let Some(text) = checked(args, &plan, (job.as_ref(), globals), &live)? {
         return Ok((text, Ending::default()));
@@ -224,6 +224,11 @@ fn chosen_cache(args: &Args, settings: &Settings) -> Result<Option<Cache>> {
         Some(url) if public_keys.is_empty() => Err(CacheProblem::NoKey { url: url.clone() }.into()),
         Some(_) => Ok(Some(Cache { urls, public_keys })),
     }
+}
+
+/// Asks whether the cache answers: that it does not is said before a long evaluation, which can need it. From then on, it is waited for.
+fn ask(cache: Option<&Cache>, runner: &Runner) -> Result<()> {
+    cache.map_or(Ok(()), |cache| cache.server(runner).map(drop))
 }
 
 /// Where nothing is installed, nothing follows the check, or only the reading of what would be copied.

@@ -193,12 +193,6 @@ pub fn plan(request: &Request, live: &LiveSystem<'_>, source: &Source) -> Result
         let is_looked_at = request.update.as_ref().is_some_and(|update| update.is_looked_at);
         found.extend(request.target.problems(request.must_be_mounted, is_looked_at));
     }
-    if let Some(cache) = live.cache
-        // Said before a long evaluation, which can need it. From here on, it is waited for.
-        && found.keep(cache.server(live.runner))?.is_none()
-    {
-        return Err(found.into_error());
-    }
     match find(request, live, source, &mut found)? {
         Some(plan) if !found.has_errors() && has_layout(request, &plan) => {
             live.report.plan(&plan);

@@ -107,6 +107,7 @@ impl Cache {
     /// # Errors
     /// [`CacheProblem::GivenUp`] where none does for long; interruption.
     pub fn wait(&self, runner: &Runner, report: &Reporter) -> Result<Server<'_>> {
+        runner.interrupt().check()?;
         let (urls, minutes) = (self.urls.clone(), PATIENCE.as_secs() / 60);
         report.problem(&CacheProblem::Lost { urls, minutes }.into());
         let began = Instant::now();
