@@ -69,6 +69,8 @@ fn make_all(secrets: &Secrets, target: &Target, owner: &str, runner: &Runner) ->
             fs::rename(new_public, with_end(&place, ".pub"))?;
             fs::rename(new, &place)?;
             sync(directory)?;
+        } else if !place.exists() {
+            continue;
         }
         // One with a passphrase was brought along. Nobody is asked for it: sshd could not open it either.
         let half = runner.output(&Invocation::new(PROGRAM).args(["-y", "-P", "", "-f"]).arg(&place))?;

@@ -225,6 +225,8 @@ pub fn make_disk(
     live.report.expect(RECHECK, phases::CHECK.seconds);
     live.report.expect(PARTITION, SECONDS_OF_A_LAYOUT);
     live.report.phase(PARTITION);
+    plain_layout::mounted_at(layout, request.target.root(), live.runner)
+        .map_err(Failure::before(PARTITION, REFUSED))?;
     let has_passphrase =
         !layout.is_made || plain_layout::has_passphrase(layout, live.runner).map_err(written(PARTITION))?;
     if !has_passphrase {
@@ -232,8 +234,6 @@ pub fn make_disk(
             .note("The unfinished installation was encrypted with another passphrase: the disk is made again.");
     }
     if !layout.is_made || !has_passphrase {
-        let looked = plain_layout::mounted_at(layout, request.target.root(), live.runner);
-        looked.map_err(Failure::before(PARTITION, REFUSED))?;
         plain_layout::make(layout, live, request.target.root()).map_err(|error| Failure {
             written: Written::Disks,
             ..Failure::before(PARTITION, NO_LAYOUT)(error)

@@ -343,7 +343,7 @@ impl Job {
                 return Err(AnswersFileProblem::TargetInUse { target }.into());
             }
             let is_begun = self.goes_on() && resume::begun(&target).is_some();
-            if is_begun && plain_layout::has_passphrase(&plain, runner)? {
+            if is_begun && (!self.args.installs() || plain_layout::has_passphrase(&plain, runner)?) {
                 return Ok(());
             }
         }
