@@ -104,7 +104,7 @@ pub struct Args {
     #[arg(long, exclusive = true)]
     pub describe: bool,
     /// Print the disks that can be erased for an installation, with what is on them, as JSON; writes nothing. Neither the ISO's own
-    /// medium nor sticks, cards and disks at USB are among them
+    /// medium nor sticks, cards and USB disks are among them
     #[arg(long, exclusive = true)]
     pub list_disks: bool,
     /// Allow the network and substituters

@@ -245,7 +245,7 @@ pub struct UpdatedSystem {
 
 impl UpdatedSystem {
     /// The only system that this program has installed on the disks that were `chosen`, which are some of `machine`; where none were, on
-    /// all but sticks and cards. It is mounted at `target` to look at it. `passphrase` is that of encrypted volumes.
+    /// all but sticks, cards and USB disks. It is mounted at `target` to look at it. `passphrase` is that of encrypted volumes.
     ///
     /// # Errors
     /// [`InstalledSystemProblem`]; what `mount` says.

@@ -130,7 +130,7 @@ impl AnswersFileProblem {
             }
             Self::NoDisk { wanted, disks } => error("answers-disk", format!("This machine has no disk `{wanted}`"))
                 .because(disks_here(disks))
-                .remedy("Correct `disks`. What can be removed (sticks, cards, disks at USB) has to be named by its path in /dev/disk/by-id."),
+                .remedy("Correct `disks`. What can be removed (sticks, cards, USB disks) has to be named by its path in /dev/disk/by-id."),
             Self::SeveralDisks { wanted, fitting } => {
                 error("answers-disk", format!("`{wanted}` does not say which disk is meant")).because(disks_here(fitting))
                     .remedy("Name the disk by its path in /dev/disk/by-id. Where disks have the same name there: by that in /dev/disk/by-path.")

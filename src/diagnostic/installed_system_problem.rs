@@ -79,7 +79,7 @@ impl InstalledSystemProblem {
                     some => format!("Looked at:\n{}", some.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
                 })
                 .remedy(
-                    "Correct `disks`, or remove it: then all disks are looked at but sticks, cards and those at USB. To install the machine, remove \
+                    "Name the disk in `disks`. Without that, all are looked at but sticks, cards and USB disks. To install the machine, remove \
                      `mode: update`.",
                 ),
             Self::Several { systems } => error("installed-system-several", "Several systems could be meant")

@@ -40,7 +40,7 @@ pub struct Candidate {
     pub names: Vec<PathBuf>,
     pub bytes: u64,
     pub model: Option<String>,
-    /// Whether it is taken only where it is named: sticks, cards and disks at USB, what is no disk of its own (an array), and what an ISO
+    /// Whether it is taken only where it is named: sticks, cards and USB disks, what is no disk of its own (an array), and what an ISO
     /// was written to, which need not be mounted (`copytoram`).
     pub only_named: bool,
 }

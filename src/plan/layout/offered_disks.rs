@@ -31,7 +31,7 @@ pub struct OfferedDisk {
     pub uses: Vec<String>,
 }
 
-/// The disks of this machine: neither the medium of the live system, nor sticks and cards, which the command line can name.
+/// The disks of this machine: neither the medium of the live system, nor sticks, cards and USB disks, which the command line can name.
 #[must_use]
 pub fn offered(runner: &Runner) -> Vec<OfferedDisk> {
     let disks = ThisMachine::read(Path::new("/"), None).disks;
