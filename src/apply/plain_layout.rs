@@ -15,6 +15,7 @@ use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem
 use crate::live::block_devices::{SYS, identity, lies_on, mapping_name, node, number};
 use crate::live::decisions::Firmware;
 use crate::live::disk_use::{shared, uses};
+use crate::live::encrypted_volume::OTHER_PASSPHRASE;
 use crate::live::mounts;
 use crate::live::volume_groups;
 use crate::plan::request::{BOOT_LABEL, LiveSystem, PlainLayout, ROOT_LABEL};
@@ -255,8 +256,6 @@ fn open(runner: &Runner, device: &Path, passphrase: &SecretString) -> Result<()>
 /// # Errors
 /// When cryptsetup fails for another reason.
 pub fn has_passphrase(layout: &PlainLayout, runner: &Runner) -> Result<bool> {
-    /// "No permission (bad passphrase)" (cryptsetup(8), 2.7).
-    const OTHER_PASSPHRASE: i32 = 2;
     let parts = partitions(layout);
     let (Some(passphrase), Some((_, device))) = (&layout.passphrase, parts.last()) else {
         return Ok(true);

@@ -12,7 +12,7 @@ use crate::process::{Invocation, Runner};
 pub const MAPPINGS: &str = "/dev/mapper";
 
 /// The exit code of cryptsetup (2.6 to 2.8) for a passphrase that opens none of its slots.
-const OTHER_PASSPHRASE: i32 = 2;
+pub const OTHER_PASSPHRASE: i32 = 2;
 
 /// An open volume. It is closed with this value, unless it is kept.
 pub struct OpenVolume {

@@ -101,9 +101,7 @@ impl PlannedDisk {
             device: disk.device,
         }
     }
-}
 
-impl PlannedDisk {
     /// What is on it and on disks that stay, if it is `erased`.
     fn shared(&self, erased: &BTreeSet<String>) -> Vec<DiskUse> {
         let number = self.number.as_ref().filter(|number| erased.contains(*number));
