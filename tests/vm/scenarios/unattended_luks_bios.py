@@ -10,6 +10,11 @@ machines:
 """
 GRUB = ("boot.loader.systemd-boot.enable = true;", 'boot.loader.grub.device = "/dev/nowhere";')
 AGENDA = """
+cp -r /live/tree /tmp/nix-cfg
+install_system --answers /live/answers.yaml
+finish
+"""
+BEFORE = """
 older() {
   printf 'label: gpt\\n,64M\\n,,V\\n' | sfdisk --quiet "$disk"
   udevadm settle
@@ -36,9 +41,6 @@ twin() {
 }
 twin
 older
-cp -r /live/tree /tmp/nix-cfg
-install_system --answers /live/answers.yaml
-finish
 """
 CUT_OFF = """
 nix-cfg-install --progress plain --answers /live/first.yaml > /tmp/said 2>&1 & first=$!
@@ -59,7 +61,7 @@ def play(run):
     files = {"tree": tree, **{name: run.directory / name for name in texts}}
     for name, text in texts.items():
         files[name].write_text(text)
-    agenda = AGENDA.replace("install_system", f"{CUT_OFF}install_system")
+    agenda = BEFORE + AGENDA.replace("install_system", f"{CUT_OFF}install_system")
     with run.live("bios", run.iso("channel"), disk, agenda, files) as live:
         live.ends()
     run.check_progress()
