@@ -1,6 +1,6 @@
 //! Puts the tree into the target's etc/nixos: it is made next to the old one and exchanged with it at once; the old one is kept.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use super::disk::require_room;
 use super::installation::Installation;
 use super::{git_index, luks, put_extra_files};
-use crate::diagnostic::Diagnostics;
 use crate::files::{exchange, remove, sync};
 use crate::interrupt::Interrupt;
 use crate::live::mounts;
@@ -20,7 +19,7 @@ use crate::process::Invocation;
 use crate::store::room::Grain;
 use crate::tree::fingerprint::Fingerprint;
 use crate::tree::same_tree::same_tree;
-use crate::tree::snapshot::Copier;
+use crate::tree::snapshot::copy_whole;
 use crate::tree::source::{ConfigKind, ETC_NIXOS};
 
 /// Puts the configuration into the target's etc/nixos, and extra files where they belong; gives the encrypted volumes the key that the
@@ -144,15 +143,7 @@ fn stage(target: &Target, snapshot: &Path, interrupt: &Interrupt) -> Result<u64>
     let what = || format!("Failed to make {}", staging.display());
     fs::create_dir_all(&staging).with_context(what)?;
     require_room(&staging, Grain::of(&staging)?.room(snapshot)?)?;
-    let copier = Copier {
-        owners: None,
-        interrupt,
-        exclude: None,
-    };
-    let problems = copier.copy(&File::open(snapshot)?.into(), &staging)?.problems;
-    if !problems.is_empty() {
-        return Err(Diagnostics(problems).into());
-    }
+    copy_whole(snapshot, &staging, interrupt)?;
     // The snapshot's own directory is private; etc/nixos is not.
     fs::set_permissions(&staging, std::os::unix::fs::PermissionsExt::from_mode(0o755)).with_context(what)?;
     sync(&staging)?;

@@ -15,7 +15,7 @@ use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics, DiskProblem
 use crate::live::block_devices::{SYS, identity, lies_on, mapping_name, node, number};
 use crate::live::decisions::Firmware;
 use crate::live::disk_use::{shared, uses};
-use crate::live::encrypted_volume::OTHER_PASSPHRASE;
+use crate::live::encrypted_volume::has_opened;
 use crate::live::mounts;
 use crate::live::volume_groups;
 use crate::plan::request::{BOOT_LABEL, LiveSystem, PlainLayout, ROOT_LABEL};
@@ -262,11 +262,7 @@ pub fn has_passphrase(layout: &PlainLayout, runner: &Runner) -> Result<bool> {
     };
     wait_for(runner, &parts)?;
     let open = cryptsetup("open", device, passphrase).arg(if volume().exists() { "--test-passphrase" } else { VOLUME });
-    let finished = runner.run(&open, &mut |_, _| {})?;
-    if finished.status.code() == Some(OTHER_PASSPHRASE) {
-        return Ok(false);
-    }
-    finished.success().map(|_| true)
+    has_opened(runner.run(&open, &mut |_, _| {})?)
 }
 
 /// Mounts what [`make`] made at `target`, unless it is mounted; the EFI system partition where the configuration has it (`esp`).

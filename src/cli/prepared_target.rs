@@ -227,13 +227,12 @@ pub fn make_disk(
     live.report.phase(PARTITION);
     plain_layout::mounted_at(layout, request.target.root(), live.runner)
         .map_err(Failure::before(PARTITION, REFUSED))?;
-    let has_passphrase =
-        !layout.is_made || plain_layout::has_passphrase(layout, live.runner).map_err(written(PARTITION))?;
-    if !has_passphrase {
+    let is_kept = layout.is_made && plain_layout::has_passphrase(layout, live.runner).map_err(written(PARTITION))?;
+    if layout.is_made && !is_kept {
         live.report
             .note("The unfinished installation was encrypted with another passphrase: the disk is made again.");
     }
-    if !layout.is_made || !has_passphrase {
+    if !is_kept {
         plain_layout::make(layout, live, request.target.root()).map_err(|error| Failure {
             written: Written::Disks,
             ..Failure::before(PARTITION, NO_LAYOUT)(error)

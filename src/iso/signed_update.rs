@@ -8,7 +8,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::diagnostic::Diagnostics;
 use crate::files::sha256;
 use crate::live::installation_medium::{SIGNED_PATH, STORE_IMAGE_HASH};
 use crate::locked_directory::LockedDirectory;
@@ -17,7 +16,7 @@ use crate::store::contents::Mounted;
 use crate::store::database::{self, Record};
 use crate::store::nar::Archive;
 use crate::store_path::{STORE, of_nar_hash};
-use crate::tree::snapshot::Copier;
+use crate::tree::snapshot::copy_whole;
 
 /// Writes in `to`, as a binary cache, one store path that is signed with the key in `key`: with what is in `contents`, and the hash of
 /// `image`.
@@ -52,19 +51,9 @@ pub(super) fn sign(runner: &Runner, (contents, image): (&Path, &Path), key: &Pat
 /// Makes the store path in the store at `root`. It has the name of a source. That it is one is not in the record: Nix would take it without
 /// a signature.
 fn record(runner: &Runner, contents: &Path, image: &Path, root: &Path) -> Result<Record> {
-    let what = || format!("Failed to read {}", contents.display());
     let new = root.join("new");
     fs::create_dir(&new).with_context(|| format!("Failed to make {}", new.display()))?;
-    let copier = Copier {
-        owners: None,
-        interrupt: runner.interrupt(),
-        exclude: None,
-    };
-    let source = File::open(contents).with_context(what)?;
-    let problems = copier.copy(&source.into(), &new)?.problems;
-    if !problems.is_empty() {
-        return Err(Diagnostics(problems).into());
-    }
+    copy_whole(contents, &new, runner.interrupt())?;
     let hash = File::open(image)
         .map_err(Into::into)
         .and_then(|image| sha256(image, &mut |_| runner.interrupt().check()))

@@ -40,9 +40,13 @@ fn uses_in(live: &Path, disk: &str, mounts: &[Mount]) -> Vec<DiskUse> {
     uses
 }
 
-/// The arrays and mappings on `disk` that are also on disks which stay: on others than `erased`. Of logical volumes, the group counts.
+/// The arrays and mappings on `disk`, if it is one of those `erased`, that are also on disks which stay. Of logical volumes, the group
+/// counts.
 #[must_use]
 pub fn shared(sys: &Path, disk: &str, erased: &BTreeSet<String>) -> Vec<DiskUse> {
+    if !erased.contains(disk) {
+        return Vec::new();
+    }
     let shared = made_of(sys, disk).filter(|made| !is_logical_volume(sys, made) && !lies_on(sys, made, erased));
     let shared = shared.filter_map(|made| {
         let others = disks_of(sys, &made).into_iter().filter(|other| !erased.contains(other));
@@ -93,6 +97,7 @@ mod tests {
         };
         assert_eq!(shared("8:0", &["8:0"]), [DiskUse::Shared { made, others }]);
         assert_eq!(shared("8:0", &["8:0", "8:16"]), [], "both are erased");
+        assert_eq!(shared("8:0", &["8:16"]), [], "it stays itself");
         assert_eq!(shared("9:0", &["9:0"]), [], "what is on the array that was named");
     }
 

@@ -6,13 +6,23 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::process::{Invocation, Runner};
+use crate::process::{Finished, Invocation, Runner};
 
 /// Where open volumes are.
 pub const MAPPINGS: &str = "/dev/mapper";
 
-/// The exit code of cryptsetup (2.6 to 2.8) for a passphrase that opens none of its slots.
-pub const OTHER_PASSPHRASE: i32 = 2;
+/// Whether cryptsetup has `finished` with the passphrase that it was given; with another one it does not.
+///
+/// # Errors
+/// What else it says.
+pub fn has_opened(finished: Finished) -> Result<bool> {
+    /// Its exit code (2.6 to 2.8) for a passphrase that opens none of the slots.
+    const OTHER_PASSPHRASE: i32 = 2;
+    if finished.status.code() == Some(OTHER_PASSPHRASE) {
+        return Ok(false);
+    }
+    finished.success().map(|_| true)
+}
 
 /// An open volume. It is closed with this value, unless it is kept.
 pub struct OpenVolume {
@@ -33,12 +43,7 @@ impl OpenVolume {
             .arg(device)
             .arg(name)
             .stdin(passphrase.expose_secret().as_bytes().to_vec());
-        let finished = runner.run(&open, &mut |_, _| {})?;
-        if finished.status.code() == Some(OTHER_PASSPHRASE) {
-            return Ok(None);
-        }
-        finished.success()?;
-        Ok(Some(Self {
+        Ok(has_opened(runner.run(&open, &mut |_, _| {})?)?.then(|| Self {
             runner: runner.for_cleanup(),
             device: device.to_owned(),
             name: name.to_owned(),

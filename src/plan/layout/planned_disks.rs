@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::disk_contents;
-use crate::diagnostic::{Diagnostic, DiskProblem, DiskUse};
+use crate::diagnostic::{Diagnostic, DiskProblem};
 use crate::live::block_devices::{SYS, identity, lies_on, node, number, of_mount};
 use crate::live::disk_use::{shared, swaps, uses};
 use crate::live::mounts;
@@ -101,12 +101,6 @@ impl PlannedDisk {
             device: disk.device,
         }
     }
-
-    /// What is on it and on disks that stay, if it is `erased`.
-    fn shared(&self, erased: &BTreeSet<String>) -> Vec<DiskUse> {
-        let number = self.number.as_ref().filter(|number| erased.contains(*number));
-        number.map_or_else(Vec::new, |number| shared(Path::new(SYS), number, erased))
-    }
 }
 
 impl DiskoPlan {
@@ -123,7 +117,7 @@ impl DiskoPlan {
                 problems.push(DiskProblem::OtherDisk { device }.into());
             } else if self.mode != Mode::Mount
                 && let Some(number) = number
-                && let by = [uses(&number), disk.shared(&erased)].concat()
+                && let by = [uses(&number), shared(Path::new(SYS), &number, &erased)].concat()
                 && !by.is_empty()
             {
                 problems.push(DiskProblem::InUse { device, by }.into());

@@ -89,15 +89,11 @@ fn disk(
     all: &[(&MadeDisk, String)],
     erased: &BTreeSet<String>,
 ) -> SeenDisk {
-    let mut uses = uses(number);
-    if erased.contains(number) {
-        uses.extend(shared(sys, number, erased));
-    }
     let others = all.iter().filter(|(other, _)| other.name != disk.name);
     let below = others.filter(|(_, other)| lies_on(sys, number, &BTreeSet::from([other.clone()])));
     let value = |key| value_of(runner, sys, &disk.device, key);
     SeenDisk {
-        uses,
+        uses: [uses(number), shared(sys, number, erased)].concat(),
         is_whole: !is_partition(sys, number) && members(sys, number).is_empty(),
         on: below.map(|(other, _)| other.name.clone()).collect(),
         bare: value("ID_FS_TYPE").filter(|_| value("ID_PART_TABLE_TYPE").is_none()),

@@ -22,7 +22,7 @@ use nix::sys::time::TimeSpec;
 
 use super::accounts::{Accounts, Trust};
 use super::special_files::special_file;
-use crate::diagnostic::CopyProblem;
+use crate::diagnostic::{CopyProblem, Diagnostics};
 use crate::interrupt::Interrupt;
 pub use findings::Findings;
 use findings::{Unread, file_type, unreadable};
@@ -55,6 +55,23 @@ pub struct Copier<'a> {
     pub interrupt: &'a Interrupt,
     /// Which entries are not copied, by their path relative to the tree and their type; `None` copies everything.
     pub exclude: Option<fn(&Path, SFlag) -> bool>,
+}
+
+/// Copies all of `source`, which was judged before, to `dest`, an existing empty directory.
+///
+/// # Errors
+/// As [`Copier::copy`]; what cannot be copied.
+pub fn copy_whole(source: &Path, dest: &Path, interrupt: &Interrupt) -> Result<()> {
+    let copier = Copier {
+        owners: None,
+        interrupt,
+        exclude: None,
+    };
+    let problems = copier.copy(&File::open(source)?.into(), dest)?.problems;
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Diagnostics(problems).into())
 }
 
 impl Copier<'_> {
