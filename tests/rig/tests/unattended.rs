@@ -115,12 +115,17 @@ fn interrupted_at_any_step_the_same_command_goes_on_in_the_same_live_system() {
     );
 }
 
-#[test]
-fn an_entry_that_was_changed_is_not_the_installation_that_was_begun() {
-    let machine = Machine::new(ANSWERS);
+/// Puts answers for an encrypted root beside the others.
+fn add_encrypted(machine: &Machine) {
     write(&machine.answers, "passphrase", "correct horse\n");
     let encrypted = format!("{ANSWERS}  passphrase: {{ file: passphrase }}\n");
     write(&machine.answers, "encrypted.yaml", &encrypted);
+}
+
+#[test]
+fn an_entry_that_was_changed_is_not_the_installation_that_was_begun() {
+    let machine = Machine::new(ANSWERS);
+    add_encrypted(&machine);
     write(&machine.answers, "anew.yaml", &format!("{ANSWERS}  reinstall: true\n"));
     let run = "nix-cfg-install --progress plain --answers /answers";
     let said = machine.boot(&format!(
@@ -145,9 +150,7 @@ fn an_entry_that_was_changed_is_not_the_installation_that_was_begun() {
 #[test]
 fn a_disk_that_is_in_use_or_too_small_for_the_layout_is_refused_before_it_is_written() {
     let machine = Machine::new(ANSWERS);
-    write(&machine.answers, "passphrase", "correct horse\n");
-    let encrypted = format!("{ANSWERS}  passphrase: {{ file: passphrase }}\n");
-    write(&machine.answers, "encrypted.yaml", &encrypted);
+    add_encrypted(&machine);
     let before = fs::read(machine.image()).unwrap();
     // /boot would take 1 GiB of it.
     machine
