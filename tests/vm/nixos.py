@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from machine import Failed, Machine, Run, qemu
+from machine import Failed, Machine, Run
+from qemu import qemu
 
 # systemd, Perl and Nix under emulation.
 SLOW = 1800

@@ -5,7 +5,8 @@ import re
 import time
 import zlib
 
-from machine import CACHE, PATIENCE, Failed, Machine, qemu
+from machine import CACHE, PATIENCE, Failed, Machine
+from qemu import qemu
 
 # They share two processors.
 LONG = 5 * PATIENCE

@@ -1,5 +1,6 @@
-"""Without questions, by UEFI, and with nothing typed, where the stick with the answers is inserted late: the ISO's own menu entry installs on an empty disk what the entry for this machine's
-serial number says, puts the receipt on the stick with the answers, and switches the machine off."""
+"""Without questions, by UEFI, and with nothing typed, where the stick with the answers is inserted late: the ISO's own menu entry installs on
+an empty disk what the entry for this machine's serial number says, puts the receipt on the stick with the answers, and switches the machine
+off."""
 
 import json
 

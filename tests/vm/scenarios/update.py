@@ -6,7 +6,8 @@ import re
 import shutil
 import subprocess
 
-from machine import PATIENCE, PROJECT, Failed, Machine, qemu
+from machine import PATIENCE, PROJECT, Failed, Machine
+from qemu import qemu
 
 AGENDA = """
 cp -r /live/tree /tmp/nix-cfg

@@ -196,10 +196,8 @@ rec {
     printf '#!%s/bin/bash\nexec /usr/bin/%s "$@"\n' ${bash} $(basename $program) > $program
     chmod +x $program
   '';
-  OVMF = {
-    firmware = "/usr/share/OVMF/OVMF_CODE_4M.fd";
-    variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
-  };
+  OVMF.firmware = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+  OVMF.variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
   # Only a machine that boots has them: nothing stands in for Nix, for what starts an ISO and for what one installs by hand.
   nix = real "nix-2.26" null;
@@ -211,10 +209,9 @@ rec {
   curl = real "curl-8.14" null;
   dnsmasq = real "dnsmasq-2.91" null;
   # Beside the others in a PATH, it must not bring busybox' own of them.
-  gawk = glue "gawk-5.3" { } "mkdir -p $out/bin && ln -s ${busybox}/bin/awk $out/bin/awk";
-  iputils =
-    glue "iputils-20240117" { }
-      "mkdir -p $out/bin && ln -s ${busybox}/bin/arping $out/bin/arping";
+  gawk = ofBusybox "gawk-5.3" "awk";
+  iputils = ofBusybox "iputils-20240117" "arping";
+  ofBusybox = n: it: glue n { } "mkdir -p $out/bin && ln -s ${busybox}/bin/${it} $out/bin/";
   harmonia = real "harmonia-3.1" null;
   ipxe = real "ipxe-1.21" null;
   iproute2 = real "iproute2-6.15" null;
