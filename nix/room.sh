@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Serves a room, in the foreground, until one of the engines ends. In the environment: IPXE and NETBOOT, directories; HARMONIA, its
 # program; SIGNS_BY, the variable that names the key to it; PUBLIC_KEY, what the others trust; SETTINGS, a line for its configuration;
-# SCREEN, room-screen.awk; UDHCPC, a program; ADDRESS, of this machine where the room has no DHCP server (10.213.0.1/24), otherwise empty; INTERFACE, or empty.
+# SCREEN, room-screen.awk; UDHCPC, a program; ADDRESS, of this machine where the room has no DHCP server (10.213.0.1/24), otherwise empty;
+# INTERFACE, or empty.
 set -euo pipefail
 run=/run/nix-cfg-install-room stick=/run/nix-cfg-install/stick cache=http://127.0.0.1:5000
 # What is kept of the stick, which can be taken out then.

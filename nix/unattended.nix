@@ -27,7 +27,8 @@ let
     udevadm settle
     # A stick can be found later, or be inserted. What started over the network has none, and was waited for (netboot.nix).
     said=
-    until [ -e /iso/nix-cfg-install.answers.yaml ] || [[ $(< /proc/cmdline) == *nix-cfg-install.medium=* ]] || blkid -c /dev/null -t LABEL=NIXCFG > /dev/null; do
+    until [ -e /iso/nix-cfg-install.answers.yaml ] || [[ $(< /proc/cmdline) == *nix-cfg-install.medium=* ]] ||
+      blkid -c /dev/null -t LABEL=NIXCFG > /dev/null; do
       [ -n "$said" ] || echo 'Waiting for the stick with the answers file, whose label is NIXCFG. Any key stops.'
       said=1
       stop_by_key
