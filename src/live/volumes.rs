@@ -118,7 +118,8 @@ pub fn is_device_name(name: &str) -> bool {
 pub fn named<'a>(volumes: &'a [Volume], name: &str, disk: &Path) -> Result<Option<&'a Volume>, Vec<PathBuf>> {
     let (own, others): (Vec<&Volume>, Vec<&Volume>) = volumes
         .iter()
-        .filter(|volume| volume.is_named(name))
+        // What is in an encrypted one can have the same label, and only that can be mounted.
+        .filter(|volume| volume.is_named(name) && volume.mapping().is_none())
         .partition(|volume| volume.disk == disk);
     let found = if own.is_empty() { others } else { own };
     match found.split_first() {
@@ -195,6 +196,18 @@ mod tests {
             on("/dev/own", &twice),
             Err(vec!["/dev/own1".into(), "/dev/own2".into()])
         );
+    }
+
+    #[test]
+    fn what_is_in_an_encrypted_volume_is_meant_and_not_the_volume() {
+        let tags = [("LABEL", "root"), ("UUID", "1"), ("TYPE", "crypto_LUKS")];
+        let all = [
+            volume("/dev/own", 1, &tags),
+            volume("/dev/own", 2, &[("LABEL", "root"), ("TYPE", "ext4")]),
+        ];
+        let found = named(&all, "LABEL=root", Path::new("/dev/own")).unwrap();
+        assert_eq!(found.unwrap().device, Path::new("/dev/own2"));
+        assert!(named(&all[..1], "LABEL=root", Path::new("/dev/own")).unwrap().is_none());
     }
 
     #[test]
