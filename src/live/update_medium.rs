@@ -81,8 +81,13 @@ impl LiveSystemOfIso {
             system.clone()
         };
         let image = at.join(STORE_IMAGE);
+        let hash = files.join(STORE_IMAGE_HASH);
+        let lacking = [(&image, STORE_IMAGE, true), (&hash, STORE_IMAGE_HASH, is_delta)];
+        if let Some((_, name, _)) = lacking.iter().find(|(path, _, is_needed)| *is_needed && !path.exists()) {
+            return Err(not_ours(medium, &anyhow!("It has no {name}.")));
+        }
         if is_delta {
-            compare(&image, &files.join(STORE_IMAGE_HASH), (runner, report))?;
+            compare(&image, &hash, (runner, report))?;
         }
         mount_store(&image, root, is_delta, runner)?;
         Ok(Self {

@@ -58,6 +58,7 @@ fn what_is_not_signed_or_not_what_was_signed_is_refused() {
         bytes[middle] ^= 1;
         fs::write(nar, bytes).unwrap();
     };
+    let no_store = |copy: &PathBuf| fs::remove_file(copy.join("nix-store.squashfs")).unwrap();
     let pipe = |copy: &PathBuf| run("mkfifo", &[copy.join("signed/more.narinfo").to_str().unwrap()]);
     for (files, texts) in [
         (
@@ -78,6 +79,13 @@ fn what_is_not_signed_or_not_what_was_signed_is_refused() {
         (
             changed("pipe", &pipe),
             &["no ISO that a machine can be updated from", "no file"],
+        ),
+        (
+            changed("no-store", &no_store),
+            &[
+                "no ISO that a machine can be updated from",
+                "It has no nix-store.squashfs",
+            ],
         ),
         (changed("nar", &nar), &["is damaged", "nix-cfg-update"]),
     ] {
