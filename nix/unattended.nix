@@ -51,7 +51,7 @@ let
     esac
     left=${toString cfg.unattended.countdown}
     while [ "$left" -gt 0 ]; do
-      printf '\rInstalling without questions in %s s. Any key stops. ' "$left"
+      printf '\rInstalling or updating without questions in %s s. Any key stops. ' "$left"
       stop_by_key
       left=$((left - 1))
     done

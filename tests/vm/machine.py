@@ -271,7 +271,7 @@ class Run:
                 live.expect("Waiting for the stick with the answers file, whose label is NIXCFG. Any key stops.")
                 live.gets(answers)
             live.expect(r"The stick of the ISO is needed until the end\.\s+For copytoram it has too little memory: 1\d{3} MB, and the ISO")
-            live.expect(r"Installing without questions in \d+ s. Any key stops.")
+            live.expect(r"Installing or updating without questions in \d+ s. Any key stops.")
             self.stage("the ISO: the countdown")
         except BaseException:
             live.kill()

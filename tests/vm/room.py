@@ -77,7 +77,7 @@ class Room:
 
     def begins(self, client: Machine) -> None:
         """Its live system must come over the network, and count down."""
-        client.expect(r"Installing without questions in \d+ s. Any key stops.", seconds=LONG)
+        client.expect(r"Installing or updating without questions in \d+ s. Any key stops.", seconds=LONG)
         self.run.stage(f"{client.title}: its live system is up")
 
     def installs(self, client: Machine) -> None:

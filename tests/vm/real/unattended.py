@@ -21,7 +21,7 @@ def play(run):
     disk, stick, iso = run.disk("8G"), run.answers(ANSWERS), Path(os.environ["REAL_ISO"])
     with NixOS(run, "the ISO", "uefi", disk, iso, (stick, "VM 42")) as live:
         live.expect("The stick of the ISO is needed until the end", seconds=SLOW)
-        live.expect(r"Installing without questions in \d+ s. Any key stops.")
+        live.expect(r"Installing or updating without questions in \d+ s. Any key stops.")
         run.stage("the countdown")
         live.expect("To be erased: /dev/disk/by-id/virtio-target", seconds=SLOW)
         live.expect(r"Installed\. The log is \S+ Switching off\.", seconds=2 * SLOW)
