@@ -12,7 +12,7 @@ use crate::live::matched;
 use crate::live::this_machine::{Candidate, LIVE};
 
 /// What the disks are marked with when their file systems are made, and when the system is installed; and whether all of them are
-/// marked as made. One on which it is installed is a problem.
+/// marked as made. One on which a system is installed, from this ISO or from another, is a problem.
 pub fn marks(
     chosen: &[(Option<String>, Candidate)],
     entry: &Entry,
@@ -30,9 +30,9 @@ pub fn marks(
                 .is_some_and(|found| *found == disk_mark::in_table(mark, found))
         };
         is_made &= is(&made);
-        if is(&installed) && !entry.reinstall {
-            let disk = disk.clone();
-            problems.push(AnswersFileProblem::Installed { disk }.into());
+        if found.as_deref().is_some_and(disk_mark::is_installed) && !entry.reinstall {
+            let (disk, by_this) = (disk.clone(), is(&installed));
+            problems.push(AnswersFileProblem::Installed { disk, by_this }.into());
         }
     }
     Ok((made, installed, is_made))

@@ -52,8 +52,8 @@ pub enum AnswersFileProblem {
     NoPassphrase { volumes: Vec<String> },
     /// The file has a passphrase, and the layout for disko asks for none.
     UnusedPassphrase,
-    /// A system from this ISO is on the disk already.
-    Installed { disk: PathBuf },
+    /// A system that this program has installed without questions is on the disk. `by_this`: from this ISO.
+    Installed { disk: PathBuf, by_this: bool },
     /// A directory at which the file systems would be mounted is a mount point.
     TargetInUse { target: PathBuf },
     /// The configuration sets file systems (mount point and source) that the installer does not make.
@@ -155,10 +155,18 @@ impl AnswersFileProblem {
             Self::UnusedPassphrase => warning("answers-passphrase", "The passphrase is not used")
                 .because("No volume of the layout for disko asks for one.")
                 .remedy("If the disk is to be encrypted, change the layout in the configuration."),
-            Self::Installed { disk } => {
+            Self::Installed { disk, by_this: true } => {
                 error("answers-installed", format!("{} has a system from this ISO already", disk.display()))
                     .because("Otherwise a stick that is left in the machine would install it again at every start.")
                     .remedy("Remove the stick and restart. To erase the disk and install again, add `reinstall: true` to the entry of this machine.")
+            }
+            Self::Installed { disk, by_this: false } => {
+                error("answers-installed", format!("{} has a system that was installed from another ISO", disk.display()))
+                    .because("Installing would erase it, and the data of whoever uses the machine.")
+                    .remedy(
+                        "To bring it to the system of this ISO and keep the data, replace `disks` by `mode: update` in the entry of this \
+                         machine. To erase the disk and install, add `reinstall: true`.",
+                    )
             }
             Self::TargetInUse { target } => error("answers-target", format!("Something is mounted at {}", target.display()))
                 .because("The new file systems are mounted there.")

@@ -17,6 +17,12 @@ pub struct IsoIdentity(Sha256);
 const LIVE_SYSTEM: &str = "run/current-system";
 const MEDIUM: [&str; 2] = ["iso/nix-cfg-install.yaml", "iso/nix-cfg"];
 
+/// What the mark of an installed system ends with, whichever ISO it is from: no other GUID does.
+const INSTALLED: [u8; 6] = *b"nixcfg";
+
+/// The same of a mark in an MBR, which begins with it.
+const INSTALLED_MBR: [u8; 2] = *b"nc";
+
 /// The stages that are marked.
 #[derive(Debug, Clone, Copy)]
 pub enum Stage<'a> {
@@ -72,6 +78,14 @@ impl IsoIdentity {
         let mut guid: [u8; 16] = std::array::from_fn(|index| bytes[index]);
         guid[7] = guid[7] & 0x0f | 0x80;
         guid[8] = guid[8] & 0x3f | 0x80;
+        match stage {
+            // The first digits are those of the fourth byte.
+            Stage::Made(_) => guid[3] |= 0x80,
+            Stage::Installed => {
+                guid[10..].copy_from_slice(&INSTALLED);
+                (guid[3], guid[2]) = INSTALLED_MBR.into();
+            }
+        }
         text(guid)
     }
 }
@@ -107,6 +121,17 @@ pub fn in_table(guid: &str, found: &str) -> String {
         format!("0x{}", &guid[..8])
     } else {
         guid.to_owned()
+    }
+}
+
+/// Whether what [`read`] found marks an installed system, from whichever ISO. Of 65,536 other MBRs, one does as well.
+#[must_use]
+pub fn is_installed(found: &str) -> bool {
+    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+    if is_mbr(found) {
+        found.starts_with(&format!("0x{}", hex(&INSTALLED_MBR)))
+    } else {
+        found.ends_with(&hex(&INSTALLED))
     }
 }
 
@@ -205,5 +230,19 @@ mod tests {
         let iso = IsoIdentity::read(live.path()).unwrap();
         assert_ne!(iso.guid(Stage::Made("a")), iso.guid(Stage::Made("b")));
         assert_ne!(iso.guid(Stage::Made("a")), iso.guid(Stage::Installed));
+        let foreign = "11111111-2222-3333-4455-66778899aabb".to_owned();
+        for table in [foreign.as_str(), "0x11223344"] {
+            assert!(!is_installed(table));
+            for guid in &seen {
+                assert!(is_installed(&in_table(guid, table)), "{guid}");
+            }
+            for what in 0..1000 {
+                let made = iso.guid(Stage::Made(&what.to_string()));
+                assert!(!is_installed(&in_table(&made, table)), "{made}");
+            }
+        }
+        // In an MBR as well, one ISO is told from another.
+        let short: std::collections::BTreeSet<_> = seen.iter().map(|guid| in_table(guid, "0x11223344")).collect();
+        assert_eq!(short.len(), seen.len());
     }
 }

@@ -49,10 +49,17 @@ fn a_machine_is_installed_once_and_again_only_where_that_is_asked_for() {
              {INSTALL}"
         ))
         .fails(3, &["has a system from this ISO already", "Nothing was written"]);
-    // Another ISO, or the same where that is asked for, begins anew.
+    // Another ISO, whose user forgot to say what is to become of the system that is there.
     machine
-        .boot("echo 'set: {}' > /iso/nix-cfg-install.yaml; nix-cfg-install --check --answers /answers/a.yaml")
-        .ok();
+        .boot("echo 'set: {}' > /iso/nix-cfg-install.yaml; nix-cfg-install --answers /answers/a.yaml")
+        .fails(
+            3,
+            &[
+                "has a system that was installed from another ISO",
+                "`mode: update`",
+                "Nothing was written",
+            ],
+        );
     machine.boot("rm /iso/nix-cfg-install.yaml").ok();
     write(&machine.answers, "a.yaml", &format!("{ANSWERS}  reinstall: true\n"));
     let said = machine.boot(INSTALL).ok();
