@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::flake_template::{CONFIG_DIR, IsoSpec};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, hosts};
 use crate::answers_file::{self, Entry, Mode, NamedPassphrase};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics};
 use crate::files::read_text;
@@ -26,7 +26,9 @@ pub fn write(dir: &Path) -> Result<PathBuf> {
     let path = dir.join(answers_file::NAME);
     let mut layouts = disk_layouts(&dir.join(CONFIG_DIR), &[]);
     layouts.retain(|layout| layout.disko);
-    create(&path, &skeleton(&spec.hosts, &layouts))?;
+    // Those that a person has added as well.
+    let hosts = hosts(dir).unwrap_or(spec.hosts);
+    create(&path, &skeleton(&hosts, &layouts))?;
     Ok(path)
 }
 
@@ -47,6 +49,7 @@ fn create(path: &Path, text: &str) -> Result<()> {
 const HEADER: &str = "\
 # Installs without questions: `nix-cfg-install --answers`, from this file on a stick with the label NIXCFG, or on the ISO.
 # docs/fleet.md has all keys. `nix-cfg-iso doctor` checks this file. What `disks` names is ERASED.
+# An entry with `match: all` is for every machine that no other entry names.
 machines:
 ";
 
@@ -65,7 +68,7 @@ const LAYOUT_PASSPHRASE: &str = "    # passphrase: { file: PATH }    # of its en
 const REST: &str = "    # set: { timezone: Europe/Berlin, locale: de_DE.UTF-8, keymap: de, hostname: pc-1 }    # what the configuration leaves open
     # extra-files: DIR              # keys and the like (docs/extra-files.md)
     after: power-off                # or reboot, or stay
-    # reinstall: true               # also where a system from this ISO is installed already
+    # reinstall: true               # also where this program has installed a system already: it is ERASED
     # mode: update                  # a machine that was installed from an earlier ISO; nothing is erased
 ";
 
