@@ -6,10 +6,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use nix::unistd::geteuid;
 
+use super::exit_code;
 use super::explained_failure::diagnostics;
 use super::printed::to_stdout;
 use crate::apply::starts_left;
+use crate::diagnostic::PlanProblem;
 use crate::live::earlier_receipt::Receipt;
 use crate::live::installation_medium;
 use crate::live::running_machine::{BOOTED_SYSTEM, SYSTEM_PROFILE};
@@ -17,6 +20,7 @@ use crate::live::target::Target;
 use crate::plan::{REFUSED, changed_by_hand, phases};
 use crate::progress::{Format, Reporter};
 use crate::store_path::store_name;
+use crate::text::shell_word;
 
 /// Prints it, a line for each fact.
 pub(super) fn print() -> ExitCode {
@@ -24,13 +28,17 @@ pub(super) fn print() -> ExitCode {
         return ExitCode::SUCCESS;
     };
     let report = Reporter::new(Format::Plain.renderer(), phases::ALL);
-    for problem in diagnostics(error) {
-        report.problem(&problem);
+    let problems = diagnostics(error);
+    for problem in &problems {
+        report.problem(problem);
     }
-    ExitCode::from(REFUSED)
+    ExitCode::from(exit_code::of(&problems, REFUSED))
 }
 
 fn state() -> Result<String> {
+    if !geteuid().is_root() {
+        return Err(PlanProblem::NotRoot.into());
+    }
     let machine = Target::new("/");
     let receipt = Receipt::load(&machine)?;
     let mut text = String::new();
@@ -71,10 +79,12 @@ fn state() -> Result<String> {
         line("/etc/nixos", &edit)?;
     }
     if let Ok(medium) = installation_medium::find(None) {
-        let medium = medium.display();
+        // It is seldom in PATH.
+        let program = std::env::current_exe().unwrap_or_else(|_| "nix-cfg-install".into());
+        let (medium, program) = (medium.display(), shell_word(program.as_os_str()));
         line(
             "ISO",
-            &format!("{medium}; what it would change: nix-cfg-install update --dry-run"),
+            &format!("{medium}; what it would change: {program} update --dry-run"),
         )?;
     }
     Ok(text)

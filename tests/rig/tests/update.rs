@@ -123,6 +123,8 @@ fn the_status_says_what_is_installed_and_what_was_changed_by_hand() {
     }
     let gone = format!("rm /var/lib/nix-cfg-install/receipt.json; {status}");
     machine.sh(&gone).fails(3, &["was not installed by nix-cfg-install"]);
+    let as_user = format!("setpriv --reuid 65534 {status}");
+    machine.sh(&as_user).fails(10, &["has to be run as root"]);
 }
 
 #[test]
