@@ -60,7 +60,7 @@ impl UpdateProblem {
                 .remedy("Copy the image once more from where it was made, and compare its check sum there and here."),
             Self::NotForHost { host, hosts } => {
                 error("update-not-for-host", format!("The image has nothing for {host}")).because(format!("It is for {}.", hosts.join(", ")))
-                    .remedy("Use the image of this machine's configuration. If it is to become another host: --host NAME")
+                    .remedy("Use the image of this machine's configuration. If it is to become another host: --host NAME, or in an answers file `host: NAME`")
             }
             Self::Behind { paths, since } => behind(paths, since.as_deref()),
             Self::OtherConfiguration { installed, found } => error(
@@ -72,13 +72,13 @@ impl UpdateProblem {
                 "update-other-machine",
                 format!("The ISO's system is that of {new}, and this machine is {own}"),
             )
-            .remedy(format!("If it is to become {new}: --host {new}")),
+            .remedy(format!("If it is to become {new}: --host {new}, or in an answers file `host: {new}`")),
             Self::Older { own, new } => error(
                 "update-older",
                 format!("The ISO's system ({new}) is older than that of this machine ({own})"),
             )
             .because("Its programs may not read what newer ones have written, such as databases in /var.")
-            .remedy("Use a newer ISO, or choose an earlier generation in the boot menu. If it is meant: --older"),
+            .remedy("Use a newer ISO, or choose an earlier generation in the boot menu. If it is meant: --older, or in an answers file `older: true`"),
             Self::StateVersion { own, new, is_lower } => state_version(own, new, *is_lower),
             Self::Database { name, own, new, is_lower } => database((name, own, new), *is_lower),
             Self::StoreFull { severity, free, needed } => store_full(*severity, *free, *needed),
@@ -89,7 +89,7 @@ impl UpdateProblem {
             .because(format!("Since it was installed:\n{}", files.join("\n")))
             .remedy(
                 "--take mine keeps these files as they are on this machine, and takes the others from the ISO. --take new takes all \
-                 from the ISO, and keeps what was there as /etc/nixos.before-TIME.",
+                 from the ISO, and keeps what was there as /etc/nixos.before-TIME. In an answers file: `take: mine`, `take: new`.",
             ),
             Self::NotSwitched { restored } => not_switched(*restored),
             Self::UnitsFailed { code } => warning("update-units-failed", "The new system is active, but not all of it started")
@@ -144,7 +144,7 @@ fn behind(paths: &[String], since: Option<&str>) -> Text {
 fn state_version(own: &str, new: &str, is_lower: bool) -> Text {
     let what = format!("`system.stateVersion` is {new}, and that of this machine is {own}");
     let (problem, otherwise) = if is_lower {
-        (error("update-state-version", what), "If it is meant: --older")
+        (error("update-state-version", what), "If it is meant: --older, or in an answers file `older: true`")
     } else {
         (warning("update-state-version", what), "If the data was migrated, nothing is wrong.")
     };
@@ -159,7 +159,7 @@ fn database((name, own, new): (&str, &str, &str), is_lower: bool) -> Text {
     if is_lower {
         error("update-database", what)
             .because("It does not read the data that a newer version has written.")
-            .remedy(format!("{keep} or a newer one. If the data does not matter: --older"))
+            .remedy(format!("{keep} or a newer one. If the data does not matter: --older, or in an answers file `older: true`"))
     } else {
         warning("update-database", what)
             .because("It does not find the data of the older version: its own is in another directory, and empty.")
