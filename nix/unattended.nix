@@ -16,7 +16,7 @@ let
     # Waits a second for a key.
     stop_by_key() {
       if read -rs -n 1 -t 1; then
-        printf '\nStopped. To install: nix-cfg-install --answers\n'
+        printf '\nStopped. To go on: sudo nix-cfg-install --answers\n'
         exit 0
       elif [ $? -le 128 ]; then
         # Not because the second is over: nothing can be read from this console.

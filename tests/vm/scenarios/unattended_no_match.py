@@ -15,7 +15,7 @@ def play(run):
     disk, stick = run.disk("3G"), run.answers(ANSWERS)
     with run.unattended("uefi", disk, stick, "VM 42") as live:
         live.send(" ")
-        live.expect("Stopped. To install: nix-cfg-install --answers")
+        live.expect("Stopped. To go on: sudo nix-cfg-install --answers")
         live.expect("bash-.*# ")
         live.shuts_down()
     run.stage("stopped by a key")
