@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::flake_template::{CONFIG_DIR, IsoSpec};
-use super::manifest::{Manifest, hosts};
+use super::manifest::Manifest;
 use crate::answers_file::{self, Entry, Mode, NamedPassphrase};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics};
 use crate::files::read_text;
@@ -22,12 +22,10 @@ use crate::tree::disk_layout::{DiskLayout, disk_layouts};
 /// # Errors
 /// When it is no ISO directory, or the file cannot be written, because it exists for instance.
 pub fn write(dir: &Path) -> Result<PathBuf> {
-    let spec = Manifest::load(dir)?.spec;
     let path = dir.join(answers_file::NAME);
     let mut layouts = disk_layouts(&dir.join(CONFIG_DIR), &[]);
     layouts.retain(|layout| layout.disko);
-    // Those that a person has added as well.
-    let hosts = hosts(dir).unwrap_or(spec.hosts);
+    let hosts = Manifest::load(dir)?.hosts(dir);
     create(&path, &skeleton(&hosts, &layouts))?;
     Ok(path)
 }

@@ -81,6 +81,12 @@ impl Manifest {
         })
     }
 
+    /// The hosts of the ISO directory `dir`: those in its flake, or else those that `init` wrote.
+    #[must_use]
+    pub fn hosts(&self, dir: &Path) -> Vec<String> {
+        hosts(dir).unwrap_or_else(|| self.spec.hosts.clone())
+    }
+
     /// Writes it into the ISO directory `dir`.
     pub fn save(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self).context("Failed to write the manifest as JSON")? + "\n";
@@ -89,7 +95,7 @@ impl Manifest {
 }
 
 /// The hosts in the flake of the ISO directory `dir`, where a person can change them. `None`: it has no list of names for them.
-pub(super) fn hosts(dir: &Path) -> Option<Vec<String>> {
+fn hosts(dir: &Path) -> Option<Vec<String>> {
     let flake = fs::read_to_string(dir.join(FLAKE_NIX)).ok()?;
     let mut lists = NixFile::parse(&flake)
         .all_bindings()

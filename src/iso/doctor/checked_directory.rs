@@ -37,7 +37,7 @@ impl IsoDirectory {
     pub fn open(dir: &Path) -> Result<Self> {
         let manifest = Manifest::load(dir)?;
         let configuration = dir.join(CONFIG_DIR);
-        let hosts = manifest::hosts(dir).unwrap_or_else(|| manifest.spec.hosts.clone());
+        let hosts = manifest.hosts(dir);
         let host = hosts.first().map(String::as_str);
         let Ok(source) = source::choose(Some((&configuration, "the directory of the ISO")), &[], host) else {
             let missing = missing(dir, &manifest);
@@ -81,7 +81,7 @@ impl IsoDirectory {
             configuration,
             missing: missing(dir, manifest),
             spec: IsoSpec {
-                hosts: manifest::hosts(dir).unwrap_or_else(|| manifest.spec.hosts.clone()),
+                hosts: manifest.hosts(dir),
                 ..manifest.spec.clone()
             },
             settings: if settings.exists() {

@@ -65,6 +65,14 @@ fn answers_that_are_there_stay_and_a_full_disk_leaves_none() {
         said.status.code() == Some(1) && text.contains("No space left"),
         "{said:?}"
     );
+    // Hosts that a person has added to the flake have their entries.
+    let flake = emitted.dir().join("flake.nix");
+    let text = fs::read_to_string(&flake).unwrap();
+    let hosts = text.lines().find(|line| line.trim().starts_with("hosts =")).unwrap();
+    fs::write(&flake, text.replace(hosts, "hosts = [ \"one\" \"two\" ];")).unwrap();
+    assert!(nix_cfg_iso(&["answers", dir]).status.success());
+    let written = fs::read_to_string(&answers).unwrap();
+    assert!(written.contains("host: \"one\"") && written.contains("host: \"two\""), "{written}");
     fs::write(&answers, "mine").unwrap();
     assert!(!nix_cfg_iso(&["answers", dir]).status.success());
     assert_eq!(fs::read_to_string(&answers).unwrap(), "mine");
