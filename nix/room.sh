@@ -162,11 +162,15 @@ give_way() {
   say "This machine is http://$address."
 }
 
-# What the others start: it names the servers, of which one that is switched off does not keep them.
+# What the others start: it names the servers, of which one that is switched off does not keep them. A script of iPXE ends with the first
+# line that fails, but for a `||` after it.
 write_start() {
-  local medium="nix-cfg-install.medium=http://$address" other
-  for other; do medium+=" nix-cfg-install.medium=http://$other"; done
-  printf '#!ipxe\nset cmdline %s\nchain http://%s/boot/netboot.ipxe\n' "$medium" "$address" > "$run/start.ipxe"
+  local servers=("$address" "$@")
+  {
+    printf '#!ipxe\nset cmdline%s\n:again\n' "$(printf ' nix-cfg-install.medium=http://%s' "${servers[@]}")"
+    printf 'chain --timeout 20000 http://%s/boot/netboot.ipxe ||\nimgfree ||\n' "${servers[@]}"
+    printf 'echo No server of this room answers. It is asked again.\nsleep 5\ngoto again\n'
+  } > "$run/start.ipxe"
   mv "$run/start.ipxe" "$run/room/"
   echo "$address" > "$run/address"
 }
@@ -180,7 +184,14 @@ foreign_dhcp() {
   [ -n "$ADDRESS" ] || return 1
   server=$("$UDHCPC" -f -n -q -R -t 2 -T 2 -i "$device" -s "$run/bound" 2> /dev/null) || return 1
   [ "${server%.*}" != "$network" ] || [ "${server##*.}" -lt "$first" ] || [ "${server##*.}" -gt $((first + 8)) ] || return 1
-  echo "The DHCP server $server is in this network: this one hands out no addresses beside it. The ISO must have no room.address here."
+  echo "The DHCP server $server is in this network: this one hands out no addresses beside it. Switch that off, or make the ISO without room.address."
+}
+# Whether one was there in the last minute: a router that starts again is silent for a while. What is said of it is in `foreign`.
+seen=-60 foreign=''
+beside_another() {
+  local found
+  if found=$(foreign_dhcp); then seen=$SECONDS foreign=$found; fi
+  [ $((SECONDS - seen)) -lt 60 ]
 }
 
 # The firmware loads iPXE by TFTP, and iPXE, which asks again, the script by HTTP. Without ADDRESS, dnsmasq only adds to what the DHCP server
@@ -229,6 +240,8 @@ stop_handing_out() {
 
 serve() {
   cp "$IPXE"/* "$run/tftp/"
+  # Of a server that is switched off, iPXE would wait for more without end. In milliseconds without a byte.
+  sed -E 's/^(kernel|initrd) /&--timeout 20000 /' "$NETBOOT/netboot.ipxe" > "$run/netboot.ipxe"
   cat > "$run/nginx.conf" << END
 daemon off;
 user root root;
@@ -251,6 +264,7 @@ http {
   server {
     listen 80;
     location /boot/ { alias $NETBOOT/; }
+    location = /boot/netboot.ipxe { alias $run/netboot.ipxe; }
     location /room/ { alias $run/room/; }
     location / { proxy_pass $cache; proxy_buffering off; }
   }
@@ -269,7 +283,9 @@ describe() {
 show() {
   touch "$run/narinfos" "$run/leases" "$run/access.log"
   {
-    printf 'This room is served by http://%s. Start the others from the network.\n\n' "$(cat "$run/address")"
+    printf 'This room is served by http://%s. Start the others from the network.\n' "$(cat "$run/address")"
+    grep -qE '^[ -]*match: *all' "$answers" && echo "Every machine that starts from it is installed or updated, unless a key is pressed: the answers have \`match: all\`."
+    echo
     awk -v narinfos="$run/narinfos" -v leases="$run/leases" -f "$SCREEN" "$run/access.log"
   } > "$run/screen.new"
   mv "$run/screen.new" "$run/screen"
@@ -282,9 +298,25 @@ keep_showing() {
   done
 }
 
+answers=$run/room/nix-cfg-install.answers.yaml
+serve_answers() { install -m 644 "$kept/nix-cfg-install.answers.yaml" "$run/answers" && mv "$run/answers" "$answers"; }
+# A stick that is inserted again can have corrected ones.
+is_in=1
+look_for_stick() {
+  if ! blkid -c /dev/null -t LABEL=NIXCFG > /dev/null; then
+    is_in=''
+  elif [ -z "$is_in" ]; then
+    is_in=1
+    if why=$(take_stick); then
+      serve_answers
+      say 'The answers of the stick count for machines that start from now on.'
+    else
+      say "$why"
+    fi
+  fi
+}
 until why=$(take_stick); do await "$why"; done
-cp "$kept/nix-cfg-install.answers.yaml" "$run/room/"
-chmod 644 "$run/room/nix-cfg-install.answers.yaml"
+serve_answers
 find_interface
 trap 'kill $(jobs -p) 2> /dev/null || :' EXIT
 if [ -n "$ADDRESS" ]; then
@@ -299,7 +331,7 @@ touch "$run/room/server"
 serve
 # A first one that was off for a while leaves it to the one that does.
 if [ -z "$ADDRESS" ] || { [ "$number" = "$first" ] && [ -z "$(others hands-out)" ]; }; then
-  while why=$(foreign_dhcp); do await "$why"; done
+  while beside_another; do await "$foreign"; done
   hand_out
 fi
 say "This machine is http://$address. Start the others from the network."
@@ -309,13 +341,13 @@ silent=0 round=0 new_until=$((SECONDS + 180))
 while all_run; do
   sleep 3
   round=$((round + 1))
-  { [ -n "$ADDRESS" ] && [ $((round % 3)) = 0 ]; } || continue
-  if [ "$SECONDS" -lt "$new_until" ]; then
-    if is_taken "$address"; then give_way; fi
-    if hands_out && why=$(foreign_dhcp); then
-      stop_handing_out
-      say "$why"
-    fi
+  [ $((round % 3)) = 0 ] || continue
+  look_for_stick
+  [ -n "$ADDRESS" ] || continue
+  if [ "$SECONDS" -lt "$new_until" ] && is_taken "$address"; then give_way; fi
+  if hands_out && beside_another; then
+    stop_handing_out
+    say "$foreign"
   fi
   # Another server of the room is used by those that start from now on; where none hands out addresses any more, the next one does.
   read -r -d '' -a known <<< "$(others server)" || :
@@ -330,7 +362,7 @@ while all_run; do
     continue
   fi
   if [ -n "$handing" ]; then silent=0; else silent=$((silent + 1)); fi
-  if [ "$silent" -ge $((2 + number - first)) ] && ! foreign_dhcp > /dev/null; then
+  if [ "$silent" -ge $((2 + number - first)) ] && ! beside_another; then
     hand_out
     say "This machine now hands out the addresses."
   fi
