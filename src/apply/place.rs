@@ -41,13 +41,13 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     }
     let interrupt = installation.live.runner.interrupt();
     let files = as_placed(snapshot, &plan.kept_by_hand)?;
-    match place(
-        target,
-        snapshot,
-        (&plan.hardware, files),
-        &installation.stamp,
-        interrupt,
-    )? {
+    let new = Placement {
+        hardware: plan.hardware.clone(),
+        chosen: Some(plan.choices.taken.clone()),
+        machine: plan.machine.clone(),
+        ..Placement::default()
+    };
+    match place(target, snapshot, (new, files), &installation.stamp, interrupt)? {
         Placed::Same => report.note("The target already has this configuration."),
         Placed::New(None) => {}
         Placed::New(Some(kept)) => report.note(&format!(
@@ -100,15 +100,15 @@ enum Placed {
     New(Option<PathBuf>),
 }
 
-/// Makes `snapshot` the target's etc/nixos. `hardware` is the path of the hardware configuration in it, `files` is what a later run
-/// compares with, `stamp` names what is kept.
+/// Makes `snapshot` the target's etc/nixos. `new` says what is in it, `files` is what a later run compares with, `stamp` names what is
+/// kept.
 ///
 /// # Errors
 /// When the target cannot be written, or on interruption; what was in etc/nixos is then untouched.
 fn place(
     target: &Target,
     snapshot: &Path,
-    (hardware, files): (&Path, Fingerprint),
+    (new, files): (Placement, Fingerprint),
     stamp: &str,
     interrupt: &Interrupt,
 ) -> Result<Placed> {
@@ -125,8 +125,7 @@ fn place(
             before: before.clone(),
             tree: Some(files),
         });
-        let hardware = hardware.to_owned();
-        Placement { hardware, tree, swap }.save(target)?;
+        Placement { tree, swap, ..new }.save(target)?;
         // Where that takes two steps, a power cut between them is repaired by the next run.
         exchange(&target.staging(), &etc_nixos, &before)
             .with_context(|| format!("Failed to put {} in its place", etc_nixos.display()))
@@ -209,9 +208,17 @@ mod tests {
         [("file".to_owned(), text.to_owned())].into()
     }
 
+    fn new(text: &str) -> (Placement, Fingerprint) {
+        let hardware = PathBuf::from("file");
+        let new = Placement {
+            hardware,
+            ..Placement::default()
+        };
+        (new, files(text))
+    }
+
     fn placed(target: &Target, text: &str, stamp: &str) -> Placed {
-        let hardware = Path::new("file");
-        let new = (hardware, files(text));
+        let new = new(text);
         place(target, tree(text).path(), new, stamp, &Interrupt::default()).unwrap()
     }
 
@@ -241,9 +248,8 @@ mod tests {
             before: target.etc_nixos_before("killed"),
             tree: Some(files("killed")),
         });
-        let hardware = PathBuf::from("file");
-        let tree = None;
-        Placement { hardware, tree, swap }.save(target).unwrap();
+        let new = new("killed").0;
+        Placement { swap, ..new }.save(target).unwrap();
     }
 
     #[test]
@@ -287,8 +293,7 @@ mod tests {
         placed(&target, "1", "a");
         let interrupt = Interrupt::default();
         interrupt.raise();
-        let new = (Path::new("file"), files("2"));
-        place(&target, tree("2").path(), new, "b", &interrupt).unwrap_err();
+        place(&target, tree("2").path(), new("2"), "b", &interrupt).unwrap_err();
         assert_eq!(names(&target), ["nixos", "nixos.before-a"]);
         assert_eq!(text(&target.etc_nixos()), "1");
     }
@@ -355,8 +360,7 @@ mod tests {
         let file = tree.path().join("file");
         let place = |mode| {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            let new = (Path::new("file"), files("1"));
-            place(&target, tree.path(), new, "a", &Interrupt::default()).unwrap()
+            place(&target, tree.path(), new("1"), "a", &Interrupt::default()).unwrap()
         };
         assert_eq!(place(0o444), Placed::New(None));
         assert_eq!(place(0o444), Placed::Same);

@@ -29,6 +29,17 @@ pub struct Choices {
     pub(super) supported: Vec<String>,
 }
 
+impl Choices {
+    /// Those that are in the file already.
+    #[must_use]
+    pub fn in_file(taken: Answers) -> Self {
+        Self {
+            taken,
+            ..Self::default()
+        }
+    }
+}
+
 /// Compares the answers with what is open. `supported` are the locales of the ISO, as in `i18n.supportedLocales`.
 #[must_use]
 pub fn choose(answers: &Answers, open: &Open, supported: &[String]) -> (Choices, Vec<Diagnostic>) {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answers::Answers;
+use super::installer_facts::InstallerFacts;
 use super::placement::Placement;
 use super::target::Target;
 use crate::diagnostic::UpdateProblem;
@@ -28,6 +29,8 @@ pub struct Receipt {
     pub iso: Option<String>,
     /// What was answered and is applied.
     pub chosen: Answers,
+    /// What its configuration.nix says of the machine, where it has the part for it; as `tree`.
+    pub machine: Option<InstallerFacts>,
     /// The files of the configuration, also of an update that was cut off when it had placed them; one that an earlier version wrote does
     /// not have them.
     pub tree: Option<Fingerprint>,
@@ -54,9 +57,11 @@ impl Receipt {
         })?;
         let receipt = Self::parse(&text).map_err(bad)?;
         let placed = Placement::load(target).ok().flatten();
-        let placed = placed.and_then(|placement| placement.files(target).cloned());
+        let Some(placed) = placed else { return Ok(receipt) };
         Ok(Self {
-            tree: placed.or(receipt.tree),
+            tree: placed.files(target).cloned().or(receipt.tree),
+            chosen: placed.chosen.unwrap_or(receipt.chosen),
+            machine: placed.machine,
             ..receipt
         })
     }
@@ -76,6 +81,7 @@ impl Receipt {
             live_system: word("live_system"),
             iso: word("iso"),
             chosen: take(&value["choices"]["taken"]).unwrap_or_default(),
+            machine: None,
             tree: take(&value["tree"]),
             identity: take(&value["identity"]).unwrap_or_default(),
             paths: take(&value["paths"]),

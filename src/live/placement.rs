@@ -8,18 +8,26 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::answers::Answers;
+use super::installer_facts::InstallerFacts;
 use super::target::Target;
 use crate::files::write_whole;
 use crate::tree::fingerprint::Fingerprint;
 
 /// What a later run must know.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Placement {
     /// Where in etc/nixos this machine's hardware configuration is.
     pub hardware: PathBuf,
     /// The files that were placed, until a receipt has them.
     #[serde(default)]
     pub tree: Option<Fingerprint>,
+    /// What was answered and is in the files. Earlier versions did not write it.
+    #[serde(default)]
+    pub chosen: Option<Answers>,
+    /// What configuration.nix says of the machine, where it has the part for it ([`super::in_place`]). As `chosen`.
+    #[serde(default)]
+    pub machine: Option<InstallerFacts>,
     /// The swap that was begun and is not known to be finished.
     pub swap: Option<Exchange>,
 }

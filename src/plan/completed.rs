@@ -28,24 +28,29 @@ fn write(root: &Path, text: &str) -> Result<()> {
     left_open::rewrite(&file, text).with_context(|| format!("Failed to complete {}", file.display()))
 }
 
-/// Writes what is known of the machine into the snapshot at `root`, where its configuration.nix has the part for it. Returns what
-/// is still to be put beside the hardware configuration.
+/// Writes what is known of the machine into the snapshot at `root`, where its configuration.nix has the part for it; with an update, what
+/// the installation knew. Returns what is still to be put beside the hardware configuration, and what was written.
 pub(super) fn put_machine(
     request: &Request,
     machine: &InstallerFacts,
     (root, kind): (&Path, ConfigKind),
-) -> Result<InstallerFacts> {
+) -> Result<(InstallerFacts, Option<InstallerFacts>)> {
     let Some(text) = text(root, kind, in_place::BOOT) else {
-        return Ok(machine.clone());
+        return Ok((machine.clone(), None));
     };
-    let machine = with_boot_disk(request, machine.clone());
+    let known = request
+        .update
+        .as_ref()
+        .and_then(|update| update.receipt.machine.clone());
+    let machine = known.unwrap_or_else(|| with_boot_disk(request, machine.clone()));
     write(root, &in_place::with_machine(&text, &machine))?;
-    Ok(InstallerFacts {
+    let beside = InstallerFacts {
         before_partitioning: machine.before_partitioning,
         layout_sets_file_systems: machine.layout_sets_file_systems,
-        disks: machine.disks,
+        disks: machine.disks.clone(),
         ..InstallerFacts::default()
-    })
+    };
+    Ok((beside, Some(machine)))
 }
 
 /// The machine with the disk that GRUB belongs on, where it starts from a BIOS and a person has partitioned it: the one with /boot.
@@ -87,12 +92,18 @@ pub(super) fn put_choices(
     let Some(text) = text(root, configuration.kind, in_place::CHOICES) else {
         return left_open::put((request, live), machine, tree, found);
     };
+    // With an update, the same is written into the file of this ISO, which can have changed around it.
+    let is_known = request
+        .update
+        .as_ref()
+        .is_some_and(|update| update.receipt.machine.is_some());
     if !request.answered_now
         && !machine.before_partitioning
+        && !is_known
         && let Some(earlier) = earlier(request, &text)?
     {
         write(root, &earlier)?;
-        return Ok(Asked::default());
+        return left_open::kept(request);
     }
     let answers = in_place::with_keymap(&request.answers, machine, &request.lists);
     let (asked, open) = left_open::compare((request, live), configuration, &answers, found)?;

@@ -13,6 +13,7 @@ use crate::files::remove;
 use crate::live::answers::{self, Answers};
 use crate::live::choices_nix::{CHOICES_NIX, CHOICES_NIX_BESIDE_OTHER, Choices, choose};
 use crate::live::installer_facts::InstallerFacts;
+use crate::live::placement::Placement;
 use crate::nix::eval::{self, Configuration};
 use crate::nix::open::{Open, PROBE};
 use crate::tree::import_line::{self, Import};
@@ -23,6 +24,23 @@ use crate::tree::import_line::{self, Import};
 pub(super) struct Asked {
     pub choices: Choices,
     pub unknown: Option<Diagnostic>,
+}
+
+/// What an earlier run answered, which stays.
+///
+/// # Errors
+/// When the target cannot be read.
+pub(super) fn kept(request: &Request) -> Result<Asked> {
+    let taken = match &request.update {
+        Some(update) => update.receipt.chosen.clone(),
+        None => Placement::load(&request.target)?
+            .and_then(|placed| placed.chosen)
+            .unwrap_or_default(),
+    };
+    Ok(Asked {
+        choices: Choices::in_file(taken),
+        unknown: None,
+    })
 }
 
 /// Puts choices.nix beside the hardware configuration at `path` in the snapshot: with what was answered and is open, or as an
@@ -49,10 +67,11 @@ pub(super) fn put(
         fs::write(&beside, module).with_context(what)
     };
     if !broken.is_empty() || request.answers.is_empty() || imported.is_some() && !request.answered_now {
-        if imported.is_some() {
-            write(&earlier)?;
+        if imported.is_none() {
+            return Ok(Asked::default());
         }
-        return Ok(Asked::default());
+        write(&earlier)?;
+        return kept(request);
     }
     if imported.is_none() {
         let text = found.keep(hardware_files::import(&text, name, Import::Choices, path))?;

@@ -93,6 +93,9 @@ pub struct Plan {
     pub disko: Option<DiskoPlan>,
     /// What was answered about the system.
     pub choices: Choices,
+    /// What configuration.nix says of the machine, where it has the part for it.
+    #[serde(skip)]
+    pub machine: Option<InstallerFacts>,
     /// Where the files of the installer go, by their paths in the installed system.
     pub kept_at: Kept,
     /// The sources that the configuration is evaluated from, by their store paths: what each is called.
@@ -235,7 +238,14 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     };
     let at_hardware = ((&configuration, root), &hardware, broken.as_slice());
     let placed = layout::put_hardware((request, live), &mut machine, at_hardware, found)?;
-    let Some((tree, disko)) = placed else { return Ok(None) };
+    let Some(layout::Put {
+        tree,
+        disko,
+        machine: put_machine,
+    }) = placed
+    else {
+        return Ok(None);
+    };
     let tree_with_hardware = (&configuration, hardware.path.as_path(), broken.as_slice());
     let asked = completed::put_choices((request, live), &machine, tree_with_hardware, found)?;
     let kept_by_hand = changed_by_hand::settle(request, live, root, found)?;
@@ -269,6 +279,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         disko,
         kept_at,
         choices: asked.choices,
+        machine: put_machine,
         sources: needs.sources,
         fetched: needs.fetched,
         snapshot,

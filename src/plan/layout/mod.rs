@@ -28,6 +28,14 @@ use planned_disks::PlannedDisk;
 pub use planned_disks::{DiskoPlan, Fate};
 use seen_disks::Seen;
 
+/// What is put into the tree, and is to be put on the disk.
+pub(super) struct Put<'a> {
+    pub tree: Tree<'a>,
+    pub disko: Option<DiskoPlan>,
+    /// What configuration.nix says of the machine, where it has the part for it.
+    pub machine: Option<InstallerFacts>,
+}
+
 /// Puts this machine's hardware configuration into the tree, and evaluates the layout for disko where it is to be made. With a
 /// layout that sets no file systems, others stand in for those to come.
 pub(super) fn put_hardware<'a>(
@@ -35,11 +43,11 @@ pub(super) fn put_hardware<'a>(
     machine: &mut InstallerFacts,
     ((configuration, root), hardware, broken): ((&Configuration, &'a Path), &Hardware, &[PathBuf]),
     found: &mut Found<'_>,
-) -> Result<Option<(Tree<'a>, Option<DiskoPlan>)>> {
+) -> Result<Option<Put<'a>>> {
     let put = |machine: &InstallerFacts, found: &mut Found<'_>| {
         resolve::put_hardware((request, live), machine, root, hardware, found)
     };
-    let mut beside = completed::put_machine(request, machine, (root, configuration.kind))?;
+    let (mut beside, inside) = completed::put_machine(request, machine, (root, configuration.kind))?;
     let Some(tree) = put(&beside, found)? else {
         return Ok(None);
     };
@@ -51,12 +59,17 @@ pub(super) fn put_hardware<'a>(
         .map(|wanted| find((request, wanted, live), configuration, found))
         .transpose()?
         .flatten();
+    let placed = |tree, disko| Put {
+        tree,
+        disko,
+        machine: inside,
+    };
     if layout.as_ref().is_none_or(|layout| layout.sets_file_systems) {
-        return Ok(Some((tree, layout)));
+        return Ok(Some(placed(tree, layout)));
     }
     machine.layout_sets_file_systems = false;
     beside.layout_sets_file_systems = false;
-    Ok(put(&beside, found)?.map(|tree| (tree, layout)))
+    Ok(put(&beside, found)?.map(|tree| placed(tree, layout)))
 }
 
 /// Evaluates the layout that was asked for. Nothing is asked of a configuration that cannot be evaluated: that is reported later.

@@ -72,7 +72,10 @@ fn answers_that_are_there_stay_and_a_full_disk_leaves_none() {
     fs::write(&flake, text.replace(hosts, "hosts = [ \"one\" \"two\" ];")).unwrap();
     assert!(nix_cfg_iso(&["answers", dir]).status.success());
     let written = fs::read_to_string(&answers).unwrap();
-    assert!(written.contains("host: \"one\"") && written.contains("host: \"two\""), "{written}");
+    assert!(
+        written.contains("host: \"one\"") && written.contains("host: \"two\""),
+        "{written}"
+    );
     fs::write(&answers, "mine").unwrap();
     assert!(!nix_cfg_iso(&["answers", dir]).status.success());
     assert_eq!(fs::read_to_string(&answers).unwrap(), "mine");
