@@ -383,8 +383,7 @@ mod tests {
         let (_directory, target) = target();
         make(&target.staging(), "user's");
         crate::files::write_whole(&target.placement(), b"{").unwrap();
-        let new = (Path::new("file"), files("1"));
-        let error = place(&target, tree("1").path(), new, "a", &Interrupt::default()).unwrap_err();
+        let error = place(&target, tree("1").path(), new("1"), "a", &Interrupt::default()).unwrap_err();
         assert!(error.to_string().contains("placement.json"), "{error:#}");
         assert_eq!(text(&target.staging()), "user's");
     }

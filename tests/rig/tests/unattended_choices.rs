@@ -3,7 +3,7 @@
 use rig::answered::{ANSWERS, INSTALL, Machine};
 use rig::{edit, write};
 
-const UPDATE: &str = "machines:\n- match: all\n  mode: update\n";
+const UPDATE: &str = "machines:\n- match: all\n  mode: update\n  disks: /dev/disk/by-id/rig-disk\n";
 
 const BOOT: &str = "  # For a machine with a BIOS, nix-cfg-install writes GRUB here.
   boot.loader.systemd-boot.enable = true;\n";
