@@ -69,7 +69,7 @@ pub struct Plan {
     /// Where the configuration comes from.
     pub source: PathBuf,
     pub kind: ConfigKind,
-    /// Which of a flake's configurations; absent for a channel configuration.
+    /// Which of a flake's configurations, or of several channel configurations in a directory; absent for a single one.
     pub host: Option<String>,
     /// The hardware configuration's path in the tree.
     pub hardware: PathBuf,
@@ -266,7 +266,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     Ok(Some(Plan {
         source: source.path.clone(),
         kind: source.kind,
-        host: configuration.host,
+        host: configuration.host.or_else(|| source.host.clone()),
         hardware: hardware.path,
         derivation: evaluated.drv.clone(),
         system: evaluated.out.clone(),
