@@ -327,6 +327,7 @@ impl UpdatedSystem {
             receipt: self.receipt.clone(),
             take: entry.take,
             older: entry.older,
+            host_is_named: entry.host.is_some(),
             is_looked_at: true,
             former: Target::new(&self.mountable.target).generation(SYSTEM_PROFILE),
             running: None,

@@ -142,6 +142,7 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
         receipt,
         take: wanted.take,
         older: wanted.older,
+        host_is_named: wanted.host.is_some(),
         is_looked_at: false,
         former,
         running: Some(running),

@@ -22,8 +22,8 @@ pub enum UpdateProblem {
     Behind { paths: Vec<String>, since: Option<String> },
     /// The ISO has `found`, and the machine was installed from `installed`.
     OtherConfiguration { installed: &'static str, found: &'static str },
-    /// The ISO's system is that of the machine `new`.
-    OtherMachine { own: String, new: String },
+    /// The ISO's system, that of `host`, is for the machine `new`.
+    OtherMachine { own: String, new: String, host: String },
     Older { own: String, new: String },
     StateVersion { own: String, new: String, is_lower: bool },
     /// The versions of `services.NAME`, of which the data has another form.
@@ -68,11 +68,11 @@ impl UpdateProblem {
                 format!("The ISO has a {found}, and this machine was installed from a {installed}"),
             )
             .remedy("Use the ISO of this machine's configuration."),
-            Self::OtherMachine { own, new } => error(
+            Self::OtherMachine { own, new, host } => error(
                 "update-other-machine",
                 format!("The ISO's system is that of {new}, and this machine is {own}"),
             )
-            .remedy(format!("If it is to become {new}: --host {new}, or in an answers file `host: {new}`")),
+            .remedy(format!("If it is to become {new}: --host {host}, or in an answers file `host: {host}`")),
             Self::Older { own, new } => error(
                 "update-older",
                 format!("The ISO's system ({new}) is older than that of this machine ({own})"),

@@ -73,7 +73,7 @@ fn problems(request: &Request, kind: ConfigKind, facts: &Facts, new: Option<&Pat
     let own = version_of_machine(&request.target);
     let new = new.and_then(|new| version_in_name(&new.to_string_lossy(), facts));
     if let (Some(own), Some(new), false) = (own, new, update.older)
-        && numbers(&new) < numbers(&own)
+        && is_older(&new, &own)
     {
         problems.push(UpdateProblem::Older { own, new });
     }
@@ -108,7 +108,7 @@ fn databases(
     })
 }
 
-/// A machine with another name than the configuration's, unless `--host` asked for it. A configuration without a host name gets it
+/// A machine with another name than the configuration's, unless its host or that name was named. A configuration without a host name gets it
 /// elsewhere, from DHCP for example: then it is the name of the machine that runs.
 fn other_machine(request: &Request, update: &Update, new: &str) -> Option<UpdateProblem> {
     let installed = &update.receipt.identity.host_name;
@@ -116,10 +116,13 @@ fn other_machine(request: &Request, update: &Update, new: &str) -> Option<Update
         Some(_) if installed.is_empty() => eval::machine_name(),
         _ => installed.clone(),
     };
-    let is_meant = request.host.as_deref() == Some(new);
-    (!new.is_empty() && !own.is_empty() && new != own && !is_meant).then(|| UpdateProblem::OtherMachine {
+    let is_other = !new.is_empty() && !own.is_empty() && new != own;
+    let is_answered = request.answers.get("hostname").is_some_and(|name| name == new);
+    (is_other && !update.host_is_named && !is_answered).then(|| UpdateProblem::OtherMachine {
         own,
         new: new.to_owned(),
+        // A flake can call it otherwise.
+        host: request.host.clone().unwrap_or_else(|| new.to_owned()),
     })
 }
 
@@ -142,9 +145,20 @@ fn version_in_name(toplevel: &str, facts: &Facts) -> Option<String> {
     Some(version.to_owned())
 }
 
-/// The release, and the date of its sources, where it has one: what can be compared of a version.
+/// Whether `new` is older than `own`. A label without a version (`system.nixos.label`) cannot be compared.
+fn is_older(new: &str, own: &str) -> bool {
+    let (new, own) = (numbers(new), numbers(own));
+    !new.is_empty() && !own.is_empty() && new < own
+}
+
+/// The release, and the date of its sources, where it has one: what can be compared of a version. Before it, joined by `-`, a label has
+/// the tags of the configuration (26.11, nixos/modules/misc/label.nix).
 fn numbers(version: &str) -> Vec<u64> {
+    let is_version = |part: &&str| part.starts_with(|first: char| first.is_ascii_digit()) && part.contains('.');
     version
+        .split('-')
+        .rfind(is_version)
+        .unwrap_or(version)
         .split('.')
         .map_while(|part| part.trim_end_matches("pre").parse().ok())
         .take(3)
@@ -266,5 +280,16 @@ mod tests {
         assert!(numbers("24.11.20240531.abc") > numbers("24.05.20241201.abc"));
         assert!(numbers("26.11pre.20260701.abc") > numbers("26.05.20260801.abc"));
         assert_eq!(numbers("24.05.git.abc"), [24, 5]);
+        assert_eq!(numbers("with-2.0-xen-26.05.20260801.abc"), [26, 5, 20_260_801]);
+        assert_eq!(numbers("26.11pre-git"), [26, 11]);
+        assert_eq!(numbers("17"), [17]);
+        for (new, own, expected) in [
+            ("with-xen-26.05.20260801.abc", "26.05.20260701.abc", false),
+            ("with-xen-26.05.20260701.abc", "with-kvm-26.05.20260801.abc", true),
+            ("mine", "26.05.20260701.abc", false),
+            ("26.05.20260701.abc", "mine", false),
+        ] {
+            assert_eq!(is_older(new, own), expected, "{new} {own}");
+        }
     }
 }

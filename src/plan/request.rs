@@ -71,6 +71,8 @@ pub struct Update {
     pub take: Option<Side>,
     /// Whether an older system is accepted.
     pub older: bool,
+    /// Whether its host was named for this update: then it may have another name.
+    pub host_is_named: bool,
     /// Whether the target is mounted read-only, until it is checked.
     pub is_looked_at: bool,
     /// The number of the generation that the machine starts until then.
