@@ -136,6 +136,9 @@ fn with_another_in_its_place(live: &Live) {
         configuration.contains("gnome.enable = true;") && !configuration.contains("bob"),
         "{configuration}"
     );
+    let receipt: serde_json::Value =
+        serde_json::from_str(&live.read("/mnt/var/lib/nix-cfg-install/receipt.json")).unwrap();
+    assert_eq!(receipt["host"], "gnome");
     let told = installed(live);
     assert!(
         told.contains("gnome-shell-46.2\n") && told.contains("desktop/autologin eve\n"),
