@@ -23,7 +23,7 @@ use crate::diagnostic::{CacheProblem, PlanProblem, ProgramProblem};
 use crate::interrupt::{INTERRUPTED, Interrupt};
 use crate::log_file::{LogFile, init_logging, stamp};
 use crate::nix::environment::{Network, environment};
-use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, INSPECT, KEEP, PARTITION, PLACE, RECHECK};
+use crate::plan::phases::{self, ACTIVATE, BUILD, COPY, INSPECT, KEEP, PARTITION, PLACE, RECHECK, SOURCE};
 use crate::plan::request::{LiveSystem, Request};
 use crate::plan::{self, Plan, REFUSED};
 use crate::process::{NIX, Runner};
@@ -144,19 +144,19 @@ fn run(
     }
     let image = settings.read_image.unwrap_or(true).then(StoreImage::of_live_store);
     expect_what_is_done(args, report);
-    report.phase(phases::SOURCE);
+    report.phase(SOURCE);
     let refused = |phase| Failure::before(phase, REFUSED);
-    let chosen = chosen_disks::arguments(args, globals, &runner).map_err(refused(phases::SOURCE))?;
+    let chosen = chosen_disks::arguments(args, globals, &runner).map_err(refused(SOURCE))?;
     let args = chosen.as_ref().unwrap_or(args);
     // Held until the end, as that of the target.
-    let _disks = lock_disks(args, &mut runner).map_err(refused(phases::SOURCE))?;
-    let job = unattended::job(args, &answers.lists, &runner, report).map_err(refused(phases::SOURCE))?;
+    let _disks = lock_disks(args, &mut runner).map_err(refused(SOURCE))?;
+    let job = unattended::job(args, &answers.lists, &runner, report).map_err(refused(SOURCE))?;
     let args = job.as_ref().map_or(args, |job| &job.args);
-    let cache = chosen_cache(args, &settings).map_err(refused(phases::SOURCE))?;
+    let cache = chosen_cache(args, &settings).map_err(refused(SOURCE))?;
     runner.set_environment(environment(&channels, cache.as_ref().map_or(network, Network::Only)));
-    let mut request = requested((args, answers), globals, settings, job.as_ref(), &runner, report)
-        .map_err(refused(phases::SOURCE))?;
-    let mut lock = lock(args, &request, &mut runner).map_err(refused(phases::SOURCE))?;
+    let from = (job.as_ref(), cache.as_ref());
+    let mut request = requested((args, answers), globals, settings, from, &runner, report).map_err(refused(SOURCE))?;
+    let mut lock = lock(args, &request, &mut runner).map_err(refused(SOURCE))?;
     let mut live = LiveSystem {
         runner: &runner,
         report,
@@ -164,7 +164,7 @@ fn run(
         image: image.flatten(),
         cache: cache.as_ref(),
     };
-    let source = choose_source(&request).map_err(refused(phases::SOURCE))?;
+    let source = choose_source(&request).map_err(refused(SOURCE))?;
     report.note(&source.reason);
     report.phase(phases::CHECK);
     ask(cache.as_ref(), &runner).map_err(refused(phases::CHECK))?;
@@ -246,7 +246,7 @@ fn requested(
     (args, mut answered): (&Args, Answered),
     globals: Option<&Globals>,
     settings: Settings,
-    job: Option<&Job>,
+    (job, cache): (Option<&Job>, Option<&Cache>),
     runner: &Runner,
     report: &Reporter,
 ) -> Result<Request> {
@@ -257,6 +257,8 @@ fn requested(
     }
     let goes_on = job.is_none_or(Job::goes_on);
     let mut request = request((args, answered), (globals, goes_on), settings, runner, report)?;
+    // Nothing else is asked then, whatever the settings have: what it lacks is missing.
+    request.online &= cache.is_none();
     job.map_or(Ok(()), |job| job.ask(&mut request, runner))?;
     Ok(request)
 }

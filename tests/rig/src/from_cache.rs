@@ -66,9 +66,14 @@ impl Client {
             "system.stateVersion",
             "environment.etc.more.text = \"x\"; system.stateVersion",
         );
+        Self::of(tree, Live::with_disk(nix).with(disk), nix)
+    }
+
+    /// One that installs `tree`.
+    pub fn of(tree: TempDir, live: Live, nix: &str) -> Self {
         let cache = temporary();
         copy(made(nix), cache.path());
-        let live = networked(Live::with_disk(nix).with(disk), cache.path()).iso_tree(tree.path());
+        let live = networked(live, cache.path()).iso_tree(tree.path());
         live.sh("nix-store --gc").ok();
         Self {
             live,

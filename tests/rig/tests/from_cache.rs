@@ -2,10 +2,9 @@
 
 use std::fs;
 
-use rig::VERSIONS;
-use rig::edit_text;
 use rig::from_cache::{Client, INSTALL, UNTIL_SENDING, UP, WHOLE, networked};
 use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder};
+use rig::{Live, VERSIONS, edit, edit_text, tree};
 
 #[test]
 fn a_small_live_system_installs_what_the_iso_would_have_and_never_has_it_in_memory() {
@@ -129,6 +128,22 @@ fn what_is_wrong_with_a_cache_is_said_before_anything_is_written() {
     client.wrote_nothing();
     fs::write(&narinfo, whole).unwrap();
     client.install().ok();
+}
+
+#[test]
+fn what_a_cache_lacks_is_said_before_anything_is_written_where_the_settings_have_online_as_well() {
+    let tree = tree("channel");
+    edit(
+        &tree,
+        "configuration.nix",
+        "[ pkgs.cowsay ]",
+        "[ pkgs.cowsay pkgs.htop ]",
+    );
+    let client = Client::of(tree, Live::with_disk("2.26"), "2.26");
+    client
+        .sh(&format!("echo 'online: true' > /etc/nix-cfg-install.yaml; {INSTALL}"))
+        .fails(3, &["does not have all that is needed here", "htop"]);
+    client.wrote_nothing();
 }
 
 #[test]
