@@ -21,7 +21,7 @@ use crate::store::cached::{FRUITLESS, first_failed};
 use crate::store::database::{self, Record};
 use crate::store::nar::Archive;
 use crate::store::reading::{PathReader, work};
-use crate::store::room::Room;
+use crate::store::room::{Grain, Room};
 use crate::store_path::store_name;
 
 /// Copies what the live system has, and fetches the rest.
@@ -31,8 +31,10 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     let cache = plan.fetched.cache.as_ref().context("There is no cache")?;
     let paths: Vec<&str> = plan.fetched.paths.iter().map(|one| one.path.as_str()).collect();
     let missing = database::invalid(runner, Some(target.root()), &paths)?;
-    let (bytes, entries) = (plan.fetched.bytes_of(&missing), 0);
-    require_room(&target.store(), Room { bytes, entries })?;
+    let store = target.store();
+    let bytes = Grain::of(&store)?.of_nars(plan.fetched.bytes_of(&missing));
+    // How many files they have is not known.
+    require_room(&store, Room { bytes, entries: 0 })?;
     let extra = plan.extra.iter().filter_map(|path| path.to_str());
     let here: Vec<&str> = plan.uses.iter().map(String::as_str).chain(extra).collect();
     let later = plan.fetched.bytes();

@@ -1,5 +1,4 @@
-//! How much room files take on a file system: more than their bytes if many are small. (A server of nixpkgs 26.11 with its
-//! nixpkgs: NARs of 936 MB, and 1,247 MB on ext4.)
+//! How much room files take on a file system: more than their bytes if many are small.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -52,6 +51,10 @@ pub struct Grain {
     block: u64,
 }
 
+/// What files take that are given whole blocks, by the bytes of their NARs: a server of nixpkgs 26.11 with its nixpkgs has NARs of
+/// 936 MB, and takes 1,247 MB on ext4.
+const OF_NARS: (u64, u64) = (4, 3);
+
 const XFS_INODE: u64 = 512;
 
 /// The longest link that is in an inode of ext4.
@@ -101,6 +104,16 @@ impl Grain {
         Room {
             bytes: bytes + entries * each,
             entries,
+        }
+    }
+
+    /// The bytes that files are expected to take that are not here yet, of which only the `bytes` of their NARs are known.
+    #[must_use]
+    pub fn of_nars(self, bytes: u64) -> u64 {
+        let (take, of) = OF_NARS;
+        match self.kind {
+            Allocation::Ext4 | Allocation::Xfs => bytes * take / of,
+            Allocation::Other => bytes,
         }
     }
 

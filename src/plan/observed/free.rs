@@ -24,9 +24,9 @@ pub struct DiskSpace {
 }
 
 impl DiskSpace {
-    /// Measures what `records` of the live system's store, `fetched` bytes of NARs and the configuration at `tree` take on the target; where that is
-    /// `None`, on the largest disk. Returns nothing where that is unknown, or where the target has a store already: a store
-    /// path that it has is not copied again.
+    /// Measures what `records` of the live system's store, `fetched` bytes of NARs and the configuration at `tree` take on the
+    /// target; where that is `None`, on the largest disk. Returns nothing where that is unknown, or where the target has a store
+    /// already: a store path that it has is not copied again.
     ///
     /// # Errors
     /// When the target's file system or a file to copy cannot be read.
@@ -55,7 +55,7 @@ impl DiskSpace {
         Ok(Some(Self {
             target: target.map(|target| target.root().to_owned()),
             free: free.bytes,
-            needed: of_records.bytes + of_tree.bytes + fetched,
+            needed: of_records.bytes + of_tree.bytes + grain.of_nars(fetched),
             entries: of_records.entries + of_tree.entries,
         }))
     }
@@ -71,4 +71,17 @@ pub fn free_memory() -> Result<u64> {
     Ok(memory
         .available
         .min(store.blocks_available().saturating_mul(store.fragment_size())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_fetched_takes_whole_blocks_on_the_disk() {
+        let tree = tempfile::tempdir().unwrap();
+        let space = DiskSpace::measure(None, Some(4_000_000), None, tree.path(), (&[], 3_000_000));
+        // The directory of the configuration has one.
+        assert_eq!(space.unwrap().unwrap().needed, 4_000_000 + 4096);
+    }
 }
