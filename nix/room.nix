@@ -82,7 +82,18 @@ in
           a last number from 1 to 41, because the nine from it on are for servers, and 50 to 250 for the others; and /8 to /24.'';
       }
     ];
-    isoImage.appendToMenuLabel = lib.mkForce " (serve this room)";
+    isoImage = {
+      appendToMenuLabel = lib.mkForce " (serve this room)";
+      # By this file `nix-cfg-iso customize` knows it, which would change nothing for the others (src/iso/customize.rs).
+      contents = [
+        {
+          source = pkgs.writeText "nix-cfg-room" ''
+            This ISO serves a room. What the machines there install is in its store.
+          '';
+          target = "/nix-cfg-room";
+        }
+      ];
+    };
     boot.kernelParams = [
       parameter
       # The first console shows who is where.

@@ -12,6 +12,8 @@ pub enum CustomizeProblem {
     NotAnIso { file: PathBuf },
     /// It is the ISO of something else: it has no `lacking`.
     NotOurs { file: PathBuf, lacking: &'static str },
+    /// It serves a room, and installs nothing itself.
+    ServesRoom { file: PathBuf },
     /// Its installer was made before it read settings from the ISO.
     ReadsNoSettings { file: PathBuf },
     /// In the words of the system.
@@ -56,6 +58,12 @@ impl CustomizeProblem {
             )
             .because(format!("It has no {lacking}."))
             .remedy("Name an ISO that was built with nix-cfg-iso or mkOfflineIso."),
+            Self::ServesRoom { file } => error("iso-serves-room", format!("{} serves a room", file.display()))
+                .because(
+                    "What the machines of the room install is in the live system that they start, and their answers are on the stick \
+                     NIXCFG: nothing would change for them.",
+                )
+                .remedy("Change DIR, and build it again: nix build path:DIR#iso.room"),
             Self::ReadsNoSettings { file } => error(
                 "iso-reads-no-settings",
                 format!("The installer on {} does not read settings from the ISO", file.display()),

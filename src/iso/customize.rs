@@ -32,6 +32,9 @@ use crate::tree::source::{ConfigKind, FLAKE_NIX, Source};
 /// The store of a NixOS ISO's live system.
 const STORE: &str = "/nix-store.squashfs";
 
+/// What an ISO has that serves a room (nix/room.nix).
+const ROOM: &str = "/nix-cfg-room";
+
 /// What the bar is divided into.
 pub const PHASES: [Phase; 3] = [
     Phase {
@@ -249,8 +252,12 @@ fn checked(runner: &Runner, options: &CustomizeOptions) -> Result<Checked> {
     }
 }
 
-/// Fails unless it is an ISO that was built here.
+/// Fails unless it is an ISO that was built here, and that installs what is in its file system.
 fn require_ours(iso: &Path, contents: &Contents) -> Result<()> {
+    if contents.has(ROOM) {
+        let file = iso.to_owned();
+        return Err(CustomizeProblem::ServesRoom { file }.into());
+    }
     let lacking = ["/nix-cfg", STORE].into_iter().find(|path| !contents.has(path));
     match lacking {
         Some(lacking) => Err(CustomizeProblem::NotOurs {

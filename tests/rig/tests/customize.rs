@@ -154,6 +154,10 @@ fn an_iso_or_a_configuration_that_will_not_do_is_refused_and_nothing_is_written(
         );
         assert_eq!(names(other.path()), ["a.iso"]);
     }
+    let room = image(&[&OURS[..], &["nix-cfg-room"]].concat(), 4096);
+    let said = customize(room.path(), &["a.iso", "b.iso", "--config", config]);
+    refused(&said, &["a.iso serves a room", "nix build path:DIR#iso.room"]);
+    assert_eq!(names(room.path()), ["a.iso"]);
     let earlier = image(&OURS[..1], 4096);
     let said = customize(earlier.path(), &host);
     refused(&said, &["does not read settings from the ISO", "nix-cfg-iso update"]);

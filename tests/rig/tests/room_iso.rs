@@ -46,9 +46,10 @@ fn what_the_flake_has_for_other_isos_does_not_change_the_one_that_serves_a_room(
         KEY.replace("room", "cache")
     );
     let what = "iso: let of = live: { inherit (live.config.boot) kernelParams; settings = live.config.offlineInstaller.settings; \
+         is_room = builtins.any (one: one.target == \"/nix-cfg-room\") live.config.isoImage.contents; \
          systems = builtins.length live.config.isoImage.storeContents; label = live.config.isoImage.appendToMenuLabel; \
          wrong = builtins.filter (one: !one.assertion) live.config.assertions; }; in \
-         { server = of iso.room.live; client = of iso.netboot.live; alone = (of iso.live).systems; }";
+         { server = of iso.room.live; client = of iso.netboot.live; alone = of iso.live; }";
     let room = Room::new();
     let values = |module: &str| -> Value {
         let said = room.eval(&format!("publicKey = \"{KEY}\";"), module, what).ok();
@@ -59,7 +60,13 @@ fn what_the_flake_has_for_other_isos_does_not_change_the_one_that_serves_a_room(
     assert_eq!(both["server"]["label"], " (serve this room)");
     assert_eq!(both["server"]["wrong"], json!([]));
     // It has the systems, which the ISO itself takes from the cache.
-    assert!(both["server"]["systems"].as_u64() > both["alone"].as_u64(), "{both}");
+    assert!(
+        both["server"]["systems"].as_u64() > both["alone"]["systems"].as_u64(),
+        "{both}"
+    );
+    // `nix-cfg-iso customize` tells it from the ISO.
+    let is_room = ["server", "alone", "client"].map(|name| both[name]["is_room"] == true);
+    assert_eq!(is_room, [true, false, false]);
     // The others trust the room, and start with the countdown in both cases.
     assert!(
         both["client"]["settings"]["public-key"]
