@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::disk;
 use super::installation::Installation;
+use crate::diagnostic::{Diagnostic, Problem, ProgramProblem, SupplyProblem};
 use crate::live::target::Target;
 use crate::nix::activity::{LOG_FORMAT, Tracker};
 use crate::nix::explain::explain;
@@ -91,4 +92,15 @@ pub(super) fn track(runner: &Runner, invocation: &Invocation, on_change: &mut dy
         return Ok(finished.text()?.to_owned());
     }
     Err(explain(&tracker.said(), None).into())
+}
+
+/// Whether the network, a server or what it sent can be why Nix failed: any other reason is known by its words.
+pub(super) fn can_be_of_cache(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(|found: &Diagnostic| {
+        matches!(
+            found.problem,
+            Problem::ProgramProblem(ProgramProblem::Unknown { .. })
+                | Problem::SupplyProblem(SupplyProblem::Download { .. })
+        )
+    })
 }

@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
-use super::build::track;
+use super::build::{can_be_of_cache, track};
 use super::copy::{Stores, copy, has_hash};
 use super::disk::{self, require_room};
 use super::installation::{Ahead, Installation};
 use crate::cache::Cache;
-use crate::diagnostic::{CacheProblem, Diagnostic, Problem, ProgramProblem, SupplyProblem};
+use crate::diagnostic::{CacheProblem, Diagnostic};
 use crate::live::target::Target;
 use crate::nix::activity::LOG_FORMAT;
 use crate::plan::{Fetched, Plan};
@@ -107,15 +107,14 @@ impl Fetch<'_> {
             let Err(error) = self.attempt(&missing) else {
                 return Ok(());
             };
-            if !is_of_cache(&error) {
+            if !can_be_of_cache(&error) {
                 return Err(error);
             }
             let paths: Vec<&str> = missing.iter().map(String::as_str).collect();
             let left = database::invalid(self.runner, Some(self.target.root()), &paths)?;
             fruitless = if left.len() < missing.len() { 0 } else { fruitless + 1 };
             missing = left;
-            if self.cache.server(self.runner).is_err() {
-                self.cache.wait(self.runner, self.report)?;
+            if self.cache.came_back(self.runner, self.report)? {
                 fruitless = 0;
             } else if fruitless == FRUITLESS {
                 missing.extend(self.damaged.iter().cloned());
@@ -149,15 +148,4 @@ impl Fetch<'_> {
         })
         .map(drop)
     }
-}
-
-/// Whether the network, a server or what it sent can be why Nix failed: any other reason is known by its words.
-fn is_of_cache(error: &anyhow::Error) -> bool {
-    error.downcast_ref().is_some_and(|found: &Diagnostic| {
-        matches!(
-            found.problem,
-            Problem::ProgramProblem(ProgramProblem::Unknown { .. })
-                | Problem::SupplyProblem(SupplyProblem::Download { .. })
-        )
-    })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::build::realise;
+use super::build::{can_be_of_cache, realise};
 use crate::diagnostic::{Diagnostic, DiskoProblem};
 use crate::live::disk_use::swaps;
 use crate::live::mounts;
@@ -13,16 +13,33 @@ use crate::nix::disko::Mode;
 use crate::plan::DiskoPlan;
 use crate::plan::request::LiveSystem;
 use crate::process::{Invocation, Runner};
+use crate::store::cached::FRUITLESS;
 
 /// Without it the script asks for "yes" (disko 1.9.0, lib/default.nix).
 const CONFIRMED: &str = "--yes-wipe-all-disks";
 
-/// Builds the script. The disks are not touched.
+/// Builds the script. The disks are not touched. A cache that no longer answers is waited for.
 ///
 /// # Errors
 /// When it cannot be built.
-pub fn build_script(layout: &DiskoPlan, runner: &Runner) -> Result<()> {
-    realise(runner, &layout.derivation, &mut |_| {})
+pub fn build_script(layout: &DiskoPlan, live: &LiveSystem<'_>) -> Result<()> {
+    let mut fruitless = 0;
+    loop {
+        let Err(error) = realise(live.runner, &layout.derivation, &mut |_| {}) else {
+            return Ok(());
+        };
+        let Some(cache) = live.cache.filter(|_| can_be_of_cache(&error)) else {
+            return Err(error);
+        };
+        fruitless = if cache.came_back(live.runner, live.report)? {
+            0
+        } else {
+            fruitless + 1
+        };
+        if fruitless == FRUITLESS {
+            return Err(error);
+        }
+    }
 }
 
 /// Runs the script: the layout is made, and mounted at `target`. Where that fails, nothing is mounted.

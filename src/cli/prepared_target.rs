@@ -258,7 +258,7 @@ fn ask_and_make(
     live.report.expect(RECHECK, phases::CHECK.seconds);
     live.report.expect(PARTITION, SECONDS_OF_A_LAYOUT);
     live.report.phase(PARTITION);
-    build_script(layout, live.runner).map_err(Failure::before(PARTITION, NO_LAYOUT))?;
+    build_script(layout, live).map_err(Failure::before(PARTITION, NO_LAYOUT))?;
     let given = disko.passphrase.as_ref();
     let typed = disk_questions::ask(args, layout, given.is_some(), live.runner.interrupt(), live.report);
     let typed = typed.map_err(refused)?;

@@ -102,11 +102,22 @@ impl Cache {
         }
     }
 
+    /// Whether none of the servers answered, and one does again, which is waited for: what failed is worth another try.
+    ///
+    /// # Errors
+    /// Those of [`Cache::wait`].
+    pub fn came_back(&self, runner: &Runner, report: &Reporter) -> Result<bool> {
+        if self.server(runner).is_ok() {
+            return Ok(false);
+        }
+        self.wait(runner, report).map(|_| true)
+    }
+
     /// Waits until a server answers again, and says so.
     ///
     /// # Errors
     /// [`CacheProblem::GivenUp`] where none does for long; interruption.
-    pub fn wait(&self, runner: &Runner, report: &Reporter) -> Result<Server<'_>> {
+    fn wait(&self, runner: &Runner, report: &Reporter) -> Result<Server<'_>> {
         runner.interrupt().check()?;
         let (urls, minutes) = (self.urls.clone(), PATIENCE.as_secs() / 60);
         report.problem(&CacheProblem::Lost { urls, minutes }.into());
