@@ -72,15 +72,18 @@ impl Ending {
 /// the system is installed.
 fn after(entry: &Entry, is_known: bool) -> (Option<&'static str>, &'static str) {
     match entry.after {
-        AfterInstallation::Stay => (None, " Remove the stick before you restart."),
+        AfterInstallation::Stay => (
+            None,
+            " Before you restart, remove the stick; a machine that starts from the network needs its disk first in the firmware's order.",
+        ),
         // It would be erased and installed again without end.
         AfterInstallation::Reboot if entry.reinstall => (
             None,
-            " Not restarting: with `reinstall: true`, the next start would install it again. Remove the stick first.",
+            " Not restarting: with `reinstall: true`, the next start would install it again. First remove the stick, or have the firmware start from the disk.",
         ),
         AfterInstallation::Reboot if !is_known => (
             None,
-            " Not restarting: no disk could be marked, by which the next start would know that it is done. Remove the stick first.",
+            " Not restarting: no disk could be marked, by which the next start would know that it is done. First remove the stick, or have the firmware start from the disk.",
         ),
         AfterInstallation::Reboot => (Some("reboot"), " Restarting."),
         AfterInstallation::PowerOff => (Some("poweroff"), " Switching off."),
@@ -117,16 +120,20 @@ fn leave(files: &[(String, Vec<u8>)], runner: &Runner, report: &Reporter) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::answers_file::parse;
+    use crate::diagnostic::{Diagnostic, InstalledSystemProblem};
+
+    fn entry(keys: &str) -> Entry {
+        let text = format!("machines:\n- match: all\n  disks: only\n  {keys}\n");
+        parse(&text, Path::new("/f.yaml")).unwrap().machines.remove(0)
+    }
 
     #[test]
     fn what_would_be_installed_again_at_the_next_start_is_not_restarted() {
-        let then = |keys: &str, is_known| {
-            let text = format!("machines:\n- match: all\n  disks: only\n  {keys}\n");
-            let answers = parse(&text, Path::new("/f.yaml")).unwrap();
-            after(&answers.machines[0], is_known)
-        };
+        let then = |keys: &str, is_known| after(&entry(keys), is_known);
         assert_eq!(then("after: reboot", true).0, Some("reboot"));
         assert_eq!(then("after: power-off\n  reinstall: true", false).0, Some("poweroff"));
         let again = then("after: reboot\n  reinstall: true", true);
@@ -136,5 +143,22 @@ mod tests {
             unmarked.0.is_none() && unmarked.1.contains("no disk could be marked"),
             "{unmarked:?}"
         );
+    }
+
+    #[test]
+    fn where_a_machine_would_start_the_live_system_again_the_network_is_named_beside_the_stick() {
+        let disk = PathBuf::from("/dev/sda");
+        let installed = AnswersFileProblem::Installed { disk, by_this: true };
+        let disk = "/dev/sda".to_owned();
+        let up_to_date = InstalledSystemProblem::UpToDate { disk };
+        let stays = after(&entry("after: stay"), true);
+        for text in [
+            Diagnostic::from(installed).to_string(),
+            Diagnostic::from(up_to_date).to_string(),
+            stays.1.to_owned(),
+        ] {
+            let whole = text.contains("emove the stick") && text.contains("from the network needs its disk first");
+            assert!(whole, "{text}");
+        }
     }
 }

@@ -68,6 +68,10 @@ pub enum AnswersFileProblem {
     NotEnded { error: String },
 }
 
+/// What keeps a machine from starting the live system again, whatever that came from.
+pub(super) const START_FROM_DISK: &str =
+    "Remove the stick and restart; a machine that starts from the network needs its disk first in the firmware's order.";
+
 impl AnswersFileProblem {
     #[allow(clippy::too_many_lines)] // A table.
     pub(super) fn text(&self) -> Text {
@@ -158,7 +162,7 @@ impl AnswersFileProblem {
             Self::Installed { disk, by_this: true } => {
                 error("answers-installed", format!("{} has a system from this ISO already", disk.display()))
                     .because("Otherwise a stick that is left in the machine would install it again at every start.")
-                    .remedy("Remove the stick and restart. To erase the disk and install again, add `reinstall: true` to the entry of this machine.")
+                    .remedy(format!("{START_FROM_DISK} To erase the disk and install again, add `reinstall: true` to the entry of this machine."))
             }
             Self::Installed { disk, by_this: false } => {
                 error("answers-installed", format!("{} has a system that was installed from another ISO", disk.display()))

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::answers_file_problem::START_FROM_DISK;
 use super::{Text, error};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +105,7 @@ impl InstalledSystemProblem {
             }
             Self::UpToDate { disk } => error("answers-installed", format!("{disk} has a system from this ISO already"))
                 .because("It was installed or updated from it before.")
-                .remedy("Remove the stick and restart."),
+                .remedy(START_FROM_DISK),
         }
     }
 }
