@@ -78,7 +78,10 @@ impl AnswersFileProblem {
         match self {
             Self::Absent { places } => error("answers-file-absent", "There is no answers file")
                 .because(format!("Looked for: {}; and for a partition with the label NIXCFG that has one.", list(places)))
-                .remedy("Put it on a stick with the label NIXCFG, or name it: --answers FILE"),
+                .remedy(
+                    "Put it on a stick with the label NIXCFG, or name it: --answers FILE. A machine that started over the network got none from \
+                     its server: look at the server's screen, and restart this machine.",
+                ),
             Self::Exists => error("answers-file-exists", "There is an answers file already")
                 .because("What was written into it would be lost.")
                 .remedy("Edit it. For a new one, move it away."),
@@ -221,5 +224,20 @@ fn disks_here(disks: &[String]) -> String {
     match disks {
         [] => "There is none that the system could be installed on.".to_owned(),
         some => format!("There are: {}.", some.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Diagnostic;
+
+    #[test]
+    fn without_an_answers_file_a_machine_that_started_over_the_network_is_sent_to_its_server() {
+        let places = vec!["/iso/nix-cfg-install.answers.yaml".into()];
+        let said = Diagnostic::from(AnswersFileProblem::Absent { places }).to_string();
+        for text in ["a stick with the label NIXCFG", "look at the server's screen, and restart"] {
+            assert!(said.contains(text), "{said}");
+        }
     }
 }
