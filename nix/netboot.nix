@@ -60,9 +60,11 @@ in
         done
         # Where there are several, each machine begins with another one.
         urls=$(shuf -e $urls)
+        # With the key: another one in the settings of the ISO is not that of these servers, and would count in its place.
         {
           echo medium:
           printf -- '- "%s"\n' $urls
+          echo 'public-key: ${builtins.toJSON config.offlineInstaller.cache.publicKeys}'
         } > /run/nix-cfg-install.yaml
         # A file of the live system's own would be a link into the store, and installed by where no server answers.
         rm -f /iso/nix-cfg-install.answers.yaml

@@ -218,9 +218,11 @@ fn the_address_and_the_key_come_from_the_answers_or_the_settings() {
         ))
         .ok();
     client.live.sh(WHOLE).ok();
-    // Of a live system that was started over the network: the key is its own, the address it has learned.
+    // Of a live system that was started over the network: it has learned both, whatever its own settings have.
     let client = Client::new("2.34");
-    let settings = "echo \"public-key: $(cat /keys/public)\" > /etc/nix-cfg-install.yaml; echo 'medium: [\"http://127.0.0.1\"]' > /run/nix-cfg-install.yaml";
+    let settings = "echo 'public-key: other-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=' > /etc/nix-cfg-install.yaml
+        echo 'medium: [\"http://127.0.0.1\"]' > /run/nix-cfg-install.yaml
+        echo \"public-key: [\\\"$(cat /keys/public)\\\"]\" >> /run/nix-cfg-install.yaml";
     client.sh(&format!("{settings}; nix-cfg-install --progress plain")).ok();
     client.live.sh(WHOLE).ok();
     client

@@ -76,4 +76,5 @@ fn a_machine_waits_for_its_answers_and_takes_them_only_whole() {
     for url in urls {
         assert!(settings.contains(&format!("- \"{url}\"\n")), "{settings}");
     }
+    assert!(settings.ends_with(&format!("public-key: [\"{key}\"]\n")), "{settings}");
 }
