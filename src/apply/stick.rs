@@ -69,13 +69,13 @@ fn mounted_elsewhere(device: &Path) -> Option<PathBuf> {
         .map(|mount| mount.at)
 }
 
-/// Writes files to the stick, by their names there, where it is mounted. One that does not fit is not there in part.
+/// Writes files to the stick, by their names there, and returns whether it is mounted. One that does not fit is not there in part.
 ///
 /// # Errors
 /// When it is read-only or full.
-pub fn write(runner: &Runner, files: &[(String, Vec<u8>)]) -> Result<()> {
+pub fn write(runner: &Runner, files: &[(String, Vec<u8>)]) -> Result<bool> {
     let Some(mounted) = mounts::at(Path::new(PLACE)) else {
-        return Ok(());
+        return Ok(false);
     };
     let remount = |options: &str| {
         let options = format!("remount,{options},{SAFE}");
@@ -90,7 +90,7 @@ pub fn write(runner: &Runner, files: &[(String, Vec<u8>)]) -> Result<()> {
     sync();
     let is_shared = mounted_elsewhere(&mounted.source).is_some();
     remount(if is_shared { "bind,ro" } else { "ro" })?;
-    written
+    written.map(|()| true)
 }
 
 /// FAT has no permissions to set, and replaces a file by another.

@@ -32,7 +32,8 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// Leaves the receipt and the public host keys of an installation by an answers file on the stick. Any other ends as it is.
+    /// Leaves the receipt and the public host keys of an installation by an answers file on the stick; without one, shows the keys.
+    /// Any other ends as it is.
     ///
     /// # Errors
     /// When a disk cannot be marked.
@@ -51,12 +52,20 @@ impl Ending {
             .collect();
         let mut files = vec![(format!("receipt-{}.json", job.machine), fs::read(target.receipt())?)];
         if !public.is_empty() {
-            files.push((format!("host-keys-{}.pub", job.machine), public.into_bytes()));
+            files.push((format!("host-keys-{}.pub", job.machine), public.clone().into_bytes()));
         }
         if !recipients.is_empty() {
-            files.push((format!("age-recipients-{}.txt", job.machine), recipients.into_bytes()));
+            files.push((
+                format!("age-recipients-{}.txt", job.machine),
+                recipients.clone().into_bytes(),
+            ));
         }
-        leave(&files, runner, report);
+        if !leave(&files, runner, report) {
+            // What started over the network has none. The receipt is on the disk.
+            for key in public.lines().chain(recipients.lines()) {
+                report.note(&format!("Encrypt the secrets of this machine for: {key}"));
+            }
+        }
         // Last: a start after it does nothing more.
         // What a system was updated from is in its receipt: its disk may be another's as well.
         let is_marked = job.updated.is_some() || job.mark(runner, &job.installed)?;
@@ -110,12 +119,13 @@ pub fn end((code, is_shown): (u8, bool), ending: &Ending, log: &LogFile, report:
     }
 }
 
-/// Writes files to the stick. That they cannot be is reported: the machine is installed.
-fn leave(files: &[(String, Vec<u8>)], runner: &Runner, report: &Reporter) {
-    if let Err(error) = stick::write(runner, files) {
+/// Writes files to the stick, and returns whether they are there. That they cannot be written is reported: the machine is installed.
+fn leave(files: &[(String, Vec<u8>)], runner: &Runner, report: &Reporter) -> bool {
+    stick::write(runner, files).unwrap_or_else(|error| {
         let error = format!("{error:#}");
         report.problem(&AnswersFileProblem::Stick { error }.into());
-    }
+        false
+    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,14 @@ pub const DISK: &str = "/dev/disk/by-id/rig-disk";
 pub const ANSWERS: &str = "machines:\n- match: all\n  disks: /dev/disk/by-id/rig-disk\n";
 pub const INSTALL: &str = "nix-cfg-install --progress plain --answers /answers/a.yaml";
 
+/// What the check reads of agenix and sshd.
+pub const SECRETS: &str = "{ lib, ... }: {
+  options.age = lib.mkOption { type = lib.types.attrs; };
+  options.services.openssh = lib.mkOption { type = lib.types.attrs; };
+  config.age = { secrets.wifi.path = \"/run/agenix/wifi\"; identityPaths = [ \"/etc/ssh/ssh_host_ed25519_key\" ]; };
+  config.services.openssh = { enable = true; hostKeys = [ { type = \"ed25519\"; path = \"/etc/ssh/ssh_host_ed25519_key\"; } ]; };
+}";
+
 /// A machine with an empty disk, and answers on a stick of their own.
 pub struct Machine {
     live: Live,

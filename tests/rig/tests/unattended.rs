@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Instant;
 
-use rig::answered::{ANSWERS, INSTALL, Machine};
+use rig::answered::{ANSWERS, INSTALL, Machine, SECRETS};
 use rig::{attach, detach, moment, project, same, write};
 
 #[test]
@@ -287,14 +287,6 @@ fn a_broken_file_is_refused_with_all_its_problems_before_a_disk_is_opened_for_wr
         assert_eq!(count, problems.len(), "{file}\n{part}");
     }
 }
-
-/// What the check reads of agenix and sshd.
-const SECRETS: &str = "{ lib, ... }: {
-  options.age = lib.mkOption { type = lib.types.attrs; };
-  options.services.openssh = lib.mkOption { type = lib.types.attrs; };
-  config.age = { secrets.wifi.path = \"/run/agenix/wifi\"; identityPaths = [ \"/etc/ssh/ssh_host_ed25519_key\" ]; };
-  config.services.openssh = { enable = true; hostKeys = [ { type = \"ed25519\"; path = \"/etc/ssh/ssh_host_ed25519_key\"; } ]; };
-}";
 
 #[test]
 fn a_host_key_that_opens_secrets_is_made_and_its_public_half_is_left_on_the_stick() {

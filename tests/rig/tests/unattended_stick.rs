@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rig::answered::{ANSWERS, Machine};
+use rig::answered::{ANSWERS, INSTALL, Machine, SECRETS};
 use rig::{attach, detach, project};
 
 const CHECK: &str = "nix-cfg-install --progress plain --answers --check";
@@ -77,6 +77,23 @@ fn of_two_sticks_none_is_guessed() {
             "Leave only one of them",
         ],
     );
+}
+
+#[test]
+fn without_a_stick_the_public_half_of_a_host_key_is_shown() {
+    let machine = Machine::with_module(ANSWERS, SECRETS);
+    let key = "ssh-keygen -y -f /mnt/etc/ssh/ssh_host_ed25519_key";
+    let said = machine.boot(&format!("{INSTALL} || exit 90; {key}")).ok();
+    let shown: Vec<&str> = said
+        .err
+        .lines()
+        .filter_map(|line| Some(line.split_once("Encrypt the secrets of this machine for: ")?.1))
+        .collect();
+    let [key, recipient] = shown.as_slice() else {
+        panic!("{}", said.err);
+    };
+    assert_eq!(*key, said.out.trim());
+    assert!(recipient.starts_with("age1"), "{recipient}");
 }
 
 /// A console that was hung up ends each `read` at once.
