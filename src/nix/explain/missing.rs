@@ -107,11 +107,20 @@ pub(super) fn input_missing(said: &Said<'_>) -> Option<Diagnostic> {
         .or_else(|| said.find(r"(?:while updating the lock file|in flake\.lock)()"))
         .or_else(|| said.find(r"(?:Failed to fetch git|of) repository '([^']+)'"))
         .or_else(|| {
-            said.find(
+            let found = said.find(
                 r"unable to download '(https://(?:api\.)?github\.com/[^']+|[^']+/archive/[^']+|[^']+/tarball/[^']+)'",
-            )
+            );
+            found.filter(|[url]| !is_of_cache(url))
         })?;
     Some(FlakeProblem::InputNotFetched { input: some(input) }.into())
+}
+
+/// Whether a file at `url` is one of a binary cache, whose own address can have any words (Nix 2.26, binary-cache-store.cc).
+fn is_of_cache(url: &str) -> bool {
+    let path = url.split('?').next().unwrap_or_default();
+    let mut parts = path.rsplit('/');
+    let name = parts.next().unwrap_or_default();
+    name.ends_with(".narinfo") || name == "nix-cache-info" || parts.next() == Some("nar")
 }
 
 pub(super) fn download(said: &Said<'_>) -> Option<Diagnostic> {

@@ -170,6 +170,28 @@ mod tests {
     use crate::diagnostic::SupplyProblem;
 
     #[test]
+    fn what_a_cache_does_not_send_is_no_input_of_a_flake_whatever_its_address() {
+        let rule = |url: &str| {
+            let raw = format!("error: unable to download '{url}': Couldn't connect to server (7)");
+            recognize(&raw, Context::default()).0.unwrap_or_default()
+        };
+        for url in [
+            "https://example/archive/cache/abc.narinfo",
+            "https://example/archive/nar/abc.nar.zst",
+            "https://example/tarball/nar/abc.nar?hash=x",
+            "https://example/tarball/nix-cache-info",
+        ] {
+            assert_eq!(rule(url), "not-on-medium", "{url}");
+        }
+        for url in [
+            "https://example/owner/nar/archive/abc.tar.gz",
+            "https://example/tarball/abc.tar.gz",
+        ] {
+            assert_eq!(rule(url), "flake-input-missing", "{url}");
+        }
+    }
+
+    #[test]
     fn a_file_that_a_channel_lacks_is_not_a_channel_that_is_missing() {
         let channels = &["nixpkgs".to_owned(), "unstable".to_owned()];
         let look_up = |path: &str, channels| {
