@@ -30,6 +30,16 @@ const FORGE: &str = "mkdir forged && cd forged && path=$(sed -n 's/^StorePath: /
 const OTHER: &str = "nix copy --to 'file:///made/named/signed?secret-key=/made/update.secret' \
                      $(ls -d /nix/store/*-etc-hostname | head -n 1)";
 
+/// Changes a bit of what is signed.
+fn damage_nar(copy: &PathBuf) {
+    let mut nars = fs::read_dir(copy.join("signed/nar")).unwrap();
+    let nar = nars.next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&nar).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(nar, bytes).unwrap();
+}
+
 #[test]
 fn what_is_not_signed_or_not_what_was_signed_is_refused() {
     for_machine();
@@ -45,18 +55,6 @@ fn what_is_not_signed_or_not_what_was_signed_is_refused() {
                 &["-r", signed.to_str().unwrap(), copy.join("signed").to_str().unwrap()],
             );
         })
-    };
-    let nar = |copy: &PathBuf| {
-        let nar = fs::read_dir(copy.join("signed/nar"))
-            .unwrap()
-            .next()
-            .unwrap()
-            .unwrap()
-            .path();
-        let mut bytes = fs::read(&nar).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        fs::write(nar, bytes).unwrap();
     };
     let no_store = |copy: &PathBuf| fs::remove_file(copy.join("nix-store.squashfs")).unwrap();
     let pipe = |copy: &PathBuf| run("mkfifo", &[copy.join("signed/more.narinfo").to_str().unwrap()]);
@@ -87,7 +85,7 @@ fn what_is_not_signed_or_not_what_was_signed_is_refused() {
                 "It has no nix-store.squashfs",
             ],
         ),
-        (changed("nar", &nar), &["is damaged", "nix-cfg-update"]),
+        (changed("nar", &damage_nar), &["is damaged", "nix-cfg-update"]),
     ] {
         let machine = machine_with(&[&files]);
         machine.sh(DELTA).fails(3, &[texts, &["Nothing was written"]].concat());
