@@ -14,6 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::live::block_devices::{SYS, number, parts};
 use crate::live::disk_mark::{IsoIdentity, Stage};
 use crate::live::earlier_receipt::Receipt;
+use crate::live::efi_variables::is_hibernated;
 use crate::live::encrypted_volume::{MAPPINGS, OpenVolume};
 use crate::live::installed_system::{Access, InstalledSystem, systems_on, unmount};
 use crate::live::mounts;
@@ -23,6 +24,7 @@ use crate::live::target::Target;
 use crate::live::target_lock::{LOCKS, TargetLock};
 use crate::live::this_machine::{Candidate, LIVE, ThisMachine};
 use crate::live::volumes::{Volume, volumes};
+use crate::plan::observed::EFIVARS;
 use crate::plan::request::Update;
 use crate::process::Runner;
 use crate::progress::Reporter;
@@ -154,6 +156,26 @@ impl<'a> Disks<'a> {
         Ok(())
     }
 
+    /// Fails where one of the disks of `machine` holds the memory of a system that would go on with its file systems as they were. A stick
+    /// is no part of the machine, unless it is searched.
+    fn require_not_hibernated(&self, machine: &ThisMachine) -> Result<()> {
+        let is_searched = |disk: &Candidate| self.wanted.contains(&disk);
+        let is_own = |volume: &&Volume| {
+            let mut disks = machine.disks.iter().filter(|disk| disk.path == volume.disk);
+            disks.any(|disk| !disk.only_named || is_searched(disk))
+        };
+        let image = self
+            .volumes
+            .iter()
+            .filter(is_own)
+            .find(|volume| volume.is_memory_image());
+        if image.is_none() && !is_hibernated(Path::new(EFIVARS)) {
+            return Ok(());
+        }
+        let image = image.map(|volume| volume.device.clone());
+        Err(InstalledSystemProblem::Hibernated { image }.into())
+    }
+
     /// Adds what is in an encrypted volume, under the name that the system has for it which is there.
     fn add(&mut self, mut open: OpenVolume, disk: &Path, passphrase: &SecretString) -> Result<()> {
         let mut inside = Volume::read(self.runner, open.inside(), disk)?;
@@ -259,6 +281,7 @@ impl UpdatedSystem {
         let mut disks = Disks::read(machine, chosen, runner)?;
         make_way(runner, &disks.volumes, target)?;
         disks.unlock(passphrase)?;
+        disks.require_not_hibernated(machine)?;
         let mut search = Search::default();
         for volume_and_disk in disks.searched() {
             search.look(volume_and_disk, &disks, target);

@@ -17,6 +17,8 @@ pub enum InstalledSystemProblem {
     SeveralDevices { device: String, at: String, volumes: Vec<PathBuf> },
     /// The directory `at` of the system leads out of it.
     Outside { at: String },
+    /// The memory of the system is in `image`; absent where only the `HibernateLocation` of the firmware says so.
+    Hibernated { image: Option<PathBuf> },
     /// Something else is mounted at the target.
     TargetInUse { target: PathBuf },
     /// It has the system of this ISO.
@@ -98,6 +100,17 @@ impl InstalledSystemProblem {
             Self::Outside { at } => error("installed-system-outside", format!("{at} of the installed system cannot be mounted"))
                 .because("There is a link there that leads somewhere else.")
                 .remedy("Update the machine while it runs: nix-cfg-install update"),
+            Self::Hibernated { image } => {
+                let place = match image {
+                    Some(image) => format!("Its memory is in {}", image.display()),
+                    None => "Its memory is on a disk, says the firmware's variable HibernateLocation".to_owned(),
+                };
+                error("installed-system-hibernated", "This machine is hibernated")
+                    .because(format!(
+                        "{place}. At the next start that would be resumed, and would write to the changed file systems what it remembers of them."
+                    ))
+                    .remedy("Start it once without the stick, shut it down, and then update it.")
+            }
             Self::TargetInUse { target } => {
                 error("installed-system-target", format!("Something is mounted at {}", target.display()))
                     .because("The installed system is mounted there.")

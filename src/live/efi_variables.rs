@@ -1,4 +1,4 @@
-//! The entries of the firmware's boot menu, as efivarfs shows them.
+//! The entries of the firmware's boot menu, as efivarfs shows them, and what systemd leaves there.
 
 use std::fs;
 use std::path::Path;
@@ -24,6 +24,15 @@ pub fn boot_entries(efivars: &Path) -> Vec<BootEntry> {
         .filter(|variable| variable.file_name().to_str().is_some_and(is_entry))
         .filter_map(|variable| parse(&fs::read(variable.path()).ok()?))
         .collect()
+}
+
+/// Whether systemd has left in `efivars` where it hibernated the machine to, also to a file. The next start removes that
+/// (systemd-sleep(8), systemd-hibernate-clear.service(8); systemd 255 to 258).
+#[must_use]
+pub fn is_hibernated(efivars: &Path) -> bool {
+    efivars
+        .join("HibernateLocation-8cf2644b-4b0b-428f-9387-6d876050dc67")
+        .exists()
 }
 
 /// Where the description begins: after the attributes that efivarfs adds (4 bytes), and the entry's own (4) with the length of
@@ -125,6 +134,15 @@ mod tests {
         };
         assert_eq!(boot_entries(directory.path()), [entry]);
         assert_eq!(boot_entries(Path::new("/nonexistent")), []);
+    }
+
+    #[test]
+    fn systemd_leaves_where_a_machine_was_hibernated_to() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(!is_hibernated(directory.path()));
+        let variable = "HibernateLocation-8cf2644b-4b0b-428f-9387-6d876050dc67";
+        fs::write(directory.path().join(variable), "").unwrap();
+        assert!(is_hibernated(directory.path()));
     }
 
     #[test]

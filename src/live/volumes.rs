@@ -55,6 +55,12 @@ impl Volume {
             .map(|uuid| format!("luks-{uuid}"))
     }
 
+    /// Whether it holds the memory of a system that is resumed at the next start. That remembers its file systems as they were.
+    #[must_use]
+    pub fn is_memory_image(&self) -> bool {
+        self.kind() == Some("swsuspend")
+    }
+
     /// Whether both are of one file system that is on several devices.
     #[must_use]
     pub fn is_part_of_same(&self, other: &Self) -> bool {

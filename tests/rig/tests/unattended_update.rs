@@ -260,6 +260,38 @@ fn no_system_or_several_are_refused_with_what_was_looked_at() {
 }
 
 #[test]
+fn a_machine_whose_memory_is_on_one_of_its_disks_is_refused() {
+    let machine = machine();
+    let before = fs::read(machine.image()).unwrap();
+    // As the kernel marks a swap device that it has written the memory to.
+    let hibernated = format!(
+        "truncate -s 8M /swap.img; mkswap -q /swap.img
+         printf S1SUSPEND | dd of=/swap.img bs=1 seek=4086 conv=notrunc 2> /dev/null
+         {}ln -s ../../$(basename $swap) /dev/disk/by-id/swap
+         {INSTALL}; code=$?
+         {}rm /swap.img; exit $code",
+        attach("/swap.img", "swap"),
+        detach("swap")
+    );
+    let both =
+        "machines:\n- match: all\n  mode: update\n  disks: { a: /dev/disk/by-id/rig-disk, b: /dev/disk/by-id/swap }\n";
+    write(&machine.answers, "a.yaml", both);
+    machine.boot(&hibernated).fails(
+        3,
+        &[
+            "This machine is hibernated",
+            "Its memory is in /dev/loop",
+            "Nothing was written",
+        ],
+    );
+    assert!(fs::read(machine.image()).unwrap() == before, "it was written to");
+    // On a disk that is taken only where it is named, it is that of another machine.
+    write(&machine.answers, "a.yaml", UPDATE);
+    machine.boot(&hibernated).ok();
+    assert_eq!(state(&machine), SECOND);
+}
+
+#[test]
 fn a_copy_of_the_disk_is_left_alone() {
     let machine = machine();
     let script = format!(
