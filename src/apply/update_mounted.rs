@@ -5,38 +5,25 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 
 use super::installation::Installation;
-use super::update_steps::update_of;
+use super::update_steps::{not_switched, update_of};
 use super::{activate as installed, inspect as inspected};
-use crate::diagnostic::{Diagnostics, UpdateProblem};
-use crate::interrupt::Interrupted;
 use crate::live::running_machine::SYSTEM_PROFILE;
 use crate::live::target::Target;
 use crate::plan::Plan;
 use crate::process::Invocation;
 
 pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    installed::step(plan, target, installation).or_else(|error| former_again(error, plan, target, installation))
+    let installed = installed::step(plan, target, installation);
+    installed.map_err(|error| not_switched(error, restore(plan, target, installation)))
 }
 
 /// Looks at the result; a system that would not start is not left as the next one.
 pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    inspected::step(plan, target, installation).or_else(|error| former_again(error, plan, target, installation))
+    let inspected = inspected::step(plan, target, installation);
+    inspected.map_err(|error| not_switched(error, restore(plan, target, installation)))
 }
 
-/// `error`, after the new generation is removed and the boot menu of the former one is written.
-fn former_again(error: anyhow::Error, plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    let restored = restore(plan, target, installation);
-    if error.is::<Interrupted>() {
-        return Err(error);
-    }
-    let mut problems = Diagnostics::of(error)?;
-    let restored = restored
-        .inspect_err(|error| log::debug!("the former system: {error:?}"))
-        .is_ok();
-    problems.push(UpdateProblem::NotSwitched { restored }.into());
-    Err(Diagnostics(problems).into())
-}
-
+/// Removes the new generation, and writes the boot menu of the former one.
 fn restore(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
     let mut runner = installation.live.runner.for_cleanup();
     runner.share_lock(installation.lock.file()?);

@@ -10,7 +10,7 @@ use nix::unistd::sync;
 use super::build::track;
 use super::installation::Installation;
 use super::{inspect, receipt};
-use crate::diagnostic::{Diagnostic, Diagnostics, UpdateProblem};
+use crate::diagnostic::{Diagnostics, UpdateProblem};
 use crate::files::{names, remove};
 use crate::interrupt::Interrupted;
 use crate::live::running_machine::{BOOTED_SYSTEM, LIVE_ROOT, SYSTEM_PROFILE};
@@ -144,30 +144,47 @@ pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation
     let mut runner = installation.live.runner.for_cleanup();
     runner.share_lock(installation.lock.file()?);
     installation.live.runner.interrupt().check()?;
-    let mut finished = None;
-    update.machine.run(&mut || {
-        set(&runner, SYSTEM_PROFILE, &plan.system)?;
-        let how = if update.switch { "switch" } else { "boot" };
-        finished = Some(switch(&runner, &plan.system, how, installation.live.report)?);
-        Ok(())
-    })?;
-    let finished = finished.context("Nothing was switched to")?;
-    let problem = match finished.status.code() {
-        Some(0) => return Ok(()),
+    update.machine.run(&mut || set(&runner, SYSTEM_PROFILE, &plan.system))?;
+    let switched = update
+        .machine
+        .run(&mut || switch_to(&runner, plan, update, installation));
+    switched.map_err(|error| not_switched(error, restore(plan, target, installation)))
+}
+
+/// Has the new system write the boot menu, and activate itself where that is asked for.
+fn switch_to(runner: &Runner, plan: &Plan, update: &RunningUpdate, installation: &Installation<'_>) -> Result<()> {
+    let report = installation.live.report;
+    let how = if update.switch { "switch" } else { "boot" };
+    let finished = switch(runner, &plan.system, how, report)?;
+    match finished.status.code() {
         // The boot menu is written by then, and the rest is reported by switch-to-configuration (24.05, 26.11).
         Some(code @ 2..=4) if update.switch => {
-            installation
-                .live
-                .report
-                .problem(&UpdateProblem::UnitsFailed { code }.into());
-            return Ok(());
+            report.problem(&UpdateProblem::UnitsFailed { code }.into());
+            Ok(())
         }
-        _ => finished.tail.join("\n"),
-    };
-    let known = explain::known(&problem);
-    let restored = restore(&runner, plan, target, installation)?;
-    let own = Diagnostic::from(UpdateProblem::NotSwitched { restored }).raw(problem);
-    Err(Diagnostics(known.into_iter().chain([own]).collect()).into())
+        _ => {
+            let known = explain::known(&finished.tail.join("\n"));
+            let ended = finished.success().map(drop);
+            ended.map_err(|error| known.map_or(error, Into::into))
+        }
+    }
+}
+
+/// `error`, which kept the new system from being the next one, and whether the former one is that again (`restored`).
+pub(super) fn not_switched(error: anyhow::Error, restored: Result<()>) -> anyhow::Error {
+    if error.is::<Interrupted>() {
+        return error;
+    }
+    let restored = restored
+        .inspect_err(|error| log::debug!("the former system: {error:?}"))
+        .is_ok();
+    match Diagnostics::of(error) {
+        Ok(mut problems) => {
+            problems.push(UpdateProblem::NotSwitched { restored }.into());
+            Diagnostics(problems).into()
+        }
+        Err(error) => error,
+    }
 }
 
 fn set(runner: &Runner, profile: &str, path: &Path) -> Result<()> {
@@ -186,14 +203,14 @@ pub(super) fn switch(runner: &Runner, system: &Path, how: &str, report: &Reporte
 }
 
 /// Removes the generation that was just made, and writes the boot menu of the former one, unless the machine runs the new system
-/// already. Returns whether that worked.
-fn restore(runner: &Runner, plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<bool> {
+/// already.
+fn restore(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
     let (update, running) = (update_of(installation)?, running(installation)?);
-    let Some(failed) = target.generation(SYSTEM_PROFILE) else {
-        return Ok(false);
-    };
+    let mut runner = installation.live.runner.for_cleanup();
+    runner.share_lock(installation.lock.file()?);
+    let failed = target.generation(SYSTEM_PROFILE).context("There is no generation")?;
     let profile = || Invocation::new("nix-env").args(["--profile", SYSTEM_PROFILE]);
-    let restored = running.machine.run(&mut || {
+    running.machine.run(&mut || {
         let booted = fs::read_link(BOOTED_SYSTEM).ok();
         ensure!(booted.as_ref() != Some(&plan.system), "the machine runs it");
         // Nix goes back to the next lower number, which may be one that somebody had left for an older one.
@@ -203,25 +220,15 @@ fn restore(runner: &Runner, plan: &Plan, target: &Target, installation: &Install
         };
         runner.output(&back)?;
         runner.output(&profile().args(["--delete-generations", &failed]))?;
-        let former = switch(runner, Path::new(SYSTEM_PROFILE), "boot", installation.live.report)?;
+        let former = switch(&runner, Path::new(SYSTEM_PROFILE), "boot", installation.live.report)?;
         former.success().map(drop)
-    });
-    Ok(restored
-        .inspect_err(|error| log::debug!("the former system: {error:?}"))
-        .is_ok())
+    })
 }
 
 /// Looks at the result; a system that would not start is not left as the next one.
 pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    let Err(error) = inspect::step(plan, target, installation) else {
-        return Ok(());
-    };
-    let mut runner = installation.live.runner.for_cleanup();
-    runner.share_lock(installation.lock.file()?);
-    let restored = restore(&runner, plan, target, installation)?;
-    let mut problems = Diagnostics::of(error)?;
-    problems.push(UpdateProblem::NotSwitched { restored }.into());
-    Err(Diagnostics(problems).into())
+    let inspected = inspect::step(plan, target, installation);
+    inspected.map_err(|error| not_switched(error, restore(plan, target, installation)))
 }
 
 /// Gives the machine its channels, which are those of the new system, does what [`keep`] does, and lets the machine's Nix keep by the

@@ -44,6 +44,26 @@ fn a_boot_partition_that_fills_up_leaves_the_former_system_and_its_boot_menu() {
     assert_eq!(left, FIRST);
 }
 
+/// An update to a system whose switch-to-configuration does `what` as well.
+fn update_that_does(what: &str) -> String {
+    format!(
+        "sed -i 's|services.greeter|system.build.installBootLoader = \"{what}\";\\n  &|' /etc/nixos/hosts/alpha/default.nix
+         {UPDATE} --take mine"
+    )
+}
+
+#[test]
+fn a_switch_that_a_signal_ends_is_undone() {
+    let machine = machine();
+    let problem = [
+        "switch-to-configuration boot` was ended by the signal SIGTERM",
+        "could not be made the next one to start",
+        "starts its former system, as before",
+    ];
+    machine.sh(&update_that_does("kill -TERM $$")).fails(7, &problem);
+    assert_eq!(state(&machine), FIRST);
+}
+
 /// Nix' own rollback goes to the next lower number (`nix-env --rollback`, 2.8 to 2.34).
 #[test]
 fn the_former_system_is_the_generation_that_was_current_and_not_the_one_before_the_new_one() {
