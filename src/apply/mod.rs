@@ -35,7 +35,7 @@ use crate::plan::{Plan, phases};
 use crate::progress::Phase;
 use crate::store::reading;
 pub use inspect::starts_left;
-pub use installation::{Ahead, Installation};
+pub use installation::{Ahead, Installation, Left};
 pub use make_layout::{build_script, make_layout, take_down};
 pub use next_steps::next_steps;
 pub use update_preview::preview;

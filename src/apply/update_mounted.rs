@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
-use super::installation::Installation;
-use super::update_steps::{not_switched, update_of};
+use super::installation::{Generations, Installation};
+use super::update_steps::not_switched;
 use super::{activate as installed, inspect as inspected};
 use crate::live::running_machine::SYSTEM_PROFILE;
 use crate::live::target::Target;
@@ -13,7 +13,9 @@ use crate::plan::Plan;
 use crate::process::Invocation;
 
 pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
+    let former = target.generation(SYSTEM_PROFILE);
     let installed = installed::step(plan, target, installation);
+    installation.has_made(former, target.generation(SYSTEM_PROFILE));
     installed.map_err(|error| not_switched(error, restore(plan, target, installation)))
 }
 
@@ -27,15 +29,19 @@ pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<
 fn restore(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
     let mut runner = installation.live.runner.for_cleanup();
     runner.share_lock(installation.lock.file()?);
-    let former = update_of(installation)?.former.as_deref();
-    let (former, now) = (former.context("It is not known")?, target.generation(SYSTEM_PROFILE));
-    if let Some(failed) = now.filter(|now| now != former) {
+    let generations = installation.generations()?;
+    let Generations { former, made } = generations;
+    ensure!(
+        target.generation(SYSTEM_PROFILE) == *made,
+        "another one is current by now"
+    );
+    if made != former {
         let profile = || {
             let of = Invocation::new("nix-env").arg("--store").arg(target.root());
             of.arg("--profile").arg(target.inside(SYSTEM_PROFILE))
         };
-        runner.output(&profile().args(["--switch-generation", former]))?;
-        runner.output(&profile().args(["--delete-generations", &failed]))?;
+        runner.output(&profile().arg("--switch-generation").args(former))?;
+        runner.output(&profile().arg("--delete-generations").args(made))?;
     }
     // An earlier run may have been cut off after the new generation was made: then it was there before this one.
     let profile = target.inside(SYSTEM_PROFILE);

@@ -1,19 +1,18 @@
 //! An update of the running machine. The machine's own Nix writes its store: with its locks and its database, beside its daemon and a
 //! garbage collection, and it verifies the hash of each store path.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use nix::unistd::sync;
 
 use super::build::track;
-use super::installation::Installation;
+use super::installation::{Generations, Installation};
 use super::{inspect, receipt};
 use crate::diagnostic::{Diagnostics, UpdateProblem};
 use crate::files::{names, remove};
 use crate::interrupt::Interrupted;
-use crate::live::running_machine::{BOOTED_SYSTEM, LIVE_ROOT, SYSTEM_PROFILE};
+use crate::live::running_machine::{LIVE_ROOT, SYSTEM_PROFILE};
 use crate::live::target::Target;
 use crate::live::update_medium::CHANNELS_PROFILE;
 use crate::nix::activity::LOG_FORMAT;
@@ -144,11 +143,32 @@ pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation
     let mut runner = installation.live.runner.for_cleanup();
     runner.share_lock(installation.lock.file()?);
     installation.live.runner.interrupt().check()?;
-    update.machine.run(&mut || set(&runner, SYSTEM_PROFILE, &plan.system))?;
-    let switched = update
-        .machine
-        .run(&mut || switch_to(&runner, plan, update, installation));
+    let (current, former) = (target.generation(SYSTEM_PROFILE), former(plan, target, update)?);
+    let set = update.machine.run(&mut || set(&runner, SYSTEM_PROFILE, &plan.system));
+    let made = target.generation(SYSTEM_PROFILE);
+    if set.is_err() && made == current {
+        return set;
+    }
+    installation.has_made(former, made);
+    let switched = set.and_then(|()| {
+        update
+            .machine
+            .run(&mut || switch_to(&runner, plan, update, installation))
+    });
     switched.map_err(|error| not_switched(error, restore(plan, target, installation)))
+}
+
+/// The generation that the machine goes back to if this fails: the current one, as it is now. Where an earlier run has made that, and was cut
+/// off, the one that it was started with.
+fn former(plan: &Plan, target: &Target, update: &RunningUpdate) -> Result<Option<String>> {
+    let generations = target.generations(SYSTEM_PROFILE);
+    let current = target.generation(SYSTEM_PROFILE);
+    if let Some(current) = current.filter(|number| generations.get(number) != Some(&plan.system)) {
+        return Ok(Some(current));
+    }
+    let booted = update.machine.booted()?;
+    let mut others = generations.into_iter();
+    Ok(others.find_map(|(number, system)| (Some(system) == booted).then_some(number)))
 }
 
 /// Has the new system write the boot menu, and activate itself where that is asked for.
@@ -205,21 +225,24 @@ pub(super) fn switch(runner: &Runner, system: &Path, how: &str, report: &Reporte
 /// Removes the generation that was just made, and writes the boot menu of the former one, unless the machine runs the new system
 /// already.
 fn restore(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    let (update, running) = (update_of(installation)?, running(installation)?);
+    let running = running(installation)?;
     let mut runner = installation.live.runner.for_cleanup();
     runner.share_lock(installation.lock.file()?);
-    let failed = target.generation(SYSTEM_PROFILE).context("There is no generation")?;
+    let generations = installation.generations()?;
+    let Generations { former, made } = generations;
+    let (former, made) = (former.as_ref().context("It is not known")?, made.as_ref());
+    ensure!(
+        target.generation(SYSTEM_PROFILE).as_ref() == made,
+        "another one is current by now"
+    );
+    ensure!(
+        running.machine.booted()?.as_ref() != Some(&plan.system),
+        "the machine runs it"
+    );
     let profile = || Invocation::new("nix-env").args(["--profile", SYSTEM_PROFILE]);
     running.machine.run(&mut || {
-        let booted = fs::read_link(BOOTED_SYSTEM).ok();
-        ensure!(booted.as_ref() != Some(&plan.system), "the machine runs it");
-        // Nix goes back to the next lower number, which may be one that somebody had left for an older one.
-        let back = match &update.former {
-            Some(former) if *former != failed => profile().args(["--switch-generation", former]),
-            _ => profile().arg("--rollback"),
-        };
-        runner.output(&back)?;
-        runner.output(&profile().args(["--delete-generations", &failed]))?;
+        runner.output(&profile().args(["--switch-generation", former]))?;
+        runner.output(&profile().arg("--delete-generations").args(made))?;
         let former = switch(&runner, Path::new(SYSTEM_PROFILE), "boot", installation.live.report)?;
         former.success().map(drop)
     })

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::Mutex;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -15,7 +14,7 @@ use super::requested::{Answered, choose_source, request, settings_and_channels};
 use super::unattended::{self, Job};
 use super::unattended_result::{self, Ending};
 use super::{chosen_disks, printed, status_command, update_command};
-use crate::apply::{Failure, Installation, apply, next_steps};
+use crate::apply::{Failure, Installation, Left, apply, next_steps};
 use crate::cache::Cache;
 use crate::calamares::caller;
 use crate::calamares::globals::Globals;
@@ -191,7 +190,7 @@ fn run(
         log,
         passphrases: globals.map(Globals::passphrases).unwrap_or_default(),
         stamp,
-        ahead: Mutex::default(),
+        left: Left::default(),
         lock: lock.context("The target is gone").map_err(refused(phases::CHECK))?,
     };
     carry_out(job.as_ref(), &plan, &installation)

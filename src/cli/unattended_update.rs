@@ -19,7 +19,6 @@ use crate::live::encrypted_volume::{MAPPINGS, OpenVolume};
 use crate::live::installed_system::{Access, InstalledSystem, systems_on, unmount};
 use crate::live::mounts;
 use crate::live::resume;
-use crate::live::running_machine::SYSTEM_PROFILE;
 use crate::live::target::Target;
 use crate::live::target_lock::{LOCKS, TargetLock};
 use crate::live::this_machine::{Candidate, LIVE, ThisMachine};
@@ -352,7 +351,6 @@ impl UpdatedSystem {
             older: entry.older,
             host_is_named: entry.host.is_some(),
             is_looked_at: true,
-            former: Target::new(&self.mountable.target).generation(SYSTEM_PROFILE),
             running: None,
         }
     }

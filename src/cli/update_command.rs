@@ -1,7 +1,6 @@
 //! `nix-cfg-install update`: enters the live system of an ISO on the running machine, and goes on as an installation does.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use anyhow::Context;
 use nix::unistd::geteuid;
@@ -11,12 +10,12 @@ use super::install_args::Args;
 use super::prepared_target::lock;
 use super::requested::{choose_source, request, settings_and_channels};
 use super::update_args::UpdateArgs;
-use crate::apply::{Failure, Installation, NOT_BUILT, apply, preview};
+use crate::apply::{Failure, Installation, Left, NOT_BUILT, apply, preview};
 use crate::diagnostic::{PlanProblem, ProgramProblem};
 use crate::interrupt::Interrupt;
 use crate::live::earlier_receipt::Receipt;
 use crate::live::installation_medium;
-use crate::live::running_machine::{MACHINE, RunningMachine, SYSTEM_PROFILE};
+use crate::live::running_machine::{MACHINE, RunningMachine};
 use crate::live::target::Target;
 use crate::live::update_medium::LiveSystemOfIso;
 use crate::log_file::{LogFile, stamp};
@@ -90,7 +89,7 @@ pub(super) fn run(
         log,
         passphrases: HashMap::new(),
         stamp,
-        ahead: Mutex::default(),
+        left: Left::default(),
         lock,
     };
     apply(&plan, &installation)?;
@@ -122,8 +121,7 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
     if !runner.has(NIX) {
         return Err(ProgramProblem::NoNix.into());
     }
-    let this = Target::new("/");
-    let (receipt, former) = (Receipt::load(&this)?, this.generation(SYSTEM_PROFILE));
+    let receipt = Receipt::load(&Target::new("/"))?;
     let medium = installation_medium::find(wanted.from.as_deref())?;
     report.note(&format!(
         "Updating from {}; installed on {}.",
@@ -144,7 +142,6 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
         older: wanted.older,
         host_is_named: wanted.host.is_some(),
         is_looked_at: false,
-        former,
         running: Some(running),
     };
     Ok((update, live))

@@ -99,6 +99,19 @@ impl RunningMachine {
         within(&self.own, work)
     }
 
+    /// The system that the machine was started with, where that is known.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn booted(&self) -> Result<Option<PathBuf>> {
+        let mut booted = None;
+        self.run(&mut || {
+            booted = fs::read_link(BOOTED_SYSTEM).ok();
+            Ok(())
+        })?;
+        Ok(booted)
+    }
+
     /// As [`Self::run`], with the live system at [`LIVE_ROOT`].
     pub fn run_beside_live(&self, work: Work<'_>) -> Result<()> {
         within(&self.beside, work)

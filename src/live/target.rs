@@ -1,5 +1,7 @@
 //! The target: every path below its mount point, named once, and whether it can be installed to.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,6 +13,7 @@ use serde::Serialize;
 
 use super::installer_facts::KEY_FILE;
 use crate::diagnostic::{Diagnostic, TargetProblem};
+use crate::files::names;
 use crate::live::mounts;
 use crate::tree::source::ETC_NIXOS;
 use crate::tree::source::HARDWARE_CONFIGURATION;
@@ -179,6 +182,21 @@ impl Target {
         Some(number.to_owned())
     }
 
+    /// The generations of that profile: the store path of each, by its number.
+    #[must_use]
+    pub fn generations(&self, profile: &str) -> BTreeMap<String, PathBuf> {
+        let profile = self.inside(profile);
+        let (Some(directory), Some(name)) = (profile.parent(), profile.file_name().and_then(OsStr::to_str)) else {
+            return BTreeMap::new();
+        };
+        let links = names(directory).into_iter();
+        let generation = |link: String| {
+            let number = link.strip_prefix(name)?.strip_prefix('-')?.strip_suffix("-link")?;
+            Some((number.to_owned(), fs::read_link(directory.join(&link)).ok()?))
+        };
+        links.filter_map(generation).collect()
+    }
+
     /// The log of a run.
     #[must_use]
     pub fn log(&self, stamp: &str) -> PathBuf {
@@ -345,6 +363,16 @@ mod tests {
             assert_eq!(target.read_inside(Path::new("/etc/fstab")).unwrap(), "its own");
         }
         target.read_inside(Path::new("/etc/passwd")).unwrap_err();
+    }
+
+    #[test]
+    fn the_generations_of_a_profile_are_those_of_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["system-1-link", "system-12-link", "systems-2-link", "system"] {
+            std::os::unix::fs::symlink("/nix/store/x", directory.path().join(name)).unwrap();
+        }
+        let found = Target::new(directory.path()).generations("/system");
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["1", "12"]);
     }
 
     #[test]

@@ -75,8 +75,6 @@ pub struct Update {
     pub host_is_named: bool,
     /// Whether the target is mounted read-only, until it is checked.
     pub is_looked_at: bool,
-    /// The number of the generation that the machine starts until then.
-    pub former: Option<String>,
     /// Absent: it does not run, and is mounted at the target.
     pub running: Option<RunningUpdate>,
 }

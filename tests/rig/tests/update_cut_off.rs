@@ -78,6 +78,26 @@ fn the_former_system_is_the_generation_that_was_current_and_not_the_one_before_t
     assert_eq!(said, "system-1-link\n");
 }
 
+/// As where somebody runs `nixos-rebuild` beside it.
+#[test]
+fn the_former_system_is_the_one_that_was_current_right_before_the_switch() {
+    let profile = "/nix/var/nix/profiles/system";
+    let other = format!(
+        "cp -r $(readlink -f {profile}) /run/other && nix-env --quiet --profile {profile} --set $(nix-store --add /run/other)"
+    );
+    let script = format!(
+        "{}
+         ls -d {profile}-*-link; readlink {profile}; exit $code",
+        at_the_copy(&update_that_does("exit 1"), &other)
+    );
+    let problem = [
+        "could not be made the next one to start",
+        "starts its former system, as before",
+    ];
+    let said = machine().sh(&script).fails(7, &problem).out;
+    assert_eq!(said, format!("{profile}-1-link\n{profile}-2-link\nsystem-2-link\n"));
+}
+
 /// What the second ISO had placed is not an edit by hand for the next one, which is the first here.
 #[test]
 fn after_an_update_that_failed_another_iso_is_taken_without_a_question() {
