@@ -1,6 +1,7 @@
 //! An update of the running machine. The machine's own Nix writes its store: with its locks and its database, beside its daemon and a
 //! garbage collection, and it verifies the hash of each store path.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -143,7 +144,9 @@ pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation
     let mut runner = installation.live.runner.for_cleanup();
     runner.share_lock(installation.lock.file()?);
     installation.live.runner.interrupt().check()?;
-    let (current, former) = (target.generation(SYSTEM_PROFILE), former(plan, target, update)?);
+    let own = target.generation(SYSTEM_PROFILE);
+    keep_booted(&runner, target, update)?;
+    let (current, former) = (target.generation(SYSTEM_PROFILE), former(own, plan, target, update)?);
     let set = update.machine.run(&mut || set(&runner, SYSTEM_PROFILE, &plan.system));
     let made = target.generation(SYSTEM_PROFILE);
     if set.is_err() && made == current {
@@ -158,12 +161,39 @@ pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation
     switched.map_err(|error| not_switched(error, restore(plan, target, installation)))
 }
 
-/// The generation that the machine goes back to if this fails: the current one, as it is now. Where an earlier run has made that, and was cut
+/// Makes what the machine was started with a generation where it is none any more, as after a trial that failed and a collection of garbage.
+/// It may be the only system that starts, and the boot menu is made of generations.
+fn keep_booted(runner: &Runner, target: &Target, update: &RunningUpdate) -> Result<()> {
+    match update.machine.booted()? {
+        Some(booted) if !is_generation(target, &booted) => {
+            update.machine.run(&mut || set(runner, SYSTEM_PROFILE, &booted))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether `system`, or what it is a specialisation of, is a generation of one of the profiles that the boot menu is made of.
+fn is_generation(target: &Target, system: &Path) -> bool {
+    let others = format!("{SYSTEM_PROFILE}-profiles");
+    let names_of_others = names(&target.inside(&others)).into_iter();
+    let profiles = names_of_others.map(|name| format!("{others}/{name}"));
+    let mut generations = profiles
+        .chain([SYSTEM_PROFILE.to_owned()])
+        .flat_map(|profile| target.generations(&profile).into_values());
+    generations.any(|generation| {
+        let special = target.inside_path(&generation.join("specialisation"));
+        let mut links = names(&special)
+            .into_iter()
+            .map(|name| fs::read_link(special.join(name)));
+        generation == system || links.any(|link| link.is_ok_and(|link| link == system))
+    })
+}
+
+/// The generation that the machine goes back to if this fails: its `own`, which was current. Where an earlier run has made that, and was cut
 /// off, the one that it was started with.
-fn former(plan: &Plan, target: &Target, update: &RunningUpdate) -> Result<Option<String>> {
+fn former(own: Option<String>, plan: &Plan, target: &Target, update: &RunningUpdate) -> Result<Option<String>> {
     let generations = target.generations(SYSTEM_PROFILE);
-    let current = target.generation(SYSTEM_PROFILE);
-    if let Some(current) = current.filter(|number| generations.get(number) != Some(&plan.system)) {
+    if let Some(current) = own.filter(|number| generations.get(number) != Some(&plan.system)) {
         return Ok(Some(current));
     }
     let booted = update.machine.booted()?;
@@ -291,4 +321,31 @@ pub(super) fn keep(plan: &Plan, target: &Target, installation: &Installation<'_>
         "The next start is {system}. The former systems stay in the boot menu. {trial}"
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_system_is_a_generation_of_any_profile_and_so_are_its_specialisations() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = Target::new(directory.path());
+        for (link, system) in [
+            ("nix/var/nix/profiles/system-2-link", "/nix/store/own"),
+            ("nix/var/nix/profiles/system-profiles/other-1-link", "/nix/store/other"),
+            ("nix/store/own/specialisation/dark", "/nix/store/dark"),
+            ("nix/var/nix/profiles/system-profiles/other", "other-1-link"),
+            ("nix/var/nix/profiles/default-1-link", "/nix/store/tools"),
+        ] {
+            let link = target.root().join(link);
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink(system, link).unwrap();
+        }
+        let found = ["own", "other", "dark", "tools", "gone"]
+            .map(|name| is_generation(&target, &Path::new("/nix/store").join(name)));
+        assert_eq!(found, [true, true, true, false, false]);
+    }
 }

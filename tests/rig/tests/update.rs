@@ -177,6 +177,34 @@ fn a_system_with_a_health_check_is_on_trial_until_it_is_good_and_given_up_when_i
     assert!(!said.err.contains("The next start is"), "{}", said.err);
 }
 
+/// After a trial that failed, the machine runs a former system, and a collection of garbage deletes its generation.
+#[test]
+fn what_the_machine_runs_stays_in_the_boot_menu_also_where_it_is_no_generation_any_more() {
+    let machine = machine();
+    let profile = "/nix/var/nix/profiles/system";
+    let with = |what: &str| {
+        format!(
+            "sed -i '0,/services.greeter/s|services.greeter|{what}\\n  &|' /etc/nixos/hosts/alpha/default.nix; {UPDATE} --take mine"
+        )
+    };
+    let menu = format!(
+        "readlink {profile}; cd /boot/loader/entries; grep -l init=$(readlink -f /run/booted-system)/ *.conf; cd"
+    );
+    let script = format!(
+        "first=$(readlink -f {profile}); {UPDATE} > /dev/null || exit 30
+         ln -s $first /run/booted-system && nix-env --profile {profile} --delete-generations 1 || exit 31
+         {}; [ $? = 7 ] || exit 32
+         {menu}; sed -i '/exit 1/d' /etc/nixos/hosts/alpha/default.nix
+         {} || exit 33
+         {menu}",
+        with("system.build.installBootLoader = \"exit 1\";"),
+        with("environment.etc.third.text = \"third\";"),
+    );
+    let said = machine.sh(&script).ok().out;
+    let [before, after] = ["system-2-link", "system-4-link"].map(|next| format!("{next}\nnixos-generation-3.conf\n"));
+    assert_eq!(said, format!("{before}{after}"));
+}
+
 #[test]
 fn files_that_were_changed_by_hand_are_named_and_one_side_has_to_be_taken() {
     let machine = machine();
