@@ -37,6 +37,7 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
     };
     let mut step = 0;
     leftovers::begin(target)?;
+    leftovers::remove_loader_conf(plan, target)?;
     let finished = live.runner.run(&invocation, &mut |stream, line| {
         if let Some(index) = STEPS.iter().position(|known| *known == line) {
             step = index as u64 + 1;

@@ -1,3 +1,5 @@
+//! What programs that were killed have left, where nobody else removes it.
+//!
 //! nixos-install makes a directory in the target's root with `mktemp -d -p` and removes it at its end; killed, it leaves it
 //! there. The directories with such names that are there already are written down before it starts.
 
@@ -6,8 +8,9 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::files::write_whole;
+use crate::files::{remove, write_whole};
 use crate::live::target::Target;
+use crate::plan::Plan;
 
 /// The directories with a name of mktemp: `tmp.` and ten letters or digits.
 fn temporary(target: &Target) -> Result<BTreeSet<String>> {
@@ -37,4 +40,10 @@ pub(super) fn finish(target: &Target) -> Result<()> {
         fs::remove_dir_all(&path).with_context(|| format!("Failed to remove {}", path.display()))?;
     }
     fs::remove_file(target.activating()).context("Failed to remove a record of this program")
+}
+
+/// Removes a loader.conf that is not whole. systemd-boot-builder.py (26.11) writes none where it is (`open("x")`), and so no boot menu.
+pub(super) fn remove_loader_conf(plan: &Plan, target: &Target) -> Result<()> {
+    let boot = plan.facts.boot.as_ref();
+    boot.map_or(Ok(()), |boot| remove(&target.loader_conf_in_writing(&boot.esp)))
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::installation::{Generations, Installation};
 use super::update_steps::not_switched;
-use super::{activate as installed, inspect as inspected};
+use super::{activate as installed, inspect as inspected, leftovers};
 use crate::live::running_machine::SYSTEM_PROFILE;
 use crate::live::target::Target;
 use crate::plan::Plan;
@@ -47,6 +47,7 @@ fn restore(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Res
     let profile = target.inside(SYSTEM_PROFILE);
     let system = fs::read_link(profile.with_file_name(fs::read_link(&profile)?))?;
     ensure!(system != plan.system, "the former system is not known");
+    leftovers::remove_loader_conf(plan, target)?;
     let menu = format!("{SYSTEM_PROFILE}/bin/switch-to-configuration boot");
     let enter = Invocation::new("nixos-enter").arg("--root").arg(target.root());
     runner.output(&enter.args(["--command", &menu]).long()).map(drop)

@@ -9,7 +9,7 @@ use nix::unistd::sync;
 
 use super::build::track;
 use super::installation::{Generations, Installation};
-use super::{inspect, receipt};
+use super::{inspect, leftovers, receipt};
 use crate::diagnostic::{Diagnostics, UpdateProblem};
 use crate::files::{names, remove};
 use crate::interrupt::Interrupted;
@@ -144,6 +144,7 @@ pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation
     let mut runner = installation.live.runner.for_cleanup();
     runner.share_lock(installation.lock.file()?);
     installation.live.runner.interrupt().check()?;
+    leftovers::remove_loader_conf(plan, target)?;
     let own = target.generation(SYSTEM_PROFILE);
     keep_booted(&runner, target, update)?;
     let (current, former) = (target.generation(SYSTEM_PROFILE), former(own, plan, target, update)?);
@@ -269,6 +270,7 @@ fn restore(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Res
         running.machine.booted()?.as_ref() != Some(&plan.system),
         "the machine runs it"
     );
+    leftovers::remove_loader_conf(plan, target)?;
     let profile = || Invocation::new("nix-env").args(["--profile", SYSTEM_PROFILE]);
     running.machine.run(&mut || {
         runner.output(&profile().args(["--switch-generation", former]))?;

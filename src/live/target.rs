@@ -162,6 +162,12 @@ impl Target {
         self.inside_path(&self.kept.state).join("activating.json")
     }
 
+    /// What systemd-boot-builder.py (26.11) renames to loader.conf when it is whole. `esp`: where the installed system has the ESP.
+    #[must_use]
+    pub fn loader_conf_in_writing(&self, esp: &str) -> PathBuf {
+        self.inside(esp).join("loader/loader.tmp")
+    }
+
     /// A link to a store path that is kept: Nix deletes nothing that a link in this directory names.
     #[must_use]
     pub fn collector_root(&self, name: &str) -> PathBuf {

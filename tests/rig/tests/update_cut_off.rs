@@ -64,6 +64,18 @@ fn a_switch_that_a_signal_ends_is_undone() {
     assert_eq!(state(&machine), FIRST);
 }
 
+/// nixpkgs 26.11 writes no boot menu beside one that is not whole.
+#[test]
+fn a_boot_menu_that_was_cut_off_while_it_was_written_is_removed() {
+    let updated = machine();
+    let refused = update_that_does("if [ -e /boot/loader/loader.tmp ]; then exit 1; fi");
+    updated.sh(&format!("touch /boot/loader/loader.tmp; {refused}")).ok();
+    assert_eq!(state(&updated), "2\nfirst\n", "its own file was taken");
+    let cut_off = update_that_does("touch /boot/loader/loader.tmp; exit 1");
+    let script = format!("{cut_off}; code=$?; [ ! -e /boot/loader/loader.tmp ] || exit 30; exit $code");
+    machine().sh(&script).fails(7, &["starts its former system, as before"]);
+}
+
 /// Nix' own rollback goes to the next lower number (`nix-env --rollback`, 2.8 to 2.34).
 #[test]
 fn the_former_system_is_the_generation_that_was_current_and_not_the_one_before_the_new_one() {
