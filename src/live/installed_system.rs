@@ -145,10 +145,12 @@ fn is_bind(system: &FileSystem) -> bool {
 /// by a program (`//server/share` with cifs, `/a:/b` with fuse.mergerfs).
 fn is_mounted_here(system: &FileSystem) -> bool {
     let is_memory = ["tmpfs", "ramfs"].contains(&system.kind.as_str());
+    // systemd mounts the latter when somebody looks at them: the boot partition, for instance.
+    let is_left_out = has(system, "noauto") && !has(system, "x-systemd.automount");
     let is_device = is_bind(system) || is_device_name(&system.device) && !system.kind.starts_with("fuse");
     system.at.starts_with('/')
         && system.kind != "swap"
-        && !has(system, "noauto")
+        && !is_left_out
         && !has(system, "_netdev")
         && (is_device || is_memory && system.at == "/")
 }
@@ -239,6 +241,7 @@ mod tests {
             s3#name=x /s3 fuse allow_other 0 0
             /images/x.img /x ext4 loop 0 0
             /dev/sdb1 /backup ext4 noauto 0 0
+            UUID=3 /efi vfat noauto,x-systemd.automount 0 0
             rpool/home /home zfs defaults 0 0
             LABEL=d /data btrfs subvol=@d,compress=zstd 0 0";
         let systems = fstab::parse(fstab);
@@ -255,10 +258,11 @@ mod tests {
                 "/ defaults,size=50%",
                 "/boot fmask=0077,rw,ro",
                 "/home bind,ro",
+                "/efi noauto,x-systemd.automount,ro",
                 "/data subvol=@d,compress=zstd,ro,norecovery"
             ]
         );
-        assert_eq!(shown(Access::Write)[4], "/data subvol=@d,compress=zstd");
+        assert_eq!(shown(Access::Write)[5], "/data subvol=@d,compress=zstd");
         let system = InstalledSystem { fstab: systems };
         assert_eq!(system.store_device(), Some("/dev/disk/by-uuid/1"));
     }
