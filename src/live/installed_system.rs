@@ -175,9 +175,9 @@ fn mount_one(
         return runner.output(&bind.arg(inside(&system.device)).arg(&at)).map(drop);
     }
     let (name, place) = (|| system.device.clone(), || system.at.clone());
-    let device = match named(volumes, &system.device, disk) {
-        Ok(Some(volume)) => volume.device.clone(),
-        Ok(None) if system.kind == "tmpfs" => name().into(),
+    let (device, kind) = match named(volumes, &system.device, disk) {
+        Ok(Some(volume)) => (volume.device.clone(), volume.kind()),
+        Ok(None) if system.kind == "tmpfs" => (name().into(), None),
         Ok(None) => {
             return Err(InstalledSystemProblem::NoDevice {
                 device: name(),
@@ -190,16 +190,17 @@ fn mount_one(
             return Err(InstalledSystemProblem::SeveralDevices { device, at, volumes }.into());
         }
     };
-    mount(runner, (&system.kind, &options(system, access)), &device, &at)
+    mount(runner, (&system.kind, &options(system, kind, access)), &device, &at)
 }
 
-/// How it is mounted.
-fn options(system: &FileSystem, access: Access) -> String {
+/// How it is mounted. `kind`: what is there, where that is known; fstab may only say `auto`, as by the default of a NixOS.
+fn options(system: &FileSystem, kind: Option<&str>, access: Access) -> String {
+    let kind = kind.unwrap_or(&system.kind);
     let own = system.options.iter().map(String::as_str);
     let more = match access {
         // A root in memory gets the directories of the others.
         Access::Look if system.kind == "tmpfs" => None,
-        Access::Look if KINDS.contains(&system.kind.as_str()) => Some(LOOKED_AT),
+        Access::Look if KINDS.contains(&kind) => Some(LOOKED_AT),
         Access::Look => Some("ro"),
         Access::Write => None,
     };
@@ -248,7 +249,7 @@ mod tests {
         let shown = |access| -> Vec<String> {
             let mounted = systems.iter().filter(|system| is_mounted_here(system));
             mounted
-                .map(|system| format!("{} {}", system.at, options(system, access)))
+                .map(|system| format!("{} {}", system.at, options(system, None, access)))
                 .collect()
         };
         assert_eq!(
@@ -263,6 +264,9 @@ mod tests {
             ]
         );
         assert_eq!(shown(Access::Write)[5], "/data subvol=@d,compress=zstd");
+        let auto = &fstab::parse("/dev/disk/by-uuid/1 / auto defaults 0 1")[0];
+        let looked_at = [Some("ext4"), Some("vfat")].map(|kind| options(auto, kind, Access::Look));
+        assert_eq!(looked_at, ["defaults,ro,norecovery", "defaults,ro"]);
         let system = InstalledSystem { fstab: systems };
         assert_eq!(system.store_device(), Some("/dev/disk/by-uuid/1"));
     }
