@@ -19,6 +19,18 @@ pub fn parse(text: &str) -> Vec<FileSystem> {
     lines.filter_map(parse).collect()
 }
 
+/// Whether it has the option `option`.
+#[must_use]
+pub fn has(system: &FileSystem, option: &str) -> bool {
+    system.options.iter().any(|own| own == option)
+}
+
+/// Whether a directory of another file system is bound there.
+#[must_use]
+pub fn is_bind(system: &FileSystem) -> bool {
+    has(system, "bind") || has(system, "rbind")
+}
+
 fn unescape(field: &str) -> String {
     field
         .replace("\\040", " ")

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::fstab;
+use super::fstab::{self, has, is_bind};
 use super::mounts;
 use super::running_machine::SYSTEM_PROFILE;
 use super::target::open_inside;
@@ -131,14 +131,6 @@ impl InstalledSystem {
         }
         Ok(())
     }
-}
-
-fn has(system: &FileSystem, option: &str) -> bool {
-    system.options.iter().any(|own| own == option)
-}
-
-fn is_bind(system: &FileSystem) -> bool {
-    has(system, "bind") || has(system, "rbind")
 }
 
 /// Whether it belongs to the system wherever that runs: neither memory, but that of the root, nor what is elsewhere, or in a file, or made

@@ -32,6 +32,12 @@ impl Mount {
         fs::metadata(&self.source).is_ok_and(|meta| meta.file_type().is_block_device())
     }
 
+    /// Whether it is all of the file system, or of a subvolume. What is another part was bound there.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.part == Path::new("/") || self.subvolume().map(Path::new) == Some(&self.part)
+    }
+
     /// The subvolume as the kernel names it: `/home`, or `/` for the top level.
     #[must_use]
     pub fn subvolume(&self) -> Option<&str> {
@@ -74,10 +80,7 @@ pub fn holder(path: &Path) -> Option<Mount> {
 /// Those of `mounts` that are disks: what the kernel provides is mounted by who needs it.
 #[must_use]
 pub fn disks(mounts: Vec<Mount>) -> Vec<Mount> {
-    let is_disk = |mount: &Mount| {
-        // What else is a part of a file system was bound there.
-        mount.is_on_disk() && (mount.part == Path::new("/") || mount.subvolume().map(Path::new) == Some(&mount.part))
-    };
+    let is_disk = |mount: &Mount| mount.is_on_disk() && mount.is_whole();
     mounts.into_iter().filter(is_disk).collect()
 }
 

@@ -16,12 +16,14 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{chdir, pivot_root};
 
+use super::fstab;
 use super::installation_medium::STORE_IMAGE;
 use super::live_mounts::{below, bind, mount_new};
 use super::mounts::{self, Mount};
 use super::update_medium::{LiveSystemOfIso, MEDIUM};
 use crate::diagnostic::MediumProblem;
 use crate::files::names;
+use crate::nix::facts::FileSystem;
 use crate::process::Runner;
 use crate::progress::Reporter;
 use crate::store_path::STORE;
@@ -74,7 +76,11 @@ impl RunningMachine {
         make_directories(root)?;
         let live = LiveSystemOfIso::mount((medium, signed), root, (runner, report))?;
         for one in &machine {
-            bind(&one.at, &below(&root.join("mnt"), &one.at), MsFlags::empty())?;
+            let at = below(&root.join("mnt"), &one.at);
+            // One in memory or on a server is not there, nor are the mount points in it.
+            if at.exists() {
+                bind(&one.at, &at, MsFlags::empty())?;
+            }
         }
         bind_kernel(root)?;
         bind_run(root, &live.programs)?;
@@ -181,31 +187,29 @@ fn change(at: &str, flags: MsFlags) -> Result<()> {
     mount(nothing, at, nothing, flags, nothing).with_context(|| format!("Failed to change the mounts at {at}"))
 }
 
-/// The machine's file systems: its root, and what else is on disks. Not what is bound, as a NixOS binds its store to make it
-/// read-only.
+/// The machine's file systems, in the order in which they were mounted: its root, and what else is on disks.
 fn machine_mounts() -> Vec<Mount> {
+    let table = fstab::parse(&fs::read_to_string("/etc/fstab").unwrap_or_default());
     let all = || mounts::below(Path::new("/"));
     // A boot partition that systemd mounts when it is looked at.
     for waiting in all().iter().filter(|mount| mount.kind == "autofs") {
         names(&waiting.at);
     }
     let (roots, others): (Vec<Mount>, Vec<Mount>) = all().into_iter().partition(|mount| mount.at == Path::new("/"));
-    let (pools, others): (Vec<Mount>, Vec<Mount>) = others.into_iter().partition(|mount| mount.kind == "zfs");
-    // A stick of the user's is no part of the system.
-    let table = fs::read_to_string("/etc/fstab").unwrap_or_default();
-    let in_table = |mount: &Mount| {
-        let mut places = table.lines().filter_map(|line| line.split_whitespace().nth(1));
-        places.any(|place| Path::new(place) == mount.at)
-    };
-    let disks = mounts::disks(others).into_iter().filter(in_table);
+    let of_system = |mount: &Mount| mount.kind == "zfs" || mount.is_on_disk() && is_in_table(&table, mount);
     // Of several mounts at one place, the last hides the others.
-    roots
-        .into_iter()
-        .next_back()
-        .into_iter()
-        .chain(pools)
-        .chain(disks)
-        .collect()
+    let root = roots.into_iter().next_back().into_iter();
+    root.chain(others.into_iter().filter(of_system)).collect()
+}
+
+/// What `table`, which is that of fstab(5), has at the place of `mount`.
+fn entries<'a>(table: &'a [FileSystem], mount: &Mount) -> impl Iterator<Item = &'a FileSystem> {
+    table.iter().filter(|entry| Path::new(&entry.at) == mount.at)
+}
+
+/// Whether `mount` is a part of the system: neither a stick of the user's, nor what a NixOS binds besides, as its store to make that read-only.
+fn is_in_table(table: &[FileSystem], mount: &Mount) -> bool {
+    entries(table, mount).any(|entry| mount.is_whole() || fstab::is_bind(entry))
 }
 
 const DIRECTORIES: [&str; 21] = [
@@ -309,4 +313,42 @@ fn link_etc(root: &Path, files: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Vec<FileSystem> {
+        let text = "/dev/disk/by-uuid/1 / ext4 defaults 0 1
+            UUID=2 /boot vfat noauto,x-systemd.automount 0 2
+            /data/nix /nix none bind 0 0
+            server:/home /home nfs noauto,x-systemd.automount 0 0
+            /dev/disk/by-uuid/3 /remote ext4 _netdev,x-systemd.automount 0 0
+            //server/x /my\\040files cifs x-systemd.automount 0 0";
+        fstab::parse(text)
+    }
+
+    fn mount(part: &str, at: &str) -> Mount {
+        Mount {
+            number: String::new(),
+            source: "/dev/sda1".into(),
+            part: part.into(),
+            at: at.into(),
+            kind: "ext4".to_owned(),
+            options: "rw".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_fstab_binds_is_a_part_of_the_system_and_what_a_nixos_binds_is_not() {
+        let found = [
+            ("/", "/boot"),
+            ("/nix", "/nix"),
+            ("/nix/store", "/nix/store"),
+            ("/", "/run/media/stick"),
+        ]
+        .map(|(part, at)| is_in_table(&table(), &mount(part, at)));
+        assert_eq!(found, [true, true, false, false]);
+    }
 }

@@ -246,6 +246,20 @@ fn files_that_were_changed_by_hand_are_named_and_one_side_has_to_be_taken() {
 }
 
 #[test]
+fn what_the_machine_binds_from_another_disk_is_written_to_there() {
+    let script = format!(
+        "truncate -s 64M /root/data.img && mke2fs -q /root/data.img && mkdir /data && mount -o loop /root/data.img /data || exit 30
+         cp -a /var /data/ && mount --bind /data/var /var || exit 31
+         cp /etc/fstab /run/fstab && rm /etc/fstab && touch /run/before
+         printf '/dev/disk/by-label/data /data ext2 defaults 0 0\n/data/var /var none bind 0 0\n' | cat /run/fstab - > /etc/fstab
+         {UPDATE} || exit
+         written() {{ find /var/lib/nix-cfg-install/receipt.json /var/log/nix-cfg-install -newer /run/before | wc -l; }}
+         written; umount -l /var; written"
+    );
+    assert_eq!(machine().sh(&script).ok().out, "3\n0\n");
+}
+
+#[test]
 fn what_cannot_be_updated_or_updated_from_is_named() {
     let machine = machine();
     let update = "nix-cfg-install update --progress plain";
