@@ -21,6 +21,7 @@ use super::installation_medium::STORE_IMAGE;
 use super::live_mounts::{below, bind, mount_new};
 use super::mounts::{self, Mount};
 use super::update_medium::{LiveSystemOfIso, MEDIUM};
+use super::volumes::is_device_name;
 use crate::diagnostic::MediumProblem;
 use crate::files::names;
 use crate::nix::facts::FileSystem;
@@ -193,7 +194,9 @@ fn machine_mounts() -> Vec<Mount> {
     let all = || mounts::below(Path::new("/"));
     // A boot partition that systemd mounts when it is looked at.
     for waiting in all().iter().filter(|mount| mount.kind == "autofs") {
-        names(&waiting.at);
+        if entries(&table, waiting).any(is_local) {
+            names(&waiting.at);
+        }
     }
     let (roots, others): (Vec<Mount>, Vec<Mount>) = all().into_iter().partition(|mount| mount.at == Path::new("/"));
     let of_system = |mount: &Mount| mount.kind == "zfs" || mount.is_on_disk() && is_in_table(&table, mount);
@@ -205,6 +208,11 @@ fn machine_mounts() -> Vec<Mount> {
 /// What `table`, which is that of fstab(5), has at the place of `mount`.
 fn entries<'a>(table: &'a [FileSystem], mount: &Mount) -> impl Iterator<Item = &'a FileSystem> {
     table.iter().filter(|entry| Path::new(&entry.at) == mount.at)
+}
+
+/// Whether it is mounted without a network: a server that does not answer would be waited for.
+fn is_local(entry: &FileSystem) -> bool {
+    is_device_name(&entry.device) && !fstab::has(entry, "_netdev")
 }
 
 /// Whether `mount` is a part of the system: neither a stick of the user's, nor what a NixOS binds besides, as its store to make that read-only.
@@ -338,6 +346,13 @@ mod tests {
             kind: "ext4".to_owned(),
             options: "rw".to_owned(),
         }
+    }
+
+    #[test]
+    fn only_what_is_on_a_disk_of_the_machine_is_waited_for() {
+        let found = ["/boot", "/home", "/remote", "/my files", "/proc/sys/fs/binfmt_misc"]
+            .map(|at| entries(&table(), &mount("/", at)).any(is_local));
+        assert_eq!(found, [true, false, false, false, false]);
     }
 
     #[test]
