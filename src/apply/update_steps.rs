@@ -18,8 +18,8 @@ use crate::live::target::Target;
 use crate::live::update_medium::CHANNELS_PROFILE;
 use crate::nix::activity::LOG_FORMAT;
 use crate::nix::explain;
-use crate::plan::Plan;
 use crate::plan::request::{RunningUpdate, Update};
+use crate::plan::{KEPT, Plan};
 use crate::process::{Finished, Invocation, Runner};
 use crate::progress::{Reporter, Unit};
 use crate::store::database::{self, Record};
@@ -32,8 +32,6 @@ use crate::tree::source::ConfigKind;
 fn kept(target: &Target, number: usize) -> PathBuf {
     target.collector_root(&format!("{KEPT}{number}"))
 }
-
-const KEPT: &str = "update-";
 
 /// How often what a collection of garbage has removed is copied again.
 const ATTEMPTS: usize = 3;
@@ -58,7 +56,9 @@ pub(super) fn copy(plan: &Plan, target: &Target, installation: &Installation<'_>
     // A root may name what is copied later: a collection that begins then leaves it alone, and one that runs already leaves alone what is
     // added while it runs (Nix 2.8 to 2.34). A root that is made after Nix has ended is late for a collection that began in between.
     let used = running.used.iter().map(String::as_str);
-    for (number, root) in roots.iter().copied().chain(used).enumerate() {
+    let wanted: Vec<&str> = roots.iter().copied().chain(used).collect();
+    release(target, |root| !wanted.contains(&root))?;
+    for (number, root) in wanted.into_iter().enumerate() {
         receipt::keep(Path::new(root), &kept(target, number))?;
     }
     update.require_used(runner)?;
@@ -286,8 +286,7 @@ pub(super) fn inspect(plan: &Plan, target: &Target, installation: &Installation<
     inspected.map_err(|error| not_switched(error, restore(plan, target, installation)))
 }
 
-/// Gives the machine its channels, which are those of the new system, does what [`keep`] does, and lets the machine's Nix keep by the
-/// profiles alone what was copied.
+/// Gives the machine its channels, which are those of the new system, and does what [`keep`] does.
 pub(super) fn finish(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
     let channels = installation.live.channels.for_target();
     if let Some(channels) = channels.filter(|_| plan.kind == ConfigKind::Channel) {
@@ -296,19 +295,26 @@ pub(super) fn finish(plan: &Plan, target: &Target, installation: &Installation<'
             .machine
             .run(&mut || set(runner, CHANNELS_PROFILE, &channels))?;
     }
-    keep(plan, target, installation)?;
-    // Those of a run that was cut off as well.
+    keep(plan, target, installation)
+}
+
+/// Lets the collector have what links keep of this update, or of an earlier one that failed, where `is_done` with what they name.
+fn release(target: &Target, is_done: impl Fn(&str) -> bool) -> Result<()> {
     for name in names(&target.collector_root("")) {
-        if name.starts_with(KEPT) {
-            remove(&target.collector_root(&name))?;
+        let link = target.collector_root(&name);
+        let root = fs::read_link(&link).unwrap_or_default();
+        if name.starts_with(KEPT) && is_done(&root.to_string_lossy()) {
+            remove(&link)?;
         }
     }
     Ok(())
 }
 
-/// Writes the receipt, and says what the machine starts next.
+/// Writes the receipt, lets the machine's Nix keep by the profiles alone what was copied, and says what the machine starts next.
 pub(super) fn keep(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
     receipt::step(plan, target, installation)?;
+    // What a run that was cut off has kept as well.
+    release(target, |_| true)?;
     let report = installation.live.report;
     let trial = match inspect::starts_left(target, &plan.system) {
         Some(0) => {

@@ -1,6 +1,6 @@
 //! The running machine cannot be updated from an ISO, or not as it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Severity, Text, error, warning};
 use crate::store_path::store_name;
@@ -28,8 +28,8 @@ pub enum UpdateProblem {
     StateVersion { own: String, new: String, is_lower: bool },
     /// The versions of `services.NAME`, of which the data has another form.
     Database { name: String, own: String, new: String, is_lower: bool },
-    /// Bytes of the file system of the store.
-    StoreFull { severity: Severity, free: u64, needed: u64 },
+    /// Bytes of the file system of the store. An update that failed keeps what it copied by links in `left`.
+    StoreFull { severity: Severity, free: u64, needed: u64, left: Option<PathBuf> },
     /// Files of the configuration, each with what happened to it.
     ChangedByHand { files: Vec<String> },
     /// `restored`: whether the machine starts its former system as before.
@@ -81,7 +81,7 @@ impl UpdateProblem {
             .remedy("Use a newer ISO, or choose an earlier generation in the boot menu. If it is meant: --older, or in an answers file `older: true`"),
             Self::StateVersion { own, new, is_lower } => state_version(own, new, *is_lower),
             Self::Database { name, own, new, is_lower } => database((name, own, new), *is_lower),
-            Self::StoreFull { severity, free, needed } => store_full(*severity, *free, *needed),
+            Self::StoreFull { severity, free, needed, left } => store_full(*severity, (*free, *needed), left.as_deref()),
             Self::ChangedByHand { files } => error(
                 "update-changed-by-hand",
                 "The configuration in /etc/nixos was changed on this machine",
@@ -167,15 +167,20 @@ fn database((name, own, new): (&str, &str, &str), is_lower: bool) -> Text {
     }
 }
 
-fn store_full(severity: Severity, free: u64, needed: u64) -> Text {
+fn store_full(severity: Severity, (free, needed): (u64, u64), left: Option<&Path>) -> Text {
     let problem = match severity {
         Severity::Error => error("update-store-full", "The update does not fit into the store"),
         Severity::Warning => warning("update-store-small", "The update may not fit into the store"),
     };
     let (free, needed) = (bytes(free), bytes(needed));
+    let collect = "Remove old generations: nix-collect-garbage --delete-older-than 30d";
+    let remedy = match left {
+        Some(left) => format!("{collect}. Before, if an update to another system failed, let go what it copied: rm {}/update-*", left.display()),
+        None => collect.to_owned(),
+    };
     problem
         .because(format!("/nix/store has {free} free, and the update needs about {needed}."))
-        .remedy("Remove old generations: nix-collect-garbage --delete-older-than 30d")
+        .remedy(remedy)
 }
 
 fn not_switched(restored: bool) -> Text {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use super::evaluate::Outcome;
 use super::request::{LiveSystem, Request, RunningUpdate, Update};
 use crate::diagnostic::{Diagnostic, Severity, UpdateProblem};
+use crate::files::names;
 use crate::live::running_machine::SYSTEM_PROFILE;
 use crate::live::target::Target;
 use crate::nix::eval;
@@ -211,6 +212,9 @@ impl Update {
     }
 }
 
+/// How the names of the links begin that keep from the collector what an update copies ([`Target::collector_root`]).
+pub const KEPT: &str = "update-";
+
 /// The problem of a store without room for `records`. `exact`: there is nothing to build; otherwise some of them are only used for that.
 ///
 /// # Errors
@@ -234,7 +238,15 @@ pub(super) fn store_full(
         Severity::Warning
     };
     let (free, full) = (free.bytes, free.bytes < needed);
-    Ok(full.then(|| UpdateProblem::StoreFull { severity, free, needed }.into()))
+    let roots = target.collector_root("");
+    let left = names(&roots).iter().any(|name| name.starts_with(KEPT)).then_some(roots);
+    let problem = UpdateProblem::StoreFull {
+        severity,
+        free,
+        needed,
+        left: left.map(|roots| Path::new("/").join(roots.strip_prefix(target.root()).unwrap_or(&roots))),
+    };
+    Ok(full.then(|| problem.into()))
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ pub use checks::{assertions, before_machine};
 use collector::Found;
 use evaluate::Outcome;
 pub use fetched::Fetched;
+pub use for_update::KEPT;
 pub use layout::{DiskoPlan, Fate, OfferedDisk, offered};
 use observed::Observed;
 pub use packages::changes;

@@ -182,6 +182,23 @@ fn a_store_that_fills_up_while_it_is_copied_to_is_explained_and_the_same_command
     assert_eq!(state(&machine), SECOND);
 }
 
+#[test]
+fn what_an_update_to_another_system_has_kept_is_released() {
+    let machine = machine();
+    let kept = "/nix/var/nix/gcroots/nix-cfg-install";
+    machine
+        .sh(&format!(
+            "mkdir -p {kept} && ln -s $(nix-store --add /etc/passwd) {kept}/update-7 && {FILL}; {UPDATE}"
+        ))
+        .fails(3, &["does not fit into the store", &format!("rm {kept}/update-*")]);
+    let script = format!(
+        "rm /var/fill*; {}; exit $code",
+        at_the_copy(UPDATE, &format!("ls {kept}"))
+    );
+    let said = machine.sh(&script).ok().out;
+    assert!(said.contains("update-0\n") && !said.contains("update-7"), "{said}");
+}
+
 /// Stops the ext4 at `$1`: nothing is read or written any more, and what was not on the disk is lost (`EXT4_IOC_SHUTDOWN` with
 /// `EXT4_GOING_FLAGS_NOLOGFLUSH`).
 const STOP: &str =
