@@ -162,8 +162,8 @@ pub(super) fn activate(plan: &Plan, target: &Target, installation: &Installation
     switched.map_err(|error| not_switched(error, restore(plan, target, installation)))
 }
 
-/// Makes what the machine was started with a generation where it is none any more, as after a trial that failed and a collection of garbage.
-/// It may be the only system that starts, and the boot menu is made of generations.
+/// Makes what the machine was started with a generation where it is none any more, as after a trial that failed and a collection of
+/// garbage. It may be the only system that starts, and the boot menu is made of generations.
 fn keep_booted(runner: &Runner, target: &Target, update: &RunningUpdate) -> Result<()> {
     match update.machine.booted()? {
         Some(booted) if !is_generation(target, &booted) => {
@@ -190,8 +190,8 @@ fn is_generation(target: &Target, system: &Path) -> bool {
     })
 }
 
-/// The generation that the machine goes back to if this fails: its `own`, which was current. Where an earlier run has made that, and was cut
-/// off, the one that it was started with.
+/// The generation that the machine goes back to if this fails: its `own`, which was current. Where an earlier run has made that, and was
+/// cut off, the one that it was started with.
 fn former(own: Option<String>, plan: &Plan, target: &Target, update: &RunningUpdate) -> Result<Option<String>> {
     let generations = target.generations(SYSTEM_PROFILE);
     if let Some(current) = own.filter(|number| generations.get(number) != Some(&plan.system)) {

@@ -107,7 +107,7 @@ impl InstalledSystemProblem {
                 };
                 error("installed-system-hibernated", "This machine is hibernated")
                     .because(format!(
-                        "{place}. At the next start that would be resumed, and would write to the changed file systems what it remembers of them."
+                        "{place}. Resumed at the next start, it would write what it remembers of the file systems over the changed ones."
                     ))
                     .remedy("Start it once without the stick, shut it down, and then update it.")
             }

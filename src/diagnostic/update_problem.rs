@@ -175,7 +175,10 @@ fn store_full(severity: Severity, (free, needed): (u64, u64), left: Option<&Path
     let (free, needed) = (bytes(free), bytes(needed));
     let collect = "Remove old generations: nix-collect-garbage --delete-older-than 30d";
     let remedy = match left {
-        Some(left) => format!("{collect}. Before, if an update to another system failed, let go what it copied: rm {}/update-*", left.display()),
+        Some(left) => {
+            let left = left.display();
+            format!("{collect}. Before, if an update to another system failed, let go what it copied: rm {left}/update-*")
+        }
         None => collect.to_owned(),
     };
     problem

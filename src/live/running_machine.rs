@@ -215,7 +215,8 @@ fn is_local(entry: &FileSystem) -> bool {
     is_device_name(&entry.device) && !fstab::has(entry, "_netdev")
 }
 
-/// Whether `mount` is a part of the system: neither a stick of the user's, nor what a NixOS binds besides, as its store to make that read-only.
+/// Whether `mount` is a part of the system: neither a stick of the user's, nor what a NixOS binds besides, as its store to make that
+/// read-only.
 fn is_in_table(table: &[FileSystem], mount: &Mount) -> bool {
     entries(table, mount).any(|entry| mount.is_whole() || fstab::is_bind(entry))
 }
