@@ -34,7 +34,7 @@ use crate::plan::request::Update;
 use crate::plan::{Plan, phases};
 use crate::progress::Phase;
 use crate::store::reading;
-pub use inspect::starts_left;
+pub use inspect::{is_in_boot_menu, starts_left};
 pub use installation::{Ahead, Installation, Left};
 pub use make_layout::{build_script, make_layout, take_down};
 pub use next_steps::next_steps;

@@ -11,11 +11,11 @@ use nix::unistd::geteuid;
 use super::exit_code;
 use super::explained_failure::diagnostics;
 use super::printed::to_stdout;
-use crate::apply::starts_left;
+use crate::apply::{is_in_boot_menu, starts_left};
 use crate::diagnostic::PlanProblem;
 use crate::live::earlier_receipt::Receipt;
 use crate::live::installation_medium;
-use crate::live::running_machine::{BOOTED_SYSTEM, SYSTEM_PROFILE};
+use crate::live::running_machine::{BOOTED_SYSTEM, CURRENT_SYSTEM, SYSTEM_PROFILE};
 use crate::live::target::Target;
 use crate::plan::{REFUSED, changed_by_hand, phases};
 use crate::progress::{Format, Reporter};
@@ -57,15 +57,15 @@ fn state() -> Result<String> {
     let next = real(SYSTEM_PROFILE)?;
     let number = machine.generation(SYSTEM_PROFILE).unwrap_or_default();
     let starts = starts_left(&machine, Path::new(&next));
-    let given_up = if starts == Some(0) {
-        "a former generation; started in vain: "
-    } else {
-        ""
+    let is_in_menu = |system: &str| is_in_boot_menu(&machine, Path::new(system));
+    // A power cut between setting the profile and writing the boot menu. Where that does not have what runs either, it is another one.
+    let is_cut_off = real(CURRENT_SYSTEM).is_ok_and(|current| is_in_menu(&current)) && !is_in_menu(&next);
+    let former = match starts {
+        Some(0) => "a former generation; started in vain: ",
+        _ if is_cut_off => "a former generation; not in the boot menu: ",
+        _ => "",
     };
-    line(
-        "Next start",
-        &format!("{given_up}generation {number}, {}", shown(&next)),
-    )?;
+    line("Next start", &format!("{former}generation {number}, {}", shown(&next)))?;
     if let Some(left @ 1..) = starts {
         line(
             "On trial",

@@ -41,6 +41,9 @@ pub const SYSTEM_PROFILE: &str = "/nix/var/nix/profiles/system";
 /// What it was started with.
 pub const BOOTED_SYSTEM: &str = "/run/booted-system";
 
+/// What it runs: the same, or what was activated since.
+pub const CURRENT_SYSTEM: &str = "/run/current-system";
+
 /// What is done in another mount namespace.
 type Work<'a> = &'a mut (dyn FnMut() -> Result<()> + Send);
 

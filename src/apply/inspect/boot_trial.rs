@@ -1,17 +1,47 @@
-//! systemd-boot's counting of starts: how often a system may still be started that was not marked as good.
+//! What the boot menu of an installed system says, without its configuration: which systems it starts, and systemd-boot's counting of
+//! starts, how often a system may still be started that was not marked as good.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use super::menu_entry::systemd_boot;
+use super::menu_entry::{extlinux, grub, systemd_boot};
 use crate::files::names;
+use crate::live::fstab;
 use crate::live::target::{BOOT_ENTRIES, Target};
+use crate::live::volumes::is_device_name;
+
+/// The directories that can have the entries of systemd-boot: on the partitions that `system` mounts, and where they usually are.
+fn entries(target: &Target, system: &Path) -> BTreeSet<PathBuf> {
+    let table = target.read_inside(&system.join("etc/fstab")).unwrap_or_default();
+    let partitions = fstab::parse(&table).into_iter();
+    // A server that does not answer would be waited for.
+    let partitions =
+        partitions.filter(|partition| is_device_name(&partition.device) && !fstab::has(partition, "_netdev"));
+    let mounted = partitions.map(|partition| Path::new(&partition.at).join("loader/entries"));
+    mounted.chain(BOOT_ENTRIES.map(PathBuf::from)).collect()
+}
+
+/// Whether a boot menu has an entry for `system`.
+#[must_use]
+pub fn is_in_boot_menu(target: &Target, system: &Path) -> bool {
+    let init = system.to_string_lossy();
+    let read = |path: &Path| target.read_inside(path).unwrap_or_default();
+    let is_entry = |directory: &Path, name: &String| systemd_boot(&read(&directory.join(name)), &init).is_some();
+    let has_entry = |directory: &PathBuf| {
+        let names = names(&target.inside_path(directory));
+        names.iter().any(|name| is_entry(directory, name))
+    };
+    !grub(&read(Path::new("/boot/grub/grub.cfg")), &init).is_empty()
+        || !extlinux(&read(Path::new("/boot/extlinux/extlinux.conf")), &init).is_empty()
+        || entries(target, system).iter().any(has_entry)
+}
 
 /// How often `system` may still be started. `None`: its starts are not counted, or it has become good.
 #[must_use]
 pub fn starts_left(target: &Target, system: &Path) -> Option<u32> {
     let init = system.to_string_lossy();
-    BOOT_ENTRIES.iter().map(Path::new).find_map(|entries| {
-        let counted = names(&target.inside_path(entries)).into_iter();
+    entries(target, system).into_iter().find_map(|entries| {
+        let counted = names(&target.inside_path(&entries)).into_iter();
         let mut counted = counted.filter_map(|name| Some((counter(&name)?, name)));
         counted.find_map(|(left, name)| {
             let text = target.read_inside(&entries.join(name)).ok()?;
@@ -54,5 +84,28 @@ mod tests {
         let left = |system: &str| starts_left(&target, &Path::new("/nix/store").join(system));
         let all = ["good", "new", "tried", "bad", "odd", "absent"].map(left);
         assert_eq!(all, [None, Some(3), Some(1), Some(0), None, None]);
+        let is_there =
+            ["good", "bad", "absent"].map(|name| is_in_boot_menu(&target, &Path::new("/nix/store").join(name)));
+        assert_eq!(is_there, [true, true, false]);
+    }
+
+    #[test]
+    fn the_boot_menu_is_found_on_a_partition_that_the_system_mounts() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = Target::new(directory.path());
+        let system = Path::new("/nix/store/new");
+        let write = |name: &str, text: &str| {
+            let path = target.inside(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write(
+            "/system/esp/loader/entries/nixos-a+2-1.conf",
+            "linux /k\noptions init=/nix/store/new/init\n",
+        );
+        assert_eq!(starts_left(&target, system), None);
+        write("/nix/store/new/etc/fstab", "UUID=1-2 /system/esp vfat umask=0077 0 2\n");
+        assert_eq!(starts_left(&target, system), Some(2));
+        assert!(is_in_boot_menu(&target, system));
     }
 }

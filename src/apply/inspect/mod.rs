@@ -20,7 +20,7 @@ use crate::nix::facts::{Boot, Disks};
 use crate::plan::observed::{EFIVARS, Observed};
 use crate::plan::{Plan, awaited_in_vain};
 use boot_files::Installed;
-pub use boot_trial::starts_left;
+pub use boot_trial::{is_in_boot_menu, starts_left};
 use logins::SHADOW;
 
 /// Reports what is wrong with the installed system.

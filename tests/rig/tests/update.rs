@@ -121,6 +121,13 @@ fn the_status_says_what_is_installed_and_what_was_changed_by_hand() {
     for line in ["Next start  generation 2, ", "Running     nixos-system-alpha-24.05"] {
         assert!(updated.contains(line), "{line}: {updated}");
     }
+    // A power cut before the boot menu was written.
+    let cut_off = format!(
+        "nix-env --quiet --profile /nix/var/nix/profiles/system --set $(nix-store --add /etc/passwd); {status}"
+    );
+    let cut_off = machine.sh(&cut_off).ok().out;
+    let next = "Next start  a former generation; not in the boot menu: generation 3, passwd";
+    assert!(cut_off.contains(next), "{cut_off}");
     let gone = format!("rm /var/lib/nix-cfg-install/receipt.json; {status}");
     machine.sh(&gone).fails(3, &["was not installed by nix-cfg-install"]);
     let as_user = format!("setpriv --reuid 65534 {status}");
