@@ -342,3 +342,16 @@ fn an_older_system_and_a_lower_state_version_are_refused() {
     machine.sh(&format!("{UPDATE} --older")).ok();
     assert_eq!(state(&machine), SECOND);
 }
+
+#[test]
+fn of_two_updates_at_once_one_is_refused() {
+    let machine = machine();
+    let script = format!(
+        "{UPDATE} > /first 2>&1 & {UPDATE}; second=$?; wait $!; echo $((second + $?)); cat /first >&2; [ $second = 0 ] || [ $second = 3 ]"
+    );
+    let said = machine.sh(&script).ok();
+    // One has exit code 0, and the other 3.
+    assert_eq!(said.out, "3\n", "{}", said.err);
+    assert!(said.err.contains("Another run"), "{}", said.err);
+    assert_eq!(state(&machine), SECOND);
+}
