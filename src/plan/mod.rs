@@ -238,25 +238,15 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         host,
     };
     let at_hardware = ((&configuration, root), &hardware, broken.as_slice());
-    let placed = layout::put_hardware((request, live), &mut machine, at_hardware, found)?;
-    let Some(layout::Put {
-        tree,
-        disko,
-        machine: put_machine,
-    }) = placed
-    else {
+    let Some(put) = layout::put_hardware((request, live), &mut machine, at_hardware, found)? else {
         return Ok(None);
     };
     let tree_with_hardware = (&configuration, hardware.path.as_path(), broken.as_slice());
     let asked = completed::put_choices((request, live), &machine, tree_with_hardware, found)?;
     let kept_by_hand = changed_by_hand::settle(request, live, root, found)?;
-    found.extend(Memory::read(Path::new(PROC)).and_then(|memory| checks::space::evaluation(&memory)));
-    let mut outcome = evaluate::evaluate((live.runner, live.report), &configuration, &tree, &broken)?;
-    found.extend(std::mem::take(&mut outcome.problems));
-    found.extend(for_update::compare(request, source.kind, &mut outcome));
-    name_host((request, live), &outcome, &mut configuration, found)?;
-    let brought = extra_files.as_ref();
-    let (kept_at, problems) = check_values((request, live), &machine, &outcome, (&tree, &hardware), brought);
+    let outcome = evaluated((request, live), &mut configuration, (&put.tree, &broken), found)?;
+    let (of_tree, brought) = ((&put.tree, &hardware), extra_files.as_ref());
+    let (kept_at, problems) = check_values((request, live), &machine, &outcome, of_tree, brought);
     found.extend(problems);
     found.extend(asked.unknown.filter(|_| outcome.toplevel.is_some()));
     let Some(evaluated) = &outcome.toplevel else {
@@ -277,10 +267,10 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         verified_bytes: needs.verified,
         extra: needs.extra,
         kept_source: needs.kept_source,
-        disko,
+        disko: put.disko,
         kept_at,
         choices: asked.choices,
-        machine: put_machine,
+        machine: put.machine,
         sources: needs.sources,
         fetched: needs.fetched,
         snapshot,
@@ -290,20 +280,24 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     }))
 }
 
-/// Gives the configuration its host, now that it is known which there are.
-fn name_host(
+/// Evaluates the configuration with what was put into it. It gets its host, now that it is known which there are.
+fn evaluated(
     (request, live): (&Request, &LiveSystem<'_>),
-    outcome: &Outcome,
     configuration: &mut Configuration,
+    (tree, broken): (&Tree<'_>, &[PathBuf]),
     found: &mut Found<'_>,
-) -> Result<()> {
+) -> Result<Outcome> {
+    found.extend(Memory::read(Path::new(PROC)).and_then(|memory| checks::space::evaluation(&memory)));
+    let mut outcome = evaluate::evaluate((live.runner, live.report), configuration, tree, broken)?;
+    found.extend(std::mem::take(&mut outcome.problems));
+    found.extend(for_update::compare(request, configuration.kind, &mut outcome));
     if let Some(hosts) = &outcome.facts.hosts
         && let Some((host, reason)) = found.keep(resolve::choose_host(request, hosts))?
     {
         live.report.note(&format!("Host: {host}, because {reason}."));
         configuration.host = Some(host);
     }
-    Ok(())
+    Ok(outcome)
 }
 
 /// Compares the values of the configuration with this machine. Returns where the installer's files are kept, too.

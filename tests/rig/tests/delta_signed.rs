@@ -1,7 +1,7 @@
 //! An image that `nix-cfg-iso delta` has made counts as it was signed: nothing of another one is used.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rig::run;
 use rig::started::Started;
@@ -31,7 +31,7 @@ const OTHER: &str = "nix copy --to 'file:///made/named/signed?secret-key=/made/u
                      $(ls -d /nix/store/*-etc-hostname | head -n 1)";
 
 /// Changes a bit of what is signed.
-fn damage_nar(copy: &PathBuf) {
+fn damage_nar(copy: &Path) {
     let mut nars = fs::read_dir(copy.join("signed/nar")).unwrap();
     let nar = nars.next().unwrap().unwrap().path();
     let mut bytes = fs::read(&nar).unwrap();
@@ -85,7 +85,10 @@ fn what_is_not_signed_or_not_what_was_signed_is_refused() {
                 "It has no nix-store.squashfs",
             ],
         ),
-        (changed("nar", &damage_nar), &["is damaged", "nix-cfg-update"]),
+        (
+            changed("nar", &|copy| damage_nar(copy)),
+            &["is damaged", "nix-cfg-update"],
+        ),
     ] {
         let machine = machine_with(&[&files]);
         machine.sh(DELTA).fails(3, &[texts, &["Nothing was written"]].concat());
