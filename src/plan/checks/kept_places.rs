@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::file_systems::{is_bind, on_a_disk};
+use super::file_systems::on_a_disk;
 use crate::diagnostic::{Diagnostic, KeptProblem};
+use crate::live::fstab::is_bind;
 use crate::live::target::Kept;
 use crate::nix::facts::{Bind, Disks, FileSystem};
 use crate::plan::observed::Mounted;

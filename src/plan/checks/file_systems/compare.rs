@@ -1,6 +1,7 @@
 //! Whether a file system of the configuration is the one that is mounted.
 
 use crate::diagnostic::Doubt;
+use crate::live::fstab::is_bind;
 use crate::nix::facts::{Disks, FileSystem, Volume};
 use crate::plan::observed::{Device, Mounted, Observed, device_path};
 
@@ -41,14 +42,6 @@ pub fn on_a_disk(system: &FileSystem) -> bool {
 
 fn is_fuse(kind: &str) -> bool {
     kind.starts_with("fuse")
-}
-
-/// Whether it is a bind mount of a directory of the installed system, not a device.
-pub fn is_bind(system: &FileSystem) -> bool {
-    system
-        .options
-        .iter()
-        .any(|option| option == "bind" || option == "rbind")
 }
 
 /// The value of the last option of that name, which mount(8) uses.

@@ -14,8 +14,8 @@ use crate::nix::facts::{Definition, Disks, Facts, FileSystem, contradict};
 use crate::plan::observed::{Observed, device_path};
 use crate::tree::hardware::Hardware;
 use crate::tree::locate::in_tree;
+pub use compare::on_a_disk;
 use compare::{Match, compare, is_opened};
-pub use compare::{is_bind, on_a_disk};
 use finding::Finding;
 pub use finding::Tree;
 
