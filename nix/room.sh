@@ -299,7 +299,11 @@ keep_showing() {
 }
 
 answers=$run/room/nix-cfg-install.answers.yaml
-serve_answers() { install -m 644 "$kept/nix-cfg-install.answers.yaml" "$run/answers" && mv "$run/answers" "$answers"; }
+serve_answers() {
+  cp "$kept/nix-cfg-install.answers.yaml" "$run/answers"
+  chmod 644 "$run/answers"
+  mv "$run/answers" "$answers"
+}
 # A stick that is inserted again can have corrected ones.
 is_in=1
 look_for_stick() {
