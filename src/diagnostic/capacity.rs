@@ -26,8 +26,9 @@ impl CapacityProblem {
         match self {
             Self::Disk { severity, target, free, needed, entries } => {
                 let place = match target {
-                    Some(target) => target.display().to_string(),
-                    None => "The largest disk of this machine".to_owned(),
+                    Some(target) => format!("{} has", target.display()),
+                    // The chosen one, or the largest of the machine.
+                    None => "The disk has at most".to_owned(),
                 };
                 let problem = match severity {
                     Severity::Error => error("disk-too-small", "The system does not fit on the disk"),
@@ -35,7 +36,7 @@ impl CapacityProblem {
                 };
                 let (free, needed) = (bytes(*free), bytes(*needed));
                 problem
-                    .because(format!("{place} has {free} for it, and it needs about {needed}, in {entries} files and directories."))
+                    .because(format!("{place} {free} for it, and it needs about {needed}, in {entries} files and directories."))
                     .remedy("Choose a larger disk or partition, or remove packages from the configuration.")
             }
             Self::BootPartition { severity, at, free, needed, exact, specialisations, others } => {

@@ -29,6 +29,8 @@ pub enum FileSystemProblem {
     Unsure { differences: Vec<Difference>, doubts: Vec<Doubt>, target: PathBuf },
     /// The configuration sets only options of the file systems `names`, which nothing else defines.
     OnlyOptions { names: Vec<String>, partitioned: bool },
+    /// As `OnlyOptions`, where the installer makes the disk, and not these.
+    NotMade { names: Vec<String> },
     /// As `OnlyOptions`, for encrypted volumes.
     VolumeOnlyOptions { names: Vec<String> },
     /// Swap devices that this machine does not have.
@@ -125,6 +127,12 @@ impl FileSystemProblem {
                 .remedy("Check that both are the same; a name by UUID leaves no doubt.")
             }
             Self::OnlyOptions { names, partitioned } => only_options(&names.join(", "), *partitioned),
+            Self::NotMade { names } => error(
+                "file-system-absent",
+                format!("The configuration needs file systems that the installer does not make: {}", names.join(", ")),
+            )
+            .because("The configuration sets only some of their options; the device comes from the hardware configuration, which will have what is made.")
+            .remedy("Remove these `fileSystems` from the configuration, or give it a disko layout that has them. By hand, they can be made and mounted before the installation."),
             Self::VolumeOnlyOptions { names } => error(
                 "encrypted-absent",
                 format!("The configuration sets options of an encrypted volume that this machine does not have: {}", names.join(", ")),

@@ -244,7 +244,7 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     let tree_with_hardware = (&configuration, hardware.path.as_path(), broken.as_slice());
     let asked = completed::put_choices((request, live), &machine, tree_with_hardware, found)?;
     let kept_by_hand = changed_by_hand::settle(request, live, root, found)?;
-    let outcome = evaluated((request, live), &mut configuration, (&put.tree, &broken), found)?;
+    let outcome = evaluated((request, live), &mut configuration, (&put, &broken), found)?;
     let (of_tree, brought) = ((&put.tree, &hardware), extra_files.as_ref());
     let (kept_at, problems) = check_values((request, live), &machine, &outcome, of_tree, brought);
     found.extend(problems);
@@ -253,7 +253,9 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
         return Ok(None);
     };
     let of_tree = (root, source.kind, hardware.path.as_path());
-    let needs = needs::needs((request, live), of_tree, (evaluated, &outcome), found)?;
+    let chosen_disks = put.disko.as_ref().and_then(DiskoPlan::bytes);
+    let largest_disk = chosen_disks.or(request.decisions.largest_disk);
+    let needs = needs::needs((request, live), of_tree, (evaluated, &outcome, largest_disk), found)?;
     Ok(Some(Plan {
         source: source.path.clone(),
         kind: source.kind,
@@ -284,12 +286,15 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
 fn evaluated(
     (request, live): (&Request, &LiveSystem<'_>),
     configuration: &mut Configuration,
-    (tree, broken): (&Tree<'_>, &[PathBuf]),
+    (put, broken): (&layout::Put<'_>, &[PathBuf]),
     found: &mut Found<'_>,
 ) -> Result<Outcome> {
     found.extend(Memory::read(Path::new(PROC)).and_then(|memory| checks::space::evaluation(&memory)));
-    let mut outcome = evaluate::evaluate((live.runner, live.report), configuration, tree, broken)?;
-    found.extend(std::mem::take(&mut outcome.problems));
+    let mut outcome = evaluate::evaluate((live.runner, live.report), configuration, &put.tree, broken)?;
+    let mut problems = std::mem::take(&mut outcome.problems);
+    let is_made = put.disko.as_ref().is_some_and(|layout| layout.sets_file_systems);
+    plain_layout_check::not_made((request, is_made), &outcome.facts, &mut problems);
+    found.extend(problems);
     found.extend(for_update::compare(request, configuration.kind, &mut outcome));
     if let Some(hosts) = &outcome.facts.hosts
         && let Some((host, reason)) = found.keep(resolve::choose_host(request, hosts))?

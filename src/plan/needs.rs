@@ -49,11 +49,12 @@ impl Needs {
     }
 }
 
-/// Finds what `evaluated` needs, and reports what is missing, and what this machine has no room for.
+/// Finds what `evaluated` needs, and reports what is missing, and what this machine has no room for. `largest_disk`: the bytes that there
+/// are at most for a system whose disk is not partitioned.
 pub(super) fn needs(
     (request, live): (&Request, &LiveSystem<'_>),
     (root, kind, hardware): (&Path, ConfigKind, &Path),
-    (evaluated, outcome): (&Evaluated, &Outcome),
+    (evaluated, outcome, largest_disk): (&Evaluated, &Outcome, Option<u64>),
     found: &mut Found<'_>,
 ) -> Result<Needs> {
     let flake = (kind == ConfigKind::Flake).then_some(root);
@@ -86,7 +87,7 @@ pub(super) fn needs(
     }
     let records = measure(request, live, &mut needs)?;
     if outcome.omissions.is_empty() && needs.work.missing.is_empty() {
-        look_for_room((request, live), root, (&needs, &records), found);
+        look_for_room((request, live), (root, largest_disk), (&needs, &records), found);
     }
     Ok(needs)
 }
@@ -118,14 +119,13 @@ fn report_missing(
 /// Reports what this machine has no room for.
 fn look_for_room(
     (request, live): (&Request, &LiveSystem<'_>),
-    root: &Path,
+    (root, largest_disk): (&Path, Option<u64>),
     (needs, records): (&Needs, &[Record]),
     found: &mut Found<'_>,
 ) {
     let target = (!request.machine.before_partitioning).then_some(&request.target);
-    let largest = request.decisions.largest_disk;
     let copied = (records, needs.fetched.bytes());
-    let disk = DiskSpace::measure(target, largest, live.image.as_ref(), root, copied);
+    let disk = DiskSpace::measure(target, largest_disk, live.image.as_ref(), root, copied);
     let disk = found.probe("the room on the disk", disk).flatten();
     let is_exact = needs.work.build.is_empty();
     found.extend(disk.and_then(|disk| space::disk(&disk, is_exact)));

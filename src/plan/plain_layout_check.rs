@@ -2,6 +2,7 @@
 
 use super::request::{BOOT_LABEL, ROOT_LABEL, Request};
 use crate::diagnostic::{AnswersFileProblem, Diagnostic, FileSystemProblem, Problem};
+use crate::live::decisions::Firmware;
 use crate::live::installer_facts::{InstallerFacts, STAND_IN_ROOT};
 use crate::nix::facts::{Disks, Facts, FileSystem};
 
@@ -17,6 +18,35 @@ pub(super) fn instead((request, machine): (&Request, &InstallerFacts), facts: &F
         disks,
         facts.boot.as_ref().map(|boot| boot.esp.as_str()),
     ));
+}
+
+/// Where the installer makes the disk (`by_disko`: by the configuration's layout), nobody makes a file system of which the configuration
+/// sets only options: replaces the warnings that a person would have to.
+pub(super) fn not_made((request, by_disko): (&Request, bool), facts: &Facts, problems: &mut Vec<Diagnostic>) {
+    let plain = request.plain_layout.as_ref();
+    if plain.is_none() && !by_disko {
+        return;
+    }
+    let boot = plain.and_then(|plain| match plain.firmware {
+        Firmware::Efi => facts.boot.as_ref().map(|boot| boot.esp.as_str()),
+        Firmware::Bios => plain.passphrase.as_ref().map(|_| "/boot"),
+    });
+    problems.retain_mut(|problem| {
+        let Problem::FileSystemProblem(FileSystemProblem::OnlyOptions {
+            names,
+            partitioned: false,
+        }) = &problem.problem
+        else {
+            return true;
+        };
+        let is_left = |name: &&String| Some(name.as_str()) != boot;
+        let names: Vec<String> = names.iter().filter(is_left).cloned().collect();
+        let is_problem = !names.is_empty();
+        let file = problem.place.take();
+        *problem = FileSystemProblem::NotMade { names }.into();
+        problem.place = file;
+        is_problem
+    });
 }
 
 /// The problem of file systems that the configuration sets itself, and that are not those that are made. `esp`: where the EFI

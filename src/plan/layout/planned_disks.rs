@@ -10,6 +10,7 @@ use super::disk_contents;
 use crate::diagnostic::{Diagnostic, DiskProblem};
 use crate::live::block_devices::{SYS, identity, lies_on, node, number, of_mount};
 use crate::live::disk_use::{shared, swaps, uses};
+use crate::live::disks;
 use crate::live::mounts;
 use crate::nix::disko::{MadeDisk, Mode};
 use crate::process::Runner;
@@ -104,6 +105,13 @@ impl PlannedDisk {
 }
 
 impl DiskoPlan {
+    /// The bytes of its disks: what it can have at most. `None` where one is not known.
+    #[must_use]
+    pub fn bytes(&self) -> Option<u64> {
+        let bytes = |disk: &PlannedDisk| disks::size(&Path::new(SYS).join("dev/block").join(disk.number.as_ref()?));
+        self.disks.iter().map(bytes).sum()
+    }
+
     /// What changed on the machine since the plan was shown: other disks, disks in use.
     #[must_use]
     pub fn outdated(&self) -> Vec<Diagnostic> {

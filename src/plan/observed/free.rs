@@ -14,7 +14,7 @@ use crate::store::room::{self, Grain, Room};
 /// The space on the disk that the system is installed to, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskSpace {
-    /// The mount point; absent while the disk is not partitioned: then it is the largest disk of this machine.
+    /// The mount point; absent while the disk is not partitioned.
     pub target: Option<PathBuf>,
     pub free: u64,
     /// What the system and its configuration take.

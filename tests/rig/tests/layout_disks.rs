@@ -1,7 +1,7 @@
 //! A layout for disko is made on the chosen disks and no others, and once: whatever names other disks have, and whenever it is cut off.
 
-use rig::edit;
 use rig::layout::{ENCRYPTED, INSTALL, PLAIN, bios, with_disk, with_layout};
+use rig::{attach, detach, edit};
 use tempfile::TempDir;
 
 #[test]
@@ -23,6 +23,25 @@ fn a_name_that_leads_to_another_disk_is_reported_before_anything_is_erased() {
         "{}",
         said.err
     );
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_refused_though_the_machine_has_a_larger_one() {
+    let tree = with_layout(PLAIN);
+    let install = INSTALL.replace("/dev/chosen", "/dev/small --disk more=/dev/less");
+    let script = format!(
+        "mkfs.ext4 -q -L old $small; {install} --yes || echo code $?
+         blkid -o value -s LABEL $small"
+    );
+    let attach = attach("/small.img", "small") + &attach("/less.img", "less");
+    let detach = detach("small") + &detach("less");
+    let said = with_disk(
+        &bios(&tree),
+        &format!("truncate -s 16M /small.img /less.img; {attach}\n({script})\n{detach}"),
+    )
+    .ok();
+    assert_eq!(said.out, "code 3\nold\n", "{}", said.err);
+    assert!(said.err.contains("does not fit on the disk"), "{}", said.err);
 }
 
 #[test]

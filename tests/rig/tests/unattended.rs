@@ -215,6 +215,14 @@ fn whatever_does_not_fit_is_refused_before_a_disk_is_written() {
         &["The extra files cannot be read", "/answers/keys"],
     );
     write(&machine.answers, "a.yaml", ANSWERS);
+    let options = "sed -i 's,boot.loader.grub,fileSystems.\"/nix\".options = [ \"noatime\" ];\n&,' /tmp/nix-cfg/configuration.nix";
+    machine
+        .boot(&format!("cp -r /iso/nix-cfg /tmp/; {options}; {INSTALL}"))
+        .fails(
+            3,
+            &["The configuration needs file systems that the installer does not make: /nix"],
+        );
+    machine.boot("rm -r /tmp/nix-cfg").ok();
     let own = "sed -i 's,boot.loader.grub,fileSystems.\"/\" = { device = \"/dev/sdz\"; fsType = \"ext4\"; };\\n&,' /tmp/nix-cfg/configuration.nix";
     machine
         .boot(&format!("cp -r /iso/nix-cfg /tmp/; {own}; {INSTALL}"))

@@ -30,6 +30,6 @@ def play(run):
     """The scenario."""
     disk = run.disk("180M")
     with run.live("uefi", run.iso("channel"), disk, AGENDA) as live:
-        for where in ["The largest disk of this machine has", "The largest disk of this machine has", "/mnt has"]:
+        for where in ["The disk has at most", "The disk has at most", "/mnt has"]:
             live.expect(NAMED + ".*" + where, live.work)
         live.ends()
