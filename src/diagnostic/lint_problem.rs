@@ -34,6 +34,7 @@ pub enum PrivateKey {
     Putty,
     Age,
     WireGuard,
+    NixSigning,
     Other,
 }
 
@@ -106,6 +107,7 @@ impl PrivateKey {
             Self::Putty => "a private SSH key (PuTTY)",
             Self::Age => "a private age key",
             Self::WireGuard => "a secret WireGuard key",
+            Self::NixSigning => "a secret key that Nix signs with",
             Self::Other => "a private key",
         }
     }

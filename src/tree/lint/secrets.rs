@@ -80,6 +80,9 @@ fn is_example(path: &Path) -> bool {
 fn private_key(bytes: &[u8]) -> Option<(PrivateKey, u32, bool)> {
     let text = std::str::from_utf8(bytes)
         .unwrap_or_else(|error| std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default());
+    if is_nix_signing_key(text.trim()) {
+        return Some((PrivateKey::NixSigning, 1, true));
+    }
     // Most files have none of these.
     let lower = text.to_ascii_lowercase();
     if !SIGNS.iter().any(|sign| lower.contains(sign)) {
@@ -190,6 +193,12 @@ fn is_wireguard(value: &str) -> bool {
     value.len() == 44 && value.find('=') == Some(43) && different.len() > 12
 }
 
+/// Whether it is what `nix-store --generate-binary-cache-key` writes: a name, and both halves of an Ed25519 key (64 bytes).
+fn is_nix_signing_key(text: &str) -> bool {
+    let key = text.split_once(':').map_or("", |(_, key)| key);
+    key.len() == 88 && length(key, is_base64) == 88 && key.find('=') == Some(86)
+}
+
 /// How many bytes at the beginning are `of_key`.
 fn length(text: &str, of_key: impl Fn(u8) -> bool) -> usize {
     text.bytes().take_while(|byte| of_key(*byte)).count()
@@ -243,6 +252,7 @@ mod tests {
             ),
             format!("key: |\n  # -----BEGIN EC PRIVATE KEY-----\n  # {BODY_LINE}\n"),
             format!("x = \"-----BEGIN PRIVATE KEY-----\\n\"\n  + \"{BODY_LINE}\\n\"\n"),
+            format!("update-1:{}w==\n", "aB3/".repeat(22).split_at(85).0),
         ];
         let is_open = |key: &str| private_key(key.as_bytes()).map(|(_, _, is_open)| is_open);
         for key in keys {
@@ -268,6 +278,7 @@ mod tests {
             format!("publicKey = \"{WIREGUARD_KEY}\";"),
             format!("{{ generatePrivateKeyFile = true; peers = [ {{ publicKey = \"{WIREGUARD_KEY}\"; }} ]; }}"),
             format!("privateKey = \"{}=\";", "x".repeat(43)),
+            format!("update-1:{WIREGUARD_KEY}\n"),
             format!("age1{}", AGE_KEY.to_lowercase()),
             "key = \"AGE-SECRET-KEY-1...\"; # AGE-SECRET-KEY-\n".to_owned(),
             format!("grep -q -- '-----BEGIN OPENSSH PRIVATE KEY-----' key\nsha256 = \"{WIREGUARD_KEY}\";\n"),
