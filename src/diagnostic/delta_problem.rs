@@ -17,7 +17,9 @@ pub enum DeltaProblem {
     NoHost { file: PathBuf, hosts: Vec<String> },
     /// Nothing can be read of the store of an ISO.
     NotOurs { file: PathBuf, error: String },
-    BadKey { file: PathBuf, error: String },
+    BadKey { file: PathBuf },
+    PublicKey { file: PathBuf },
+    UnreadableKey { file: PathBuf, error: String },
     /// It would be copied with the directory.
     KeyInside { file: PathBuf, dir: PathBuf },
     /// An earlier version wrote it.
@@ -46,9 +48,16 @@ impl DeltaProblem {
             Self::NotOurs { file, error: said } => error("delta-no-iso", format!("{} is no ISO that nix-cfg-iso has made", file.display()))
                 .because(said)
                 .remedy("Name an earlier ISO of the same configuration. An image that delta has made is none: name the receipts that it was made since."),
-            Self::BadKey { file, error: said } => error("delta-bad-key", format!("{} is no secret key of Nix", file.display()))
+            // The command that makes a key overwrites what has these names.
+            Self::BadKey { file } => error("delta-bad-key", format!("{} is no secret key of Nix", file.display()))
+                .because("It does not have a name, a colon and the key.")
+                .remedy("Name the file with the key. A new one, for which each machine needs the public half: \
+                         nix-store --generate-binary-cache-key NAME NEW.secret NEW.public"),
+            Self::PublicKey { file } => error("delta-bad-key", format!("{} is a public key", file.display()))
+                .remedy("Name the file with the secret half."),
+            Self::UnreadableKey { file, error: said } => error("delta-bad-key", format!("The key {} cannot be read", file.display()))
                 .because(said)
-                .remedy("Make one: nix-store --generate-binary-cache-key update-1 update.secret update.public"),
+                .remedy("Correct its path, or run the same command as the owner of the key."),
             Self::KeyInside { file, dir } => error("delta-key-inside", format!("{} is inside {}", file.display(), dir.display()))
                 .because("Nix copies that directory into its store, which everybody can read.")
                 .remedy("Keep the key somewhere else, and make a new one if an ISO was built with it there."),

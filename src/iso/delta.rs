@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::all_at_once::keep;
 use super::earlier_iso::EarlierIso;
+use super::flake_reference::local_directory;
 use super::flake_template::INSTALLER_DIR;
 use super::image_contents::ImageOutput;
 use super::image_file::ImageIdentity;
@@ -144,9 +145,10 @@ fn checked(options: &DeltaOptions) -> Result<Checked> {
             _ => machines.extend(keep(machine(file).map_err(Into::into), &mut problems)?),
         }
     }
-    let installer = Path::new(&options.image.reference).join(INSTALLER_DIR);
+    let dir = local_directory(&options.image.reference);
+    let installer = dir.join(INSTALLER_DIR);
     if installer.is_dir() && !installer.join("delta.nix").is_file() {
-        let dir = PathBuf::from(&options.image.reference);
+        let dir = dir.to_owned();
         problems.push(DeltaProblem::OlderDirectory { dir }.into());
     }
     match (out, key) {
@@ -175,22 +177,21 @@ fn machine(file: &Path) -> Result<Machine, DeltaProblem> {
 /// The name in the secret key.
 fn key_name(options: &DeltaOptions) -> Result<String, DeltaProblem> {
     let file = || options.key.clone();
-    let bad = |error: &str| DeltaProblem::BadKey {
+    let text = read_text(&options.key, 1 << 12).map_err(|error| DeltaProblem::UnreadableKey {
         file: file(),
-        error: error.to_owned(),
-    };
-    let text = read_text(&options.key, 1 << 12).map_err(|error| bad(&error.to_string()))?;
+        error: error.to_string(),
+    })?;
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let dir = PathBuf::from(&options.image.reference);
+    let dir = local_directory(&options.image.reference).to_owned();
     if dir.is_dir() && real(&options.key).starts_with(real(&dir)) {
         return Err(DeltaProblem::KeyInside { file: file(), dir });
     }
-    let (name, key) = text.trim().split_once(':').ok_or_else(|| bad("It has no `:`."))?;
+    let (name, key) = text.trim().split_once(':').unwrap_or_default();
     match BASE64.decode(key.as_bytes()) {
         // Both halves of an Ed25519 key.
         Ok(key) if key.len() == 64 && !name.is_empty() => Ok(name.to_owned()),
-        Ok(key) if key.len() == 32 => Err(bad("It is a public key.")),
-        _ => Err(bad("What follows the name is not a key.")),
+        Ok(key) if key.len() == 32 => Err(DeltaProblem::PublicKey { file: file() }),
+        _ => Err(DeltaProblem::BadKey { file: file() }),
     }
 }
 

@@ -32,6 +32,13 @@ const SCHEMES: [&str; 23] = [
     "tarball+https",
 ];
 
+/// The directory that `reference` names (`DIR`, `path:DIR#iso`), where it is one here: what is before the attribute.
+#[must_use]
+pub(super) fn local_directory(reference: &str) -> &Path {
+    let directory = reference.split('#').next().unwrap_or_default();
+    Path::new(directory.strip_prefix("path:").unwrap_or(directory))
+}
+
 /// What is wrong with `reference`. A path that begins with a dot is relative to `base`, where there is one.
 pub(super) fn fault(reference: &str, base: Option<&Path>) -> Option<ReferenceFault> {
     if reference.is_empty() {

@@ -1,11 +1,12 @@
 //! `nix-cfg-iso pin`: what an image must hold, as a file, for where import from derivation is forbidden.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use super::flake_reference::local_directory;
 use super::generate_config::HardwareFeatures;
 use super::image_closure::ImageClosure;
 use super::image_contents::ImageOutput;
@@ -21,7 +22,7 @@ pub const FILE: &str = "closure.json";
 /// # Errors
 /// [`IsoImageProblem::NoDirectory`] when that is not a directory here: to find out what to write takes as long as evaluating the image.
 pub fn file(reference: &str) -> Result<PathBuf> {
-    let directory = Path::new(reference.split('#').next().unwrap_or_default());
+    let directory = local_directory(reference);
     if directory.is_dir() {
         return Ok(directory.join(FILE));
     }
