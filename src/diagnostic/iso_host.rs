@@ -15,6 +15,8 @@ pub enum IsoHostProblem {
     Unknown { name: String, hosts: Vec<String>, similar: Option<String> },
     /// The same, of the host of an ISO directory: its flake.nix and its settings name it.
     OfIso { name: String, hosts: Vec<String>, similar: Option<String> },
+    /// The settings of an ISO directory name it, and its ISO has others.
+    OfSettings { name: String, hosts: Vec<String> },
     /// Only an evaluation shows whether the flake has the host.
     Unverified { name: String, candidates: Vec<String>, similar: Option<String> },
 }
@@ -48,6 +50,11 @@ impl IsoHostProblem {
                         "Correct `hosts` in flake.nix and `host` in nix-cfg-install.yaml, or write a new directory with \
                          `nix-cfg-iso init … --host NAME`.",
                     )
+            }
+            Self::OfSettings { name, hosts } => {
+                error("host-not-on-iso", format!("The settings name the host `{name}`, which the ISO does not have"))
+                    .because(format!("It would be installed wherever no other is named. `hosts` in flake.nix has: {}.", hosts.join(", ")))
+                    .remedy("Change `host` in nix-cfg-install.yaml to one of these. Or remove that line: then the installer asks, if there are several.")
             }
             Self::Unverified { name, candidates, similar } => {
                 let found = if candidates.is_empty() {

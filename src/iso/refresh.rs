@@ -156,7 +156,7 @@ fn misfits(dir: &Path, manifest: &Manifest, source: &Source) -> Result<Vec<Diagn
     }
     let mut problems = Vec::new();
     if source.kind == ConfigKind::Flake {
-        hosts::choose(&source.path, &spec.hosts, &mut problems);
+        hosts::choose(&source.path, &manifest.hosts(dir), &mut problems);
     }
     // The doctor reports those that only an evaluation shows.
     let lost_hosts = problems.into_iter().filter_map(|problem| match problem.problem {

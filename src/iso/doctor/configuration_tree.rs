@@ -8,7 +8,7 @@ use regex_lite::Regex;
 use walkdir::WalkDir;
 
 use super::checked_directory::IsoDirectory;
-use crate::diagnostic::{Diagnostic, DoctorProblem, IsoChannelProblem};
+use crate::diagnostic::{Diagnostic, DoctorProblem, IsoChannelProblem, IsoHostProblem};
 use crate::iso::flake_template::IsoSpec;
 use crate::iso::{channels, choices, desktops};
 use crate::nix::literal::{attribute, string};
@@ -46,9 +46,15 @@ pub(super) fn size(iso: &IsoDirectory) -> Result<Option<Diagnostic>> {
     Ok(Some(problem.into()))
 }
 
+/// The host in the settings, which is installed where no other is named, and is not on the ISO.
+pub(super) fn host_of_settings(iso: &IsoDirectory) -> Option<Diagnostic> {
+    let (hosts, name) = (iso.spec.hosts.clone(), iso.settings.host.clone()?);
+    let is_lost = !hosts.is_empty() && !hosts.contains(&name);
+    is_lost.then(|| IsoHostProblem::OfSettings { name, hosts }.into())
+}
+
 /// The problems of the hardware file of each host: it does not exist, is not certain, or has settings of a person.
 pub(super) fn hardware(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
-    let named = iso.settings.hardware_config.as_deref();
     let hosts = &iso.spec.hosts;
     let mut hosts: Vec<Option<&str>> = match hosts.as_slice() {
         [] => vec![None],
@@ -60,7 +66,8 @@ pub(super) fn hardware(iso: &IsoDirectory, evaluate: bool) -> Vec<Diagnostic> {
     let has_layout = || !disk_layout::disk_layouts(&iso.configuration, &[]).is_empty();
     let mut problems = Vec::new();
     for host in hosts {
-        match hardware::choose(&iso.configuration, iso.kind, host, named) {
+        let named = iso.settings.hardware_config_of(host);
+        match hardware::choose(&iso.configuration, iso.kind, host, named.as_deref()) {
             Ok(chosen) if iso.configuration.join(&chosen.path).exists() => {
                 // Where it is evaluated, Nix decides.
                 problems.extend(chosen.doubt.filter(|_| !evaluate).map(Diagnostic::from));

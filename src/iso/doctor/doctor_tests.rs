@@ -131,6 +131,17 @@ type Case = (ConfigKind, fn(&Path), &'static str, &'static [&'static str]);
 
 const CASES: &[Case] = &[
     (
+        ConfigKind::Flake,
+        |dir| {
+            let flake = dir.join("flake.nix");
+            let text = fs::read_to_string(&flake).unwrap();
+            fs::write(&flake, text.replace("hosts = [ \"a\" ]", "hosts = [ \"b\" ]")).unwrap();
+            fs::rename(dir.join("nix-cfg/hosts/a"), dir.join("nix-cfg/hosts/b")).unwrap();
+        },
+        "host-not-on-iso",
+        &["name the host `a`", "has: b.", "nix-cfg-install.yaml"],
+    ),
+    (
         ConfigKind::Channel,
         |dir| {
             put(

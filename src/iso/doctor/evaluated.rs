@@ -93,12 +93,12 @@ fn lost_host(problem: &Diagnostic, iso: &IsoDirectory, runner: &Runner, index: u
 /// What is known of a machine of which nothing is known.
 fn of_any_machine(iso: &IsoDirectory, index: usize, facts: &Facts) -> Vec<Diagnostic> {
     let host = iso.spec.hosts.get(index).map(String::as_str);
-    let named = iso.settings.hardware_config.as_deref();
+    let named = iso.settings.hardware_config_of(host);
     // Of stock NixOS the user is typed on the machine.
     let users = facts.users.as_ref().filter(|_| iso.spec.state_version.is_none());
     let mut problems: Vec<Diagnostic> = users.and_then(nobody).into_iter().collect();
     // Without one, its problem is reported from the files.
-    if let Ok(hardware) = hardware::choose(&iso.configuration, iso.kind, host, named) {
+    if let Ok(hardware) = hardware::choose(&iso.configuration, iso.kind, host, named.as_deref()) {
         problems.extend(own_disks(iso, &hardware.path, facts));
         problems.extend(before_machine(facts, &iso.configuration, &hardware));
     }

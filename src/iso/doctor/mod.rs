@@ -38,6 +38,7 @@ pub fn doctor(runner: &Runner, dir: &Path, evaluate: bool, to_come: Option<&Mach
     problems.extend(lint::lacking(&iso.configuration));
     problems.extend(origin::problems(&iso));
     problems.extend(fleet_answers::problems(dir, &iso.spec, iso.settings.host.as_deref()));
+    problems.extend(configuration_tree::host_of_settings(&iso));
     problems.extend(configuration_tree::hardware(&iso, evaluate));
     problems.extend(configuration_tree::platform(&iso));
     match iso.kind {

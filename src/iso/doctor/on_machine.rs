@@ -92,8 +92,8 @@ pub(super) fn problems(
     not_covered: &[NotCovered],
 ) -> Result<(Vec<Diagnostic>, Option<Diagnostic>)> {
     let host = iso.spec.hosts.get(index).map(String::as_str);
-    let named = iso.settings.hardware_config.as_deref();
-    let Ok(hardware) = hardware::choose(&iso.configuration, iso.kind, host, named) else {
+    let named = iso.settings.hardware_config_of(host);
+    let Ok(hardware) = hardware::choose(&iso.configuration, iso.kind, host, named.as_deref()) else {
         // It is reported already that it is not certain.
         return Ok((Vec::new(), None));
     };

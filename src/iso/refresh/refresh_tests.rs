@@ -202,6 +202,12 @@ fn what_init_would_refuse_is_refused_and_the_copy_stays() {
     let key = "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ\n";
     iso.put("keys.txt", key);
     iso.refused(&["It has: ab.", "keys.txt:1", "add --allow-secrets"]);
+    // As that says.
+    let flake = iso.dir().join("flake.nix");
+    let text = fs::read_to_string(&flake).unwrap();
+    fs::write(&flake, text.replace("\"a\"", "\"ab\"")).unwrap();
+    assert!(!iso.refresh().unwrap_err().contains("It has: ab."));
+    fs::write(&flake, text).unwrap();
     iso.put("flake.nix", "{ outputs = i: { nixosConfigurations.a = 2; }; }");
     let allow = RefreshOptions {
         allow_secrets: true,
