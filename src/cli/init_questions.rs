@@ -26,7 +26,7 @@ pub struct Suggestions<'a> {
     pub os_release: &'a Path,
     /// What `~` means.
     pub home: Option<PathBuf>,
-    /// Files in which nix-channel keeps the subscriptions.
+    /// Files in which nix-channel keeps the subscriptions, root's last.
     pub subscriptions: Vec<PathBuf>,
 }
 
@@ -65,11 +65,11 @@ pub fn complete(args: &mut Init, machine: &Suggestions, dialogue: &mut Dialogue)
             }
         }
         ConfigKind::Channel => {
-            let release = choices::release(machine.os_release);
+            let of_machine = choices::nixpkgs_of_machine(machine.os_release, &machine.subscriptions);
             let missing = |args: &Init, nixpkgs: &str| missing_channels(tree, args, nixpkgs, machine);
-            asked |= args.nixpkgs.is_none() && release.is_none() || !missing(args, "").is_empty();
+            asked |= args.nixpkgs.is_none() && of_machine.is_none() || !missing(args, "").is_empty();
             if asked && args.nixpkgs.is_none() {
-                args.nixpkgs = Some(dialogue.nixpkgs(release.as_deref())?);
+                args.nixpkgs = Some(dialogue.nixpkgs(of_machine.as_deref())?);
             }
             for (name, suggested) in missing(args, args.nixpkgs.as_deref().unwrap_or_default()) {
                 let reference = dialogue.channel(&name, &suggested)?;
@@ -178,9 +178,9 @@ impl<'a> Dialogue<'a> {
         })
     }
 
-    fn nixpkgs(&mut self, release: Option<&str>) -> Result<String> {
+    fn nixpkgs(&mut self, of_machine: Option<&str>) -> Result<String> {
         let question = "nixpkgs of the configuration, a flake reference";
-        self.ask(question, Some(release.unwrap_or(choices::EXAMPLE)), |answer| {
+        self.ask(question, Some(of_machine.unwrap_or(choices::EXAMPLE)), |answer| {
             choices::nixpkgs_fault(answer).map_or(Ok(answer.to_owned()), |problem| Err(reason(&problem)))
         })
     }

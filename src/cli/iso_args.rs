@@ -95,7 +95,7 @@ pub struct Init {
     /// (nixpkgs 26.11); `none` has no desktop [default: gnome; plasma6 for --stock plasma6 without gnome]
     #[arg(long, value_name = "NAME")]
     pub desktop: Option<String>,
-    /// The nixpkgs of a channel configuration [default: the release of the running NixOS]
+    /// The nixpkgs of a channel configuration [default: that of the running NixOS]
     #[arg(long, value_name = "FLAKEREF")]
     pub nixpkgs: Option<String>,
     /// Another channel that a channel configuration looks up as <NAME/…>; may be given more than once

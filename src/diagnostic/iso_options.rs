@@ -17,7 +17,7 @@ pub enum IsoOptionProblem {
     NixpkgsOfFlake,
     /// `--channel` with a flake.
     ChannelOfFlake,
-    /// No `--nixpkgs`, and this machine does not run a release of NixOS.
+    /// No `--nixpkgs`, and this machine does not run NixOS.
     NoNixpkgs { example: &'static str },
     /// Which release the nixpkgs of `--stock` is cannot be found out.
     Release { nixpkgs: String },

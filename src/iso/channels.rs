@@ -164,6 +164,12 @@ fn reference(name: &str, nixpkgs: &str, subscribed: &Channels) -> String {
     known.map_or(PLACEHOLDER, |(_, reference)| reference).to_owned()
 }
 
+/// The nixpkgs that is subscribed to as `nixos`: NixOS looks up root's first, whose list is the last one (`nix.nixPath`).
+pub fn nixpkgs(lists: &[PathBuf]) -> Option<String> {
+    let mut lists = lists.iter().rev();
+    lists.find_map(|list| subscriptions(std::slice::from_ref(list)).remove("nixos"))
+}
+
 /// What nix-channel keeps, `URL NAME` a line, as flake references. The first list that has a name counts.
 fn subscriptions(lists: &[PathBuf]) -> Channels {
     let mut found = Channels::new();

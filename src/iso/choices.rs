@@ -33,7 +33,7 @@ pub struct InitOptions {
     pub nixpkgs: Option<String>,
     /// The other channels of a channel configuration: names and flake references.
     pub channels: Vec<(String, String)>,
-    /// Files in which nix-channel keeps the subscriptions of this machine; they need not exist.
+    /// Files in which nix-channel keeps the subscriptions of this machine, root's last; they need not exist.
     pub subscriptions: Vec<PathBuf>,
     /// The system of the ISO (`x86_64-linux`).
     pub system: Option<String>,
@@ -192,7 +192,7 @@ fn fetched(source: &Source, problems: &mut Vec<Diagnostic>) -> Vec<Pinned> {
     fetched
 }
 
-/// The nixpkgs of a channel configuration: the one that was named, or the release of the NixOS that this machine runs.
+/// The nixpkgs of a channel configuration: the one that was named, or that of the NixOS that this machine runs.
 fn nixpkgs(
     options: &InitOptions,
     os_release: &Path,
@@ -203,9 +203,9 @@ fn nixpkgs(
         problems.extend(nixpkgs_fault(reference));
         return reference.clone();
     }
-    if let Some(reference) = release(os_release) {
+    if let Some(reference) = nixpkgs_of_machine(os_release, &options.subscriptions) {
         report.notes.push(format!(
-            "Using {reference}, the release of this machine (--nixpkgs selects another)."
+            "Using {reference}, the nixpkgs of this machine (--nixpkgs selects another)."
         ));
         return reference;
     }
@@ -213,14 +213,25 @@ fn nixpkgs(
     String::new()
 }
 
-/// The nixpkgs of the release of NixOS that this machine runs, by its file `os-release`.
-pub fn release(os_release: &Path) -> Option<String> {
+/// The nixpkgs of the NixOS that this machine runs: the channel that it is subscribed to, or else what its file `os-release` says.
+pub fn nixpkgs_of_machine(os_release: &Path, subscriptions: &[PathBuf]) -> Option<String> {
     let text = fs::read_to_string(os_release).unwrap_or_default();
     let value = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.map(|value| value.trim_matches('"').to_owned())
     };
-    (value("ID")? == "nixos").then_some(format!("github:NixOS/nixpkgs/nixos-{}", value("VERSION_ID")?))
+    if value("ID")? != "nixos" {
+        return None;
+    }
+    // nixpkgs' master has the number of the release to come, which has no branch yet, and a suffix `pre` (lib/trivial.nix).
+    let is_unstable = value("BUILD_ID").is_some_and(|build| build.contains("pre"));
+    let branch = if is_unstable {
+        "unstable".to_owned()
+    } else {
+        value("VERSION_ID")?
+    };
+    let subscribed = channels::nixpkgs(subscriptions);
+    Some(subscribed.unwrap_or_else(|| format!("github:NixOS/nixpkgs/nixos-{branch}")))
 }
 
 /// What is wrong with the flake reference of a nixpkgs. A release (`24.05`, `nixos-24.05`) is answered with the reference of it.

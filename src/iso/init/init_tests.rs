@@ -253,6 +253,24 @@ fn the_release_of_this_nixos_is_the_default_nixpkgs() {
     run_with(&options, &release).unwrap();
     let flake = fs::read_to_string(options.dir.join("flake.nix")).unwrap();
     assert!(flake.contains("github:NixOS/nixpkgs/nixos-24.05"), "{flake}");
+    // The branch of the number that nixos-unstable has does not exist yet.
+    let (own, root) = (dir.path().join("own"), dir.path().join("root"));
+    let used = |build: &str| {
+        fs::write(
+            &release,
+            format!("ID=nixos\nVERSION_ID=\"26.11\"\nBUILD_ID=\"26.11{build}\"\n"),
+        )
+        .unwrap();
+        choices::nixpkgs_of_machine(&release, &[own.clone(), root.clone()]).unwrap()
+    };
+    assert_eq!(used(".123.abcdef"), "github:NixOS/nixpkgs/nixos-26.11");
+    assert_eq!(used("beta123.abcdef"), "github:NixOS/nixpkgs/nixos-26.11");
+    assert_eq!(used("pre123.abcdef"), "github:NixOS/nixpkgs/nixos-unstable");
+    // What nix-channel fetches is the nixpkgs of this machine; NixOS looks up root's.
+    fs::write(&own, "https://channels.nixos.org/nixos-24.05 nixos\n").unwrap();
+    assert_eq!(used("pre123.abcdef"), "github:NixOS/nixpkgs/nixos-24.05");
+    fs::write(&root, "https://channels.nixos.org/nixos-unstable-small nixos\n").unwrap();
+    assert_eq!(used("pre123.abcdef"), "github:NixOS/nixpkgs/nixos-unstable-small");
 }
 
 #[test]
