@@ -45,8 +45,8 @@ impl EnrolProblem {
                 .remedy("Name one that begins with `ssh-ed25519 AAAA`, as OpenSSH writes it."),
             Self::Twice { machine } => error("enrol-twice", format!("Two files have keys of the same machine: {machine}"))
                 .remedy("Name one of them."),
-            Self::NoFile { dir } => error("enrol-no-file", format!("{} has neither .sops.yaml nor secrets.nix", dir.display()))
-                .because("They say which keys secrets are encrypted for.")
+            Self::NoFile { dir } => error("enrol-no-file", format!("{} has neither .sops.yaml nor a secrets.nix of agenix", dir.display()))
+                .because("They say which keys secrets are encrypted for; agenix's has `publicKeys`.")
                 .remedy("Name the directory of the configuration, or of its secrets."),
             Self::SeveralFiles { name, files } => {
                 let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();

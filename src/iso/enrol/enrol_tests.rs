@@ -328,6 +328,7 @@ fn both_files_are_changed_or_none_and_what_encrypts_again_is_said() {
     let (config, stick) = directories(&[
         ("private/sops.yaml", RULE),
         ("agenix/secrets.nix", secret),
+        ("modules/secrets.nix", "{ sops.secrets.wifi = { }; }\n"),
         ("s/a b.yaml", "x: ENC[AES256_GCM,data]\nsops:\n"),
         ("s/plain.yaml", "sops: x\n"),
         ("t/other.yaml", "x: ENC[AES256_GCM,data]\nsops:\n"),
@@ -345,7 +346,7 @@ fn both_files_are_changed_or_none_and_what_encrypts_again_is_said() {
     );
     assert_eq!(read(".sops.yaml"), filled(RULE));
     options.dry_run = false;
-    fs::write(at("agenix/secrets.nix"), "{ ").unwrap();
+    fs::write(at("agenix/secrets.nix"), "{ x.publicKeys = ").unwrap();
     assert_eq!(codes(&options), ["syntax"]);
     assert_eq!(read(".sops.yaml"), filled(RULE), "one was changed");
     fs::write(at("agenix/secrets.nix"), secret).unwrap();
@@ -370,7 +371,7 @@ fn both_files_are_changed_or_none_and_what_encrypts_again_is_said() {
 
 #[test]
 fn what_is_missing_or_meant_twice_is_an_error_and_all_of_it_is_reported() {
-    let (config, stick) = directories(&[("a/.sops.yaml", RULE), ("b/.sops.yaml", RULE), ("c/other.nix", "{ }")]);
+    let (config, stick) = directories(&[("a/.sops.yaml", RULE), ("b/.sops.yaml", RULE), ("c/secrets.nix", "{ }")]);
     let (sub, empty) = (config.path().join("a"), config.path().join("c"));
     assert_eq!(
         codes(&options(config.path(), &[stick.path()], &[])),

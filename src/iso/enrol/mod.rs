@@ -163,7 +163,8 @@ fn mounted_stick() -> Option<PathBuf> {
     mounts.rev().find(|mount| mount.source == device).map(|mount| mount.at)
 }
 
-/// The files of this name in the configuration.
+/// The files of this name in the configuration. A `secrets.nix` without public keys is a module, and not agenix's; one that cannot be
+/// read may be.
 fn find(dir: &Path, name: &str) -> Vec<PathBuf> {
     let entries = WalkDir::new(dir).sort_by_file_name().into_iter();
     let entries = entries
@@ -172,6 +173,9 @@ fn find(dir: &Path, name: &str) -> Vec<PathBuf> {
     entries
         .filter(|entry| entry.file_name() == name && entry.path().is_file())
         .map(walkdir::DirEntry::into_path)
+        .filter(|path| {
+            name != agenix_rules::FILE || read_text(path, LARGEST).map_or(true, |text| text.contains("publicKeys"))
+        })
         .collect()
 }
 
