@@ -105,27 +105,24 @@ fn generated(iso: &IsoDirectory) -> Vec<String> {
         .collect()
 }
 
-/// The `hostPlatform` of another system than that of the ISO.
-pub(super) fn platform(iso: &IsoDirectory) -> Vec<Diagnostic> {
-    let Ok(pattern) = Regex::new(r#"hostPlatform\s*=\s*(?:lib\.)?(?:mkDefault\s+)?"([a-z0-9_]+-linux)""#) else {
-        return Vec::new();
-    };
-    let system = &iso.spec.system;
-    let mut found = Vec::new();
-    for (path, text) in nix_files(&iso.configuration) {
-        for (line, number) in text.lines().zip(1..) {
-            let other = pattern.captures(line).and_then(|captures| captures.get(1));
-            // Of several hosts each may be for another machine: the evaluation shows it.
-            if let Some(other) = other
-                && other.as_str() != system
-                && iso.spec.hosts.len() < 2
-                && is_used(iso, &path)
-            {
-                found.push(other_platform(other.as_str(), system).at(&path, Some(number), None));
-            }
-        }
+/// The `hostPlatform` of another system than that of the ISO, in the hardware file. Where it is not certain which one that is, the
+/// evaluation shows it, as with several hosts.
+pub(super) fn platform(iso: &IsoDirectory) -> Option<Diagnostic> {
+    let pattern = Regex::new(r#"hostPlatform\s*=\s*(?:lib\.)?(?:mkDefault\s+)?"([a-z0-9_]+-linux)""#).ok()?;
+    let (hosts, named) = (&iso.spec.hosts, iso.settings.hardware_config.as_deref());
+    if hosts.len() > 1 {
+        return None;
     }
-    found
+    let chosen = hardware::choose(&iso.configuration, iso.kind, hosts.first().map(String::as_str), named).ok()?;
+    if chosen.doubt.is_some() {
+        return None;
+    }
+    let text = fs::read_to_string(iso.configuration.join(&chosen.path)).ok()?;
+    let system = &iso.spec.system;
+    text.lines().zip(1..).find_map(|(line, number)| {
+        let other = pattern.captures(line)?.get(1)?.as_str();
+        (other != system).then(|| other_platform(other, system).at(&chosen.path, Some(number), None))
+    })
 }
 
 /// The problem of a configuration for another system than that of the ISO.
@@ -158,14 +155,6 @@ pub(super) fn options(iso: &IsoDirectory) -> Vec<Diagnostic> {
         problems.extend(desktops::problem(desktop, nixpkgs));
     }
     problems
-}
-
-/// Whether the file is the hardware file, or the only one there could be.
-fn is_used(iso: &IsoDirectory, path: &Path) -> bool {
-    match &iso.settings.hardware_config {
-        Some(hardware) => hardware == path,
-        None => true,
-    }
 }
 
 /// The look-ups of channels that the ISO flake does not have. One in a file that may not be evaluated is left to Nix, where Nix

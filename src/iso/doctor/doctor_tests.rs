@@ -325,6 +325,18 @@ const CASES: &[Case] = &[
             "--system aarch64-linux",
         ],
     ),
+    (
+        // The processor of another host is no fault.
+        ConfigKind::Flake,
+        |dir| {
+            fs::rename(dir.join("nix-cfg/hosts/a"), dir.join("nix-cfg/hosts/b")).unwrap();
+            put(dir, "hosts/a/default.nix", "{ }");
+            let other = HARDWARE.replace("x86_64", "aarch64");
+            put(dir, "hosts/b/hardware-configuration.nix", &other);
+        },
+        "hardware-other-host",
+        &["hosts/b/hardware-configuration.nix"],
+    ),
 ];
 
 #[test]
