@@ -140,9 +140,11 @@ fn named(text: &str) -> Vec<String> {
     named_hosts(text).into_iter().map(|host| host.name).collect()
 }
 
-/// Whether the file defines its hosts by literal names only, so that it has no others than the [`named`] ones.
+/// Whether the file defines its hosts by literal names only, so that it has no others than the [`named`] ones. A function that gets
+/// them, such as mkFlake of flake-parts with its `flake.nixosConfigurations`, can add more.
 fn names_all(text: &str) -> bool {
     let file = NixFile::parse(text);
+    let arguments: Vec<_> = file.arguments().collect();
     let bindings = file.all_bindings().filter_map(|binding| {
         let names: Vec<Option<&str>> = binding.path.iter().map(Name::literal).collect();
         let at = names.iter().position(|name| *name == Some(NIXOS_CONFIGURATIONS))?;
@@ -154,7 +156,8 @@ fn names_all(text: &str) -> bool {
             }
             _ => false,
         };
-        Some((binding.range.start..binding.value.range.start, is_literal))
+        let is_final = at == 0 && !arguments.iter().any(|range| range.contains(&binding.range.start));
+        Some((binding.range.start..binding.value.range.start, is_literal && is_final))
     });
     let bindings: Vec<_> = bindings.collect();
     // What is not the path of a binding must be a use (`self.nixosConfigurations`), and not an `inherit`, say.
@@ -164,7 +167,7 @@ fn names_all(text: &str) -> bool {
             || bindings.iter().any(|(path, _)| path.contains(&token.offset))
             || index > 0 && tokens[index - 1].text == "."
     });
-    all_known && bindings.iter().all(|(_, is_literal)| *is_literal)
+    all_known && bindings.iter().all(|(_, is_certain)| *is_certain)
 }
 
 #[cfg(test)]
@@ -177,13 +180,16 @@ mod tests {
             "{ outputs = { self }: { nixosConfigurations.a = 1; x = self.nixosConfigurations.b; }; }"
         ));
         assert!(names_all(
-            "# nixosConfigurations\n{ flake.nixosConfigurations = { a = 1; inherit (x) b; }; }"
+            "# nixosConfigurations\n{ nixosConfigurations = { a = f { x = 1; }; inherit (x) b; }; }"
         ));
         for text in [
             "i: { nixosConfigurations = mapAttrs f hosts; }",
             "i: { nixosConfigurations.${x} = 1; nixosConfigurations.a = 1; }",
             "i: { nixosConfigurations = { a = 1; } // more; }",
             "i: { nixosConfigurations.a = 1; inherit (more) nixosConfigurations; }",
+            "{ flake.nixosConfigurations = { a = 1; inherit (x) b; }; }",
+            "i: mkFlake i { flake = { nixosConfigurations.a = 1; }; }",
+            "i: recursiveUpdate (f { nixosConfigurations.a = 1; }) more",
         ] {
             assert!(!names_all(text), "{text}");
         }
@@ -266,6 +272,23 @@ mod tests {
             "{ outputs = i: { nixosConfigurations.a = 1; } // import ./parts; }",
         );
         assert!(problem("b").starts_with("Warning"), "{}", problem("b"));
+    }
+
+    #[test]
+    fn a_host_that_a_module_may_make_is_accepted_and_a_misspelt_one_a_warning() {
+        let tree = tempfile::tempdir().unwrap();
+        fs::create_dir_all(tree.path().join("hosts/laptop")).unwrap();
+        let imported = "imports = [ i.easy-hosts.flakeModule ]; flake.nixosConfigurations.server = 1;";
+        let flake = format!("{{ outputs = i: mkFlake i {{ {imported} }}; }}");
+        fs::write(tree.path().join(FLAKE_NIX), flake).unwrap();
+        for host in ["server", "laptop"] {
+            assert_eq!(chosen(tree.path(), &[host]).1, "");
+        }
+        let typo = chosen(tree.path(), &["latop"]).1;
+        assert!(
+            typo.starts_with("Warning: It is not certain") && typo.contains("mean `laptop`"),
+            "{typo}"
+        );
     }
 
     #[test]

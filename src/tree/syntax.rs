@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use rnix::ast::{AstNode, Attr, BinOpKind, Entry, Expr, HasEntry, InterpolPart};
+use rnix::ast::{Apply, AstNode, Attr, AttrpathValue, BinOpKind, Entry, Expr, HasEntry, InterpolPart};
 use rnix::{NodeOrToken, Parse, ParseError, Root, SyntaxKind, SyntaxNode, TextRange};
 
 use crate::diagnostic::SyntaxMistake;
@@ -110,10 +110,14 @@ impl<'a> NixFile<'a> {
 
     /// The `path = value;` of all attribute sets and `let`s of the file, in order; those inside of a value come after it.
     pub fn all_bindings(&self) -> impl Iterator<Item = Binding> + use<> {
-        let entries = self.parsed.syntax().descendants().filter_map(cast::<Entry>);
-        entries
-            .filter(|entry| matches!(entry, Entry::AttrpathValue(_)))
-            .flat_map(binding)
+        let entries = self.parsed.syntax().descendants().filter_map(cast::<AttrpathValue>);
+        entries.flat_map(|entry| binding(Entry::AttrpathValue(entry)))
+    }
+
+    /// Where the arguments of function calls are.
+    pub fn arguments(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let calls = self.parsed.syntax().descendants().filter_map(cast::<Apply>);
+        calls.filter_map(|call| Some(range(&call.argument()?)))
     }
 
     pub fn tokens(&self) -> impl Iterator<Item = Token> + use<> {
@@ -374,13 +378,12 @@ mod tests {
     #[test]
     fn a_mistake_has_its_offset_and_what_was_expected() {
         let expected = vec!["`;`".to_owned()];
-        let found = Some("`}`".to_owned());
         let mistake = |text: &str| NixFile::parse(text).mistake();
         assert_eq!(
             mistake("{ a = 1 }"),
             Some((
                 SyntaxMistake::Unexpected {
-                    found,
+                    found: Some("`}`".to_owned()),
                     expected: expected.clone()
                 },
                 8
