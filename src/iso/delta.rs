@@ -234,8 +234,9 @@ impl Parts {
     fn machines_of(&self, runner: &Runner, iso: &Path, names: &[(String, String)]) -> Result<Vec<Machine>> {
         let earlier = EarlierIso::read(runner, &self.0.join("bin"), iso)?;
         let mut machines = Vec::new();
+        let systems: Vec<&str> = names.iter().map(|(_, system)| system.as_str()).collect();
         for (host, system) in names {
-            if let Some(mut has) = earlier.system(system) {
+            if let Some(mut has) = earlier.system(system, &systems) {
                 let common = self.closure("common", host)?;
                 let common: BTreeSet<String> = common.into_iter().map(|record| record.path).collect();
                 has.retain(|path| common.contains(path));

@@ -36,16 +36,23 @@ impl EarlierIso {
         Ok(Self(records.map(|record| (record.path, record.references)).collect()))
     }
 
-    /// What the systems with this name refer to, all of them; `None` where there is no such system.
-    pub fn system(&self, name: &str) -> Option<BTreeSet<String>> {
-        let start = format!("nixos-system-{name}-");
-        // What follows is the version, and not the rest of another name.
-        let is_system = |path: &&String| {
+    /// What the systems with this name refer to, all of them; `None` where there is no such system. `others` are the names of systems
+    /// that can begin with it.
+    pub fn system(&self, name: &str, others: &[&str]) -> Option<BTreeSet<String>> {
+        let start = |name: &str| format!("nixos-system-{name}-");
+        let is_longer = |other: &&&str| other.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
+        let longer: Vec<String> = others.iter().filter(is_longer).map(|other| start(other)).collect();
+        let start = start(name);
+        let labels = self.0.keys().filter_map(|path| {
             let name = store_name(path);
-            name.strip_prefix(&start)
-                .is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()))
-        };
-        let closures = self.0.keys().filter(is_system).map(|path| self.closure(path));
+            let is_other = longer.iter().any(|other| name.starts_with(other));
+            let label = name.strip_prefix(&start).filter(|_| !is_other)?;
+            Some((path, label.starts_with(|first: char| first.is_ascii_digit())))
+        });
+        let (versions, own): (Vec<_>, Vec<_>) = labels.partition(|(_, is_version)| *is_version);
+        // What does not begin with a version is a label or a tag of the system's own, or the rest of a name that is not known.
+        let systems = if versions.is_empty() { own } else { versions };
+        let closures = systems.into_iter().map(|(path, _)| self.closure(path));
         closures.reduce(|left, right| &left & &right)
     }
 
@@ -73,14 +80,20 @@ mod tests {
             record("nixos-system-web-db-24.05", &["sqlite"]),
             record("nixos-system-nixos-24.05", &["bash", "vim"]),
             record("nixos-system-nixos-24.05.1", &["bash"]),
+            record("nixos-system-mail-blue-24.05", &["vim"]),
+            record("nixos-system-mail-in-stable", &["sqlite"]),
             record("bash", &["glibc"]),
             record("glibc", &[]),
             record("sqlite", &[]),
             record("vim", &[]),
         ]));
         let set = |names: &[&str]| Some(names.iter().map(|name| path(name)).collect());
-        assert_eq!(iso.system("web"), set(&["nixos-system-web-24.05", "bash", "glibc"]));
-        assert_eq!(iso.system("nixos"), set(&["bash", "glibc"]));
-        assert_eq!(iso.system("mail"), None);
+        let system = |name: &str| iso.system(name, &["web", "web-db", "nixos", "mail", "mail-in"]);
+        assert_eq!(system("web"), set(&["nixos-system-web-24.05", "bash", "glibc"]));
+        assert_eq!(system("nixos"), set(&["bash", "glibc"]));
+        // With system.nixos.tags or a label, and another host whose name begins with this one.
+        assert_eq!(system("mail"), set(&["nixos-system-mail-blue-24.05", "vim"]));
+        assert_eq!(system("mail-in"), set(&["nixos-system-mail-in-stable", "sqlite"]));
+        assert_eq!(system("dns"), None);
     }
 }
