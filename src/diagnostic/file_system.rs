@@ -127,12 +127,7 @@ impl FileSystemProblem {
                 .remedy("Check that both are the same; a name by UUID leaves no doubt.")
             }
             Self::OnlyOptions { names, partitioned } => only_options(&names.join(", "), *partitioned),
-            Self::NotMade { names } => error(
-                "file-system-absent",
-                format!("The configuration needs file systems that the installer does not make: {}", names.join(", ")),
-            )
-            .because("The configuration sets only some of their options; the device comes from the hardware configuration, which will have what is made.")
-            .remedy("Remove these `fileSystems` from the configuration, or give it a disko layout that has them. By hand, they can be made and mounted before the installation."),
+            Self::NotMade { names } => not_made(&names.join(", ")),
             Self::VolumeOnlyOptions { names } => error(
                 "encrypted-absent",
                 format!("The configuration sets options of an encrypted volume that this machine does not have: {}", names.join(", ")),
@@ -166,6 +161,12 @@ fn only_options(names: &str, partitioned: bool) -> Text {
     warning(code, format!("The configuration needs separate file systems: {names}"))
         .because(why)
         .remedy("Make a partition or a subvolume for each of them when you partition the disk. Or remove these `fileSystems` from the configuration.")
+}
+
+fn not_made(names: &str) -> Text {
+    error("file-system-absent", format!("The configuration needs file systems that the installer does not make: {names}"))
+        .because("The configuration sets only some of their options; the device comes from the hardware configuration, which will have what is made.")
+        .remedy("Remove these `fileSystems` from the configuration, or give it a disko layout that has them. By hand, they can be made and mounted before the installation.")
 }
 
 fn contradiction(values: &[(String, Vec<(String, String)>)]) -> Text {
