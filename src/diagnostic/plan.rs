@@ -11,6 +11,8 @@ pub enum PlanProblem {
     CommandLine { error: String },
     /// What the settings want kept for rebuilding offline is not on the ISO.
     OfflineRebuildMissing { path: PathBuf },
+    /// Nix stopped at something that was left out to find what else is wrong, and nothing that was found says so.
+    EvaluatedInPart,
     /// Something could not be looked at.
     NotChecked { what: String, cause: String },
     /// The hardware configuration's path leads out of the tree.
@@ -38,6 +40,9 @@ impl PlanProblem {
             )
             .because("The setting `offline-rebuild` says that the target keeps it, to rebuild without a network.")
             .remedy("Remove `offline-rebuild` from the settings: the system can be installed without it."),
+            Self::EvaluatedInPart => error("evaluated-in-part", "Nix refuses the configuration")
+                .because("The check left out what Nix stopped at, to find more problems, and found none. Without it, the system would be another one.")
+                .remedy("Correct what Nix reports: nixos-rebuild dry-build shows it where there is a network."),
             Self::NotChecked { what, cause } => warning("not-checked", format!("Could not check {what}"))
                 .because(cause)
                 .remedy("No problem was found, because nothing was seen. Check it yourself if it matters here."),

@@ -10,7 +10,7 @@ use super::checks::file_systems::{self, Incomplete, Tree};
 use super::checks::{self, Context};
 use super::omissions::{Omission, Omissions, is_essential};
 use super::{flake_inputs, hardware_files};
-use crate::diagnostic::{Diagnostic, ExpressionProblem, FlakeProblem, Problem, SupplyProblem};
+use crate::diagnostic::{Diagnostic, ExpressionProblem, FlakeProblem, PlanProblem, Problem, SupplyProblem};
 use crate::nix::eval::{self, Configuration, Evaluated};
 use crate::nix::explain;
 use crate::nix::facts::{Facts, Refusal};
@@ -61,6 +61,12 @@ impl Outcome {
             problems.extend(checks::unknown(&self.facts));
         }
         problems
+    }
+
+    /// The problem of a configuration of which something was omitted: what is evaluated is not what it says.
+    pub fn incomplete(&self) -> Option<Diagnostic> {
+        let raw = self.assertions.clone().unwrap_or_default();
+        (!self.omissions.is_empty()).then(|| Diagnostic::from(PlanProblem::EvaluatedInPart).raw(raw))
     }
 
     /// Adds the packages that nixpkgs refused, without the one at which Nix stopped before.
@@ -234,4 +240,24 @@ fn usual_parts(store: &Path) -> u64 {
         .filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b".drv"))
         .count() as u64;
     SMALL.max(derivations + derivations / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nix::lenience::Lenience;
+
+    #[test]
+    fn what_was_evaluated_without_a_part_is_not_what_is_installed() {
+        let mut outcome = Outcome::default();
+        assert!(outcome.incomplete().is_none());
+        outcome.omissions.lenience = Lenience {
+            assertions: true,
+            ..Lenience::default()
+        };
+        outcome.assertions = Some("Failed assertions:\n- No.".to_owned());
+        let problem = outcome.incomplete().unwrap();
+        assert_eq!(problem.code, "evaluated-in-part");
+        assert!(problem.raw.ends_with("- No."), "{}", problem.raw);
+    }
 }

@@ -252,6 +252,8 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     let Some(evaluated) = &outcome.toplevel else {
         return Ok(None);
     };
+    // Whatever became of the report of what was omitted: without it, another system would be installed.
+    found.extend(outcome.incomplete().filter(|_| !found.has_errors()));
     let of_tree = (root, source.kind, hardware.path.as_path());
     let chosen_disks = put.disko.as_ref().and_then(DiskoPlan::bytes);
     let largest_disk = chosen_disks.or(request.decisions.largest_disk);

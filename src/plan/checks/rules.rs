@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::diagnostic::{AccountProblem, BootProblem, Diagnostic, ExpressionProblem, FileSystemProblem, Problem};
+use crate::diagnostic::{
+    AccountProblem, BootProblem, Diagnostic, ExpressionProblem, FileSystemProblem, Problem, Severity,
+};
 use crate::nix::facts::{Assertion, Facts};
 use crate::tree::locate::in_tree;
 
@@ -37,11 +39,13 @@ const OVERLAPS: [Overlap; 3] = [
     },
 ];
 
-/// One problem for each broken rule that is not among `found`, at its place in the tree at `root`.
+/// One problem for each broken rule that is not among `found`, at its place in the tree at `root`. A warning does not stand for a
+/// rule: NixOS makes no system that breaks one.
 pub fn assertions(facts: &Facts, root: &Path, found: &[Diagnostic]) -> Vec<Diagnostic> {
+    let errors = || found.iter().filter(|problem| problem.severity == Severity::Error);
     let is_found = |failed: &&Assertion| {
         let mut overlaps = OVERLAPS.iter().filter(|rule| failed.message.contains(rule.message));
-        overlaps.any(|rule| found.iter().any(|problem| (rule.is_found)(&problem.problem)))
+        overlaps.any(|rule| errors().any(|problem| (rule.is_found)(&problem.problem)))
     };
     let problem = |failed: &Assertion| {
         let message = failed.message.trim().to_owned();
@@ -68,31 +72,40 @@ pub(super) fn warnings(facts: &Facts) -> impl Iterator<Item = Diagnostic> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_rule_is_not_reported_beside_the_problem_that_a_check_found() {
+    /// The broken rules that are reported beside `found`.
+    fn reported(rules: &[&str], found: &[Diagnostic]) -> Vec<String> {
+        let assertion = |message: &&str| Assertion {
+            message: (*message).to_owned(),
+            ..Assertion::default()
+        };
         let facts = Facts {
-            assertions: Some(
-                [
-                    "The ‘fileSystems’ option does not specify your root file system.",
-                    "The moon must be full.",
-                ]
-                .map(|message| Assertion {
-                    message: message.to_owned(),
-                    ..Assertion::default()
-                })
-                .into(),
-            ),
+            assertions: Some(rules.iter().map(assertion).collect()),
             ..Facts::default()
         };
-        let messages = |found: &[Diagnostic]| {
-            let problems = assertions(&facts, Path::new("/nonexistent"), found);
-            problems.iter().map(|problem| problem.why.clone()).collect::<Vec<_>>()
-        };
+        let problems = assertions(&facts, Path::new("/nonexistent"), found);
+        problems.into_iter().map(|problem| problem.why).collect()
+    }
+
+    #[test]
+    fn a_rule_is_not_reported_beside_the_problem_that_a_check_found() {
+        let rules = [
+            "The ‘fileSystems’ option does not specify your root file system.",
+            "The moon must be full.",
+        ];
         let no_root = FileSystemProblem::NoRoot {
             hardware: "hardware-configuration.nix".into(),
             imported: false,
         };
-        assert_eq!(messages(&[no_root.into()]), ["The moon must be full."]);
-        assert_eq!(messages(&[AccountProblem::NobodyIsRoot.into()]).len(), 2);
+        assert_eq!(reported(&rules, &[no_root.into()]), ["The moon must be full."]);
+        assert_eq!(reported(&rules, &[AccountProblem::NobodyIsRoot.into()]).len(), 2);
+    }
+
+    #[test]
+    fn a_rule_is_reported_beside_a_warning_of_the_same_because_only_an_error_keeps_the_system_from_being_installed() {
+        let rules = ["Neither the root account nor any wheel user has a password or SSH authorized key."];
+        let nobody = |mutable| AccountProblem::NobodyCanLogIn { key: false, mutable }.into();
+        assert_eq!(reported(&rules, &[AccountProblem::NobodyIsRoot.into()]), rules);
+        assert_eq!(reported(&rules, &[nobody(true)]), rules);
+        assert_eq!(reported(&rules, &[nobody(false)]), [""; 0]);
     }
 }

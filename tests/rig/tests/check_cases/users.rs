@@ -50,5 +50,15 @@ pub fn users() -> Vec<Case> {
             "{ lib, ... }: { users.users.alice.extraGroups = lib.mkForce [ ]; }",
             &["warning nobody-is-root"],
         ),
+        // As users-groups.nix has it, where root and `wheel` cannot get a password later.
+        module(
+            "nobody-is-root-ever",
+            "{ config, lib, ... }: {
+  users.mutableUsers = false;
+  users.users.alice.extraGroups = lib.mkForce [ ];
+  assertions = [ { assertion = config.users.mutableUsers; message = \"Neither the root account nor any wheel user has a password or SSH authorized key.\"; } ];
+}",
+            &["warning nobody-is-root", "error assertion modules/more.nix:4"],
+        ),
     ]
 }
