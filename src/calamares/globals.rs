@@ -268,12 +268,15 @@ impl Globals {
         );
         answer("hostname", &self.hostname);
         answer("user", &self.username);
-        answer("fullname", &self.fullname);
-        answer("autologin", if self.auto_login_user.is_empty() { "" } else { "true" });
         answer("unfree", if self.unfree { "true" } else { "" });
+        // What was left empty or not ticked on a page replaces that of the settings as well.
         if !self.keyboard_layout.is_empty() {
-            // Without one as well: it replaces that of the settings.
             answers.insert("variant".to_owned(), self.keyboard_variant.clone());
+        }
+        if !self.username.is_empty() {
+            answers.insert("fullname".to_owned(), self.fullname.clone());
+            let autologin = !self.auto_login_user.is_empty();
+            answers.insert("autologin".to_owned(), autologin.to_string());
         }
         answers
     }

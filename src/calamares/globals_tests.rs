@@ -134,3 +134,17 @@ fn with_the_page_for_the_disk_nothing_is_partitioned_graphically_and_the_keymap_
         assert!(serde_json::from_value::<Globals>(other).unwrap().disk_page().is_none());
     }
 }
+
+#[test]
+fn what_was_left_empty_or_not_ticked_on_the_page_of_users_is_an_answer() {
+    let answers = |storage| {
+        let globals = serde_json::from_value::<Globals>(storage).unwrap();
+        globals.answers(&Lists::default())
+    };
+    let shown = answers(json!({ "username": "alice", "fullname": "", "autoLoginUser": null }));
+    assert_eq!((shown["fullname"].as_str(), shown["autologin"].as_str()), ("", "false"));
+    let ticked = answers(json!({ "username": "alice", "autoLoginUser": "alice" }));
+    assert_eq!(ticked["autologin"], "true");
+    // Where the page is not shown, the settings are what was answered.
+    assert!(answers(json!({ "autoLoginUser": null })).is_empty());
+}

@@ -11,6 +11,7 @@ use crate::calamares::globals::Globals;
 use crate::diagnostic::{Diagnostic, Diagnostics, PlanProblem};
 use crate::live::answers::{self, Answers, Lists, Places};
 use crate::live::decisions::Decisions;
+use crate::live::installer_facts::InstallerFacts;
 use crate::log_file::LogFile;
 use crate::nix::environment::Channels;
 use crate::plan::request::Request;
@@ -83,6 +84,16 @@ pub(super) struct Answered {
     pub lists: Lists,
 }
 
+/// The answers of the settings, with those of the pages for `machine` in their place. The keymap that its passphrase was typed with is
+/// none of the latter, and replaces that of the settings all the same.
+fn overridden(mut answers: Answers, pages: Answers, machine: &InstallerFacts) -> Answers {
+    if machine.keymap_of_passphrase().is_some() {
+        answers.remove("keymap");
+    }
+    answers.extend(pages);
+    answers
+}
+
 /// Puts together what was asked for. An installation that Calamares began and a person finishes is mounted again. `goes_on`: one that was
 /// begun may be the one that is asked for.
 pub(super) fn request(
@@ -114,14 +125,13 @@ pub(super) fn request(
     if let Some(globals) = globals {
         let typed = globals.answers(&lists);
         places.retain(|key, _| !typed.contains_key(key));
-        answers.extend(typed);
+        answers = overridden(answers, typed, &machine);
         refuse_answers(answers::problems(&answers, &lists, &places).into_values().collect())?;
     } else if let Some(begun) = begun {
         // A page overrides the settings, and a flag both.
         answered_now = true;
-        answers = settings.answers();
         places.retain(|key, _| !begun.contains_key(key));
-        answers.extend(begun);
+        answers = overridden(settings.answers(), begun, &machine);
         answers.extend(named);
     }
     let source = args.source.clone().map(|path| (path, "--source"));
@@ -149,4 +159,35 @@ pub(super) fn request(
         machine,
         update: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keymap_of_the_settings_is_not_that_of_a_passphrase_that_was_typed_with_another() {
+        let answers = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            answers::parse(&words).0
+        };
+        let settings = || answers(&["keymap=de", "timezone=UTC", "autologin=true"]);
+        let page = || answers(&["autologin=false"]);
+        let machine = |encrypted: bool| InstallerFacts {
+            keymap: Some("us".to_owned()),
+            disks: encrypted
+                .then(|| ("main".to_owned(), "/dev/sda".to_owned()))
+                .into_iter()
+                .collect(),
+            ..InstallerFacts::default()
+        };
+        assert_eq!(
+            overridden(settings(), page(), &machine(true)),
+            answers(&["timezone=UTC", "autologin=false"])
+        );
+        assert_eq!(
+            overridden(settings(), page(), &machine(false)),
+            answers(&["keymap=de", "timezone=UTC", "autologin=false"])
+        );
+    }
 }

@@ -22,9 +22,9 @@ pub const BOOT: &str = "  # For a machine with a BIOS, nix-cfg-install writes GR
 #[must_use]
 pub fn with_keymap(answers: &Answers, machine: &InstallerFacts, lists: &Lists) -> Answers {
     let mut answers = answers.clone();
-    let keymap = machine.keymap.as_ref().filter(|_| !machine.luks.is_empty());
+    let keymap = machine.keymap_of_passphrase();
     if let Some(keymap) = keymap.filter(|keymap| lists.may_have_keymap(keymap)) {
-        answers.entry("keymap".to_owned()).or_insert_with(|| keymap.clone());
+        answers.entry("keymap".to_owned()).or_insert_with(|| keymap.to_owned());
     }
     answers
 }

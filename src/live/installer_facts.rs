@@ -220,11 +220,15 @@ impl InstallerFacts {
         parts
     }
 
+    /// The keymap with which the passphrase was typed, where the machine asks for one when it starts.
+    #[must_use]
+    pub fn keymap_of_passphrase(&self) -> Option<&str> {
+        let is_asked = !self.luks.is_empty() || !self.disks.is_empty();
+        self.keymap.as_deref().filter(|_| is_asked)
+    }
+
     fn console(&self) -> Option<String> {
-        let keymap = self.keymap.as_deref().filter(|keymap| *keymap != "us")?;
-        if self.luks.is_empty() && self.disks.is_empty() {
-            return None;
-        }
+        let keymap = self.keymap_of_passphrase().filter(|keymap| *keymap != "us")?;
         Some(format!(
             "  # The keymap with which the passphrase was typed, unless the configuration says another.\n  \
              console.keyMap = lib.mkDefault {};\n",

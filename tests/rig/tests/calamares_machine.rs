@@ -89,6 +89,34 @@ fn on_a_bios_with_everything_encrypted_the_key_is_made_and_the_passphrase_is_now
 }
 
 #[test]
+fn the_pages_override_the_settings_also_by_the_keymap_of_a_passphrase_and_by_a_box_that_is_not_ticked() {
+    let mut gui = Gui::new(CALAMARES, "channel");
+    gui.storage["keyboardVConsoleKeymap"] = json!("us");
+    gui.partitioned["partitions"][1] = json!({
+        "device": "/luks.img", "mountPoint": "/", "fs": "ext4", "fsName": "luks2", "uuid": "", "claimed": true,
+        "luksMapperName": "luks-root", "luksUuid": "01234567-89ab-cdef-0123-456789abcdef", "luksPassphrase": "correct horse",
+    });
+    let before = "mkdir -p /dev/mapper && ln -s $(findmnt -no SOURCE /mnt) /dev/mapper/luks-root
+         echo 'set: { keymap: de, autologin: true, unfree: true }' > /etc/nix-cfg-install.yaml";
+    let said = gui.run_between(before, "").ok();
+    assert!(!said.out.contains("Installation failed"), "{}", said.out);
+    let etc = gui
+        .live
+        .sh(
+            "chroot /mnt /nix/var/nix/profiles/system/sw/bin/cat /nix/var/nix/profiles/system/etc/vconsole.conf
+             cat /mnt/etc/nixos/choices.nix",
+        )
+        .ok()
+        .out;
+    assert!(etc.starts_with("KEYMAP=us\n"), "{etc}");
+    // The page for it was not shown.
+    assert!(etc.contains("allowUnfree = true;"), "{etc}");
+    for overridden in ["keyMap", "autologin"] {
+        assert!(!etc.contains(overridden), "{overridden}: {etc}");
+    }
+}
+
+#[test]
 fn a_swap_partition_is_put_to_use_so_that_the_installed_system_has_it() {
     let mut gui = Gui::new(CALAMARES, "channel");
     let swap = json!({"device": "/dev/rig-swap", "mountPoint": "", "fs": "linuxswap", "fsName": "linuxswap", "uuid": "", "claimed": true});
