@@ -187,10 +187,15 @@ impl<'a> Wanted<'a> {
         self.only_read = sources.iter().filter(|source| !is_copied(&source.path)).collect();
     }
 
-    /// Requires room for what is new in the target, as far as it `is_left`.
+    /// Requires room for what is new in the target, as far as it `is_left`. What a run that was cut off has left takes room already: what it
+    /// was writing is removed, and a path of ours that has its name is kept, or removed before it is written again.
     pub(super) fn require_room(&self, stores: &Stores<'_>, is_left: impl Fn(&&Record) -> bool) -> Result<()> {
+        remove(&stores.target.store_staging())?;
         let store = stores.target.store();
-        let new: Vec<&Record> = self.own.iter().chain(&self.by_nix).copied().filter(is_left).collect();
+        let is_new = |record: &&&Record| stores.target.inside(&record.path).symlink_metadata().is_err();
+        // Nix writes under the final name: what is there may be a small part of it.
+        let new = self.own.iter().filter(is_new).chain(&self.by_nix);
+        let new: Vec<&Record> = new.copied().filter(is_left).collect();
         let room = Grain::of(&store)?.of_records(stores.image, &new, room::free(&store)?)?;
         require_room(&store, room)
     }
@@ -211,6 +216,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// Copies or reads `items`, as [`work`] does, and reports each path that is whole, and whether it was written. Nothing is registered.
+    /// [`Wanted::require_room`] comes before it.
     pub(super) fn transfer(
         &self,
         stores: &Stores<'_>,
@@ -220,7 +226,6 @@ impl<'a> Wanted<'a> {
         on_path: &(dyn Fn(&str, bool) + Sync),
     ) -> Result<()> {
         let staging = stores.target.store_staging();
-        remove(&staging)?;
         fs::create_dir_all(&staging).with_context(|| format!("Failed to make {}", staging.display()))?;
         let job = |record: &Record, archive: &mut Archive<'_>, medium: &mut PathReader<'_>| {
             let is_written = self.written.contains(record.path.as_str());
@@ -354,5 +359,40 @@ mod tests {
         assert_eq!(shown(channel, &sources), "nixos-24.05");
         assert_eq!(shown(nixpkgs.to_str().unwrap(), &sources), "source of nixpkgs");
         assert_eq!(shown("/nix/store/xyz-source", &sources), "source");
+    }
+
+    #[test]
+    fn what_a_run_that_was_cut_off_has_left_needs_no_room_again() {
+        let root = tempfile::tempdir().unwrap();
+        let target = Target::new(root.path());
+        let record = Record {
+            path: "/nix/store/abc-large".to_owned(),
+            nar_hash: String::new(),
+            nar_size: u64::MAX,
+            deriver: String::new(),
+            references: Vec::new(),
+        };
+        fs::create_dir_all(target.store_staging().join("abc-half")).unwrap();
+        let runner = Runner::new(Vec::new(), crate::interrupt::Interrupt::default());
+        let stores = Stores {
+            runner: &runner,
+            target: &target,
+            image: None,
+        };
+        let wanted = |by_nix, own| Wanted {
+            by_nix,
+            own,
+            unsure: Vec::new(),
+            only_read: Vec::new(),
+            written: BTreeSet::new(),
+        };
+        // The live system has no such path: what it takes cannot be found out.
+        let own = wanted(Vec::new(), vec![&record]);
+        own.require_room(&stores, |_| true).unwrap_err();
+        assert!(!target.store_staging().exists());
+        fs::create_dir_all(target.inside(&record.path)).unwrap();
+        own.require_room(&stores, |_| true).unwrap();
+        let by_nix = wanted(vec![&record], Vec::new());
+        by_nix.require_room(&stores, |_| true).unwrap_err();
     }
 }

@@ -5,6 +5,7 @@
 mod installation;
 mod leftovers;
 mod disk;
+mod missing_extra_files;
 mod put_extra_files;
 mod activate;
 mod build;

@@ -1,20 +1,18 @@
 //! Puts the files that a person brought on the target: before the activation, which may need them; with their owners after it,
 //! which creates these.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-use nix::fcntl::OFlag;
+use anyhow::{Context, Result};
 
 use super::disk::require_room;
 use super::installation::Installation;
+use super::missing_extra_files::{around, directory_of, missing, new_name, open, room};
 use crate::diagnostic::{AccountKind, Diagnostic, ExtraFilesProblem};
-use crate::files::{remove, sync};
+use crate::files::sync;
 use crate::live::target::Target;
 use crate::store::room::Grain;
 use crate::tree::extra_files::{Account, ExtraFile, ExtraFiles, Kind};
@@ -25,9 +23,14 @@ const PRIVATE: u32 = 0o600;
 
 /// Copies them. What the target has in the place of a file is kept beside it, unless it is the same.
 pub(super) fn copy_all(files: &ExtraFiles, target: &Target, installation: &Installation<'_>) -> Result<()> {
-    require_room(target.root(), Grain::of(target.root())?.room(&files.directory)?)?;
-    for file in &files.files {
-        installation.live.runner.interrupt().check()?;
+    let interrupt = installation.live.runner.interrupt();
+    let missing = missing(files, target, interrupt)?;
+    require_room(
+        target.root(),
+        room(&missing, &files.directory, Grain::of(target.root())?)?,
+    )?;
+    for file in missing {
+        interrupt.check()?;
         let what = || format!("Failed to bring {}", target.inside_path(&file.path).display());
         if let Some(kept) = put(&files.directory, file, target, &installation.stamp).with_context(what)? {
             installation
@@ -43,16 +46,7 @@ pub(super) fn copy_all(files: &ExtraFiles, target: &Target, installation: &Insta
     Ok(())
 }
 
-/// The directory that `file` is in on the target, by a path that leads to it whatever links are in between, as in the installed
-/// system.
-fn directory_of(file: &ExtraFile, target: &Target) -> io::Result<(File, PathBuf)> {
-    let parent = file.path.parent().unwrap_or(Path::new(""));
-    let directory = target.open_inside(&Path::new("/").join(parent))?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
-    Ok((directory, path))
-}
-
-/// Copies one; returns what is kept of the target, by its name.
+/// Copies one that is [`missing`]; returns what is kept of the target, by its name.
 fn put(source: &Path, file: &ExtraFile, target: &Target, stamp: &str) -> Result<Option<PathBuf>> {
     let (_open, directory) = directory_of(file, target)?;
     let name = file.path.file_name().context("It has no name")?;
@@ -64,20 +58,11 @@ fn put(source: &Path, file: &ExtraFile, target: &Target, stamp: &str) -> Result<
         }
         return Ok(None);
     }
-    let new = directory.join(around(".", name, ".nix-cfg-install"));
-    remove(&new)?;
+    let new = directory.join(new_name(name));
     if file.kind == Kind::Link {
-        let link = fs::read_link(&source)?;
-        if fs::read_link(&at).is_ok_and(|there| there == link) {
-            return Ok(None);
-        }
-        symlink(link, &new)?;
+        symlink(fs::read_link(&source)?, &new)?;
     } else {
         copy(&source, &new)?;
-        if is_same(&new, &at)? {
-            remove(&new)?;
-            return Ok(None);
-        }
     }
     // In two steps: whichever was the last before a power cut, what was there has its name, and the next run goes on.
     let before = around("", name, &format!(".before-{stamp}"));
@@ -90,29 +75,11 @@ fn put(source: &Path, file: &ExtraFile, target: &Target, stamp: &str) -> Result<
     Ok(is_kept.then(|| target.inside_path(&file.path).with_file_name(before)))
 }
 
-fn around(before: &str, name: &OsStr, after: &str) -> OsString {
-    let mut all = OsString::from(before);
-    all.push(name);
-    all.push(after);
-    all
-}
-
-/// Copies a file, which may have become something else since its directory was read.
 fn copy(source: &Path, new: &Path) -> Result<()> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let mut from = File::options().read(true).custom_flags(flags.bits()).open(source)?;
-    ensure!(from.metadata()?.is_file(), "it was exchanged while it was read");
+    let mut from = open(source)?;
     let mut to = File::options().write(true).create_new(true).mode(PRIVATE).open(new)?;
     copy_contents(&mut from, &mut to)?;
     Ok(to.sync_all()?)
-}
-
-/// Whether both are files with the same contents.
-fn is_same(new: &Path, there: &Path) -> Result<bool> {
-    match there.symlink_metadata() {
-        Ok(meta) if meta.is_file() && meta.len() == new.metadata()?.len() => Ok(fs::read(new)? == fs::read(there)?),
-        _ => Ok(false),
-    }
 }
 
 /// Gives them their owners and modes; an owner that is not known is left as it is. The problems are those of accounts that the system
@@ -207,10 +174,12 @@ fn in_line(table: &str, of_key: usize, key: &str, column: usize) -> Option<u32> 
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
+    use crate::interrupt::Interrupt;
     use crate::tree::extra_files::MANIFEST;
 
     fn brought(files: &[(&str, &str)]) -> (tempfile::TempDir, ExtraFiles) {
@@ -225,10 +194,8 @@ mod tests {
     }
 
     fn put_all(files: &ExtraFiles, target: &Target, stamp: &str) -> Vec<PathBuf> {
-        let kept = files
-            .files
-            .iter()
-            .filter_map(|file| put(&files.directory, file, target, stamp).unwrap());
+        let missing = missing(files, target, &Interrupt::default()).unwrap().into_iter();
+        let kept = missing.filter_map(|file| put(&files.directory, file, target, stamp).unwrap());
         kept.collect()
     }
 
