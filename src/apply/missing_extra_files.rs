@@ -94,17 +94,41 @@ fn is_same(source: &Path, there: &Path) -> Result<bool> {
     let Some(length) = there.symlink_metadata().ok().and_then(is_file) else {
         return Ok(false);
     };
-    let (mut source, mut text) = (open(source)?, Vec::new());
-    if source.metadata()?.len() != length {
-        return Ok(false);
+    let source = open(source)?;
+    Ok(source.metadata()?.len() == length && have_same_contents(source, File::open(there)?)?)
+}
+
+/// Bytes that are compared at a time: an extra file can be larger than the memory.
+const CHUNK: u64 = 1 << 16;
+
+fn have_same_contents(mut one: impl Read, mut other: impl Read) -> io::Result<bool> {
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    loop {
+        left.clear();
+        right.clear();
+        one.by_ref().take(CHUNK).read_to_end(&mut left)?;
+        other.by_ref().take(CHUNK).read_to_end(&mut right)?;
+        if left != right || left.is_empty() {
+            return Ok(left == right);
+        }
     }
-    source.read_to_end(&mut text)?;
-    Ok(text == fs::read(there)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_of_any_length_are_compared_without_reading_them_whole() {
+        let zeros = |length| io::repeat(0).take(length);
+        for length in [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
+            assert!(have_same_contents(zeros(length), zeros(length)).unwrap());
+            assert!(!have_same_contents(zeros(length), zeros(length + 1)).unwrap());
+            assert!(!have_same_contents(zeros(length + 1), zeros(length).chain(io::repeat(1))).unwrap());
+        }
+        // These have no end.
+        assert!(!have_same_contents(io::repeat(0), io::repeat(1)).unwrap());
+    }
 
     #[test]
     fn what_an_earlier_run_has_brought_needs_no_room_again() {
