@@ -173,7 +173,8 @@ fn run(
     }
     if let Some(made) = make_disk(args, &request, &mut plan, job.as_ref(), &live)? {
         let LiveSystem { channels, image, .. } = live;
-        lock = use_layout(args, made, &mut request, &mut runner, report).map_err(written(PARTITION))?;
+        let log_to = (log, &plan.kept_at, stamp.as_str());
+        lock = use_layout((args, report), made, &mut request, &mut runner, log_to).map_err(written(PARTITION))?;
         live = LiveSystem {
             runner: &runner,
             report,

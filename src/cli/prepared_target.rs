@@ -15,8 +15,9 @@ use crate::live::decisions::Decisions;
 use crate::live::disk_use::swaps;
 use crate::live::installer_facts::{BY_ID, GENERATOR_DEFAULTS, InstallerFacts};
 use crate::live::resume::{self, Begun, BegunLayout};
-use crate::live::target::Target;
+use crate::live::target::{Kept, Target};
 use crate::live::target_lock::{LOCKS, TargetLock};
+use crate::log_file::LogFile;
 use crate::plan::phases::{self, PARTITION, RECHECK};
 use crate::plan::request::{DiskoRequest, LiveSystem, Request};
 use crate::plan::{DiskoPlan, Plan, REFUSED};
@@ -289,20 +290,25 @@ fn ask_and_make(
     Ok(BegunLayout { is_made: true, ..kept })
 }
 
-/// Turns `request` to what was made and mounted, and remembers it: a later run continues from here. Returns the lock of what is
-/// mounted.
+/// Turns `request` to what was made and mounted, and remembers it: a later run continues from here. From now on the log is written there
+/// too, by its stamp, where the plan keeps logs. Returns the lock of what is mounted.
 pub fn use_layout(
-    args: &Args,
+    (args, report): (&Args, &Reporter),
     made: MadeLayout,
     request: &mut Request,
     runner: &mut Runner,
-    report: &Reporter,
+    (log, kept_at, stamp): (&LogFile, &Kept, &str),
 ) -> Result<Option<TargetLock>> {
+    let target = Target::new(request.target.root());
+    if let Err(error) = log.also_to(&target.keeping(kept_at).log(stamp)) {
+        // A target that cannot be written is explained by the check that follows; without a log nothing is placed there.
+        log::debug!("{error:#}");
+    }
     if let Some(update) = &mut request.update {
         update.is_looked_at = false;
         return lock(args, request, runner);
     }
-    request.target = Target::new(request.target.root());
+    request.target = target;
     request.machine.before_partitioning = false;
     request.machine.layout_sets_file_systems = made.sets_file_systems;
     request.machine.host.clone_from(&request.host);

@@ -120,6 +120,21 @@ fn the_passphrase_reaches_the_script_and_no_log() {
 }
 
 #[test]
+fn where_the_check_after_the_layout_fails_the_log_is_on_the_target() {
+    let tree = with_layout(PLAIN);
+    edit(&tree, "disko.nix", "mount ${disk", "mount -o noexec ${disk");
+    let said = with_disk(
+        &bios(&tree),
+        &format!("! {INSTALL} --yes\ncat /mnt/var/log/nix-cfg-install/*.log"),
+    )
+    .ok();
+    assert!(said.out.contains("failed in "), "{}", said.out);
+    for text in ["is mounted with noexec", "Log: /mnt/var/log/nix-cfg-install/"] {
+        assert!(said.err.contains(text), "{text}\n{}", said.err);
+    }
+}
+
+#[test]
 fn a_layout_that_sets_no_file_systems_leaves_them_to_the_hardware_configuration() {
     let tree = with_layout(PLAIN);
     edit(&tree, "disk.nix", "imports", "disko.enableConfig = false; imports");
