@@ -255,6 +255,32 @@ fn killed_at_a_hundred_moments_a_rerun_ends_in_the_same_store() {
 }
 
 #[test]
+fn a_rerun_after_a_kill_needs_no_room_for_what_is_there() {
+    let pristine = pristine();
+    let live = bind_pristine(live(&odd()), &pristine).with(&UUID);
+    // The system takes 16,700 kB, what Nix reserves beside its database 8,192. A run is killed when more than would be left over is there.
+    let script = format!(
+        "tune2fs -m 0 $(findmnt -no SOURCE /mnt) > /dev/null
+         fallocate -l $(($(stat -f -c '%a * %S' /mnt) - 29800 * 1024)) /mnt/filler && sync
+         killed=0
+         for there in 7000 9000 11000 13000; do
+           copy-closure /mnt {root} > /dev/null & run=$!
+           size=0
+           while [ $size -lt $there ] && kill -0 $run; do size=$(du -sk /mnt/nix/store | cut -f 1 || true); done 2> /dev/null
+           kill -9 $run 2> /dev/null; wait $run 2> /dev/null
+           [ $? = 137 ] && killed=$((killed + 1))
+           copy-closure /mnt {root} > /dev/null || exit 1
+           ( {whole} ) || exit 1
+           chmod -R u+w /mnt/nix; rm -rf /mnt/nix; sync
+         done; echo $killed",
+        root = root(),
+        whole = whole()
+    );
+    let killed = live.sh(&script).ok().out;
+    assert!(killed.trim().parse::<u32>().unwrap() >= 2, "{killed}");
+}
+
+#[test]
 fn after_a_power_cut_at_ten_moments_a_rerun_ends_in_the_same_store() {
     let pristine = pristine();
     let mut random = Random(3);
