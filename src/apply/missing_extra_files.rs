@@ -90,7 +90,7 @@ pub(super) fn open(source: &Path) -> Result<File> {
 
 /// Whether the target has a file with the contents of `source`.
 fn is_same(source: &Path, there: &Path) -> Result<bool> {
-    let is_file = |meta: Metadata| meta.is_file().then(|| meta.len());
+    let is_file = |meta: Metadata| meta.is_file().then_some(meta.len());
     let Some(length) = there.symlink_metadata().ok().and_then(is_file) else {
         return Ok(false);
     };

@@ -163,8 +163,7 @@ fn run(
         image: image.flatten(),
         cache: cache.as_ref(),
     };
-    let source = choose_source(&request).map_err(refused(SOURCE))?;
-    report.note(&source.reason);
+    let source = choose_source(&request, report).map_err(refused(SOURCE))?;
     report.phase(phases::CHECK);
     ask(cache.as_ref(), &runner).map_err(refused(phases::CHECK))?;
     let mut plan = plan::plan(&request, &live, &source).map_err(refused(phases::CHECK))?;

@@ -22,11 +22,13 @@ use crate::tree::source::{self, STANDARD_PLACES, Source};
 
 const LIVE_LOGS: &str = "/var/log/nix-cfg-install";
 
-/// The configuration that was named, or the one in the standard places.
-pub(super) fn choose_source(request: &Request) -> Result<Source> {
+/// The configuration that was named, or the one in the standard places; which and why is reported.
+pub(super) fn choose_source(request: &Request, report: &Reporter) -> Result<Source> {
     let explicit = request.source.as_ref();
     let explicit = explicit.map(|(path, named_by)| (path.as_path(), *named_by));
-    source::choose(explicit, &STANDARD_PLACES.map(Path::new), request.host.as_deref())
+    let source = source::choose(explicit, &STANDARD_PLACES.map(Path::new), request.host.as_deref())?;
+    report.note(&source.reason);
+    Ok(source)
 }
 
 /// The settings of the ISO, the channels that they name, and the answers that they and the command line have.

@@ -72,8 +72,7 @@ pub(super) fn run(
         image,
         cache: None,
     };
-    let source = choose_source(&request).map_err(&refused)?;
-    report.note(&source.reason);
+    let source = choose_source(&request, report).map_err(&refused)?;
     report.phase(phases::CHECK);
     let plan = plan::plan(&request, &live, &source).map_err(Failure::before(phases::CHECK, REFUSED))?;
     let Some(lock) = lock else {
