@@ -187,7 +187,7 @@ impl<'a> Wanted<'a> {
         self.only_read = sources.iter().filter(|source| !is_copied(&source.path)).collect();
     }
 
-    /// Requires room for what is new in the target, as far as it `is_left`. What a run that was cut off has left takes room already: what it
+    /// Requires room for what is new in the target, as far as it `is_left`. What a run that was cut off has left takes room: what it
     /// was writing is removed, and a path of ours that has its name is kept, or removed before it is written again.
     pub(super) fn require_room(&self, stores: &Stores<'_>, is_left: impl Fn(&&Record) -> bool) -> Result<()> {
         remove(&stores.target.store_staging())?;
