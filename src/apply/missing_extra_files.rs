@@ -147,8 +147,8 @@ mod tests {
             fs::write(root.path().join(path), text).unwrap();
         }
         let missing = missing(&files, &target, &Interrupt::default()).unwrap();
-        let room = room(&missing, &files.directory, Grain::EXPECTED).unwrap();
-        assert_eq!((room.bytes, room.entries), (2 * 4096, 2));
+        let needed = room(&missing, &files.directory, Grain::EXPECTED).unwrap();
+        assert_eq!((needed.bytes, needed.entries), (2 * 4096, 2));
         assert_eq!(
             fs::read_dir(root.path()).unwrap().count(),
             2,
