@@ -107,7 +107,7 @@ pub fn sha256(mut file: impl Read, on_bytes: &mut dyn FnMut(u64) -> Result<()>) 
     }
 }
 
-/// Removes a file, a symbolic link or a directory with all that is in it. It may be absent.
+/// Removes a file, a symbolic link or a directory with all that is in it. It may be absent, as below what is no directory.
 ///
 /// # Errors
 /// If something of it cannot be removed.
@@ -118,10 +118,8 @@ pub fn remove(path: &Path) -> Result<()> {
         Err(error) => Err(error),
     };
     match removed {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("Failed to remove {}", path.display()))
-        }
-        _ => Ok(()),
+        Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => Ok(()),
+        removed => removed.with_context(|| format!("Failed to remove {}", path.display())),
     }
 }
 
@@ -195,6 +193,15 @@ mod tests {
         );
         fs::write(file.path(), b"\xff").unwrap();
         assert_eq!(said(file.path().to_str().unwrap(), 9), "It is not UTF-8 text.");
+    }
+
+    #[test]
+    fn what_is_removed_may_be_absent_also_below_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        remove(&file.path().join("loader/loader.tmp")).unwrap();
+        remove(&file.path().with_extension("absent")).unwrap();
+        remove(file.path()).unwrap();
+        assert!(!file.path().exists());
     }
 
     #[test]
