@@ -65,20 +65,27 @@ fn answers_that_are_there_stay_and_a_full_disk_leaves_none() {
         said.status.code() == Some(1) && text.contains("No space left"),
         "{said:?}"
     );
-    // Hosts that a person has added to the flake have their entries.
-    let flake = emitted.dir().join("flake.nix");
-    let text = fs::read_to_string(&flake).unwrap();
-    let hosts = text.lines().find(|line| line.trim().starts_with("hosts =")).unwrap();
-    fs::write(&flake, text.replace(hosts, "hosts = [ \"one\" \"two\" ];")).unwrap();
-    assert!(nix_cfg_iso(&["answers", dir]).status.success());
-    let written = fs::read_to_string(&answers).unwrap();
-    assert!(
-        written.contains("host: \"one\"") && written.contains("host: \"two\""),
-        "{written}"
-    );
     fs::write(&answers, "mine").unwrap();
     assert!(!nix_cfg_iso(&["answers", dir]).status.success());
     assert_eq!(fs::read_to_string(&answers).unwrap(), "mine");
+}
+
+#[test]
+fn hosts_that_a_person_has_added_have_their_entries_in_the_answers() {
+    let emitted = Emitted::miniature("flake", &["--host", "alpha"]);
+    let flake = emitted.dir().join("flake.nix");
+    let text = fs::read_to_string(&flake).unwrap();
+    assert!(text.contains("hosts = [ \"alpha\" ];"), "{text}");
+    fs::write(&flake, text.replace("[ \"alpha\" ]", "[ \"alpha\" \"beta\" ]")).unwrap();
+    assert!(
+        nix_cfg_iso(&["answers", emitted.dir().to_str().unwrap()])
+            .status
+            .success()
+    );
+    let written = fs::read_to_string(emitted.dir().join("nix-cfg-install.answers.yaml")).unwrap();
+    for host in ["host: \"alpha\"", "host: \"beta\""] {
+        assert!(written.contains(host), "{host}: {written}");
+    }
 }
 
 #[test]
