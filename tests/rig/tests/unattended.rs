@@ -162,7 +162,7 @@ fn a_disk_that_is_in_use_or_too_small_for_the_layout_is_refused_before_it_is_wri
     // /boot would take 1 GiB of it.
     machine
         .boot("nix-cfg-install --progress plain --answers /answers/encrypted.yaml")
-        .fails(3, &["The system does not fit on the disk", "has 0 kB for it"]);
+        .fails(3, &["The system does not fit on the disk", "has at most 0 kB for it"]);
     assert!(fs::read(machine.image()).unwrap() == before, "the disk was written");
     machine
         .boot(&format!(
@@ -215,7 +215,7 @@ fn whatever_does_not_fit_is_refused_before_a_disk_is_written() {
         &["The extra files cannot be read", "/answers/keys"],
     );
     write(&machine.answers, "a.yaml", ANSWERS);
-    let options = "sed -i 's,boot.loader.grub,fileSystems.\"/nix\".options = [ \"noatime\" ];\n&,' /tmp/nix-cfg/configuration.nix";
+    let options = "sed -i 's,boot.loader.grub,fileSystems.\"/nix\".options = [ \"noatime\" ];\\n&,' /tmp/nix-cfg/configuration.nix";
     machine
         .boot(&format!("cp -r /iso/nix-cfg /tmp/; {options}; {INSTALL}"))
         .fails(
