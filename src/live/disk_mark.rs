@@ -241,7 +241,7 @@ mod tests {
                 assert!(!is_installed(&in_table(&made, table)), "{made}");
             }
         }
-        // In an MBR as well, one ISO is told from another.
+        // The marks of two ISOs differ in an MBR as well.
         let short: std::collections::BTreeSet<_> = seen.iter().map(|guid| in_table(guid, "0x11223344")).collect();
         assert_eq!(short.len(), seen.len());
     }

@@ -11,7 +11,7 @@ use crate::live::target::{BOOT_ENTRIES, Target};
 use crate::live::volumes::is_device_name;
 
 /// The directories that can have the entries of systemd-boot: on the partitions that `system` mounts, and where they usually are.
-fn entries(target: &Target, system: &Path) -> BTreeSet<PathBuf> {
+fn directories(target: &Target, system: &Path) -> BTreeSet<PathBuf> {
     let table = target.read_inside(&system.join("etc/fstab")).unwrap_or_default();
     let partitions = fstab::parse(&table).into_iter();
     // A server that does not answer would be waited for.
@@ -21,33 +21,33 @@ fn entries(target: &Target, system: &Path) -> BTreeSet<PathBuf> {
     mounted.chain(BOOT_ENTRIES.map(PathBuf::from)).collect()
 }
 
+/// The names of the entries of systemd-boot that start `system`.
+fn entries(target: &Target, system: &Path) -> impl Iterator<Item = String> {
+    let init = system.to_string_lossy();
+    directories(target, system).into_iter().flat_map(move |directory| {
+        let mut names = names(&target.inside_path(&directory));
+        names.retain(|name| {
+            let text = target.read_inside(&directory.join(name)).unwrap_or_default();
+            systemd_boot(&text, &init).is_some()
+        });
+        names
+    })
+}
+
 /// Whether a boot menu has an entry for `system`.
 #[must_use]
 pub fn is_in_boot_menu(target: &Target, system: &Path) -> bool {
     let init = system.to_string_lossy();
-    let read = |path: &Path| target.read_inside(path).unwrap_or_default();
-    let is_entry = |directory: &Path, name: &String| systemd_boot(&read(&directory.join(name)), &init).is_some();
-    let has_entry = |directory: &PathBuf| {
-        let names = names(&target.inside_path(directory));
-        names.iter().any(|name| is_entry(directory, name))
-    };
-    !grub(&read(Path::new("/boot/grub/grub.cfg")), &init).is_empty()
-        || !extlinux(&read(Path::new("/boot/extlinux/extlinux.conf")), &init).is_empty()
-        || entries(target, system).iter().any(has_entry)
+    let read = |path: &str| target.read_inside(Path::new(path)).unwrap_or_default();
+    !grub(&read("/boot/grub/grub.cfg"), &init).is_empty()
+        || !extlinux(&read("/boot/extlinux/extlinux.conf"), &init).is_empty()
+        || entries(target, system).next().is_some()
 }
 
 /// How often `system` may still be started. `None`: its starts are not counted, or it has become good.
 #[must_use]
 pub fn starts_left(target: &Target, system: &Path) -> Option<u32> {
-    let init = system.to_string_lossy();
-    entries(target, system).into_iter().find_map(|entries| {
-        let counted = names(&target.inside_path(&entries)).into_iter();
-        let mut counted = counted.filter_map(|name| Some((counter(&name)?, name)));
-        counted.find_map(|(left, name)| {
-            let text = target.read_inside(&entries.join(name)).ok()?;
-            systemd_boot(&text, &init).map(|_| left)
-        })
-    })
+    entries(target, system).find_map(|name| counter(&name))
 }
 
 /// The starts that are left, in the name of an entry: `NAME+LEFT.conf` or `NAME+LEFT-DONE.conf` (UAPI's Boot Loader Specification).
