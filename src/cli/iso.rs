@@ -29,7 +29,6 @@ use crate::iso::init;
 use crate::iso::refresh::{self, RefreshOptions};
 use crate::iso::update::update;
 use crate::iso::{fleet_answers, pin, size, why};
-use crate::nix::environment::{Channels, Network, environment};
 use crate::plan::machine;
 use crate::process::Runner;
 use crate::progress::{Format, Reporter};
@@ -203,14 +202,6 @@ fn subscriptions() -> Vec<PathBuf> {
 }
 
 fn doctor(args: &Doctor) -> Result<()> {
-    // Flakes need not be on in a person's own Nix.
-    let mut environment = environment(&Channels::default(), Network::Any);
-    environment.retain(|(name, _)| name != "HOME" && name != "USER");
-    environment.extend(
-        ["HOME", "USER"]
-            .iter()
-            .filter_map(|&name| Some((name.into(), std::env::var_os(name)?))),
-    );
     // Before signals only raise a flag: a pipe may have no other end.
     let machine = args.machine.as_ref().map(|file| {
         Ok::<_, anyhow::Error>(MachineToCome {
@@ -220,6 +211,9 @@ fn doctor(args: &Doctor) -> Result<()> {
         })
     });
     let machine = machine.transpose()?;
+    let mut environment = environment();
+    // What evaluates a configuration here has the channels of the ISO.
+    environment.retain(|(name, _)| name != "NIX_PATH");
     let runner = Runner::new(environment, Interrupt::on_signals()?);
     // `path:` takes an absolute path, or one that begins with a dot.
     let dir = std::path::absolute(&args.dir).context("Failed to find the working directory")?;
@@ -271,9 +265,27 @@ fn delta(args: Delta) -> Result<()> {
     say(&done?)
 }
 
-/// Programs get this program's own environment: the network and the settings of the person who makes the image.
 fn runner() -> Result<Runner> {
-    Ok(Runner::new(std::env::vars_os().collect(), Interrupt::on_signals()?))
+    Ok(Runner::new(environment(), Interrupt::on_signals()?))
+}
+
+/// Programs get the environment of the person who makes the image: the network, the keys and the settings. Two things differ:
+/// * Flakes need not be on in a person's own Nix.
+/// * The kernel stops a program in a process group of its own that asks on the terminal (`tty_check_change`, SIGTTIN). git and
+///   ssh (8.4) fail instead, or ask in a window.
+fn environment() -> Vec<(OsString, OsString)> {
+    let mut config = std::env::var_os("NIX_CONFIG").unwrap_or_default();
+    config.push("\nextra-experimental-features = nix-command flakes\n");
+    let mut all: Vec<_> = std::env::vars_os().collect();
+    for (name, value) in [
+        ("NIX_CONFIG", config),
+        ("GIT_TERMINAL_PROMPT", "0".into()),
+        ("SSH_ASKPASS_REQUIRE", "force".into()),
+    ] {
+        all.retain(|(known, _)| known != name);
+        all.push((name.into(), value));
+    }
+    all
 }
 
 fn flake(reference: String, nix_args: Vec<OsString>) -> ImageOutput {

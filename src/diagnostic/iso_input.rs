@@ -70,7 +70,7 @@ impl IsoInputProblem {
                 "fetch",
                 format!("{} cannot be fetched", name.as_deref().unwrap_or("Something that the ISO needs")),
             )
-            .because("The ISO is built with a network: either there is none, or the address is no longer valid.")
+            .because("The ISO is built with a network: there is none, or the address is no longer valid, or it wants a key or a password. None can be typed here: ssh-agent or a credential helper of git has to have it.")
             .remedy(format!(
                 "Try again; `nix flake update NAME` in the configuration takes a newer one. If the hosts do not use it, \
                  exclude it: unusedInputs = [ {unused} ]; in flake.nix, beside `hosts`."

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use rig::iso::{CONFIG, Emitted, OVERRIDE, builder};
 use rig::pty::on_terminal;
 use rig::{Live, shipped};
 
@@ -54,4 +55,21 @@ fn the_generator_is_heard_on_every_terminal() {
         assert!(seen.contains("error: "), "{terminal}: {seen}");
         assert!(seen.contains("/nonexistent"), "{terminal}: {seen}");
     }
+}
+
+#[test]
+fn what_the_generator_starts_has_the_persons_settings_and_fails_where_it_would_ask() {
+    let emitted = Emitted::miniature("channel", &["--nixpkgs", "github:NixOS/nixpkgs/nixos-24.05"]);
+    let [git, script] = ["git", "script"].map(|name| format!("/usr/bin/{name}:/usr/bin/{name}"));
+    let live = builder("2.26", &emitted).with(&["--bind", &git, "--bind", &script]);
+    // An input that is not locked yet. Nix starts git, and that starts what asks for a name, on the terminal that `script` gives it.
+    let asks = "printf 'protocol=https\\nhost=x\\n\\n' | git credential fill 2>> /tmp/said";
+    let said = live.sh(&format!(
+        "{CONFIG}\ncp -r /work /tmp/iso && nix flake lock path:/tmp/iso {OVERRIDE} || exit 99
+         sed -i '0,/inputs/s//inputs.more.url = \"git+ssh:\\/\\/nobody@nowhere\\/x\";\\n  inputs/' /tmp/iso/flake.nix
+         echo \"{asks}\" > /tmp/asks; export GIT_SSH_COMMAND='bash /tmp/asks'
+         timeout 60 script -qec 'nix-cfg-iso doctor /tmp/iso' /dev/null < /dev/null; code=$?; cat /tmp/said; exit $code"
+    ));
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("terminal prompts disabled"), "{said:?}");
 }
