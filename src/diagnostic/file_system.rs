@@ -100,10 +100,10 @@ impl FileSystemProblem {
             }
             Self::OtherOptional { differences, target } => warning(
                 "file-system-other",
-                format!("The installed system will not mount everything that is mounted at {}, or will wait for what does not exist", target.display()),
+                format!("The installed system will mount other file systems than those at {}, or wait for what does not exist", target.display()),
             )
             .because(lines(differences).trim_start())
-            .remedy("When the machine starts, it stops and waits for a file system that is missing, unless that has the option `nofail`. Correct it in the configuration, or mount what the configuration has."),
+            .remedy("When the machine starts, it stops and waits for a file system that is missing, unless that has the option `nofail`; and what is written now where another will be mounted is hidden then. Correct it in the configuration, or mount what the configuration has."),
             Self::SetTwice { differences, target, hardware } => {
                 let (target, hardware) = (target.display(), hardware.display());
                 error(

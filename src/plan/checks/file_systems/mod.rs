@@ -168,6 +168,9 @@ fn is_vital(at: &str, esp: Option<&str>) -> bool {
     ["/", "/nix", "/nix/store"].contains(&at) || esp == Some(at)
 }
 
+/// Where every installation writes something that the machine needs later: accounts, the configuration, which user has which number.
+const WRITTEN: [&str; 3] = ["/etc", "/var", "/var/lib"];
+
 /// The problem before a disk is partitioned: nothing is mounted yet, and the configuration sets the file systems itself.
 /// `graphical`: the graphical installer makes the partitions, with names of its own.
 pub(super) fn before_partitioning(
@@ -284,7 +287,8 @@ fn is_lost(system: &FileSystem, of_hardware: bool, esp: Option<&str>, observed: 
     if is_vital(&system.at, esp) {
         return !of_hardware || exists;
     }
-    !exists && waits_for(&device, &system.options)
+    let is_covered = exists && WRITTEN.contains(&system.at.as_str());
+    is_covered || !exists && waits_for(&device, &system.options)
 }
 
 /// Whether systemd waits for `device`, which does not exist, when the machine starts: a name that is made from what is on a

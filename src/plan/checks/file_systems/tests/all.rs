@@ -108,6 +108,12 @@ fn what_holds_the_store_or_the_boot_loader_has_to_be_mounted_on_both_sides() {
     assert_eq!(data(&[], "LABEL=gone"), warned);
     assert_eq!(data(&["nofail"], "/dev/disk/by-label/gone"), [""; 0]);
     assert_eq!(data(&[], "/dev/disk/by-label/other"), [""; 0]);
+    // The installation writes there, and the system mounts something over it.
+    let var = [
+        root_system.clone(),
+        system("/var", "/dev/disk/by-label/other", "ext4", &[]),
+    ];
+    assert_eq!(codes(&disks(&var), vec![root()], &Boot::default()), warned);
     let nas = system("/data", "nas:/x", "nfs", &[]);
     assert_eq!(
         codes(&disks(&[root_system, nas]), vec![root()], &Boot::default()),
