@@ -1,6 +1,6 @@
 //! Files that a person brings for the installed system cannot be put there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Severity, Text, error, warning};
 use crate::text::shell_word;
@@ -12,6 +12,8 @@ pub enum ExtraFilesProblem {
     Special,
     /// It would be below a directory that the installed system takes from elsewhere, or that is empty after a restart.
     NotKept { path: PathBuf },
+    /// The installed system mounts something at `at` that covers it. `path`: absolute.
+    Hidden { path: PathBuf, at: String, cover: Cover },
     Manifest { fault: RuleFault },
     RuleWithoutFile { path: PathBuf },
     /// The installed system has no such user (or group).
@@ -26,6 +28,16 @@ pub enum ExtraFilesProblem {
 pub enum AccountKind {
     User,
     Group,
+}
+
+/// What covers a file in the installed system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cover {
+    /// One that is not mounted at the target.
+    FileSystem,
+    /// Another directory. `kept`: what the file is there.
+    Bind { kept: PathBuf },
+    Memory,
 }
 
 /// What is wrong in the manifest.
@@ -65,6 +77,7 @@ impl ExtraFilesProblem {
             )
             .because("/etc/nixos is the configuration, Nix owns /nix/store and /nix/var, and /dev, /proc, /run, /sys and /tmp are not on the disk.")
             .remedy("Remove it, put it elsewhere, or put it into the configuration."),
+            Self::Hidden { path, at, cover } => cover.text(path, at),
             Self::Manifest { fault } => fault.text(),
             Self::RuleWithoutFile { path } => error(
                 "extra-files-manifest",
@@ -98,6 +111,32 @@ impl ExtraFilesProblem {
             )
             .because("A directory is in the place of a file there, or something else in the place of a directory.")
             .remedy("Rename what is there, or the extra file."),
+        }
+    }
+}
+
+impl Cover {
+    fn text(&self, path: &Path, at: &str) -> Text {
+        let path = path.display();
+        let text = error(
+            "extra-files-hidden",
+            format!("The installed system would not have the extra file {path}"),
+        );
+        match self {
+            Self::FileSystem => text
+                .because(format!("It mounts a file system at {at}, and none is mounted there now."))
+                .remedy("Mount it, and run the same command again. Or put the file elsewhere."),
+            Self::Bind { kept } => text
+                .because(format!(
+                    "The installed system takes {at} from elsewhere: {path} would be {}.",
+                    kept.display()
+                ))
+                .remedy(format!("Name it {} among the extra files.", kept.display())),
+            Self::Memory => text
+                .because(format!(
+                    "It has what is below {at} in memory, which is empty after each start."
+                ))
+                .remedy("Put it where the configuration keeps what must survive."),
         }
     }
 }

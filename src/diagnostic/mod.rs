@@ -84,7 +84,7 @@ macro_rules! areas {
 pub use apply::Shortage;
 pub use copy_problem::SpecialFile;
 pub use disk_problem::DiskUse;
-pub use extra_files_problem::{AccountKind, RuleFault};
+pub use extra_files_problem::{AccountKind, Cover, RuleFault};
 pub use file_system::{Alternative, Difference, Doubt};
 pub use firmware_problem::{PartitionRole, Refusal};
 pub use flake::LockFeature;

@@ -50,6 +50,7 @@ pub use changed_by_hand::{as_placed, changed_by_hand};
 use checks::file_systems::Tree;
 pub use checks::file_systems::awaited_in_vain;
 pub use checks::first_start;
+use checks::kept_places::hidden;
 pub use checks::kept_places::kept;
 pub use checks::{assertions, before_machine};
 use collector::Found;
@@ -345,6 +346,8 @@ fn check_values(
     let binds = facts.binds.as_deref().unwrap_or_default();
     let kept = facts.disks.as_ref().map(|disks| kept(disks, binds, mounted));
     let (kept, forgotten) = kept.unwrap_or_default();
+    let covered = extra_files.zip(facts.disks.as_ref());
+    let covered = covered.map(|(extra, disks)| hidden(&extra.files, (disks, binds), mounted));
     let wanted = request.disko.as_ref();
     let not_taken = wanted.and_then(|wanted| layout::not_taken(wanted, facts, &hardware.path));
     let mut problems = outcome.check(&checks::Context {
@@ -361,7 +364,7 @@ fn check_values(
     plain_layout_check::instead((request, machine), facts, &mut problems);
     let mounted = target.and_then(|target| target.keeping(&kept).etc_nixos_mounted());
     let of_extra = extra_files.map(|files| extra_file_problems::problems(files, facts.users.as_ref(), target));
-    let of_extra = of_extra.into_iter().flatten();
+    let of_extra = of_extra.into_iter().chain(covered).flatten();
     (
         kept,
         problems

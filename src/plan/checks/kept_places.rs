@@ -1,14 +1,16 @@
 //! Where the files that the installer leaves on the target survive a restart: the configuration, the log, the receipt.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::file_systems::on_a_disk;
-use crate::diagnostic::{Diagnostic, KeptProblem};
+use crate::diagnostic::{Cover, Diagnostic, ExtraFilesProblem, KeptProblem};
 use crate::live::fstab::is_bind;
 use crate::live::target::Kept;
 use crate::nix::facts::{Bind, Disks, FileSystem};
 use crate::plan::observed::Mounted;
 use crate::store_path::STORE;
+use crate::tree::extra_files::{ExtraFile, Kind};
 use crate::tree::source::ETC_NIXOS;
 
 /// Where a path of the installed system is.
@@ -32,9 +34,9 @@ struct Mounts<'a> {
     binds: &'a [Bind],
 }
 
-impl Mounts<'_> {
-    /// Follows the bind mounts, and the file systems below which they are.
-    fn follow(self, path: &Path, depth: usize) -> Place {
+impl<'a> Mounts<'a> {
+    /// What is mounted nearest above `path`: where, from which directory, and the file system.
+    fn nearest(self, path: &Path) -> Option<(&'a str, Option<&'a str>, Option<&'a FileSystem>)> {
         let of_systems = self.systems.iter().map(|system| {
             let from = is_bind(system).then_some(system.device.as_str());
             (system.at.as_str(), from, Some(system))
@@ -44,7 +46,12 @@ impl Mounts<'_> {
             .iter()
             .map(|bind| (bind.at.as_str(), Some(bind.from.as_str()), None));
         let above = of_systems.chain(of_units).filter(|(at, ..)| path.starts_with(at));
-        let Some((at, from, system)) = above.max_by_key(|(at, ..)| Path::new(at).components().count()) else {
+        above.max_by_key(|(at, ..)| Path::new(at).components().count())
+    }
+
+    /// Follows the bind mounts, and the file systems below which they are.
+    fn follow(self, path: &Path, depth: usize) -> Place {
+        let Some((at, from, system)) = self.nearest(path) else {
             return Place::InMemory;
         };
         match (from, system) {
@@ -136,6 +143,39 @@ pub fn kept(disks: &Disks, binds: &[Bind], mounted: Option<&[Mounted]>) -> (Kept
         logs: place(&usual.logs),
     };
     (kept, problem.map(Diagnostic::from))
+}
+
+/// The first of the extra files below each place where the installed system mounts something over them, or has memory.
+pub fn hidden(files: &[ExtraFile], (disks, binds): (&Disks, &[Bind]), mounted: Option<&[Mounted]>) -> Vec<Diagnostic> {
+    let mounts = Mounts {
+        systems: &disks.file_systems,
+        binds,
+    };
+    // Not so where a directory was named with --not-mounted.
+    let mounted = mounted.filter(|mounted| is_mounted(Some(mounted), "/"));
+    let mut covers = BTreeMap::new();
+    for file in files.iter().filter(|file| !matches!(file.kind, Kind::Directory(_))) {
+        let path = Path::new("/").join(&file.path);
+        let Some((at, ..)) = mounts.nearest(&path) else {
+            continue;
+        };
+        let cover = match mounts.follow(&path, 0) {
+            Place::InMemory => Cover::Memory,
+            Place::OnDisk { path: kept, .. } if kept != path => match mounted {
+                Some(mounted) if is_mounted(Some(mounted), at) => continue,
+                _ => Cover::Bind { kept },
+            },
+            Place::OnDisk { holder, .. } if is_mounted(mounted, &holder) => continue,
+            Place::OnDisk { .. } => Cover::FileSystem,
+        };
+        covers.entry(at).or_insert((path, cover));
+    }
+    let hidden = covers.into_iter().map(|(at, (path, cover))| ExtraFilesProblem::Hidden {
+        path,
+        at: at.to_owned(),
+        cover,
+    });
+    hidden.map(Diagnostic::from).collect()
 }
 
 /// Whether the file system `at` is mounted at the target, as far as that is known.
@@ -274,5 +314,65 @@ mod tests {
         let here = places(&kinds, &[], &units, Some(&["/", "/nix"]));
         let log = format!("/nix/persist{LOGS}");
         assert_eq!(here, ["/nix/persist/etc/nixos", &log, "etc-nixos-elsewhere"]);
+    }
+
+    #[test]
+    fn extra_files_that_the_installed_system_would_not_have_are_reported() {
+        let files = [
+            "etc/ssh/key",
+            "home/a/id",
+            "home/a/id.pub",
+            "var/lib/x",
+            "persist/key",
+            "srv/x",
+        ];
+        let files = files.map(|path| ExtraFile {
+            path: path.into(),
+            kind: Kind::File,
+            owner: None,
+            group: None,
+            mode: None,
+        });
+        let covers = |kinds: &[(&str, &str)], mounted: Option<&[&str]>| {
+            let systems = kinds.iter().map(|(at, kind)| system(at, "/dev/sda1", kind));
+            let disks = Disks {
+                file_systems: systems.collect(),
+                ..Disks::default()
+            };
+            let mounted: Option<Vec<Mounted>> = mounted.map(|mounted| {
+                let mounted = mounted.iter().map(|&at| Mounted {
+                    at: at.to_owned(),
+                    ..Mounted::default()
+                });
+                mounted.collect()
+            });
+            let units = [unit("/etc/ssh", "/persist/etc/ssh")];
+            let found = hidden(&files, (&disks, &units), mounted.as_deref());
+            let found: Vec<String> = found.into_iter().map(|problem| problem.why).collect();
+            found
+        };
+        let bind = "The installed system takes /etc/ssh from elsewhere: /etc/ssh/key would be /persist/etc/ssh/key.";
+        let memory = "It has what is below / in memory, which is empty after each start.";
+        let not_mounted = |at: &str| format!("It mounts a file system at {at}, and none is mounted there now.");
+        let kinds = [("/", "ext4"), ("/home", "ext4"), ("/var", "ext4"), ("/persist", "ext4")];
+        assert_eq!(
+            covers(&kinds, Some(&["/", "/var", "/persist"])),
+            [bind.to_owned(), not_mounted("/home")]
+        );
+        assert_eq!(
+            covers(&kinds, Some(&["/", "/etc/ssh", "/home", "/var", "/persist"])),
+            [""; 0]
+        );
+        // Nothing is mounted yet, or the target is a directory.
+        assert_eq!(covers(&kinds, None), [bind]);
+        assert_eq!(covers(&kinds, Some(&[])), [bind]);
+        let mounted: &[&str] = &["/", "/home", "/var", "/nix", "/persist"];
+        let kinds = [
+            ("/", "tmpfs"),
+            ("/home", "ext4"),
+            ("/var", "ext4"),
+            ("/persist", "ext4"),
+        ];
+        assert_eq!(covers(&kinds, Some(mounted)), [memory, bind]);
     }
 }
