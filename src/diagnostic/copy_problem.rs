@@ -15,6 +15,8 @@ pub enum CopyProblem {
     UnknownOwner { uid: u32 },
     SetId,
     HardLink { other: PathBuf },
+    /// `.git` is no directory, and names one.
+    RepositoryElsewhere,
     /// The name of an extended attribute; access lists are some as well.
     Attribute { name: String },
 }
@@ -67,6 +69,12 @@ impl CopyProblem {
             )
             .because(format!("Its other name is {}: a hard link. {FIRST}", other.display()))
             .remedy("If both should change together, make one of them a symbolic link (ln -s)."),
+            Self::RepositoryElsewhere => warning(
+                "tree-git-elsewhere",
+                "The configuration is installed without its git repository",
+            )
+            .because("It is a worktree or a submodule: .git only names a repository that the installed system does not have, and Nix could not read the configuration through it.")
+            .remedy("To keep the history, install a clone: git clone TREE NEW."),
             Self::Attribute { name } => warning(
                 "tree-attributes",
                 format!("The attribute {name} in the configuration is not kept"),

@@ -33,6 +33,9 @@ const KEPT_MODE: u32 = 0o1777;
 /// The owner of the copy may change it: everything on an ISO, and in a Nix store, is read-only.
 pub const OWNER_WRITES: u32 = 0o200;
 
+/// The repository of a tree: a directory. A file in its place names the directory, in a worktree and a submodule (gitrepository-layout(5)).
+const GIT: &str = ".git";
+
 /// Bytes that are read at once.
 const CHUNK: usize = 256 << 10;
 
@@ -113,6 +116,10 @@ impl Copier<'_> {
         let name = name.as_os_str();
         let seen = fstatat(&frame.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).context(Unread)?;
         if self.exclude.is_some_and(|excludes| excludes(&path, file_type(&seen))) {
+            return Ok(None);
+        }
+        if path == Path::new(GIT) && file_type(&seen) != SFlag::S_IFDIR {
+            findings.push_first(CopyProblem::RepositoryElsewhere, &path);
             return Ok(None);
         }
         self.judge(&seen, &path, findings);

@@ -126,6 +126,21 @@ fn attributes_and_second_names_are_reported_where_they_are_lost() {
 }
 
 #[test]
+fn a_file_that_names_a_repository_elsewhere_is_left_out_and_said() {
+    let source = tempfile::tempdir().unwrap();
+    let root = source.path();
+    fs::create_dir(root.join("submodule")).unwrap();
+    for name in [".git", "submodule/.git"] {
+        fs::write(root.join(name), "gitdir: /home/ada/machines/.git/worktrees/x\n").unwrap();
+    }
+    let (dest, findings) = copy(root, None);
+    let codes: Vec<&str> = findings.problems.iter().map(|problem| problem.code).collect();
+    assert_eq!(codes, ["tree-git-elsewhere"]);
+    // Nix reads a directory through git only where `.git` is in it itself.
+    assert!(!dest.path().join(".git").exists() && dest.path().join("submodule/.git").exists());
+}
+
+#[test]
 fn a_dest_that_takes_nothing_ends_the_copy_and_is_not_called_an_unreadable_source() {
     let refused = anyhow::Error::from(io::Error::from_raw_os_error(Errno::EIO as i32));
     unreadable(Path::new("a"), refused).unwrap_err();
