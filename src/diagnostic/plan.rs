@@ -19,6 +19,8 @@ pub enum PlanProblem {
     HardwarePath { path: PathBuf },
     /// The hardware configuration cannot import `module`.
     HardwareShape { path: PathBuf, module: String },
+    /// The user's file at `path` has the name of a module that an earlier run wrote.
+    ModuleTaken { path: PathBuf },
 }
 
 impl PlanProblem {
@@ -58,6 +60,12 @@ impl PlanProblem {
             )
             .because("It is not an attribute set, as nixos-generate-config writes it.")
             .remedy("Remove it from the target; it is then generated again."),
+            Self::ModuleTaken { path } => error(
+                "module-taken",
+                format!("{} of the configuration has the name of a file that an earlier installation wrote", path.display()),
+            )
+            .because("The hardware configuration on the target imports that one, which has what only the installer knew of this machine, or what was chosen then.")
+            .remedy("Rename the one in the configuration."),
         }
     }
 }

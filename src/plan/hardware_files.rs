@@ -159,6 +159,9 @@ fn put_machine(
     let names = (installer_facts::MACHINE_NIX, installer_facts::MACHINE_NIX_BESIDE_OTHER);
     let name = imported.as_deref().unwrap_or_else(|| free_name(hardware, names));
     let file = hardware.with_file_name(name);
+    if imported.is_some() {
+        refuse_own_module(&file, path, existing)?;
+    }
     let what = || format!("Failed to write {}", path.with_file_name(name).display());
     remove(&file)?;
     fs::write(&file, module).with_context(what)?;
@@ -184,6 +187,27 @@ pub(super) fn import(text: &str, name: &str, what: Import, path: &Path) -> Resul
     })
 }
 
+/// What is in each module of this program.
+const MARK: &str = "# Written by nix-cfg-install; ";
+
+/// Refuses `file` of the snapshot where it is the user's and not a module of this program: the hardware configuration of an earlier
+/// run, `existing` on the target and at `path` in the snapshot, imports one of that name, which would replace it.
+pub(super) fn refuse_own_module(file: &Path, path: &Path, existing: Option<&Path>) -> Result<()> {
+    let name = file.file_name().unwrap_or_default();
+    let Ok(text) = fs::read_to_string(file) else {
+        return Ok(());
+    };
+    let of_target = existing.and_then(|existing| fs::read_to_string(existing.with_file_name(name)).ok());
+    // What is on the target and is installed again may have been edited.
+    if text.contains(MARK) || of_target.as_ref() == Some(&text) {
+        return Ok(());
+    }
+    Err(PlanProblem::ModuleTaken {
+        path: path.with_file_name(name),
+    }
+    .into())
+}
+
 /// What is put into the snapshot for the file at `path`: it, and the files beside it that it imports.
 pub fn files(snapshot: &Path, path: &Path) -> Result<Vec<PathBuf>> {
     let file = snapshot.join(path);
@@ -197,4 +221,37 @@ pub fn files(snapshot: &Path, path: &Path) -> Result<Vec<PathBuf>> {
 pub(super) fn free_name(hardware: &Path, (usual, other): (&'static str, &'static str)) -> &'static str {
     let is_taken = hardware.with_file_name(usual).symlink_metadata().is_ok();
     if is_taken { other } else { usual }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_user_is_not_replaced_by_a_module_of_an_earlier_run() {
+        let (snapshot, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = snapshot.path().join("machine.nix");
+        let existing = target.path().join("hardware-configuration.nix");
+        let refused = || {
+            let path = Path::new("hosts/a/hardware-configuration.nix");
+            let result = refuse_own_module(&file, path, Some(&existing));
+            result.err().map(|error| error.to_string())
+        };
+        assert_eq!(refused(), None);
+        fs::write(&file, "{ services.openssh.enable = true; }\n").unwrap();
+        let said = refused().unwrap();
+        assert!(
+            said.contains("hosts/a/machine.nix of the configuration has the name"),
+            "{said}"
+        );
+        // As it is on the target, where it was edited.
+        fs::copy(&file, target.path().join("machine.nix")).unwrap();
+        assert_eq!(refused(), None);
+        let machine = InstallerFacts {
+            latest_kernel: true,
+            ..InstallerFacts::default()
+        };
+        fs::write(&file, machine.nix().unwrap()).unwrap();
+        assert_eq!(refused(), None);
+    }
 }

@@ -58,7 +58,11 @@ pub(super) fn put(
     let name =
         imported.unwrap_or_else(|| hardware_files::free_name(&hardware, (CHOICES_NIX, CHOICES_NIX_BESIDE_OTHER)));
     let beside = hardware.with_file_name(name);
-    let earlier = match (imported, hardware_files::existing(&request.target, machine)?) {
+    let existing = hardware_files::existing(&request.target, machine)?;
+    if imported.is_some() {
+        hardware_files::refuse_own_module(&beside, path, existing.as_deref())?;
+    }
+    let earlier = match (imported, existing) {
         (Some(name), Some(existing)) => fs::read_to_string(existing.with_file_name(name)).with_context(what)?,
         _ => EMPTY.to_owned(),
     };
