@@ -57,8 +57,9 @@ pub struct Globals {
     /// The account to log in automatically; present if the box was ticked.
     #[serde(deserialize_with = "text")]
     auto_login_user: String,
-    #[serde(rename = "nixos_allow_unfree", deserialize_with = "truth")]
-    unfree: bool,
+    /// Whether the box is ticked; absent where its page is not shown.
+    #[serde(rename = "nixos_allow_unfree", deserialize_with = "box_of_page")]
+    unfree: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -268,8 +269,10 @@ impl Globals {
         );
         answer("hostname", &self.hostname);
         answer("user", &self.username);
-        answer("unfree", if self.unfree { "true" } else { "" });
         // What was left empty or not ticked on a page replaces that of the settings as well.
+        if let Some(unfree) = self.unfree {
+            answers.insert("unfree".to_owned(), unfree.to_string());
+        }
         if !self.keyboard_layout.is_empty() {
             answers.insert("variant".to_owned(), self.keyboard_variant.clone());
         }
@@ -343,6 +346,10 @@ fn truth<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<bool, D::Err
         Value::Number(number) => number.as_f64() != Some(0.0),
         _ => false,
     })
+}
+
+fn box_of_page<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<bool>, D::Error> {
+    truth(from).map(Some)
 }
 
 /// What the page "Disk" leaves; null and other text are nothing.

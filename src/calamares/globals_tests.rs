@@ -136,7 +136,7 @@ fn with_the_page_for_the_disk_nothing_is_partitioned_graphically_and_the_keymap_
 }
 
 #[test]
-fn what_was_left_empty_or_not_ticked_on_the_page_of_users_is_an_answer() {
+fn what_was_left_empty_or_not_ticked_on_a_page_is_an_answer() {
     let answers = |storage| {
         let globals = serde_json::from_value::<Globals>(storage).unwrap();
         globals.answers(&Lists::default())
@@ -145,6 +145,9 @@ fn what_was_left_empty_or_not_ticked_on_the_page_of_users_is_an_answer() {
     assert_eq!((shown["fullname"].as_str(), shown["autologin"].as_str()), ("", "false"));
     let ticked = answers(json!({ "username": "alice", "autoLoginUser": "alice" }));
     assert_eq!(ticked["autologin"], "true");
+    for (unfree, text) in [(json!(true), "true"), (json!(1), "true"), (json!(false), "false")] {
+        assert_eq!(answers(json!({ "nixos_allow_unfree": unfree }))["unfree"], text);
+    }
     // Where the page is not shown, the settings are what was answered.
     assert!(answers(json!({ "autoLoginUser": null })).is_empty());
 }
