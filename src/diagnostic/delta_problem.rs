@@ -22,6 +22,8 @@ pub enum DeltaProblem {
     UnreadableKey { file: PathBuf, error: String },
     /// It would be copied with the directory.
     KeyInside { file: PathBuf, dir: PathBuf },
+    /// The image would be inside the directory that is built.
+    ImageInside { out: PathBuf, dir: PathBuf },
     /// An earlier version wrote it.
     OlderDirectory { dir: PathBuf },
     NothingLacking,
@@ -61,6 +63,9 @@ impl DeltaProblem {
             Self::KeyInside { file, dir } => error("delta-key-inside", format!("{} is inside {}", file.display(), dir.display()))
                 .because("Nix copies that directory into its store, which everybody can read.")
                 .remedy("Keep the key somewhere else, and make a new one if an ISO was built with it there."),
+            Self::ImageInside { out, dir } => error("delta-image-inside", format!("{} would be inside {}", out.display(), dir.display()))
+                .because("Nix copies that directory into its store each time it builds the ISO.")
+                .remedy("Name a file somewhere else with --out."),
             Self::OlderDirectory { dir } => {
                 error("delta-older-directory", format!("{} was written by an earlier version of nix-cfg-iso", dir.display()))
                     .remedy(format!("Write it again, which keeps your edits: nix-cfg-iso update {}", shell_word(dir.as_os_str())))

@@ -146,6 +146,10 @@ fn checked(options: &DeltaOptions) -> Result<Checked> {
         }
     }
     let dir = local_directory(&options.image.reference);
+    if let Some(out) = out.as_ref().filter(|out| is_inside(out, dir)) {
+        let (out, dir) = (out.clone(), dir.to_owned());
+        problems.push(DeltaProblem::ImageInside { out, dir }.into());
+    }
     let installer = dir.join(INSTALLER_DIR);
     if installer.is_dir() && !installer.join("delta.nix").is_file() {
         let dir = dir.to_owned();
@@ -174,6 +178,12 @@ fn machine(file: &Path) -> Result<Machine, DeltaProblem> {
     })
 }
 
+/// Whether a file is in `dir`, if there is such a directory.
+fn is_inside(file: &Path, dir: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    dir.is_dir() && real(file).starts_with(real(dir))
+}
+
 /// The name in the secret key.
 fn key_name(options: &DeltaOptions) -> Result<String, DeltaProblem> {
     let file = || options.key.clone();
@@ -181,9 +191,8 @@ fn key_name(options: &DeltaOptions) -> Result<String, DeltaProblem> {
         file: file(),
         error: error.to_string(),
     })?;
-    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let dir = local_directory(&options.image.reference).to_owned();
-    if dir.is_dir() && real(&options.key).starts_with(real(&dir)) {
+    if is_inside(&options.key, &dir) {
         return Err(DeltaProblem::KeyInside { file: file(), dir });
     }
     let (name, key) = text.trim().split_once(':').unwrap_or_default();

@@ -251,6 +251,11 @@ fn whatever_is_wrong_with_the_options_is_said_at_once_and_nothing_is_written() {
             &["none", "No such file"],
         ),
         (
+            "/work --since alpha.json --key update.secret --out /work/nix-cfg/new.iso",
+            1,
+            &["/work/nix-cfg/new.iso would be inside /work"],
+        ),
+        (
             "/none --since alpha.json --key update.secret --out new.iso",
             1,
             &["/none"],
