@@ -24,6 +24,9 @@ enum Place {
     InMemory,
 }
 
+/// The types of file systems whose files are gone after a restart.
+const IN_MEMORY: [&str; 2] = ["tmpfs", "ramfs"];
+
 /// How many bind mounts are followed from one to the next.
 const DEPTH: usize = 8;
 
@@ -106,7 +109,7 @@ pub fn kept(disks: &Disks, binds: &[Bind], mounted: Option<&[Mounted]>) -> (Kept
     };
     let usual = Kept::default();
     let root = disks.file_systems.iter().find(|system| system.at == "/");
-    let is_in_memory = root.is_some_and(|root| ["tmpfs", "ramfs"].contains(&root.kind.as_str()));
+    let is_in_memory = root.is_some_and(|root| IN_MEMORY.contains(&root.kind.as_str()));
     // A system whose store is in memory too does not survive, whatever is kept.
     let store = mounts.follow(Path::new(STORE), 0);
     let is_in_memory = is_in_memory && matches!(store, Place::OnDisk { .. });
@@ -156,17 +159,18 @@ pub fn hidden(files: &[ExtraFile], (disks, binds): (&Disks, &[Bind]), mounted: O
     let mut covers = BTreeMap::new();
     for file in files.iter().filter(|file| !matches!(file.kind, Kind::Directory(_))) {
         let path = Path::new("/").join(&file.path);
-        let Some((at, ..)) = mounts.nearest(&path) else {
+        let Some((at, from, system)) = mounts.nearest(&path) else {
             continue;
         };
+        let is_shared = from.is_none() && system.is_some_and(|system| !IN_MEMORY.contains(&system.kind.as_str()));
         let cover = match mounts.follow(&path, 0) {
-            Place::InMemory => Cover::Memory,
+            Place::InMemory if !is_shared => Cover::Memory,
             Place::OnDisk { path: kept, .. } if kept != path => match mounted {
                 Some(mounted) if is_mounted(Some(mounted), at) => continue,
                 _ => Cover::Bind { kept },
             },
-            Place::OnDisk { holder, .. } if is_mounted(mounted, &holder) => continue,
-            Place::OnDisk { .. } => Cover::FileSystem,
+            _ if is_mounted(mounted, at) => continue,
+            _ => Cover::FileSystem,
         };
         covers.entry(at).or_insert((path, cover));
     }
@@ -362,6 +366,12 @@ mod tests {
         assert_eq!(
             covers(&kinds, Some(&["/", "/etc/ssh", "/home", "/var", "/persist"])),
             [""; 0]
+        );
+        // On another machine.
+        let shared = [("/", "ext4"), ("/home", "nfs")];
+        assert_eq!(
+            covers(&shared, Some(&["/", "/persist"])),
+            [bind.to_owned(), not_mounted("/home")]
         );
         // Nothing is mounted yet, or the target is a directory.
         assert_eq!(covers(&kinds, None), [bind]);
