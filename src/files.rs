@@ -3,7 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +24,13 @@ pub fn names(directory: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// The directory for temporary files: that of the caller (`TMPDIR`) where it exists. In the live system of an update, that of the machine does
+/// not.
+pub fn temporary() -> PathBuf {
+    let wanted = std::env::temp_dir();
+    if wanted.is_dir() { wanted } else { "/tmp".into() }
 }
 
 /// Opens what is at `path`, which may be anything. Where it is a pipe, this does not wait for its other end.

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use tempfile::TempDir;
 
+use crate::files::temporary;
+
 /// A directory whose lock is held as long as it is in use. It is removed with this value.
 #[derive(Debug)]
 pub struct LockedDirectory {
@@ -43,7 +45,7 @@ impl LockedDirectory {
     /// # Errors
     /// As [`Self::create`].
     pub fn private() -> std::io::Result<Self> {
-        Self::create(&std::env::temp_dir(), "nix-cfg-install.", 0o700)
+        Self::create(&temporary(), "nix-cfg-install.", 0o700)
     }
 
     pub fn path(&self) -> &Path {

@@ -8,11 +8,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use nix::errno::Errno;
 use serde::{Deserialize, Deserializer};
 use serde_yaml::{Mapping, Value};
 
 use crate::cache::{is_public_key, is_url};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, SettingsProblem, Takes};
+use crate::diagnostic::{Damage, Diagnostic, Diagnostics, Place, SettingsProblem, SupplyProblem, Takes};
 use crate::files::{read_input, read_text};
 use crate::interrupt::Interrupt;
 use crate::text::without_mark;
@@ -202,6 +203,10 @@ fn is_of_host(beside: Option<&str>, host: Option<&str>) -> bool {
 }
 
 fn unreadable(error: &std::io::Error, path: &Path) -> Diagnostic {
+    if error.raw_os_error() == Some(Errno::EIO as i32) {
+        let file = Some(path.display().to_string());
+        return SupplyProblem::Damaged(Damage::Unreadable { file }).into();
+    }
     let error = error.to_string();
     Diagnostic::from(SettingsProblem::Unreadable { error }).at(path, None, None)
 }

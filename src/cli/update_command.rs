@@ -15,7 +15,7 @@ use crate::diagnostic::{PlanProblem, ProgramProblem};
 use crate::interrupt::Interrupt;
 use crate::live::earlier_receipt::Receipt;
 use crate::live::installation_medium;
-use crate::live::running_machine::{MACHINE, RunningMachine};
+use crate::live::running_machine::{MACHINE, RunningMachine, make_build_users};
 use crate::live::target::Target;
 use crate::live::update_medium::LiveSystemOfIso;
 use crate::log_file::{LogFile, stamp};
@@ -127,6 +127,9 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
         medium.display(),
         receipt.finished
     ));
+    if !wanted.dry_run {
+        make_build_users()?;
+    }
     let (machine, live) = RunningMachine::enter((&medium, wanted.signed), (runner, report))
         .context("Failed to enter the ISO's live system")?;
     let running = RunningUpdate {

@@ -34,7 +34,10 @@ impl MediumProblem {
                 format!("{} is no ISO that a machine can be updated from", medium.display()),
             )
             .because(said)
-            .remedy("Make the ISO with a current nix-cfg-iso: older ones install, and do not update."),
+            .remedy(
+                "Copy the ISO once more, and compare its check sum with that of where it was made. One of an older nix-cfg-iso installs, and \
+                 does not update: make it again with a current one.",
+            ),
             Self::Gone { medium, error: said } => error("update-medium-gone", format!("{} can no longer be read", medium.display()))
                 .because(said)
                 .remedy("Insert it again, and run the same command: it continues from here."),

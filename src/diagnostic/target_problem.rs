@@ -20,6 +20,8 @@ pub enum TargetProblem {
     Mode { directory: PathBuf, mode: u32 },
     EtcNixosMounted { etc_nixos: PathBuf },
     StoreLink { link: PathBuf },
+    /// What an earlier run left for later ones at `path` is damaged.
+    Placement { path: PathBuf, error: String },
     /// Another run of this program is at work on it. `process`: its number.
     Busy { root: PathBuf, process: String },
 }
@@ -77,6 +79,9 @@ impl TargetProblem {
             Self::StoreLink { link } => error("target-store-link", format!("{} is a symbolic link", link.display()))
                 .because("Nix opens no store whose path contains a symbolic link.")
                 .remedy("Remove the link, and mount what it leads to in its place (mount --bind)."),
+            Self::Placement { path, error: said } => error("target-placement", format!("{} is damaged", path.display()))
+                .because(format!("It has which files of the configuration an earlier run has placed, and which of them is of this machine. {said}"))
+                .remedy("Put it back from a backup. A machine that runs can be updated with nixos-rebuild; for an installation, make the file system anew."),
             Self::Busy { root, process } => error("busy", format!("Another run is at work on {}", root.display()))
                 .because(format!("Its process number is {process}."))
                 .remedy("Wait until it has ended."),

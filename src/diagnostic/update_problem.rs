@@ -32,6 +32,8 @@ pub enum UpdateProblem {
     StoreFull { severity: Severity, free: u64, needed: u64, left: Option<PathBuf> },
     /// Files of the configuration, each with what happened to it.
     ChangedByHand { files: Vec<String> },
+    /// A file that was to be kept has no such name on the machine: the name there is not UTF-8, or it is being changed.
+    NotTaken { name: String },
     /// `restored`: whether the machine starts its former system as before.
     NotSwitched { restored: bool },
     /// The new system was activated, and `switch-to-configuration` ended with `code`.
@@ -49,7 +51,9 @@ impl UpdateProblem {
                 .because(format!("{} does not exist.", path.display()))
                 .remedy("Install it once from the ISO, or update it with nixos-rebuild."),
             Self::BadReceipt { path, error: said } => {
-                error("update-bad-receipt", format!("{} cannot be read", path.display())).because(said)
+                error("update-bad-receipt", format!("{} cannot be read", path.display()))
+                    .because(format!("Without it, nobody knows what was installed. {said}"))
+                    .remedy("Put it back from a backup, or update the machine with nixos-rebuild. An installation without questions left a copy on its stick: receipt-SERIAL.json")
             }
             Self::NotSigned { keys } => not_signed(keys),
             Self::WholeIso { medium } => error("update-whole-iso", format!("{} is not signed: it is a whole ISO", medium.display()))
@@ -91,6 +95,9 @@ impl UpdateProblem {
                 "--take mine keeps these files as they are on this machine, and takes the others from the ISO. --take new takes all \
                  from the ISO, and keeps what was there as /etc/nixos.before-TIME. In an answers file: `take: mine`, `take: new`.",
             ),
+            Self::NotTaken { name } => error("update-not-taken", format!("{name} in /etc/nixos cannot be kept"))
+                .because("There is no file of that name. A name that is not UTF-8 is shown with marks in place of what is not, and its file is not found.")
+                .remedy("Rename it on the machine (`ls -b /etc/nixos` shows such names), then run the same command again."),
             Self::NotSwitched { restored } => not_switched(*restored),
             Self::UnitsFailed { code } => warning("update-units-failed", "The new system is active, but not all of it started")
                 .because(format!("switch-to-configuration ended with exit code {code}."))
@@ -173,7 +180,7 @@ fn store_full(severity: Severity, (free, needed): (u64, u64), left: Option<&Path
         Severity::Warning => warning("update-store-small", "The update may not fit into the store"),
     };
     let (free, needed) = (bytes(free), bytes(needed));
-    let collect = "Remove old generations: nix-collect-garbage --delete-older-than 30d";
+    let collect = "On the machine itself, started from its own disk, remove old generations: nix-collect-garbage --delete-older-than 30d";
     let remedy = match left {
         Some(left) => {
             let left = left.display();

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::answers::Answers;
 use super::installer_facts::InstallerFacts;
 use super::target::Target;
+use crate::diagnostic::TargetProblem;
 use crate::files::write_whole;
 use crate::tree::fingerprint::Fingerprint;
 
@@ -53,7 +54,13 @@ impl Placement {
         let path = target.placement();
         let what = || format!("Failed to read {}", path.display());
         match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map(Some).with_context(what),
+            Ok(text) => match serde_json::from_slice(&text) {
+                Ok(placement) => Ok(Some(placement)),
+                Err(error) => {
+                    let (path, error) = (path.clone(), error.to_string());
+                    Err(TargetProblem::Placement { path, error }.into())
+                }
+            },
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(what),
         }

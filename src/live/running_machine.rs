@@ -23,7 +23,7 @@ use super::mounts::{self, Mount};
 use super::update_medium::{LiveSystemOfIso, MEDIUM};
 use super::volumes::is_device_name;
 use crate::diagnostic::MediumProblem;
-use crate::files::names;
+use crate::files::{names, open_anything};
 use crate::nix::facts::FileSystem;
 use crate::process::Runner;
 use crate::progress::Reporter;
@@ -69,7 +69,7 @@ impl RunningMachine {
         (medium, signed): (&Path, bool),
         (runner, report): (&Runner, &Reporter),
     ) -> Result<(Self, LiveSystemOfIso)> {
-        let open = File::open(medium).with_context(|| format!("Failed to open {}", medium.display()))?;
+        let open = open_anything(medium).with_context(|| format!("Failed to open {}", medium.display()))?;
         let own = namespace()?;
         unshare(CloneFlags::CLONE_NEWNS).context("Failed to make a mount namespace")?;
         change("/", MsFlags::MS_REC | MsFlags::MS_SLAVE)?;
@@ -78,6 +78,7 @@ impl RunningMachine {
         fs::create_dir_all(root).with_context(|| format!("Failed to make {LIVE_ROOT}"))?;
         mount_new("tmpfs", root, "mode=755")?;
         make_directories(root)?;
+        share_build_users(root)?;
         let live = LiveSystemOfIso::mount((medium, signed), root, (runner, report))?;
         for one in &machine {
             let at = below(&root.join("mnt"), &one.at);
@@ -256,6 +257,31 @@ fn make_directories(root: &Path) -> Result<()> {
     let open = fs::Permissions::from_mode(0o1777);
     fs::set_permissions(root.join("tmp"), open.clone())?;
     Ok(fs::set_permissions(root.join("var/tmp"), open)?)
+}
+
+/// Where Nix locks the accounts that it builds as (2.8 to 2.34, `SimpleUserLock` and `AutoUserLock`): it kills what runs as one of them
+/// before and after a build.
+const BUILD_USERS: [&str; 2] = ["/nix/var/nix/userpool", "/nix/var/nix/userpool2"];
+
+/// Makes the directories in which Nix locks the accounts that it builds as. It makes them itself only when it builds.
+///
+/// # Errors
+/// When the machine's state of Nix cannot be written.
+pub fn make_build_users() -> Result<()> {
+    let make = |name| fs::create_dir_all(name).with_context(|| format!("Failed to make {name}"));
+    BUILD_USERS.into_iter().try_for_each(make)
+}
+
+/// Has the Nix of the live system and that of the machine not take the same accounts: each would kill the builds of the other.
+fn share_build_users(root: &Path) -> Result<()> {
+    for name in BUILD_USERS.map(Path::new) {
+        let at = below(root, name);
+        fs::create_dir_all(&at).with_context(|| format!("Failed to make {}", at.display()))?;
+        if name.is_dir() {
+            bind(name, &at, MsFlags::empty())?;
+        }
+    }
+    Ok(())
 }
 
 fn bind_kernel(root: &Path) -> Result<()> {

@@ -10,7 +10,7 @@ use nix::sys::stat::{Mode, SFlag, mknod};
 
 use super::installation_medium::{LIVE_SYSTEM, SIGNED, SIGNED_PATH, STORE_IMAGE, STORE_IMAGE_HASH, host_in};
 use super::live_mounts::{below, bind, mount_new};
-use crate::diagnostic::{Damage, MediumProblem, SupplyProblem, UpdateProblem};
+use crate::diagnostic::{Damage, Diagnostic, MediumProblem, SupplyProblem, UpdateProblem};
 use crate::files::{names, open_anything, read_text, sha256};
 use crate::interrupt::Interrupted;
 use crate::process::{Invocation, Runner};
@@ -68,7 +68,8 @@ impl LiveSystemOfIso {
             at.clone()
         };
         bind(&files, &root.join("iso"), MsFlags::empty())?;
-        let text = read_text(&files.join(LIVE_SYSTEM), 1 << 16).map_err(|error| not_ours(medium, &error.into()))?;
+        let text = read_text(&files.join(LIVE_SYSTEM), 1 << 16)
+            .map_err(|error| not_ours(medium, &anyhow!("{LIVE_SYSTEM} cannot be read: {error}")))?;
         let value = |key: &str| {
             text.lines()
                 .find_map(|line| Some(line.strip_prefix(key)?.trim().into()))
@@ -142,12 +143,23 @@ fn mount_medium(medium: &Path, at: &Path, runner: &Runner) -> Result<()> {
     let options = if medium.is_file() { "ro,loop" } else { "ro" };
     let invocation = Invocation::new("mount").args(["-t", "iso9660", "-o", options]);
     let mounted = runner.output(&invocation.arg(medium).arg(at));
-    mounted.map(drop).map_err(|error| not_ours(medium, &error))
+    mounted
+        .map(drop)
+        .map_err(|error| unless_interrupted(error, |error| not_ours(medium, error)))
 }
 
 fn not_ours(medium: &Path, error: &anyhow::Error) -> anyhow::Error {
     let (medium, error) = (medium.to_owned(), format!("{error:#}"));
     MediumProblem::NotOurs { medium, error }.into()
+}
+
+/// What `explain` makes of an error that is no interruption.
+fn unless_interrupted(error: anyhow::Error, explain: impl FnOnce(&anyhow::Error) -> anyhow::Error) -> anyhow::Error {
+    if error.is::<Interrupted>() {
+        error
+    } else {
+        explain(&error)
+    }
 }
 
 /// Compares the `image` of the store with the hash that is signed: before the kernel reads anything of it.
@@ -172,7 +184,15 @@ fn compare(image: &Path, signed: &Path, (runner, report): (&Runner, &Reporter)) 
 fn mount_store(image: &Path, root: &Path, is_delta: bool, runner: &Runner) -> Result<()> {
     let lower = root.join("nix/.ro-store");
     let invocation = Invocation::new("mount").args(["-t", "squashfs", "-o", "ro,loop"]);
-    runner.output(&invocation.arg(image).arg(&lower))?;
+    let mounted = runner.output(&invocation.arg(image).arg(&lower));
+    // One that was cut off has no beginning, or not the tables at its end.
+    mounted.map_err(|error| {
+        unless_interrupted(error, |error| {
+            let file = Some(STORE_IMAGE.to_owned());
+            let problem = Diagnostic::from(SupplyProblem::Damaged(Damage::Unreadable { file }));
+            problem.raw(format!("{error:#}")).into()
+        })
+    })?;
     let mut all = lower.display().to_string();
     if is_delta {
         let hidden = root.join("nix/.hidden");
@@ -201,13 +221,7 @@ fn hide(image: &Path, hidden: &Path) -> Result<()> {
 fn verified(medium: &Path, signed: &Path, root: &Path, runner: &Runner) -> Result<PathBuf> {
     // Nix makes directories in it, and what it verifies is what is read below.
     let cache = root.join(SIGNED);
-    copy(signed, &cache, runner).map_err(|error| {
-        if error.is::<Interrupted>() {
-            error
-        } else {
-            not_ours(medium, &error)
-        }
-    })?;
+    copy(signed, &cache, runner).map_err(|error| unless_interrupted(error, |error| not_ours(medium, error)))?;
     let Info {
         path,
         keys,

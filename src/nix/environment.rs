@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::cache::Cache;
 use crate::diagnostic::SupplyProblem;
+use crate::files::temporary;
 use crate::store_path::containing;
 
 /// Where a NixOS live system keeps root's channels (nixos/modules/installer/cd-dvd/channel.nix).
@@ -125,7 +126,10 @@ pub fn environment(channels: &Channels, network: Network<'_>) -> Vec<(OsString, 
     if let Some(nixpkgs) = &channels.nixpkgs {
         vars.push(("NIX_PATH".into(), nix_path(nixpkgs, channels.directory.as_deref())));
     }
-    let mut keep = vec!["TMPDIR", "TERM"];
+    let mut keep = vec!["TERM"];
+    if env::var_os("TMPDIR").is_some_and(|named| temporary() == Path::new(&named)) {
+        keep.push("TMPDIR");
+    }
     if !matches!(network, Network::None) {
         keep.extend(PROXIES);
     }

@@ -43,6 +43,10 @@ pub(super) fn settle(
         )),
         Some(Side::Mine) => {
             for name in edits.iter().map(|edit| edit.name) {
+                if mine.contains_key(name) && etc_nixos.join(name).symlink_metadata().is_err() {
+                    let name = name.to_owned();
+                    return Err(UpdateProblem::NotTaken { name }.into());
+                }
                 take(&etc_nixos.join(name), &root.join(name))
                     .with_context(|| format!("Failed to take {name} from {}", etc_nixos.display()))?;
                 kept.insert(name.to_owned(), new.get(name).cloned());

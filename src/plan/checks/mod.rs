@@ -76,8 +76,9 @@ pub fn check(facts: &Facts, context: &Context<'_>, omitted: &[Vec<String>]) -> V
     }
     if let Some(files) = &facts.boot_files {
         let specialisations = files.systems.len().saturating_sub(1);
-        let partitions = observed.boot_partitions.iter();
-        problems.extend(partitions.filter_map(|partition| space::boot_partition(partition, specialisations)));
+        let partitions = || observed.boot_partitions.iter();
+        problems.extend(partitions().filter_map(space::read_only));
+        problems.extend(partitions().filter_map(|partition| space::boot_partition(partition, specialisations)));
     }
     problems.extend(file_systems::hardware_not_imported(
         facts.disks.as_ref(),

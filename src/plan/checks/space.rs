@@ -1,6 +1,6 @@
 //! Whether the system fits on the disk, and can be built in the live system's memory.
 
-use crate::diagnostic::{CapacityProblem, Diagnostic, Severity};
+use crate::diagnostic::{CapacityProblem, Diagnostic, ProgramProblem, Severity};
 use crate::memory::Memory;
 use crate::plan::observed::{BootPartition, DiskSpace};
 use crate::store::closure::Work;
@@ -29,6 +29,12 @@ pub fn disk(space: &DiskSpace, exact: bool) -> Option<Diagnostic> {
     } else {
         (space.free < space.needed).then(|| problem(Severity::Warning).into())
     }
+}
+
+/// The problem of a partition of the boot loader that cannot be written.
+pub(super) fn read_only(partition: &BootPartition) -> Option<Diagnostic> {
+    let path = Some(partition.at.clone());
+    partition.read_only.then(|| ProgramProblem::ReadOnly { path }.into())
 }
 
 /// The problem of a partition of the boot loader that is too small for the kernels and initrds of the system and its
@@ -96,6 +102,7 @@ mod tests {
                 removed,
                 has_generations,
                 needed: Size { least, likely },
+                read_only: false,
                 others: 0,
             };
             boot_partition(&partition, 2).map(|problem| (problem.code, problem.why))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::live::mounts;
 use crate::live::target::Target;
@@ -16,6 +16,8 @@ use crate::store_path::{STORE, containing, store_name};
 pub struct BootPartition {
     /// The mount point in the installed system.
     pub at: String,
+    /// Whether it is mounted read-only: so that nothing can damage it, or because it is damaged.
+    pub read_only: bool,
     /// The bytes that are free now.
     pub free: u64,
     /// The bytes of kernels and initrds that are removed before others are copied, where no generation needs them.
@@ -89,6 +91,7 @@ pub(super) fn look(target: &Target, boot: &Boot, files: &BootFiles) -> Vec<BootP
         let cluster = room.fragment_size().max(1);
         Some(BootPartition {
             at: format!("/{}", mount.at.strip_prefix(target.root()).ok()?.display()),
+            read_only: room.flags().contains(FsFlags::ST_RDONLY),
             // Those that ext4 reserves for root as well: the boot loader's installer is root.
             free: room.blocks_free().saturating_mul(cluster),
             has_generations: has_generations(target),
