@@ -51,8 +51,8 @@ pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>
         Placed::Same => report.note("The target already has this configuration."),
         Placed::New(None) => {}
         Placed::New(Some(kept)) => report.note(&format!(
-            "The former contents of etc/nixos are kept in {}.",
-            kept.display()
+            "The former contents of etc/nixos are kept beside it, in {}.",
+            kept.file_name().unwrap_or_default().display()
         )),
     }
     if let Some(files) = &plan.extra_files {

@@ -87,7 +87,7 @@ fn copy(source: &Path, new: &Path) -> Result<()> {
 pub(super) fn give(files: &ExtraFiles, target: &Target) -> Result<Vec<Diagnostic>> {
     let read = |path: &str| target.read_inside(Path::new(path)).unwrap_or_default();
     let (users, groups) = (read("/etc/passwd"), read("/etc/group"));
-    let mut later = Vec::new();
+    let (mut later, mut replaced) = (Vec::new(), Vec::new());
     for file in &files.files {
         let mut id = |kind, account: &Account, table: &str, column| {
             let found = match account {
@@ -117,19 +117,32 @@ pub(super) fn give(files: &ExtraFiles, target: &Target) -> Result<Vec<Diagnostic
                 target.inside_path(&file.path).display()
             )
         };
-        set(file, target, (owner, group)).with_context(what)?;
+        if !set(file, target, (owner, group)).with_context(what)? {
+            replaced.push(ExtraFilesProblem::Replaced {
+                path: file.path.clone(),
+            });
+        }
     }
     // What is below another one goes with it.
     later.dedup_by(|next, before| next.0 == before.0 && next.1 == before.1 && next.2.starts_with(&before.2));
     let problems = later
         .into_iter()
         .map(|(kind, name, path)| ExtraFilesProblem::AccountLater { kind, name, path });
-    Ok(problems.map(Diagnostic::from).collect())
+    Ok(problems.chain(replaced).map(Diagnostic::from).collect())
 }
 
-fn set(file: &ExtraFile, target: &Target, (owner, group): (Option<u32>, Option<u32>)) -> io::Result<()> {
+/// Returns whether the file is still there: what the activation puts in its place is mostly a link, which leads out of the target.
+fn set(file: &ExtraFile, target: &Target, (owner, group): (Option<u32>, Option<u32>)) -> io::Result<bool> {
     let (_open, directory) = directory_of(file, target)?;
     let at = directory.join(file.path.file_name().unwrap_or_default());
+    let meta = fs::symlink_metadata(&at)?;
+    if match file.kind {
+        Kind::Directory(_) => !meta.is_dir(),
+        Kind::File => !meta.is_file(),
+        Kind::Link => !meta.is_symlink(),
+    } {
+        return Ok(false);
+    }
     let has_owner = file.owner.is_some() || file.group.is_some();
     // A directory without a rule may be the system's own.
     if has_owner || file.kind == Kind::File {
@@ -142,10 +155,11 @@ fn set(file: &ExtraFile, target: &Target, (owner, group): (Option<u32>, Option<u
     }
     let permissions = Permissions::from_mode;
     match (file.mode, file.kind) {
-        (_, Kind::Link) | (None, Kind::Directory(_)) => Ok(()),
-        (Some(mode), _) => fs::set_permissions(&at, permissions(mode)),
-        (None, Kind::File) => unless_unsupported(fs::set_permissions(&at, permissions(PRIVATE))),
+        (_, Kind::Link) | (None, Kind::Directory(_)) => {}
+        (Some(mode), _) => fs::set_permissions(&at, permissions(mode))?,
+        (None, Kind::File) => unless_unsupported(fs::set_permissions(&at, permissions(PRIVATE)))?,
     }
+    Ok(true)
 }
 
 /// FAT has neither owners nor modes: how it is mounted decides.
@@ -284,6 +298,24 @@ mod tests {
         assert_eq!((mode("a"), mode("a/x"), mode("b")), (0o750, 0o600, 0o600));
         assert_eq!(number("alice:x:1000:100::", "alice", GID), Some(100));
         assert_eq!(number("alice:x:1000:100::", "ali", UID), None);
+    }
+
+    #[test]
+    fn what_the_activation_puts_in_the_place_of_one_is_named_and_not_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let target = Target::new(root.path());
+        let (directory, files) = brought(&[("etc/hostname", "x"), ("etc/key", "x")]);
+        put_all(&files, &target, "1");
+        // In the live system.
+        let other = directory.path().join("other");
+        fs::write(&other, "").unwrap();
+        fs::set_permissions(&other, Permissions::from_mode(0o644)).unwrap();
+        fs::remove_file(root.path().join("etc/hostname")).unwrap();
+        symlink(&other, root.path().join("etc/hostname")).unwrap();
+        let found = give(&files, &target).unwrap();
+        let codes: Vec<&str> = found.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["extra-files-replaced"]);
+        assert_eq!(other.metadata().unwrap().mode() & 0o777, 0o644);
     }
 
     #[test]

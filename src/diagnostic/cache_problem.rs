@@ -60,10 +60,10 @@ impl CacheProblem {
             }
             Self::NotFetched { paths } => error("cache-not-fetched", format!("{} could not be fetched", counted(paths)))
                 .because(format!(
-                    "The cache answers, and what it sends is damaged, or no longer signed as it was:\n{}",
+                    "The cache answers, and does not send them, or damaged, or no longer signed as they were:\n{}",
                     list(paths)
                 ))
-                .remedy("Copy them to the cache again, and run the same command again: it continues from here."),
+                .remedy("Nix' words below say which. Mend the server, or copy them there again, and run the same command again: it continues from here."),
         }
     }
 }

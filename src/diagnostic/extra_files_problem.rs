@@ -20,6 +20,8 @@ pub enum ExtraFilesProblem {
     UnknownAccount { kind: AccountKind, name: String, path: PathBuf, nearest: Option<String> },
     /// The installed system makes the account only when it starts. `path`: on the target.
     AccountLater { kind: AccountKind, name: String, path: PathBuf },
+    /// The installed system has something of its own at `path`.
+    Replaced { path: PathBuf },
     /// On the target, a file is in the place of a directory, or a directory in that of a file.
     InTheWay { path: PathBuf },
 }
@@ -105,6 +107,12 @@ impl ExtraFilesProblem {
                 .because(format!("The installed system creates the {} `{name}` only when it starts.", kind.word()))
                 .remedy(format!("After the first start: sudo {program} -R {at} {}", shell_word(inside.as_os_str())))
             }
+            Self::Replaced { path } => warning(
+                "extra-files-replaced",
+                format!("The installed system has its own /{} in the place of the extra file", path.display()),
+            )
+            .because("The configuration makes it, with `environment.etc` for instance.")
+            .remedy("Remove it from the extra files, or from the configuration."),
             Self::InTheWay { path } => error(
                 "extra-files-in-the-way",
                 format!("The extra file cannot be put to {}", path.display()),

@@ -93,7 +93,7 @@ impl ProgramProblem {
             }
             Self::NotDescribed { error: words } => error("not-described", "The report of this machine was not printed").because(words),
             Self::Unknown { error: words } => {
-                error("unknown", words).remedy("The log contains everything that led to it.")
+                error("unknown", words).remedy("What led to it is in the log, where one is written.")
             }
         }
     }

@@ -128,7 +128,11 @@ fn the_hardware_configuration_that_was_generated_before_survives_byte_for_byte()
              cmp /before.nix /mnt/etc/nixos/hosts/alpha/hardware-configuration.nix
              ls -d /mnt/etc/nixos*")
         .ok();
-    assert!(said.err.contains("are kept in /mnt/etc/nixos.before-"), "{}", said.err);
+    assert!(
+        said.err.contains("are kept beside it, in nixos.before-"),
+        "{}",
+        said.err
+    );
     assert!(
         said.err.contains("The target already has this configuration."),
         "{}",
