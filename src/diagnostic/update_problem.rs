@@ -50,11 +50,7 @@ impl UpdateProblem {
             Self::NoReceipt { path } => error("update-no-receipt", "This machine was not installed by nix-cfg-install")
                 .because(format!("{} does not exist.", path.display()))
                 .remedy("Install it once from the ISO, or update it with nixos-rebuild."),
-            Self::BadReceipt { path, error: said } => {
-                error("update-bad-receipt", format!("{} cannot be read", path.display()))
-                    .because(format!("Without it, nobody knows what was installed. {said}"))
-                    .remedy("Put it back from a backup, or update the machine with nixos-rebuild. An installation without questions left a copy on its stick: receipt-SERIAL.json")
-            }
+            Self::BadReceipt { path, error: said } => bad_receipt(path, said),
             Self::NotSigned { keys } => not_signed(keys),
             Self::WholeIso { medium } => error("update-whole-iso", format!("{} is not signed: it is a whole ISO", medium.display()))
                 .because("--signed takes only what is signed with a key that this machine trusts.")
@@ -95,9 +91,7 @@ impl UpdateProblem {
                 "--take mine keeps these files as they are on this machine, and takes the others from the ISO. --take new takes all \
                  from the ISO, and keeps what was there as /etc/nixos.before-TIME. In an answers file: `take: mine`, `take: new`.",
             ),
-            Self::NotTaken { name } => error("update-not-taken", format!("{name} in /etc/nixos cannot be kept"))
-                .because("There is no file of that name. A name that is not UTF-8 is shown with marks in place of what is not, and its file is not found.")
-                .remedy("Rename it on the machine (`ls -b /etc/nixos` shows such names), then run the same command again."),
+            Self::NotTaken { name } => not_taken(name),
             Self::NotSwitched { restored } => not_switched(*restored),
             Self::UnitsFailed { code } => warning("update-units-failed", "The new system is active, but not all of it started")
                 .because(format!("switch-to-configuration ended with exit code {code}."))
@@ -112,6 +106,24 @@ impl UpdateProblem {
             .remedy("Wait until it has ended (nix-collect-garbage, nix-gc.service), then run the same command again."),
         }
     }
+}
+
+fn bad_receipt(path: &Path, said: &str) -> Text {
+    error("update-bad-receipt", format!("{} cannot be read", path.display()))
+        .because(format!("Without it, nobody knows what was installed. {said}"))
+        .remedy(
+            "Put it back from a backup, or update the machine with nixos-rebuild. An installation without questions left a copy of \
+             the receipt on its stick: receipt-SERIAL.json",
+        )
+}
+
+fn not_taken(name: &str) -> Text {
+    error("update-not-taken", format!("{name} in /etc/nixos cannot be kept"))
+        .because(
+            "There is no file of that name. A name that is not UTF-8 is shown with marks in place of what is not, and its file is not \
+             found.",
+        )
+        .remedy("Rename it on the machine (`ls -b /etc/nixos` shows such names), then run the same command again.")
 }
 
 fn not_signed(keys: &[String]) -> Text {
