@@ -27,13 +27,25 @@ pub fn is_url(text: &str) -> bool {
 /// Whether `text` is a public key: a name, and the 32 bytes of an Ed25519 key.
 #[must_use]
 pub fn is_public_key(text: &str) -> bool {
-    let Some((name, key)) = text.split_once(':') else {
+    let Some((name, _)) = text.split_once(':') else {
         return false;
     };
-    let bytes = data_encoding::BASE64.decode(key.as_bytes());
     !name.is_empty()
         && name.chars().all(|char| char.is_ascii_graphic() && char != '#')
-        && bytes.is_ok_and(|key| key.len() == 32)
+        && length_of_key(text) == Some(32)
+}
+
+/// Whether `text` is a secret key, as `nix-store --generate-binary-cache-key` writes it: 64 bytes, of which the last 32 are the public
+/// half. No message repeats one.
+#[must_use]
+pub fn is_secret_key(text: &str) -> bool {
+    length_of_key(text.trim()) == Some(64)
+}
+
+/// The bytes of the key after its name.
+fn length_of_key(text: &str) -> Option<usize> {
+    let (_, key) = text.split_once(':')?;
+    Some(data_encoding::BASE64.decode(key.as_bytes()).ok()?.len())
 }
 
 #[cfg(test)]
@@ -82,5 +94,6 @@ mod tests {
         ] {
             assert!(!is_public_key(text), "{text}");
         }
+        assert!(is_secret_key(&secret) && is_secret_key(&format!("{secret}\n")) && !is_secret_key(key));
     }
 }

@@ -191,3 +191,19 @@ fn a_cache_is_named_beside_the_machines() {
     }
     assert_eq!(wrong.len(), 3, "{wrong:?}");
 }
+
+#[test]
+fn a_secret_key_in_the_place_of_the_public_one_is_not_repeated() {
+    let key = |length| format!("room-1:{}", data_encoding::BASE64.encode(&vec![1; length]));
+    let (public, secret, other) = (key(32), key(64), key(48));
+    for keys in [
+        format!("\"{secret}\""),
+        format!("[\"{public}\", \"{secret}\", \"{other}\", 5]"),
+    ] {
+        let wrong = reported(&format!("public-key: {keys}\nmachines:\n- match: all\n"));
+        assert!(wrong[0].contains("and this is a secret key | "), "{wrong:?}");
+        assert!(wrong[0].contains("room.public, not room.secret"), "{wrong:?}");
+        assert!(!wrong.concat().contains("AQEBAQEB"), "{wrong:?}");
+        assert_eq!(wrong.len(), if keys.starts_with('[') { 3 } else { 1 }, "{wrong:?}");
+    }
+}

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use serde_yaml::Value;
 
 use super::identifier::{is_placeholder, normal};
-use crate::cache::{is_public_key, is_url};
+use crate::cache::{is_public_key, is_secret_key, is_url};
 use crate::diagnostic::AnswersFileProblem;
-use crate::settings::{described, texts};
+use crate::settings::described;
 use crate::text::bytes;
 use crate::tree::fingerprint::Side;
 
@@ -114,28 +114,32 @@ pub(super) fn name(key: &str, value: &Value) -> Read<String> {
     name.map(str::to_owned).ok_or_else(|| wrong(key, "a name", value))
 }
 
+/// What `one` makes of the value, or of each in a list of them.
+fn each(value: &Value, one: impl Fn(&Value) -> Read<String>) -> Read<Vec<String>> {
+    match value {
+        Value::Sequence(several) if !several.is_empty() => all(several.iter().map(one)),
+        _ => Ok(vec![one(value)?]),
+    }
+}
+
 pub(super) fn addresses(value: &Value) -> Read<Vec<String>> {
-    words(
-        "medium",
-        "the address of a binary cache, such as `https://cache.example`, or a list of them",
-        value,
-        is_url,
-    )
+    let takes = "the address of a binary cache, such as `https://cache.example`, or a list of them";
+    each(value, |value| {
+        let address = value.as_str().filter(|text| is_url(text));
+        address.map(str::to_owned).ok_or_else(|| wrong("medium", takes, value))
+    })
 }
 
+/// What is none may be the secret key, which no message repeats.
 pub(super) fn public_keys(value: &Value) -> Read<Vec<String>> {
-    words(
-        "public-key",
-        "a public key `NAME:BASE64`, or a list of them",
-        value,
-        is_public_key,
-    )
-}
-
-fn words(key: &str, takes: &'static str, value: &Value, is_right: fn(&str) -> bool) -> Read<Vec<String>> {
-    let words = texts(value).filter(|words| words.iter().all(|word| is_right(word)));
-    let words = words.ok_or_else(|| wrong(key, takes, value))?;
-    Ok(words.into_iter().map(str::to_owned).collect())
+    each(value, |value| {
+        let text = value.as_str().unwrap_or_default();
+        if is_public_key(text) {
+            return Ok(text.to_owned());
+        }
+        let is_secret = is_secret_key(text);
+        Err(vec![AnswersFileProblem::NoPublicKey { is_secret }])
+    })
 }
 
 pub(super) fn truth(key: &str, value: &Value) -> Read<bool> {
@@ -293,8 +297,5 @@ pub(super) fn identifiers(kind: &str, value: &Value) -> Read<Vec<String>> {
             text => text.ok_or_else(|| wrong(kind, takes, value)),
         }
     };
-    match value {
-        Value::Sequence(several) if !several.is_empty() => all(several.iter().map(one)),
-        _ => Ok(vec![one(value)?]),
-    }
+    each(value, one)
 }

@@ -1,12 +1,14 @@
 //! The command line of `nix-cfg-install`.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValue;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, Parser, Subcommand, ValueEnum};
 
 use super::update_args::UpdateArgs;
-use crate::cache::{is_public_key, is_url};
+use crate::cache::{is_public_key, is_secret_key, is_url};
 use crate::nix::disko::Mode;
 use crate::progress::Format;
 
@@ -87,7 +89,7 @@ pub struct Args {
     #[arg(long, value_name = "URL", value_parser = address, conflicts_with = "online")]
     pub medium: Vec<String>,
     /// A key whose signatures count at the cache, as `nix key convert-secret-to-public` prints it; may be given more than once
-    #[arg(long = "public-key", value_name = "NAME:KEY", value_parser = public_key)]
+    #[arg(long = "public-key", value_name = "NAME:KEY", value_parser = PublicKey)]
     pub public_keys: Vec<String>,
     /// Settings file [default: /etc/nix-cfg-install.yaml, /iso/nix-cfg-install.yaml and /run/nix-cfg-install.yaml, each if it exists;
     /// a key of a later one overrides that of an earlier one]
@@ -151,9 +153,25 @@ fn address(text: &str) -> Result<String, &'static str> {
     is_url(text).then(|| text.to_owned()).ok_or(wanted)
 }
 
-fn public_key(text: &str) -> Result<String, &'static str> {
-    let wanted = "a public key is a name, a colon, and 32 bytes in base 64";
-    is_public_key(text).then(|| text.to_owned()).ok_or(wanted)
+/// Reads a public key. The words of clap would repeat a secret key that was given in its place.
+#[derive(Clone)]
+struct PublicKey;
+
+impl TypedValueParser for PublicKey {
+    type Value = String;
+
+    fn parse_ref(&self, command: &clap::Command, _: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        let text = value.to_str().unwrap_or_default();
+        let wanted = if is_public_key(text) {
+            return Ok(text.to_owned());
+        } else if is_secret_key(text) {
+            "--public-key takes a public key, and this is a secret key: give its public half, which is in the other file or which \
+             nix key convert-secret-to-public prints"
+        } else {
+            "--public-key takes a public key, which is a name, a colon, and 32 bytes in base 64"
+        };
+        Err(clap::Error::raw(ErrorKind::ValueValidation, format!("{wanted}\n")).with_cmd(command))
+    }
 }
 
 /// A job of Calamares.
@@ -200,6 +218,17 @@ impl ValueEnum for Format {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_key_in_the_place_of_the_public_one_is_not_repeated() {
+        let key = |length| format!("room-1:{}", data_encoding::BASE64.encode(&vec![1; length]));
+        let parsed = |key: &str| Args::try_parse_from(["x", "--public-key", key]);
+        assert_eq!(parsed(&key(32)).unwrap().public_keys, [key(32)]);
+        for (length, expected) in [(64, "give its public half"), (48, "32 bytes in base 64")] {
+            let said = parsed(&key(length)).unwrap_err().to_string();
+            assert!(said.contains(expected) && !said.contains("AQEBAQEB"), "{said}");
+        }
+    }
 
     #[test]
     fn an_option_of_disko_without_it_is_refused_whatever_else_is_given() {

@@ -22,6 +22,8 @@ pub enum AnswersFileProblem {
     UnknownKey { key: String, nearest: Option<&'static str>, known: Vec<&'static str> },
     /// `takes`: what the key takes. `found`: the value, as a person calls it.
     WrongValue { key: String, takes: &'static str, found: String },
+    /// A value of `public-key`, which is not repeated: it may be the secret key.
+    NoPublicKey { is_secret: bool },
     /// The kernel's name of a disk.
     KernelName { name: String },
     /// What makers leave in all of their machines does not tell one from another. `kind`: serial, uuid or mac.
@@ -102,6 +104,7 @@ impl AnswersFileProblem {
             Self::WrongValue { key, takes, found } => {
                 error("answers-file", format!("`{key}` takes {takes}, and this is {found}")).remedy("Correct it.")
             }
+            Self::NoPublicKey { is_secret } => no_public_key(*is_secret),
             Self::KernelName { name } => error("answers-file", format!("A disk cannot be named {name}"))
                 .because("The kernel gives such a name to another disk after another start.")
                 .remedy("Write its name in /dev/disk/by-id (ls -l /dev/disk/by-id), or `only`."),
@@ -198,6 +201,21 @@ impl AnswersFileProblem {
             Self::NotEnded { error: why } => warning("answers-after", "The live system could not be ended").because(why)
                 .remedy("Remove the stick, and restart the machine or switch it off."),
         }
+    }
+}
+
+fn no_public_key(is_secret: bool) -> Text {
+    let found = if is_secret { "a secret key" } else { "something else" };
+    let problem = error(
+        "answers-file",
+        format!("`public-key` takes a public key `NAME:BASE64`, or a list of them, and this is {found}"),
+    );
+    if is_secret {
+        problem
+            .because("Whoever reads the secret key can sign what these machines install.")
+            .remedy("Write its public half, which is in the other file (room.public, not room.secret), or which nix key convert-secret-to-public prints.")
+    } else {
+        problem.remedy("Write it as nix key convert-secret-to-public prints it, in quotes.")
     }
 }
 
