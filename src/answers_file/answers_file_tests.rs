@@ -207,3 +207,19 @@ fn a_secret_key_in_the_place_of_the_public_one_is_not_repeated() {
         assert_eq!(wrong.len(), if keys.starts_with('[') { 3 } else { 1 }, "{wrong:?}");
     }
 }
+
+#[test]
+fn of_a_list_or_of_several_keys_each_that_is_wrong_is_named() {
+    let wrong = reported(
+        "medium: [\"http://127.0.0.1\", cache.example, 5]\nmachines:\n- match: { serial: [] }\n  set: { keymap: de, locale: [x], timezone: { a: b } }\n",
+    );
+    let expected = [
+        "1: `medium` takes the address of a binary cache, such as `https://cache.example`, or a list of them, and this is the text \"cache.example\"",
+        "1: `medium` takes the address of a binary cache, such as `https://cache.example`, or a list of them, and this is the number 5",
+        "3: `serial` takes serial numbers, in quotes, and this is an empty list",
+        "4: `locale` takes a single value, and this is a list",
+        "4: `timezone` takes a single value, and this is keys with values",
+    ];
+    let said: Vec<&str> = wrong.iter().map(|line| line.split(" | ").next().unwrap()).collect();
+    assert_eq!(said, expected);
+}

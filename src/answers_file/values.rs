@@ -87,7 +87,13 @@ impl fmt::Display for Selection {
 }
 
 fn wrong(key: &str, takes: &'static str, value: &Value) -> Vec<AnswersFileProblem> {
-    let (key, found) = (key.to_owned(), described(value));
+    let is_empty = value.as_sequence().is_some_and(Vec::is_empty);
+    let found = if is_empty {
+        "an empty list".to_owned()
+    } else {
+        described(value)
+    };
+    let key = key.to_owned();
     vec![AnswersFileProblem::WrongValue { key, takes, found }]
 }
 
@@ -196,24 +202,19 @@ pub(super) fn passphrase(value: &Value, directory: &Path) -> Read<Passphrase> {
 
 /// As text; what they may be is checked with those of the command line.
 pub(super) fn answers(value: &Value) -> Read<BTreeMap<String, String>> {
-    let wrong = || {
-        wrong(
-            "set",
-            "keys with single values, such as `{ timezone: Europe/Berlin }`",
-            value,
-        )
-    };
+    const TAKES: &str = "keys with single values, such as `{ timezone: Europe/Berlin }`";
     let pair = |(key, value): (&Value, &Value)| {
+        let key = key.as_str().ok_or_else(|| wrong("set", TAKES, key))?;
         let value = match value {
             Value::Bool(value) => value.to_string(),
             Value::Number(value) => value.to_string(),
             Value::String(value) => value.clone(),
-            _ => return None,
+            other => return Err(wrong(key, "a single value", other)),
         };
-        Some((key.as_str()?.to_owned(), value))
+        Ok((key.to_owned(), value))
     };
-    let pairs = value.as_mapping().ok_or_else(wrong)?.iter().map(pair);
-    pairs.collect::<Option<_>>().ok_or_else(wrong)
+    let pairs = value.as_mapping().ok_or_else(|| wrong("set", TAKES, value))?;
+    all(pairs.iter().map(pair))
 }
 
 pub(super) fn disks(value: &Value) -> Read<Disks> {
