@@ -12,6 +12,8 @@ mod interrupt;
 
 mod text;
 
+mod yaml;
+
 mod files;
 
 mod locked_directory;

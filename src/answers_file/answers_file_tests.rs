@@ -223,3 +223,12 @@ fn of_a_list_or_of_several_keys_each_that_is_wrong_is_named() {
     let said: Vec<&str> = wrong.iter().map(|line| line.split(" | ").next().unwrap()).collect();
     assert_eq!(said, expected);
 }
+
+#[test]
+fn a_file_that_is_too_deep_is_refused_in_a_moment() {
+    let wrong = reported(&format!("machines: {}\n", "[".repeat(60_000)));
+    assert!(
+        wrong[0].starts_with("1: The answers file is not valid YAML: it has more than 128 levels"),
+        "{wrong:?}"
+    );
+}

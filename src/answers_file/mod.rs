@@ -16,6 +16,7 @@ use crate::diagnostic::{AnswersFileProblem, Diagnostic, Diagnostics};
 use crate::settings::described;
 use crate::text::{similar, without_mark};
 use crate::tree::fingerprint::Side;
+use crate::yaml::{self, Fault};
 pub use identifier::is_placeholder;
 use lines::Lines;
 pub use values::{After as AfterInstallation, Disks as NamedDisks, Mode, Passphrase as NamedPassphrase, Selection};
@@ -142,9 +143,7 @@ impl Reading<'_> {
     }
 
     fn answers(&mut self, text: &str) -> Answers {
-        let document: Value = serde_yaml::from_str(text).unwrap_or_else(|error| {
-            let line = error.location().and_then(|place| u32::try_from(place.line()).ok());
-            let error = error.to_string();
+        let document = yaml::parsed(text).unwrap_or_else(|Fault { error, line }| {
             self.report(AnswersFileProblem::Invalid { error }, line);
             Value::Null
         });

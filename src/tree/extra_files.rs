@@ -11,8 +11,8 @@ use walkdir::WalkDir;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, ExtraFilesProblem, RuleFault};
 use crate::files::read_text;
-use crate::text::without_mark;
 use crate::tree::nix_files::normal;
+use crate::yaml::{self, Fault};
 
 /// Who owns what, in the directory; it is not copied.
 pub const MANIFEST: &str = "extra-files.yaml";
@@ -189,16 +189,14 @@ fn rules(text: &str, manifest: &Path, problems: &mut Vec<Diagnostic>) -> Rules {
     let mut refuse = |fault, line: Option<u32>| {
         problems.push(Diagnostic::from(ExtraFilesProblem::Manifest { fault }).at(manifest, line, None));
     };
-    let keys: Mapping = match serde_yaml::from_str(without_mark(text)) {
+    let keys: Mapping = match yaml::parsed(text) {
         Ok(Value::Mapping(keys)) => keys,
         Ok(Value::Null) => Mapping::new(),
         Ok(_) => {
             refuse(RuleFault::NoMapping, None);
             return Rules::new();
         }
-        Err(error) => {
-            let line = error.location().and_then(|place| u32::try_from(place.line()).ok());
-            let error = error.to_string();
+        Err(Fault { error, line }) => {
             refuse(RuleFault::Yaml { error }, line);
             return Rules::new();
         }

@@ -121,4 +121,6 @@ fn what_is_no_directory_no_file_or_no_manifest_is_named() {
     }
     fs::write(directory.path().join(MANIFEST), "{").unwrap();
     assert!(said(directory.path())[0].starts_with("The manifest is not valid YAML"));
+    fs::write(directory.path().join(MANIFEST), "[".repeat(60_000)).unwrap();
+    assert!(said(directory.path())[0].ends_with("more than 128 levels"));
 }
