@@ -12,6 +12,8 @@ pub enum ExtraFilesProblem {
     Special,
     /// It would be below a directory that the installed system takes from elsewhere, or that is empty after a restart.
     NotKept { path: PathBuf },
+    /// It is a directory in the place of a file that every installed system has, or something else in the place of a directory.
+    OtherKind { path: PathBuf, is_directory: bool },
     /// The installed system mounts something at `at` that covers it. `path`: absolute.
     Hidden { path: PathBuf, at: String, cover: Cover },
     Manifest { fault: RuleFault },
@@ -79,6 +81,7 @@ impl ExtraFilesProblem {
             )
             .because("/etc/nixos is the configuration, Nix owns /nix/store and /nix/var, and /dev, /proc, /run, /sys and /tmp are not on the disk.")
             .remedy("Remove it, put it elsewhere, or put it into the configuration."),
+            Self::OtherKind { path, is_directory } => other_kind(path, *is_directory),
             Self::Hidden { path, at, cover } => cover.text(path, at),
             Self::Manifest { fault } => fault.text(),
             Self::RuleWithoutFile { path } => error(
@@ -121,6 +124,25 @@ impl ExtraFilesProblem {
             .remedy("Rename what is there, or the extra file."),
         }
     }
+}
+
+fn other_kind(path: &Path, is_directory: bool) -> Text {
+    let path = path.display();
+    let (found, wanted) = if is_directory {
+        ("a directory", "a file")
+    } else {
+        ("no directory", "a directory")
+    };
+    error(
+        "extra-files-other-kind",
+        format!("The extra file /{path} is {found}, and every installed system has {wanted} there"),
+    )
+    .because("The system could not be installed with it, after the disk was made.")
+    .remedy(if is_directory {
+        "Remove it. Such a file comes from the configuration."
+    } else {
+        "Remove it, or put it into a directory of that name."
+    })
 }
 
 impl Cover {

@@ -146,8 +146,13 @@ fn extra_file(
     } else {
         return Err(ExtraFilesProblem::Special);
     };
-    if !matches!(kind, Kind::Directory(_)) && not_kept(&path) {
+    let is_directory = matches!(kind, Kind::Directory(_));
+    if !is_directory && not_kept(&path) {
         return Err(ExtraFilesProblem::NotKept { path });
+    }
+    let of_system: &[&str] = if is_directory { &FILES } else { &DIRECTORIES };
+    if of_system.iter().any(|of_system| path == Path::new(of_system)) {
+        return Err(ExtraFilesProblem::OtherKind { path, is_directory });
     }
     let nearest = |what: fn(&Rule) -> Option<&Account>| {
         let mut above = path.ancestors();
@@ -165,6 +170,11 @@ fn extra_file(
 fn rule_of<'a>(rules: &'a [(PathBuf, Rule)], path: &Path) -> Option<&'a Rule> {
     rules.iter().find(|(of, _)| of == path).map(|(_, rule)| rule)
 }
+
+/// What is a directory in every installed system, and what is a file. nixos-install and the activation fail where it is the other
+/// (NixOS 24.05 to 26.11).
+const DIRECTORIES: [&str; 10] = ["bin", "boot", "etc", "home", "nix", "root", "usr", "usr/bin", "var", "var/lib"];
+const FILES: [&str; 6] = ["bin/sh", "etc/fstab", "etc/group", "etc/passwd", "etc/shadow", "usr/bin/env"];
 
 /// Whether the installed system does not keep what is at `path`, or takes it from its configuration.
 fn not_kept(path: &Path) -> bool {

@@ -100,6 +100,31 @@ fn all_that_cannot_be_brought_is_reported_at_once() {
 }
 
 #[test]
+fn what_the_system_has_as_a_directory_is_no_file_and_the_other_way_round() {
+    let kinds = |files: &[&str]| read(files, "").map(|files| files.count());
+    for path in DIRECTORIES {
+        let said = kinds(&[path]).unwrap_err();
+        assert!(
+            said[0].contains("is no directory, and every installed system has"),
+            "{said:?}"
+        );
+        assert_eq!(said.len(), 1, "{said:?}");
+    }
+    for path in FILES {
+        let said = kinds(&[&format!("{path}/x")]).unwrap_err();
+        assert!(
+            said[0].contains("is a directory, and every installed system has a file"),
+            "{said:?}"
+        );
+    }
+    assert_eq!(kinds(&["etc/passwd", "var/lib/x", "boot/x", "bin/x"]).unwrap(), 4);
+    // A link would be followed.
+    let brought = directory(&["persist/x"], "");
+    std::os::unix::fs::symlink("persist", brought.path().join("var")).unwrap();
+    assert!(ExtraFiles::read(brought.path()).is_err());
+}
+
+#[test]
 fn what_is_no_directory_no_file_or_no_manifest_is_named() {
     let directory = directory(&["a"], "- a\n");
     nix::unistd::mkfifo(&directory.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
