@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod extra_files_tests;
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde_yaml::{Mapping, Value};
 use walkdir::WalkDir;
@@ -96,7 +96,7 @@ impl ExtraFiles {
                 },
                 Err(error) => {
                     let at = error.path().unwrap_or(directory).to_owned();
-                    problems.push(unreadable(&error.to_string(), &at));
+                    problems.push(unreadable(&words(&error), &at));
                 }
             }
         }
@@ -123,6 +123,12 @@ impl ExtraFiles {
         let is_file = |file: &&ExtraFile| !matches!(file.kind, Kind::Directory(_));
         self.files.iter().filter(is_file).count()
     }
+}
+
+/// What the system says. The words of `walkdir` have the path, which stands beside the problem already.
+fn words(error: &walkdir::Error) -> String {
+    let of_system = error.io_error().map(io::Error::to_string);
+    of_system.unwrap_or_else(|| error.to_string())
 }
 
 fn unreadable(error: &str, at: &Path) -> Diagnostic {
@@ -171,10 +177,18 @@ fn rule_of<'a>(rules: &'a [(PathBuf, Rule)], path: &Path) -> Option<&'a Rule> {
     rules.iter().find(|(of, _)| of == path).map(|(_, rule)| rule)
 }
 
-/// What is a directory in every installed system, and what is a file. nixos-install and the activation fail where it is the other
-/// (NixOS 24.05 to 26.11).
-const DIRECTORIES: [&str; 10] = ["bin", "boot", "etc", "home", "nix", "root", "usr", "usr/bin", "var", "var/lib"];
-const FILES: [&str; 6] = ["bin/sh", "etc/fstab", "etc/group", "etc/passwd", "etc/shadow", "usr/bin/env"];
+/// What is a directory in every installed system, and what is a file. Where it is the other, nixos-install or the activation fails.
+const DIRECTORIES: [&str; 10] = [
+    "bin", "boot", "etc", "home", "nix", "root", "usr", "usr/bin", "var", "var/lib",
+];
+const FILES: [&str; 6] = [
+    "bin/sh",
+    "etc/fstab",
+    "etc/group",
+    "etc/passwd",
+    "etc/shadow",
+    "usr/bin/env",
+];
 
 /// Whether the installed system does not keep what is at `path`, or takes it from its configuration.
 fn not_kept(path: &Path) -> bool {

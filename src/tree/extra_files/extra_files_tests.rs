@@ -125,6 +125,12 @@ fn what_the_system_has_as_a_directory_is_no_file_and_the_other_way_round() {
 }
 
 #[test]
+fn the_path_of_what_cannot_be_read_is_not_said_twice() {
+    let error = WalkDir::new("/absent").into_iter().next().unwrap().unwrap_err();
+    assert_eq!(words(&error), "No such file or directory (os error 2)");
+}
+
+#[test]
 fn what_is_no_directory_no_file_or_no_manifest_is_named() {
     let directory = directory(&["a"], "- a\n");
     nix::unistd::mkfifo(&directory.path().join("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
