@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -64,9 +65,21 @@ pub(super) fn new_name(name: &OsStr) -> OsString {
     around(".", name, ".nix-cfg-install")
 }
 
+/// Bytes of the longest name that is left whole: no file system takes more than 255, and what is put around it has 28.
+const LONGEST: usize = 200;
+
+/// A name that has `name` in it. Of one that is too long, it has the beginning, and a number that tells it from others that begin so.
 pub(super) fn around(before: &str, name: &OsStr, after: &str) -> OsString {
     let mut all = OsString::from(before);
-    all.push(name);
+    if name.len() > LONGEST {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        // As text: FAT takes no other. A character has at most four bytes.
+        all.push(name.to_string_lossy().chars().take(LONGEST / 5).collect::<String>());
+        all.push(format!("-{:016x}", hasher.finish()));
+    } else {
+        all.push(name);
+    }
     all.push(after);
     all
 }
@@ -128,6 +141,27 @@ mod tests {
         }
         // These have no end.
         assert!(!have_same_contents(io::repeat(0), io::repeat(1)).unwrap());
+    }
+
+    #[test]
+    fn what_is_made_beside_the_longest_name_has_a_name_that_a_file_system_takes() {
+        let directory = tempfile::tempdir().unwrap();
+        for (first, other) in [("x", "y"), ("ä", "ö")] {
+            let long = first.repeat(254 / first.len());
+            let names = [long.clone(), long[first.len()..].to_owned() + other].map(OsString::from);
+            for name in &names {
+                fs::write(directory.path().join(name), "").unwrap();
+                for made in [new_name(name), around("", name, ".before-2026-11-30T12-34-56Z")] {
+                    fs::write(directory.path().join(made), "").unwrap();
+                }
+            }
+        }
+        assert_eq!(
+            fs::read_dir(directory.path()).unwrap().count(),
+            2 * 2 * 3,
+            "none has another's name"
+        );
+        assert_eq!(new_name(OsStr::new("key")), ".key.nix-cfg-install");
     }
 
     #[test]
