@@ -14,7 +14,7 @@ use nix::fcntl::OFlag;
 use crate::files::remove;
 use crate::interrupt::Interrupt;
 use crate::live::target::Target;
-use crate::store::room::{Grain, Room};
+pub(super) use crate::store::room::of_extra_files as room;
 use crate::tree::extra_files::{ExtraFile, ExtraFiles, Kind};
 
 /// Those that the target does not have yet; its directories are not looked at. What a run that was killed had begun to copy is removed:
@@ -44,20 +44,6 @@ fn is_there(source: &Path, file: &ExtraFile, target: &Target) -> Result<bool> {
         Kind::Link => Ok(fs::read_link(&at).is_ok_and(|there| fs::read_link(&source).is_ok_and(|link| there == link))),
         Kind::File => is_same(&source, &at),
     }
-}
-
-/// The room that `missing` takes, of the files in `source`.
-pub(super) fn room(missing: &[&ExtraFile], source: &Path, grain: Grain) -> Result<Room> {
-    let mut sum = Room::default();
-    for file in missing {
-        let room = match file.kind {
-            Kind::Directory(_) => grain.most(0, 1),
-            Kind::File | Kind::Link => grain.room(&source.join(&file.path))?,
-        };
-        sum.bytes += room.bytes;
-        sum.entries += room.entries;
-    }
-    Ok(sum)
 }
 
 /// The name under which a file is made, beside its own.
@@ -130,6 +116,7 @@ fn have_same_contents(mut one: impl Read, mut other: impl Read) -> io::Result<bo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::room::Grain;
 
     #[test]
     fn files_of_any_length_are_compared_without_reading_them_whole() {

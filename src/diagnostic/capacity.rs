@@ -9,8 +9,9 @@ use crate::text::bytes;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CapacityProblem {
     /// `severity`: whether it is certain that the system does not fit. `target`: the mount point; absent while the largest
-    /// disk is not partitioned yet. Sizes in bytes; `entries` are files and directories.
-    Disk { severity: Severity, target: Option<PathBuf>, free: u64, needed: u64, entries: u64 },
+    /// disk is not partitioned yet. Sizes in bytes; `brought` is what the extra files take of `needed`; `entries` are files and
+    /// directories.
+    Disk { severity: Severity, target: Option<PathBuf>, free: u64, needed: u64, brought: u64, entries: u64 },
     /// `severity`: as for `Disk`. The boot loader's partition, whose mount point in the installed system is `at`, has `free`
     /// bytes, and the kernels and initrds of the system and its `specialisations` take `needed`: exactly, or at least.
     /// `others`: the bytes of kernels there that stay.
@@ -24,7 +25,7 @@ pub enum CapacityProblem {
 impl CapacityProblem {
     pub(super) fn text(&self) -> Text {
         match self {
-            Self::Disk { severity, target, free, needed, entries } => {
+            Self::Disk { severity, target, free, needed, brought, entries } => {
                 let place = match target {
                     Some(target) => format!("{} has", target.display()),
                     // The chosen one, or the largest of the machine.
@@ -34,10 +35,18 @@ impl CapacityProblem {
                     Severity::Error => error("disk-too-small", "The system does not fit on the disk"),
                     Severity::Warning => warning("disk-small", "The system may not fit on the disk"),
                 };
+                let remedy = if *brought > needed - brought {
+                    "Choose a larger disk or partition, or bring fewer extra files, and copy the others when the system is installed."
+                } else {
+                    "Choose a larger disk or partition, or remove packages from the configuration."
+                };
+                let of_extra_files = if *brought > 0 { format!(", {} of it for the extra files", bytes(*brought)) } else { String::new() };
                 let (free, needed) = (bytes(*free), bytes(*needed));
                 problem
-                    .because(format!("{place} {free} for it, and it needs about {needed}, in {entries} files and directories."))
-                    .remedy("Choose a larger disk or partition, or remove packages from the configuration.")
+                    .because(format!(
+                        "{place} {free} for it, and it needs about {needed}, in {entries} files and directories{of_extra_files}."
+                    ))
+                    .remedy(remedy)
             }
             Self::BootPartition { severity, at, free, needed, exact, specialisations, others } => {
                 boot_partition(*severity, at, (*free, *needed, *others), *exact, *specialisations)

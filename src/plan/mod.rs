@@ -257,8 +257,8 @@ fn find(request: &Request, live: &LiveSystem<'_>, source: &Source, found: &mut F
     found.extend(outcome.incomplete().filter(|_| !found.has_errors()));
     let of_tree = (root, source.kind, hardware.path.as_path());
     let chosen_disks = put.disko.as_ref().and_then(DiskoPlan::bytes);
-    let largest_disk = chosen_disks.or(request.decisions.largest_disk);
-    let needs = needs::needs((request, live), of_tree, (evaluated, &outcome, largest_disk), found)?;
+    let on_disk = (brought, chosen_disks.or(request.decisions.largest_disk));
+    let needs = needs::needs((request, live), of_tree, (evaluated, &outcome), on_disk, found)?;
     Ok(Some(Plan {
         source: source.path.clone(),
         kind: source.kind,

@@ -20,6 +20,7 @@ use crate::store::database::{self, Record};
 use crate::store::reading;
 use crate::store_path::store_name;
 use crate::text::bytes;
+use crate::tree::extra_files::ExtraFiles;
 use crate::tree::source::ConfigKind;
 
 /// What is read from the ISO's store.
@@ -50,11 +51,12 @@ impl Needs {
 }
 
 /// Finds what `evaluated` needs, and reports what is missing, and what this machine has no room for. `largest_disk`: the bytes that there
-/// are at most for a system whose disk is not partitioned.
+/// are at most for a system whose disk is not partitioned. `brought`: the extra files.
 pub(super) fn needs(
     (request, live): (&Request, &LiveSystem<'_>),
     (root, kind, hardware): (&Path, ConfigKind, &Path),
-    (evaluated, outcome, largest_disk): (&Evaluated, &Outcome, Option<u64>),
+    (evaluated, outcome): (&Evaluated, &Outcome),
+    (brought, largest_disk): (Option<&ExtraFiles>, Option<u64>),
     found: &mut Found<'_>,
 ) -> Result<Needs> {
     let flake = (kind == ConfigKind::Flake).then_some(root);
@@ -87,7 +89,12 @@ pub(super) fn needs(
     }
     let records = measure(request, live, &mut needs)?;
     if outcome.omissions.is_empty() && needs.work.missing.is_empty() {
-        look_for_room((request, live), (root, largest_disk), (&needs, &records), found);
+        look_for_room(
+            (request, live),
+            (root, brought, largest_disk),
+            (&needs, &records),
+            found,
+        );
     }
     Ok(needs)
 }
@@ -119,13 +126,13 @@ fn report_missing(
 /// Reports what this machine has no room for.
 fn look_for_room(
     (request, live): (&Request, &LiveSystem<'_>),
-    (root, largest_disk): (&Path, Option<u64>),
+    (root, brought, largest_disk): (&Path, Option<&ExtraFiles>, Option<u64>),
     (needs, records): (&Needs, &[Record]),
     found: &mut Found<'_>,
 ) {
     let target = (!request.machine.before_partitioning).then_some(&request.target);
     let copied = (records, needs.fetched.bytes());
-    let disk = DiskSpace::measure(target, largest_disk, live.image.as_ref(), root, copied);
+    let disk = DiskSpace::measure(target, largest_disk, live.image.as_ref(), (root, brought), copied);
     let disk = found.probe("the room on the disk", disk).flatten();
     let is_exact = needs.work.build.is_empty();
     found.extend(disk.and_then(|disk| space::disk(&disk, is_exact)));

@@ -11,6 +11,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::database::Record;
 use super::live_image::StoreImage;
+use crate::tree::extra_files::{ExtraFile, Kind};
 
 /// The room that files and directories take.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -203,6 +204,23 @@ impl Grain {
         }
         Ok(sum)
     }
+}
+
+/// What `files` take, which are in `source`, on a file system that allocates room as `grain` says.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn of_extra_files(files: &[&ExtraFile], source: &Path, grain: Grain) -> Result<Room> {
+    let mut sum = Room::default();
+    for file in files {
+        let room = match file.kind {
+            Kind::Directory(_) => grain.most(0, 1),
+            Kind::File | Kind::Link => grain.room(&source.join(&file.path))?,
+        };
+        sum.bytes += room.bytes;
+        sum.entries += room.entries;
+    }
+    Ok(sum)
 }
 
 /// What is free at `place`, which need not be there yet: the store of a target can be on another disk than its root. Some

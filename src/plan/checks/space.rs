@@ -15,13 +15,14 @@ pub fn disk(space: &DiskSpace, exact: bool) -> Option<Diagnostic> {
     let certain = if exact {
         space.needed
     } else {
-        space.needed / whole * part
+        (space.needed - space.brought) / whole * part + space.brought
     };
     let problem = |severity| CapacityProblem::Disk {
         severity,
         target: space.target.clone(),
         free: space.free,
         needed: space.needed,
+        brought: space.brought,
         entries: space.entries,
     };
     if space.free < certain {
@@ -130,20 +131,32 @@ mod tests {
 
     #[test]
     fn a_system_that_certainly_does_not_fit_is_refused() {
-        let codes = |free, exact| {
+        let found = |free, exact, brought| {
             let space = DiskSpace {
                 target: None,
                 free,
-                needed: 4000,
+                needed: 4000 + brought,
+                brought,
                 entries: 1,
             };
-            disk(&space, exact).map(|problem| problem.code)
+            disk(&space, exact)
         };
+        let codes = |free, exact| found(free, exact, 0).map(|problem| problem.code);
         assert_eq!(codes(4000, true), None);
         assert_eq!(codes(3999, true), Some("disk-too-small"));
         // A quarter may only be used to build.
         assert_eq!(codes(3000, false), Some("disk-small"));
         assert_eq!(codes(2999, false), Some("disk-too-small"));
+        // All of the extra files are copied. They are named where they are most of it.
+        assert_eq!(found(3500, false, 500).unwrap().code, "disk-small");
+        let few = found(3499, false, 500).unwrap();
+        assert_eq!(few.code, "disk-too-small");
+        assert!(
+            few.why.contains("of it for the extra files") && !few.remedy.contains("extra files"),
+            "{few:?}"
+        );
+        let many = found(7000, true, 5000).unwrap();
+        assert!(many.remedy.contains("bring fewer extra files"), "{many:?}");
     }
 
     #[test]

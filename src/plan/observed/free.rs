@@ -1,5 +1,6 @@
 //! How much is free in the live system, and how much the system takes.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -10,6 +11,7 @@ use crate::memory::{Memory, PROC};
 use crate::store::database::Record;
 use crate::store::live_image::StoreImage;
 use crate::store::room::{self, Grain, Room};
+use crate::tree::extra_files::{ExtraFile, ExtraFiles};
 
 /// The space on the disk that the system is installed to, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +19,17 @@ pub struct DiskSpace {
     /// The mount point; absent while the disk is not partitioned.
     pub target: Option<PathBuf>,
     pub free: u64,
-    /// What the system and its configuration take.
+    /// What the system, its configuration and the extra files take.
     pub needed: u64,
+    /// What the extra files take of that.
+    pub brought: u64,
     /// The number of their files and directories.
     pub entries: u64,
 }
 
 impl DiskSpace {
-    /// Measures what `records` of the live system's store, `fetched` bytes of NARs and the configuration at `tree` take on the
-    /// target; where that is `None`, on the largest disk. Returns nothing where that is unknown, or where the target has a store
+    /// Measures what `records` of the live system's store, `fetched` bytes of NARs, the configuration at `tree` and the extra files take
+    /// on the target; where that is `None`, on the largest disk. Returns nothing where that is unknown, or where the target has a store
     /// already: a store path that it has is not copied again.
     ///
     /// # Errors
@@ -34,7 +38,7 @@ impl DiskSpace {
         target: Option<&Target>,
         largest_disk: Option<u64>,
         image: Option<&StoreImage>,
-        tree: &Path,
+        (tree, extra_files): (&Path, Option<&ExtraFiles>),
         (records, fetched): (&[Record], u64),
     ) -> Result<Option<Self>> {
         let (grain, free) = match (target.map(Target::store), largest_disk) {
@@ -50,15 +54,33 @@ impl DiskSpace {
             (None, None) => return Ok(None),
         };
         let of_tree = grain.room(tree)?;
+        let brought =
+            extra_files.map(|files| room::of_extra_files(&beside_store(files, target), &files.directory, grain));
+        let brought = brought.transpose()?.unwrap_or_default();
         let records: Vec<&Record> = records.iter().collect();
-        let of_records = grain.of_records(image, &records, free.without(of_tree))?;
+        let of_records = grain.of_records(image, &records, free.without(of_tree).without(brought))?;
         Ok(Some(Self {
             target: target.map(|target| target.root().to_owned()),
             free: free.bytes,
-            needed: of_records.bytes + of_tree.bytes + grain.of_nars(fetched),
-            entries: of_records.entries + of_tree.entries,
+            needed: of_records.bytes + of_tree.bytes + brought.bytes + grain.of_nars(fetched),
+            brought: brought.bytes,
+            entries: of_records.entries + of_tree.entries + brought.entries,
         }))
     }
+}
+
+/// Those of `files` that come to the file system of the target's store; to a disk that is not partitioned, all.
+fn beside_store<'a>(files: &'a ExtraFiles, target: Option<&Target>) -> Vec<&'a ExtraFile> {
+    let device = |path: &Path| {
+        let mut there = path.ancestors().filter_map(|path| path.symlink_metadata().ok());
+        there.next().map(|meta| meta.dev())
+    };
+    let is_beside =
+        |target: &Target, file: &ExtraFile| device(&target.inside_path(&file.path)) == device(&target.store());
+    let files = files.files.iter();
+    files
+        .filter(|file| target.is_none_or(|target| is_beside(target, file)))
+        .collect()
 }
 
 /// The bytes of memory that are free to build in: the live system's store is in memory.
@@ -80,8 +102,34 @@ mod tests {
     #[test]
     fn what_is_fetched_takes_whole_blocks_on_the_disk() {
         let tree = tempfile::tempdir().unwrap();
-        let space = DiskSpace::measure(None, Some(4_000_000), None, tree.path(), (&[], 3_000_000));
+        let space = DiskSpace::measure(None, Some(4_000_000), None, (tree.path(), None), (&[], 3_000_000));
         // The directory of the configuration has one.
         assert_eq!(space.unwrap().unwrap().needed, 4_000_000 + 4096);
+    }
+
+    #[test]
+    fn extra_files_take_room_where_the_store_is() {
+        let tree = tempfile::tempdir().unwrap();
+        let brought = tempfile::tempdir().unwrap();
+        std::fs::create_dir(brought.path().join("srv")).unwrap();
+        std::fs::write(brought.path().join("srv/image"), vec![1; 10_000]).unwrap();
+        let files = ExtraFiles::read(brought.path()).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let target = Target::new(root.path());
+        let measured = |target, disk| {
+            let space = DiskSpace::measure(target, disk, None, (tree.path(), Some(&files)), (&[], 0));
+            space.unwrap().unwrap()
+        };
+        // The directory of the configuration, that of the file, and the file.
+        let before = measured(None, Some(1_000_000));
+        assert_eq!(
+            (before.needed, before.brought, before.entries),
+            (4096 + 4 * 4096, 4 * 4096, 3)
+        );
+        assert!(measured(Some(&target), None).brought >= 10_000);
+        // Another file system than that of the store.
+        std::os::unix::fs::symlink("/proc/self", root.path().join("srv")).unwrap();
+        let on_store = measured(Some(&target), None).brought;
+        assert!(on_store >= 10_000, "a link is not followed out of the target");
     }
 }

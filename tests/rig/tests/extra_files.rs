@@ -61,5 +61,7 @@ fn they_are_refused_before_anything_is_written() {
         .fails(3, &["/run/x would not be kept", "Nothing was written"]);
     live.sh("nix-cfg-install --extra-files /absent")
         .fails(3, &["The extra files cannot be read"]);
+    live.sh("mkdir -p /large/srv; truncate -s 1T /large/srv/image; nix-cfg-install --extra-files /large")
+        .fails(3, &["The system does not fit on the disk", "bring fewer extra files"]);
     live.sh("[ ! -e /mnt/etc/nixos/configuration.nix ]").ok();
 }
