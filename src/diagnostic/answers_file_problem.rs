@@ -1,6 +1,6 @@
 //! An answers file (docs/fleet.md) is wrong, or does not fit this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Text, error, warning};
 use crate::text::shell_word;
@@ -8,71 +8,159 @@ use crate::text::shell_word;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnswersFileProblem {
     /// None was named, and there is none in `places`.
-    Absent { places: Vec<PathBuf> },
+    Absent {
+        places: Vec<PathBuf>,
+    },
     /// A new one was to be written.
     Exists,
     /// These file systems have the label of the stick.
-    SeveralSticks { devices: Vec<PathBuf> },
+    SeveralSticks {
+        devices: Vec<PathBuf>,
+    },
     /// `error`: what the system says.
-    Unreadable { error: String },
+    Unreadable {
+        error: String,
+    },
     /// `error`: what the YAML parser says.
-    Invalid { error: String },
+    Invalid {
+        error: String,
+    },
     /// It is YAML, and has no list of machines. `found`: what it is instead.
-    NoMachines { found: String },
-    UnknownKey { key: String, nearest: Option<&'static str>, known: Vec<&'static str> },
+    NoMachines {
+        found: String,
+    },
+    UnknownKey {
+        key: String,
+        nearest: Option<&'static str>,
+        known: Vec<&'static str>,
+    },
     /// `takes`: what the key takes. `found`: the value, as a person calls it.
-    WrongValue { key: String, takes: &'static str, found: String },
+    WrongValue {
+        key: String,
+        takes: &'static str,
+        found: String,
+    },
     /// A value of `public-key`, which is not repeated: it may be the secret key.
-    NoPublicKey { is_secret: bool },
+    NoPublicKey {
+        is_secret: bool,
+    },
     /// The kernel's name of a disk.
-    KernelName { name: String },
+    KernelName {
+        name: String,
+    },
     /// What makers leave in all of their machines does not tell one from another. `kind`: serial, uuid or mac.
-    Placeholder { kind: String, value: String },
+    Placeholder {
+        kind: String,
+        value: String,
+    },
     NoMatch,
     /// The ISO has `hosts`, and the entry names another one, or none where there are several.
-    Host { name: Option<String>, hosts: Vec<String> },
+    Host {
+        name: Option<String>,
+        hosts: Vec<String>,
+    },
     /// A key that says how the disks are made, without `disks`.
-    NothingToPartition { key: &'static str },
+    NothingToPartition {
+        key: &'static str,
+    },
     /// A key of the other mode: of an installation where it `is_update`, else of an update.
-    OtherMode { key: &'static str, is_update: bool },
+    OtherMode {
+        key: &'static str,
+        is_update: bool,
+    },
     /// An earlier entry, at the line `earlier`, is for the same machine: `what` (`serial X`, `all`).
-    Twice { what: String, earlier: Option<u32> },
+    Twice {
+        what: String,
+        earlier: Option<u32>,
+    },
     /// No entry is for this machine, which is known by `names` (`serial: X`).
-    NoEntry { names: Vec<String> },
+    NoEntry {
+        names: Vec<String>,
+    },
     /// Several entries are, at these lines.
-    SeveralEntries { lines: Vec<u32>, names: Vec<String> },
+    SeveralEntries {
+        lines: Vec<u32>,
+        names: Vec<String>,
+    },
     /// `wanted`: as it is in the file. `disks`: those of the machine.
-    NoDisk { wanted: String, disks: Vec<String> },
-    SeveralDisks { wanted: String, fitting: Vec<String> },
+    NoDisk {
+        wanted: String,
+        disks: Vec<String>,
+    },
+    SeveralDisks {
+        wanted: String,
+        fitting: Vec<String>,
+    },
+    /// The one that is `wanted` is there, and nothing can be installed on it.
+    Unusable {
+        wanted: String,
+        disk: PathBuf,
+        why: Unusable,
+    },
     /// Two names of disko's layout are the same disk.
-    SameDisk { names: Vec<String>, disk: PathBuf },
+    SameDisk {
+        names: Vec<String>,
+        disk: PathBuf,
+    },
     /// `passphrase: prompt`, and nobody to ask.
     NoTerminal,
     /// The layout for disko has disks (`NAME (DEVICE)`) that the file does not name.
-    UnnamedDisks { disks: Vec<String> },
+    UnnamedDisks {
+        disks: Vec<String>,
+    },
     /// The layout for disko asks for the passphrase of these volumes, and the file has none.
-    NoPassphrase { volumes: Vec<String> },
+    NoPassphrase {
+        volumes: Vec<String>,
+    },
     /// The file has a passphrase, and the layout for disko asks for none.
     UnusedPassphrase,
     /// A system that this program has installed without questions is on the disk. `by_this`: from this ISO.
-    Installed { disk: PathBuf, by_this: bool },
+    Installed {
+        disk: PathBuf,
+        by_this: bool,
+    },
     /// A directory at which the file systems would be mounted is a mount point.
-    TargetInUse { target: PathBuf },
+    TargetInUse {
+        target: PathBuf,
+    },
     /// The configuration sets file systems (mount point and source) that the installer does not make.
-    OwnFileSystems { systems: Vec<(String, String)> },
+    OwnFileSystems {
+        systems: Vec<(String, String)>,
+    },
     /// The kernel does not show a partition that was made.
-    NoPartition { device: PathBuf },
+    NoPartition {
+        device: PathBuf,
+    },
     /// A host key could not be made or read. `error`: what ssh-keygen says.
-    HostKey { error: String },
+    HostKey {
+        error: String,
+    },
     /// Nothing could be written to the stick. `error`: what the system says.
-    Stick { error: String },
+    Stick {
+        error: String,
+    },
     /// The machine was to restart or to be switched off. `error`: what the program says.
-    NotEnded { error: String },
+    NotEnded {
+        error: String,
+    },
+}
+
+/// Why nothing can be installed on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unusable {
+    /// The live system came from it.
+    Medium,
+    Optical,
+    /// It is one way of several to a disk.
+    Hidden,
+    WriteProtected,
+    /// It has the answers file.
+    Stick,
+    Empty,
 }
 
 /// What keeps a machine from starting the live system again, whatever that came from.
-pub(super) const START_FROM_DISK: &str =
-    "Remove the stick and restart; a machine that starts from the network needs its disk first in the firmware's order.";
+pub(super) const START_FROM_DISK: &str = "Remove the stick and restart; a machine that starts from the network needs its disk first in the firmware's order.";
 
 impl AnswersFileProblem {
     #[allow(clippy::too_many_lines)] // A table.
@@ -145,6 +233,7 @@ impl AnswersFileProblem {
                 error("answers-disk", format!("`{wanted}` does not say which disk is meant")).because(disks_here(fitting))
                     .remedy("Name the disk by its path in /dev/disk/by-id. Where disks have the same name there: by that in /dev/disk/by-path.")
             }
+            Self::Unusable { wanted, disk, why } => why.text(wanted, disk),
             Self::SameDisk { names, disk } => {
                 error("answers-disk", format!("{} are the same disk: {}", names.join(" and "), disk.display()))
                     .remedy("Name another disk for one of them.")
@@ -204,6 +293,31 @@ impl AnswersFileProblem {
     }
 }
 
+impl Unusable {
+    fn text(self, wanted: &str, disk: &Path) -> Text {
+        const ANOTHER: &str = "Name another disk in `disks`.";
+        let (why, remedy) = match self {
+            Self::Medium => ("the live system was started from it", ANOTHER),
+            Self::Optical => ("it is an optical drive", ANOTHER),
+            Self::Hidden => ("it is only one way to a disk", ANOTHER),
+            Self::WriteProtected => (
+                "it is write-protected",
+                "Undo that (a switch of the stick or card, blockdev --setrw), or name another disk in `disks`.",
+            ),
+            Self::Stick => ("it has the answers file", ANOTHER),
+            Self::Empty => (
+                "it has no bytes",
+                "Put a card into the reader, if it is one. A disk of that kind is damaged. Or name another disk in `disks`.",
+            ),
+        };
+        let what = format!(
+            "The system cannot be installed on `{wanted}`, which is {}: {why}",
+            disk.display()
+        );
+        error("answers-disk", what).remedy(remedy)
+    }
+}
+
 fn no_public_key(is_secret: bool) -> Text {
     let found = if is_secret { "a secret key" } else { "something else" };
     let problem = error(
@@ -228,9 +342,7 @@ fn other_mode(key: &str, is_update: bool) -> Text {
         _ => "An installation does not look at what was on the disk.",
     };
     let remedy = if is_update { "" } else { ", or add `mode: update`" };
-    problem
-        .because(why)
-        .remedy(format!("Remove `{key}`{remedy}."))
+    problem.because(why).remedy(format!("Remove `{key}`{remedy}."))
 }
 
 fn list(paths: &[PathBuf]) -> String {
@@ -254,7 +366,10 @@ mod tests {
     fn without_an_answers_file_a_machine_that_started_over_the_network_is_sent_to_its_server() {
         let places = vec!["/iso/nix-cfg-install.answers.yaml".into()];
         let said = Diagnostic::from(AnswersFileProblem::Absent { places }).to_string();
-        for text in ["a stick with the label NIXCFG", "look at the server's screen, and restart"] {
+        for text in [
+            "a stick with the label NIXCFG",
+            "look at the server's screen, and restart",
+        ] {
             assert!(said.contains(text), "{said}");
         }
     }

@@ -81,6 +81,7 @@ macro_rules! areas {
     };
 }
 
+pub use answers_file_problem::Unusable;
 pub use apply::Shortage;
 pub use copy_problem::SpecialFile;
 pub use disk_problem::DiskUse;

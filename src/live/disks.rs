@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{major, minor};
 
+use crate::diagnostic::Unusable;
+
 /// The directories in sysfs of the disks that the live system at `live` sees and could write to, without its own medium. A loop,
 /// a mapping, memory have no device.
 pub fn disks(live: &Path) -> Vec<PathBuf> {
@@ -15,24 +17,37 @@ pub fn disks(live: &Path) -> Vec<PathBuf> {
     disks
 }
 
-/// As [`disks`], of all that is no partition. A CD-ROM is named `sr`.
-pub fn writable(live: &Path) -> Vec<PathBuf> {
+/// As [`disks`], of all that is no partition.
+fn writable(live: &Path) -> Vec<PathBuf> {
+    let usable = all(live).into_iter().filter(|(_, why)| why.is_none());
+    usable.map(|(disk, _)| disk).collect()
+}
+
+/// The directories in sysfs of all that is no partition, and why the live system at `live` cannot install to it. A CD-ROM is named `sr`.
+pub fn all(live: &Path) -> Vec<(PathBuf, Option<Unusable>)> {
     let device = |path: &Path| fs::canonicalize(path).ok();
     let medium = fs::metadata(live.join("iso")).ok().and_then(|meta| {
         let (major, minor) = (major(meta.dev()), minor(meta.dev()));
         device(&live.join(format!("sys/dev/block/{major}:{minor}")))
     });
     let disks = fs::read_dir(live.join("sys/block")).into_iter().flatten().flatten();
-    let is_candidate = |disk: &PathBuf| {
+    let why = |disk: &Path| {
         let is_medium = device(disk).is_some_and(|disk| medium.as_ref().is_some_and(|medium| medium.starts_with(disk)));
         let is_cd = disk
             .file_name()
             .is_some_and(|name| name.as_encoded_bytes().starts_with(b"sr"));
         // One path to a disk of several, which has a device of its own (NVMe with more than one controller).
         let is_hidden = number(&disk.join("hidden")) == Some(1);
-        !is_cd && !is_medium && !is_hidden && number(&disk.join("ro")) == Some(0)
+        let found = [
+            (is_medium, Unusable::Medium),
+            (is_cd, Unusable::Optical),
+            (is_hidden, Unusable::Hidden),
+            (number(&disk.join("ro")) != Some(0), Unusable::WriteProtected),
+        ];
+        found.into_iter().find_map(|(is_so, why)| is_so.then_some(why))
     };
-    disks.map(|entry| entry.path()).filter(is_candidate).collect()
+    let disks = disks.map(|entry| entry.path());
+    disks.map(|disk| (disk.clone(), why(&disk))).collect()
 }
 
 /// Whether a person puts the disk in and takes it out: a stick, a card, anything at USB. Linux calls only some of them removable: no

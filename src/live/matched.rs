@@ -90,14 +90,28 @@ fn disk(selection: &Selection, machine: &ThisMachine) -> Result<Candidate, Answe
     };
     match fitting.as_slice() {
         [one] => Ok((*one).clone()),
-        [] => Err(AnswersFileProblem::NoDisk {
-            wanted,
-            disks: machine.disks.iter().map(Candidate::title).collect(),
-        }),
+        [] => Err(none(selection, machine)),
         several => Err(AnswersFileProblem::SeveralDisks {
             wanted,
             fitting: several.iter().map(|disk| disk.title()).collect(),
         }),
+    }
+}
+
+/// What is wrong where no disk of `machine` is meant.
+fn none(selection: &Selection, machine: &ThisMachine) -> AnswersFileProblem {
+    let wanted = selection.to_string();
+    let mut unusable = machine.unusable.iter();
+    match unusable.find(|(names, ..)| matches!(selection, Selection::Path(path) if names.contains(path))) {
+        Some((_, disk, why)) => AnswersFileProblem::Unusable {
+            wanted,
+            disk: disk.clone(),
+            why: *why,
+        },
+        None => AnswersFileProblem::NoDisk {
+            wanted,
+            disks: machine.disks.iter().map(Candidate::title).collect(),
+        },
     }
 }
 
@@ -113,7 +127,7 @@ mod tests {
 
     use super::*;
     use crate::answers_file::parse;
-    use crate::diagnostic::Diagnostic;
+    use crate::diagnostic::{Diagnostic, Unusable};
 
     fn machine() -> ThisMachine {
         let disk = |path: &str, name: &str, bytes: u64, only_named: bool| Candidate {
@@ -128,6 +142,11 @@ mod tests {
             uuid: Some("4c4c4544-0042-3510-8053-b4c04f4d3332".to_owned()),
             macs: vec!["52:54:00:12:34:56".to_owned()],
             claimed: BTreeMap::new(),
+            unusable: vec![(
+                vec!["/dev/disk/by-id/card".into()],
+                "/dev/sde".into(),
+                Unusable::WriteProtected,
+            )],
             disks: vec![
                 disk("/dev/sda", "a", 500, false),
                 disk("/dev/sdb", "b", 250, false),
@@ -194,6 +213,10 @@ mod tests {
             ("/dev/disk/by-id/b", "/dev/sdb"),
             ("/dev/disk/by-id/stick", "/dev/sdd"),
             ("/dev/disk/by-id/z", "This machine has no disk `/dev/disk/by-id/z`"),
+            (
+                "/dev/disk/by-id/card",
+                "The system cannot be installed on `/dev/disk/by-id/card`, which is /dev/sde: it is write-protected",
+            ),
         ] {
             assert_eq!(chosen(disks), [expected], "{disks}");
         }

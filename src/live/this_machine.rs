@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::block_devices::node;
 use super::disks;
 use crate::answers_file::is_placeholder;
+use crate::diagnostic::Unusable;
 use crate::text::bytes;
 
 /// Where it is, for [`ThisMachine::read`].
@@ -27,6 +28,8 @@ pub struct ThisMachine {
     pub macs: Vec<String>,
     /// What could be erased: not the live system's medium, nor the one that has the answers file.
     pub disks: Vec<Candidate>,
+    /// What could not, although it has names in /dev/disk, with these.
+    pub unusable: Vec<(Vec<PathBuf>, PathBuf, Unusable)>,
     /// The links that several devices have a claim to, with these: udev gave each to one of them.
     pub claimed: BTreeMap<PathBuf, Vec<PathBuf>>,
 }
@@ -68,12 +71,18 @@ impl ThisMachine {
         let stick = stick.and_then(|stick| stick.file_name());
         let is_of_stick =
             |sys: &Path| stick.is_some_and(|stick| sys.file_name() == Some(stick) || sys.join(stick).exists());
-        let candidate = |sys: PathBuf| {
+        let mut unusable = Vec::new();
+        let mut candidate = |(sys, why): (PathBuf, Option<Unusable>)| {
             let path = Path::new("/dev").join(sys.file_name()?);
             let names = links.get(&path).cloned().unwrap_or_default();
             let is_disk = sys.join("device").exists() && !disks::is_removable(&sys);
             let is_disk = is_disk && !has_iso(&live.join(path.strip_prefix("/").unwrap_or(&path)));
-            let bytes = disks::size(&sys).filter(|size| *size > 0)?;
+            let bytes = disks::size(&sys).unwrap_or_default();
+            let is_stick = is_of_stick(&sys).then_some(Unusable::Stick);
+            if let Some(why) = why.or(is_stick).or((bytes == 0).then_some(Unusable::Empty)) {
+                unusable.push((names, path, why));
+                return None;
+            }
             let candidate = Candidate {
                 path,
                 bytes,
@@ -81,15 +90,17 @@ impl ThisMachine {
                 only_named: !is_disk,
                 names,
             };
-            (!is_of_stick(&sys) && (is_disk || !candidate.names.is_empty())).then_some(candidate)
+            (is_disk || !candidate.names.is_empty()).then_some(candidate)
         };
-        let mut disks = disks::writable(live);
+        let mut disks = disks::all(live);
         disks.sort();
+        let disks = disks.into_iter().filter_map(&mut candidate).collect();
         Self {
             serial: dmi("product_serial"),
             uuid: dmi("product_uuid").map(|uuid| uuid.to_ascii_lowercase()),
             macs: macs(live),
-            disks: disks.into_iter().filter_map(candidate).collect(),
+            disks,
+            unusable,
             claimed: claimed(live, links.values().flatten()),
         }
     }
@@ -219,6 +230,37 @@ mod tests {
             claimed(live.path(), links.iter()),
             BTreeMap::from([(links[0].clone(), claimants)])
         );
+    }
+
+    #[test]
+    fn what_is_there_and_cannot_be_taken_has_a_reason() {
+        let live = tempfile::tempdir().unwrap();
+        let links = live.path().join("dev/disk/by-id");
+        fs::create_dir_all(&links).unwrap();
+        for (name, sectors, read_only) in [
+            ("sda", "8", "0"),
+            ("sdb", "8", "1"),
+            ("sdc", "8", "0"),
+            ("sdd", "0", "0"),
+        ] {
+            let sys = live.path().join("sys/block").join(name);
+            fs::create_dir_all(sys.join("device")).unwrap();
+            fs::write(sys.join("size"), sectors).unwrap();
+            fs::write(sys.join("ro"), read_only).unwrap();
+            symlink(format!("../../{name}"), links.join(format!("usb-{name}"))).unwrap();
+        }
+        let machine = ThisMachine::read(live.path(), Some(Path::new("/dev/sdc")));
+        let unusable = [
+            ("sdb", Unusable::WriteProtected),
+            ("sdc", Unusable::Stick),
+            ("sdd", Unusable::Empty),
+        ];
+        let named = |(name, why): (&str, Unusable)| {
+            let link = Path::new("/dev/disk/by-id").join(format!("usb-{name}"));
+            (vec![link], Path::new("/dev").join(name), why)
+        };
+        assert_eq!(machine.unusable, unusable.map(named));
+        assert_eq!(machine.disks.len(), 1);
     }
 
     #[test]
