@@ -368,6 +368,11 @@ impl Job {
         self.mark(runner, &self.made).map(drop)
     }
 
+    /// Whether the answers file is that of the stick.
+    pub(super) fn is_from_stick(&self) -> bool {
+        self.file.starts_with(stick::PLACE)
+    }
+
     /// Marks the disks, but those without a partition table, and for UEFI those with an MBR: its boot entries have the identifier that
     /// is the mark (UEFI 2.10, 10.3.5.1). Returns whether one is marked.
     pub(super) fn mark(&self, runner: &Runner, guid: &str) -> Result<bool> {

@@ -60,7 +60,7 @@ impl Ending {
                 recipients.clone().into_bytes(),
             ));
         }
-        if !leave(&files, runner, report) {
+        if !leave(&files, job.is_from_stick(), runner, report) {
             // What started over the network has none. The receipt is on the disk.
             for key in public.lines().chain(recipients.lines()) {
                 report.note(&format!("Encrypt the secrets of this machine for: {key}"));
@@ -105,7 +105,7 @@ pub fn end((code, is_shown): (u8, bool), ending: &Ending, log: &LogFile, report:
     let runner = Runner::new(environment(&Channels::default(), Network::None), Interrupt::default());
     let machine = ThisMachine::read(Path::new(LIVE), None).file_name();
     if code != 0 {
-        leave(&[(format!("log-{machine}.txt"), log.text())], &runner, report);
+        leave(&[(format!("log-{machine}.txt"), log.text())], false, &runner, report);
     }
     if is_shown {
         result_signals::give(code, &format!("nix-cfg-install {code} {machine} {}", ending.summary));
@@ -120,12 +120,24 @@ pub fn end((code, is_shown): (u8, bool), ending: &Ending, log: &LogFile, report:
 }
 
 /// Writes files to the stick, and returns whether they are there. That they cannot be written is reported: the machine is installed.
-fn leave(files: &[(String, Vec<u8>)], runner: &Runner, report: &Reporter) -> bool {
-    stick::write(runner, files).unwrap_or_else(|error| {
-        let error = format!("{error:#}");
-        report.problem(&AnswersFileProblem::Stick { error }.into());
-        false
-    })
+/// `is_expected`: the answers file was on it.
+fn leave(files: &[(String, Vec<u8>)], is_expected: bool, runner: &Runner, report: &Reporter) -> bool {
+    let written = stick::write(runner, files);
+    let is_written = matches!(written, Ok(true));
+    if let Some(problem) = not_left(written, is_expected) {
+        report.problem(&problem.into());
+    }
+    is_written
+}
+
+/// The problem of what could not be left on the stick. One that is not mounted was there only if it `is_expected`.
+fn not_left(written: Result<bool>, is_expected: bool) -> Option<AnswersFileProblem> {
+    match written {
+        Ok(is_mounted) => (!is_mounted && is_expected).then_some(AnswersFileProblem::StickGone),
+        Err(error) => Some(AnswersFileProblem::Stick {
+            error: format!("{error:#}"),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +151,19 @@ mod tests {
     fn entry(keys: &str) -> Entry {
         let text = format!("machines:\n- match: all\n  disks: only\n  {keys}\n");
         parse(&text, Path::new("/f.yaml")).unwrap().machines.remove(0)
+    }
+
+    #[test]
+    fn a_stick_that_was_there_and_is_gone_is_reported() {
+        assert_eq!(not_left(Ok(false), true), Some(AnswersFileProblem::StickGone));
+        // The answers file is on the ISO, or came over the network.
+        assert_eq!(not_left(Ok(false), false), None);
+        assert_eq!(not_left(Ok(true), true), None);
+        let error = "full".to_owned();
+        assert_eq!(
+            not_left(Err(anyhow::anyhow!("full")), false),
+            Some(AnswersFileProblem::Stick { error })
+        );
     }
 
     #[test]

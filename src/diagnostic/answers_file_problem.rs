@@ -8,141 +8,70 @@ use crate::text::shell_word;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnswersFileProblem {
     /// None was named, and there is none in `places`.
-    Absent {
-        places: Vec<PathBuf>,
-    },
+    Absent { places: Vec<PathBuf> },
     /// A new one was to be written.
     Exists,
     /// These file systems have the label of the stick.
-    SeveralSticks {
-        devices: Vec<PathBuf>,
-    },
+    SeveralSticks { devices: Vec<PathBuf> },
     /// `error`: what the system says.
-    Unreadable {
-        error: String,
-    },
+    Unreadable { error: String },
     /// `error`: what the YAML parser says.
-    Invalid {
-        error: String,
-    },
+    Invalid { error: String },
     /// It is YAML, and has no list of machines. `found`: what it is instead.
-    NoMachines {
-        found: String,
-    },
-    UnknownKey {
-        key: String,
-        nearest: Option<&'static str>,
-        known: Vec<&'static str>,
-    },
+    NoMachines { found: String },
+    UnknownKey { key: String, nearest: Option<&'static str>, known: Vec<&'static str> },
     /// `takes`: what the key takes. `found`: the value, as a person calls it.
-    WrongValue {
-        key: String,
-        takes: &'static str,
-        found: String,
-    },
+    WrongValue { key: String, takes: &'static str, found: String },
     /// A value of `public-key`, which is not repeated: it may be the secret key.
-    NoPublicKey {
-        is_secret: bool,
-    },
+    NoPublicKey { is_secret: bool },
     /// The kernel's name of a disk.
-    KernelName {
-        name: String,
-    },
+    KernelName { name: String },
     /// What makers leave in all of their machines does not tell one from another. `kind`: serial, uuid or mac.
-    Placeholder {
-        kind: String,
-        value: String,
-    },
+    Placeholder { kind: String, value: String },
     NoMatch,
     /// The ISO has `hosts`, and the entry names another one, or none where there are several.
-    Host {
-        name: Option<String>,
-        hosts: Vec<String>,
-    },
+    Host { name: Option<String>, hosts: Vec<String> },
     /// A key that says how the disks are made, without `disks`.
-    NothingToPartition {
-        key: &'static str,
-    },
+    NothingToPartition { key: &'static str },
     /// A key of the other mode: of an installation where it `is_update`, else of an update.
-    OtherMode {
-        key: &'static str,
-        is_update: bool,
-    },
+    OtherMode { key: &'static str, is_update: bool },
     /// An earlier entry, at the line `earlier`, is for the same machine: `what` (`serial X`, `all`).
-    Twice {
-        what: String,
-        earlier: Option<u32>,
-    },
+    Twice { what: String, earlier: Option<u32> },
     /// No entry is for this machine, which is known by `names` (`serial: X`).
-    NoEntry {
-        names: Vec<String>,
-    },
+    NoEntry { names: Vec<String> },
     /// Several entries are, at these lines.
-    SeveralEntries {
-        lines: Vec<u32>,
-        names: Vec<String>,
-    },
+    SeveralEntries { lines: Vec<u32>, names: Vec<String> },
     /// `wanted`: as it is in the file. `disks`: those of the machine.
-    NoDisk {
-        wanted: String,
-        disks: Vec<String>,
-    },
-    SeveralDisks {
-        wanted: String,
-        fitting: Vec<String>,
-    },
+    NoDisk { wanted: String, disks: Vec<String> },
+    SeveralDisks { wanted: String, fitting: Vec<String> },
     /// The one that is `wanted` is there, and nothing can be installed on it.
-    Unusable {
-        wanted: String,
-        disk: PathBuf,
-        why: Unusable,
-    },
+    Unusable { wanted: String, disk: PathBuf, why: Unusable },
     /// Two names of disko's layout are the same disk.
-    SameDisk {
-        names: Vec<String>,
-        disk: PathBuf,
-    },
+    SameDisk { names: Vec<String>, disk: PathBuf },
     /// `passphrase: prompt`, and nobody to ask.
     NoTerminal,
     /// The layout for disko has disks (`NAME (DEVICE)`) that the file does not name.
-    UnnamedDisks {
-        disks: Vec<String>,
-    },
+    UnnamedDisks { disks: Vec<String> },
     /// The layout for disko asks for the passphrase of these volumes, and the file has none.
-    NoPassphrase {
-        volumes: Vec<String>,
-    },
+    NoPassphrase { volumes: Vec<String> },
     /// The file has a passphrase, and the layout for disko asks for none.
     UnusedPassphrase,
     /// A system that this program has installed without questions is on the disk. `by_this`: from this ISO.
-    Installed {
-        disk: PathBuf,
-        by_this: bool,
-    },
+    Installed { disk: PathBuf, by_this: bool },
     /// A directory at which the file systems would be mounted is a mount point.
-    TargetInUse {
-        target: PathBuf,
-    },
+    TargetInUse { target: PathBuf },
     /// The configuration sets file systems (mount point and source) that the installer does not make.
-    OwnFileSystems {
-        systems: Vec<(String, String)>,
-    },
+    OwnFileSystems { systems: Vec<(String, String)> },
     /// The kernel does not show a partition that was made.
-    NoPartition {
-        device: PathBuf,
-    },
+    NoPartition { device: PathBuf },
     /// A host key could not be made or read. `error`: what ssh-keygen says.
-    HostKey {
-        error: String,
-    },
+    HostKey { error: String },
     /// Nothing could be written to the stick. `error`: what the system says.
-    Stick {
-        error: String,
-    },
+    Stick { error: String },
+    /// It had the answers file, and is no longer mounted.
+    StickGone,
     /// The machine was to restart or to be switched off. `error`: what the program says.
-    NotEnded {
-        error: String,
-    },
+    NotEnded { error: String },
 }
 
 /// Why nothing can be installed on a device.
@@ -160,7 +89,8 @@ pub enum Unusable {
 }
 
 /// What keeps a machine from starting the live system again, whatever that came from.
-pub(super) const START_FROM_DISK: &str = "Remove the stick and restart; a machine that starts from the network needs its disk first in the firmware's order.";
+pub(super) const START_FROM_DISK: &str =
+    "Remove the stick and restart; a machine that starts from the network needs its disk first in the firmware's order.";
 
 impl AnswersFileProblem {
     #[allow(clippy::too_many_lines)] // A table.
@@ -287,6 +217,9 @@ impl AnswersFileProblem {
             Self::HostKey { error: why } => warning("answers-host-key", "The host key that secrets are opened with could not be made or read").because(why)
                 .remedy("If it is not there, the system makes it when it first starts. Take its public half from there."),
             Self::Stick { error: why } => warning("answers-stick", "The result could not be written to the stick").because(why),
+            Self::StickGone => warning("answers-stick", "The result could not be written to the stick")
+                .because("It is no longer mounted.")
+                .remedy("The machine is installed. The receipt that would be on the stick is on its disk as well."),
             Self::NotEnded { error: why } => warning("answers-after", "The live system could not be ended").because(why)
                 .remedy("Remove the stick, and restart the machine or switch it off."),
         }
@@ -310,10 +243,7 @@ impl Unusable {
                 "Put a card into the reader, if it is one. A disk of that kind is damaged. Or name another disk in `disks`.",
             ),
         };
-        let what = format!(
-            "The system cannot be installed on `{wanted}`, which is {}: {why}",
-            disk.display()
-        );
+        let what = format!("The system cannot be installed on `{wanted}`, which is {}: {why}", disk.display());
         error("answers-disk", what).remedy(remedy)
     }
 }
@@ -342,7 +272,9 @@ fn other_mode(key: &str, is_update: bool) -> Text {
         _ => "An installation does not look at what was on the disk.",
     };
     let remedy = if is_update { "" } else { ", or add `mode: update`" };
-    problem.because(why).remedy(format!("Remove `{key}`{remedy}."))
+    problem
+        .because(why)
+        .remedy(format!("Remove `{key}`{remedy}."))
 }
 
 fn list(paths: &[PathBuf]) -> String {
@@ -366,10 +298,7 @@ mod tests {
     fn without_an_answers_file_a_machine_that_started_over_the_network_is_sent_to_its_server() {
         let places = vec!["/iso/nix-cfg-install.answers.yaml".into()];
         let said = Diagnostic::from(AnswersFileProblem::Absent { places }).to_string();
-        for text in [
-            "a stick with the label NIXCFG",
-            "look at the server's screen, and restart",
-        ] {
+        for text in ["a stick with the label NIXCFG", "look at the server's screen, and restart"] {
             assert!(said.contains(text), "{said}");
         }
     }
