@@ -53,6 +53,7 @@ pub fn request(args: &Args, interrupt: &Interrupt) -> Result<Option<DiskoRequest
     }
     Ok(Some(DiskoRequest {
         mode,
+        by_answers: args.answers_file.is_some(),
         disks,
         passphrase,
     }))

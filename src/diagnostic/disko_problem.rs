@@ -7,12 +7,12 @@ use super::{Text, error};
 /// Why.
 #[cfg_attr(test, derive(Debug, PartialEq, Eq))]
 pub enum DiskoProblem {
-    /// The configuration has none.
-    NoLayout,
+    /// The configuration has none. `by_answers`: an answers file asked for it, and not the command line.
+    NoLayout { by_answers: bool },
     /// The script is not in `system.build`.
     OldDisko,
-    /// A disk was chosen for a name that the layout does not have.
-    UnknownDisk { name: String, known: Vec<String> },
+    /// A disk was chosen for a name that the layout does not have. `by_answers`: as for `NoLayout`.
+    UnknownDisk { name: String, known: Vec<String>, by_answers: bool },
     /// `--disk` without a name or a device.
     DiskArgument { argument: String },
     /// At the target is an installation that was begun in another way. `ways`: how it was begun, and what was asked for now.
@@ -40,15 +40,23 @@ pub enum DiskoProblem {
 impl DiskoProblem {
     pub(super) fn text(&self) -> Text {
         match self {
-            Self::NoLayout => error("disko-none", "The configuration has no layout for disko")
+            Self::NoLayout { by_answers } => error("disko-none", "The configuration has no layout for disko")
                 .because("No disk is defined in `disko.devices.disk`.")
-                .remedy("Omit --disko, and mount the new root file system yourself. Or import the module of disko and define the disks."),
+                .remedy(if *by_answers {
+                    "Write one disk without a name in the answers file, as in `disks: only`. Or import the module of disko and define the disks."
+                } else {
+                    "Omit --disko, and mount the new root file system yourself. Or import the module of disko and define the disks."
+                }),
             Self::OldDisko => error("disko-old", "The disko of this configuration is too old")
                 .because("Its scripts are not those of disko 1.9.0 and later.")
                 .remedy("Update the input or channel `disko`, and make the ISO again. Or partition by hand."),
-            Self::UnknownDisk { name, known } => error("disko-disk-unknown", format!("The layout for disko has no disk `{name}`"))
+            Self::UnknownDisk { name, known, by_answers } => error("disko-disk-unknown", format!("The layout for disko has no disk `{name}`"))
                 .because(format!("It has: {}.", known.join(", ")))
-                .remedy("Name one of these: --disk NAME=DEVICE."),
+                .remedy(if *by_answers {
+                    "Name one of these in the answers file: `disks: { NAME: DISK }`."
+                } else {
+                    "Name one of these: --disk NAME=DEVICE."
+                }),
             Self::DiskArgument { argument } => error("disko-disk-argument", format!("`--disk {argument}` has no name or no device"))
                 .remedy("Write the name in the layout, and the device: --disk main=/dev/disk/by-id/…"),
             Self::BegunOtherwise { target, ways: [begun, now] } => error("disko-begun-otherwise", format!("Another installation was begun at {}", target.display()))

@@ -93,6 +93,8 @@ pub struct RunningUpdate {
 /// How a layout for disko is to be made.
 pub struct DiskoRequest {
     pub mode: Mode,
+    /// Whether an answers file asked for it, and not the command line.
+    pub by_answers: bool,
     /// The disks that were chosen: devices by their names in the layout.
     pub disks: BTreeMap<String, String>,
     /// That of its encrypted volumes, where a person is not to be asked for it.

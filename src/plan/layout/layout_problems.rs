@@ -8,9 +8,10 @@ use crate::diagnostic::{Diagnostic, DiskProblem, DiskoProblem};
 use crate::nix::disko::{Layout, MadeDisk, Mode};
 
 /// All that is wrong with `layout` on the machine that was `seen`.
-pub fn problems(layout: &Layout, mode: Mode, seen: &Seen, target: &Path) -> Vec<Diagnostic> {
+/// `by_answers`: an answers file asked for it.
+pub fn problems(layout: &Layout, (mode, by_answers): (Mode, bool), seen: &Seen, target: &Path) -> Vec<Diagnostic> {
     if layout.disks.is_empty() {
-        return vec![DiskoProblem::NoLayout.into()];
+        return vec![DiskoProblem::NoLayout { by_answers }.into()];
     }
     let mut disks: Vec<DiskProblem> = layout.disks.iter().flat_map(|disk| of_disk(disk, mode, seen)).collect();
     if !seen.elsewhere.is_empty() {
@@ -30,6 +31,7 @@ pub fn problems(layout: &Layout, mode: Mode, seen: &Seen, target: &Path) -> Vec<
     problems.extend(unknown.map(|name| DiskoProblem::UnknownDisk {
         name: name.clone(),
         known: known(),
+        by_answers,
     }));
     if seen.target_mounted {
         problems.push(DiskoProblem::TargetMounted {
@@ -109,7 +111,7 @@ mod tests {
     }
 
     fn codes(layout: &Layout, mode: Mode, seen: &Seen) -> Vec<&'static str> {
-        let problems = problems(layout, mode, seen, Path::new("/mnt"));
+        let problems = problems(layout, (mode, false), seen, Path::new("/mnt"));
         problems.iter().map(|problem| problem.code).collect()
     }
 
@@ -124,6 +126,34 @@ mod tests {
         SeenDisk {
             is_whole: true,
             ..SeenDisk::default()
+        }
+    }
+
+    #[test]
+    fn who_wrote_an_answers_file_is_not_told_of_options() {
+        let unknown = Layout {
+            unknown: vec!["data".to_owned()],
+            ..layout(vec![disk("main", true)])
+        };
+        for (layout, expected) in [
+            (layout(Vec::new()), "`disks: only`"),
+            (unknown, "`disks: { NAME: DISK }`"),
+        ] {
+            let remedies = |by_answers| {
+                let problems = problems(
+                    &layout,
+                    (Mode::Wipe, by_answers),
+                    &seen([("main", whole())]),
+                    Path::new("/mnt"),
+                );
+                problems.into_iter().map(|problem| problem.remedy).collect::<String>()
+            };
+            assert!(
+                remedies(true).contains(expected) && !remedies(true).contains("--disk"),
+                "{}",
+                remedies(true)
+            );
+            assert!(remedies(false).contains("--disk"), "{}", remedies(false));
         }
     }
 

@@ -89,7 +89,12 @@ fn find(
         }
     };
     let seen = Seen::look(live.runner, &layout, wanted.mode, target);
-    found.extend(layout_problems::problems(&layout, wanted.mode, &seen, target));
+    found.extend(layout_problems::problems(
+        &layout,
+        (wanted.mode, wanted.by_answers),
+        &seen,
+        target,
+    ));
     let Some(Evaluated { drv, out }) = layout.script else {
         return Ok(None);
     };
