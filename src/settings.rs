@@ -12,13 +12,13 @@ use nix::errno::Errno;
 use serde::{Deserialize, Deserializer};
 use serde_yaml::{Mapping, Value};
 
-use crate::cache::{is_public_key, is_url};
+use crate::cache::{is_public_key, is_secret_key, is_url};
 use crate::diagnostic::{Damage, Diagnostic, Diagnostics, Place, SettingsProblem, SupplyProblem, Takes};
 use crate::files::{read_input, read_text};
 use crate::interrupt::Interrupt;
-use crate::text::without_mark;
 use crate::tree::feature::NotCovered;
 use crate::tree::nix_files::normal;
+use crate::yaml::{self, Fault};
 
 /// Where the settings are looked for when no `--settings` is given; a key of a later file overrides that of an earlier one.
 /// The first is part of the live system, the second is what `nix-cfg-iso customize` changes, the third what a live system that
@@ -214,17 +214,13 @@ fn unreadable(error: &std::io::Error, path: &Path) -> Diagnostic {
 /// The keys in `text`, which is that of the file at `path`, each with a value that it takes, or `null`.
 fn checked_keys(text: &str, path: &Path) -> Result<Mapping, Diagnostics> {
     let at = |problem: SettingsProblem, (line, column)| Diagnostic::from(problem).at(path, line, column);
-    let document: Value = serde_yaml::from_str(without_mark(text)).map_err(|error| {
-        let number = |value: usize| u32::try_from(value).ok();
+    let document = yaml::parsed(text).map_err(|Fault { error, line, column }| {
         let twice = twice(text).map(|(key, line)| at(SettingsProblem::Twice { key }, (Some(line), None)));
         let twice: Vec<Diagnostic> = twice.collect();
         if !twice.is_empty() {
             return Diagnostics(twice);
         }
-        let place = error.location();
-        let place = place.map_or((None, None), |place| (number(place.line()), number(place.column())));
-        let error = error.to_string();
-        Diagnostics(vec![at(SettingsProblem::Invalid { error }, place)])
+        Diagnostics(vec![at(SettingsProblem::Invalid { error }, (line, column))])
     })?;
     let settings = match document {
         // A file of comments alone is no mapping, and no mistake either.
@@ -312,7 +308,12 @@ fn problem(key: &str, value: &Value) -> Option<SettingsProblem> {
         (Takes::Features, list) => serde_yaml::from_value::<Vec<NotCovered>>(list.clone()).is_ok(),
         _ => false,
     };
-    let found = || described(value);
+    let found = || match (takes, value) {
+        // The log gets what is said of it.
+        (Takes::PublicKeys, Value::String(text)) if is_secret_key(text) => "a secret key".to_owned(),
+        (Takes::PublicKeys, Value::String(_)) => "another text".to_owned(),
+        _ => described(value),
+    };
     (!fits).then(|| SettingsProblem::WrongType {
         key,
         takes,

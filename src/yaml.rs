@@ -16,6 +16,7 @@ pub struct Fault {
     pub error: String,
     /// Counted from 1.
     pub line: Option<u32>,
+    pub column: Option<u32>,
 }
 
 /// The value that `text` is, after the mark of its encoding if it has one.
@@ -28,11 +29,17 @@ pub fn parsed(text: &str) -> Result<Value, Fault> {
         return Err(Fault {
             error: format!("it has more than {LEVELS} levels"),
             line: Some(line),
+            column: None,
         });
     }
-    serde_yaml::from_str(text).map_err(|error| Fault {
-        line: error.location().and_then(|place| u32::try_from(place.line()).ok()),
-        error: error.to_string(),
+    serde_yaml::from_str(text).map_err(|error| {
+        let place = error.location();
+        let number = |value: usize| u32::try_from(value).ok();
+        Fault {
+            line: place.as_ref().and_then(|place| number(place.line())),
+            column: place.and_then(|place| number(place.column())),
+            error: error.to_string(),
+        }
     })
 }
 

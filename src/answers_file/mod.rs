@@ -143,7 +143,7 @@ impl Reading<'_> {
     }
 
     fn answers(&mut self, text: &str) -> Answers {
-        let document = yaml::parsed(text).unwrap_or_else(|Fault { error, line }| {
+        let document = yaml::parsed(text).unwrap_or_else(|Fault { error, line, .. }| {
             self.report(AnswersFileProblem::Invalid { error }, line);
             Value::Null
         });

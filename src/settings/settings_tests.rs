@@ -232,3 +232,11 @@ fn an_empty_file_means_the_defaults() {
     assert_eq!(parse("# nothing\n").unwrap(), Settings::default());
     assert_eq!(parse("").unwrap(), Settings::default());
 }
+
+#[test]
+fn a_secret_key_in_the_place_of_a_public_one_is_not_repeated() {
+    let secret = format!("room-1:{}", data_encoding::BASE64.encode(&[7; 64]));
+    let said = checked_keys(&format!("public-key: {secret}\n"), Path::new("/s.yaml")).unwrap_err();
+    let said = said.to_string();
+    assert!(said.contains("a secret key") && !said.contains("Bwc"), "{said}");
+}

@@ -220,7 +220,7 @@ fn rules(text: &str, manifest: &Path, problems: &mut Vec<Diagnostic>) -> Rules {
             refuse(RuleFault::NoMapping, None);
             return Rules::new();
         }
-        Err(Fault { error, line }) => {
+        Err(Fault { error, line, .. }) => {
             refuse(RuleFault::Yaml { error }, line);
             return Rules::new();
         }
