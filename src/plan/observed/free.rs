@@ -69,17 +69,22 @@ impl DiskSpace {
     }
 }
 
-/// Those of `files` that come to the file system of the target's store; to a disk that is not partitioned, all.
+/// Those of `files` that come to the file system of the target's store, and that an earlier run has not brought there; to a disk that is not
+/// partitioned, all.
 fn beside_store<'a>(files: &'a ExtraFiles, target: Option<&Target>) -> Vec<&'a ExtraFile> {
     let device = |path: &Path| {
         let mut there = path.ancestors().filter_map(|path| path.symlink_metadata().ok());
         there.next().map(|meta| meta.dev())
     };
-    let is_beside =
-        |target: &Target, file: &ExtraFile| device(&target.inside_path(&file.path)) == device(&target.store());
-    let files = files.files.iter();
-    files
-        .filter(|file| target.is_none_or(|target| is_beside(target, file)))
+    let length = |path: PathBuf| path.symlink_metadata().map(|meta| meta.len()).ok();
+    let needs_room = |target: &Target, file: &ExtraFile| {
+        let there = target.inside_path(&file.path);
+        let is_there =
+            length(there.clone()).is_some_and(|there| Some(there) == length(files.directory.join(&file.path)));
+        !is_there && device(&there) == device(&target.store())
+    };
+    let all = files.files.iter();
+    all.filter(|file| target.is_none_or(|target| needs_room(target, file)))
         .collect()
 }
 
@@ -127,6 +132,11 @@ mod tests {
             (4096 + 4 * 4096, 4 * 4096, 3)
         );
         assert!(measured(Some(&target), None).brought >= 10_000);
+        // As an earlier run has brought it.
+        std::fs::create_dir(root.path().join("srv")).unwrap();
+        std::fs::copy(brought.path().join("srv/image"), root.path().join("srv/image")).unwrap();
+        assert!(measured(Some(&target), None).brought < 10_000);
+        std::fs::remove_dir_all(root.path().join("srv")).unwrap();
         // Another file system than that of the store.
         std::os::unix::fs::symlink("/proc/self", root.path().join("srv")).unwrap();
         let on_store = measured(Some(&target), None).brought;
