@@ -5,6 +5,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf --one-file-system "$work"' EXIT
 changed=0
+packages=()
 
 # Unpacks Debian packages of SUITE, each NAME=VERSION or NAME, and their dependencies into $work/root: debian SUITE PACKAGE…
 debian() {
@@ -23,9 +24,9 @@ debian() {
   ldconfig -r "$work/root"
 }
 
-# Unpacks Nix 2.26.3 and writes $work/root/tmp/run: the script on stdin, with a store of its own in /tmp/s.
+# Unpacks Nix 2.26.3 and `packages`, and writes $work/root/tmp/run: the script on stdin, with a store of its own in /tmp/s.
 nix_script() {
-  debian trixie nix-bin=2.26.3+dfsg-1
+  debian trixie nix-bin=2.26.3+dfsg-1 "${packages[@]}"
   {
     cat << 'SETTINGS'
 export NIX_STORE_DIR=/tmp/s/store NIX_STATE_DIR=/tmp/s/var NIX_LOG_DIR=/tmp/s/log NIX_CONF_DIR=/tmp/s/conf
