@@ -1,8 +1,6 @@
 //! Which of the files that a person brought the target does not have yet, and the room that they take.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,8 +12,7 @@ use nix::fcntl::OFlag;
 use crate::files::remove;
 use crate::interrupt::Interrupt;
 use crate::live::target::Target;
-pub(super) use crate::store::room::of_extra_files as room;
-use crate::tree::extra_files::{ExtraFile, ExtraFiles, Kind};
+use crate::tree::extra_files::{ExtraFile, ExtraFiles, Kind, new_name};
 
 /// Those that the target does not have yet; its directories are not looked at. What a run that was killed had begun to copy is removed:
 /// it takes room.
@@ -44,30 +41,6 @@ fn is_there(source: &Path, file: &ExtraFile, target: &Target) -> Result<bool> {
         Kind::Link => Ok(fs::read_link(&at).is_ok_and(|there| fs::read_link(&source).is_ok_and(|link| there == link))),
         Kind::File => is_same(&source, &at),
     }
-}
-
-/// The name under which a file is made, beside its own.
-pub(super) fn new_name(name: &OsStr) -> OsString {
-    around(".", name, ".nix-cfg-install")
-}
-
-/// Bytes of the longest name that is left whole: no file system takes more than 255, and what is put around it has 28.
-const LONGEST: usize = 200;
-
-/// A name that has `name` in it. Of one that is too long, it has the beginning, and a number that tells it from others that begin so.
-pub(super) fn around(before: &str, name: &OsStr, after: &str) -> OsString {
-    let mut all = OsString::from(before);
-    if name.len() > LONGEST {
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        // As text: FAT takes no other. A character has at most four bytes.
-        all.push(name.to_string_lossy().chars().take(LONGEST / 5).collect::<String>());
-        all.push(format!("-{:016x}", hasher.finish()));
-    } else {
-        all.push(name);
-    }
-    all.push(after);
-    all
 }
 
 /// The directory that `file` is in on the target, by a path that leads to it whatever links are in between, as in the installed
@@ -116,7 +89,7 @@ fn have_same_contents(mut one: impl Read, mut other: impl Read) -> io::Result<bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::room::Grain;
+    use crate::store::room::{Grain, of_extra_files};
 
     #[test]
     fn files_of_any_length_are_compared_without_reading_them_whole() {
@@ -128,27 +101,6 @@ mod tests {
         }
         // These have no end.
         assert!(!have_same_contents(io::repeat(0), io::repeat(1)).unwrap());
-    }
-
-    #[test]
-    fn what_is_made_beside_the_longest_name_has_a_name_that_a_file_system_takes() {
-        let directory = tempfile::tempdir().unwrap();
-        for (first, other) in [("x", "y"), ("ä", "ö")] {
-            let long = first.repeat(254 / first.len());
-            let names = [long.clone(), long[first.len()..].to_owned() + other].map(OsString::from);
-            for name in &names {
-                fs::write(directory.path().join(name), "").unwrap();
-                for made in [new_name(name), around("", name, ".before-2026-11-30T12-34-56Z")] {
-                    fs::write(directory.path().join(made), "").unwrap();
-                }
-            }
-        }
-        assert_eq!(
-            fs::read_dir(directory.path()).unwrap().count(),
-            2 * 2 * 3,
-            "none has another's name"
-        );
-        assert_eq!(new_name(OsStr::new("key")), ".key.nix-cfg-install");
     }
 
     #[test]
@@ -168,7 +120,7 @@ mod tests {
             fs::write(root.path().join(path), text).unwrap();
         }
         let missing = missing(&files, &target, &Interrupt::default()).unwrap();
-        let needed = room(&missing, &files.directory, Grain::EXPECTED).unwrap();
+        let needed = of_extra_files(&missing, &files.directory, Grain::EXPECTED).unwrap();
         assert_eq!((needed.bytes, needed.entries), (2 * 4096, 2));
         assert_eq!(
             fs::read_dir(root.path()).unwrap().count(),

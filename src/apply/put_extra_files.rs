@@ -10,12 +10,12 @@ use anyhow::{Context, Result};
 
 use super::disk::require_room;
 use super::installation::Installation;
-use super::missing_extra_files::{around, directory_of, missing, new_name, open, room};
+use super::missing_extra_files::{directory_of, missing, open};
 use crate::diagnostic::{AccountKind, Diagnostic, ExtraFilesProblem};
 use crate::files::sync;
 use crate::live::target::Target;
-use crate::store::room::Grain;
-use crate::tree::extra_files::{Account, ExtraFile, ExtraFiles, Kind};
+use crate::store::room::{Grain, of_extra_files};
+use crate::tree::extra_files::{Account, ExtraFile, ExtraFiles, Kind, around, new_name};
 use crate::tree::snapshot::copy_contents;
 
 /// The mode of a file that belongs to root alone.
@@ -27,7 +27,7 @@ pub(super) fn copy_all(files: &ExtraFiles, target: &Target, installation: &Insta
     let missing = missing(files, target, interrupt)?;
     require_room(
         target.root(),
-        room(&missing, &files.directory, Grain::of(target.root())?)?,
+        of_extra_files(&missing, &files.directory, Grain::of(target.root())?)?,
     )?;
     for file in missing {
         interrupt.check()?;
@@ -135,13 +135,17 @@ pub(super) fn give(files: &ExtraFiles, target: &Target) -> Result<Vec<Diagnostic
 fn set(file: &ExtraFile, target: &Target, (owner, group): (Option<u32>, Option<u32>)) -> io::Result<bool> {
     let (_open, directory) = directory_of(file, target)?;
     let at = directory.join(file.path.file_name().unwrap_or_default());
-    let meta = fs::symlink_metadata(&at)?;
-    if match file.kind {
-        Kind::Directory(_) => !meta.is_dir(),
-        Kind::File => !meta.is_file(),
-        Kind::Link => !meta.is_symlink(),
-    } {
-        return Ok(false);
+    let meta = match fs::symlink_metadata(&at) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        found => found?,
+    };
+    match file.kind {
+        // It leads to another directory of the installed system, which has a mode of its own.
+        Kind::Directory(_) if meta.is_symlink() => return Ok(true),
+        Kind::Directory(_) if meta.is_dir() => {}
+        Kind::File if meta.is_file() => {}
+        Kind::Link if meta.is_symlink() => {}
+        _ => return Ok(false),
     }
     let has_owner = file.owner.is_some() || file.group.is_some();
     // A directory without a rule may be the system's own.

@@ -240,7 +240,7 @@ impl Unusable {
             Self::Stick => ("it has the answers file", ANOTHER),
             Self::Empty => (
                 "it has no bytes",
-                "Put a card into the reader, if it is one. A disk of that kind is damaged. Or name another disk in `disks`.",
+                "If it is a card reader, put a card in; a disk of 0 bytes is damaged. Or name another disk in `disks`.",
             ),
         };
         let what = format!("The system cannot be installed on `{wanted}`, which is {}: {why}", disk.display());

@@ -60,7 +60,7 @@ impl CacheProblem {
             }
             Self::NotFetched { paths } => error("cache-not-fetched", format!("{} could not be fetched", counted(paths)))
                 .because(format!(
-                    "The cache answers, and does not send them, or damaged, or no longer signed as they were:\n{}",
+                    "The cache answers, and does not send them, or sends them damaged or no longer signed as they were:\n{}",
                     list(paths)
                 ))
                 .remedy("Nix' words below say which. Mend the server, or copy them there again, and run the same command again: it continues from here."),

@@ -162,7 +162,11 @@ impl Cover {
                     kept.display()
                 ))
                 .remedy(format!("Name it {} among the extra files.", kept.display())),
-            Self::Memory => text
+            // What is needed only while it is installed, as secrets of the initrd, does its work.
+            Self::Memory => Text {
+                severity: Severity::Warning,
+                ..text
+            }
                 .because(format!(
                     "It has what is below {at} in memory, which is empty after each start."
                 ))

@@ -45,7 +45,8 @@ pub(super) fn settle(
             for name in edits.iter().map(|edit| edit.name) {
                 if mine.contains_key(name) && etc_nixos.join(name).symlink_metadata().is_err() {
                     let name = name.to_owned();
-                    return Err(UpdateProblem::NotTaken { name }.into());
+                    found.add(UpdateProblem::NotTaken { name }.into());
+                    continue;
                 }
                 take(&etc_nixos.join(name), &root.join(name))
                     .with_context(|| format!("Failed to take {name} from {}", etc_nixos.display()))?;

@@ -60,7 +60,10 @@ pub(super) fn put(
     let beside = hardware.with_file_name(name);
     let existing = hardware_files::existing(&request.target, machine)?;
     if imported.is_some() {
-        hardware_files::refuse_own_module(&beside, path, existing.as_deref())?;
+        let kept = found.keep(hardware_files::refuse_own_module(&beside, path, existing.as_deref()))?;
+        if kept.is_none() {
+            return Ok(Asked::default());
+        }
     }
     let earlier = match (imported, existing) {
         (Some(name), Some(existing)) => fs::read_to_string(existing.with_file_name(name)).with_context(what)?,

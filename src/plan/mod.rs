@@ -308,6 +308,20 @@ fn evaluated(
     Ok(outcome)
 }
 
+fn delivery(request: &Request, is_mounted: bool) -> Delivery {
+    let root = request.target.root().to_owned();
+    if is_mounted {
+        Delivery::Target(root)
+    } else if request.decisions.partitions_graphically {
+        Delivery::Graphical
+    } else if request.plain_layout.is_some() || request.disko.is_some() {
+        // Nobody is there to bring them later.
+        Delivery::Answered
+    } else {
+        Delivery::Later(root)
+    }
+}
+
 /// Compares the values of the configuration with this machine. Returns where the installer's files are kept, too.
 fn check_values(
     (request, live): (&Request, &LiveSystem<'_>),
@@ -333,21 +347,20 @@ fn check_values(
     if machine.encrypted_boot {
         observed.present.insert(KEY_FILE.to_owned());
     }
-    let root = || request.target.root().to_owned();
-    let delivery = match target {
-        Some(_) => Delivery::Target(root()),
-        None if decisions.partitions_graphically => Delivery::Graphical,
-        // Nobody is there to bring them later.
-        None if request.plain_layout.is_some() || request.disko.is_some() => Delivery::Answered,
-        None => Delivery::Later(root()),
-    };
+    if let Some(update) = &request.update {
+        let partitions = observed.boot_partitions.iter_mut();
+        partitions.for_each(|one| one.see_in_update(update.is_looked_at, update.running.is_some()));
+    }
+    let delivery = delivery(request, target.is_some());
     let older = hardware_files::existing(&request.target, machine).ok().flatten();
     let mounted = target.map(|_| observed.mounted.as_slice());
     let binds = facts.binds.as_deref().unwrap_or_default();
     let kept = facts.disks.as_ref().map(|disks| kept(disks, binds, mounted));
     let (kept, forgotten) = kept.unwrap_or_default();
     let covered = extra_files.zip(facts.disks.as_ref());
-    let covered = covered.map(|(extra, disks)| hidden(&extra.files, (disks, binds), mounted));
+    // What the installer makes and mounts was compared before.
+    let by_hand = mounted.filter(|_| request.disko.is_none() && request.plain_layout.is_none());
+    let covered = covered.map(|(extra, disks)| hidden(&extra.files, (disks, binds), by_hand));
     let wanted = request.disko.as_ref();
     let not_taken = wanted.and_then(|wanted| layout::not_taken(wanted, facts, &hardware.path));
     let mut problems = outcome.check(&checks::Context {

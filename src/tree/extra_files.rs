@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod extra_files_tests;
 
+use std::ffi::{OsStr, OsString};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -13,6 +15,30 @@ use crate::diagnostic::{Diagnostic, Diagnostics, ExtraFilesProblem, RuleFault};
 use crate::files::read_text;
 use crate::tree::nix_files::normal;
 use crate::yaml::{self, Fault};
+
+/// The name under which a file is made, beside its own.
+pub fn new_name(name: &OsStr) -> OsString {
+    around(".", name, ".nix-cfg-install")
+}
+
+/// Bytes of the longest name that is left whole: no file system takes more than 255, and what is put around it has 28.
+const LONGEST: usize = 200;
+
+/// A name that has `name` in it. Of one that is too long, it has the beginning, and a number that tells it from others that begin so.
+pub fn around(before: &str, name: &OsStr, after: &str) -> OsString {
+    let mut all = OsString::from(before);
+    if name.len() > LONGEST {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        // As text: FAT takes no other. A character has at most four bytes.
+        all.push(name.to_string_lossy().chars().take(LONGEST / 5).collect::<String>());
+        all.push(format!("-{:016x}", hasher.finish()));
+    } else {
+        all.push(name);
+    }
+    all.push(after);
+    all
+}
 
 /// Who owns what, in the directory; it is not copied.
 pub const MANIFEST: &str = "extra-files.yaml";

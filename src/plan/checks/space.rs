@@ -34,8 +34,8 @@ pub fn disk(space: &DiskSpace, exact: bool) -> Option<Diagnostic> {
 
 /// The problem of a partition of the boot loader that cannot be written.
 pub(super) fn read_only(partition: &BootPartition) -> Option<Diagnostic> {
-    let path = Some(partition.at.clone());
-    partition.read_only.then(|| ProgramProblem::ReadOnly { path }.into())
+    let path = partition.read_only.as_ref()?.display().to_string();
+    Some(ProgramProblem::ReadOnly { path: Some(path) }.into())
 }
 
 /// The problem of a partition of the boot loader that is too small for the kernels and initrds of the system and its
@@ -103,7 +103,7 @@ mod tests {
                 removed,
                 has_generations,
                 needed: Size { least, likely },
-                read_only: false,
+                read_only: None,
                 others: 0,
             };
             boot_partition(&partition, 2).map(|problem| (problem.code, problem.why))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
@@ -16,8 +16,8 @@ use crate::store_path::{STORE, containing, store_name};
 pub struct BootPartition {
     /// The mount point in the installed system.
     pub at: String,
-    /// Whether it is mounted read-only: so that nothing can damage it, or because it is damaged.
-    pub read_only: bool,
+    /// Where it is mounted, if it is mounted read-only: so that nothing can damage it, or because it is damaged.
+    pub read_only: Option<PathBuf>,
     /// The bytes that are free now.
     pub free: u64,
     /// The bytes of kernels and initrds that are removed before others are copied, where no generation needs them.
@@ -28,6 +28,18 @@ pub struct BootPartition {
     pub has_generations: bool,
     /// The bytes that are copied. What is there already does not count.
     pub needed: Size,
+}
+
+impl BootPartition {
+    /// In an update, a file system that is only `looked_at` will be mounted for writing, and that of the `running` machine is where the
+    /// machine has it.
+    pub fn see_in_update(&mut self, looked_at: bool, running: bool) {
+        if looked_at {
+            self.read_only = None;
+        } else if running {
+            self.read_only = self.read_only.take().map(|_| PathBuf::from(&self.at));
+        }
+    }
 }
 
 /// The size of files, in bytes; both are the same where it is known.
@@ -91,7 +103,7 @@ pub(super) fn look(target: &Target, boot: &Boot, files: &BootFiles) -> Vec<BootP
         let cluster = room.fragment_size().max(1);
         Some(BootPartition {
             at: format!("/{}", mount.at.strip_prefix(target.root()).ok()?.display()),
-            read_only: room.flags().contains(FsFlags::ST_RDONLY),
+            read_only: room.flags().contains(FsFlags::ST_RDONLY).then(|| mount.at.clone()),
             // Those that ext4 reserves for root as well: the boot loader's installer is root.
             free: room.blocks_free().saturating_mul(cluster),
             has_generations: has_generations(target),
@@ -212,6 +224,22 @@ fn size(live: &Path, path: &str) -> Size {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_read_only_partition_is_no_obstacle_while_it_is_looked_at_and_named_as_the_machine_has_it() {
+        let seen = |looked_at, running| {
+            let mut partition = BootPartition {
+                at: "/boot".into(),
+                read_only: Some("/mnt/boot".into()),
+                ..BootPartition::default()
+            };
+            partition.see_in_update(looked_at, running);
+            partition.read_only
+        };
+        assert_eq!(seen(true, false), None);
+        assert_eq!(seen(false, true), Some("/boot".into()));
+        assert_eq!(seen(false, false), Some("/mnt/boot".into()));
+    }
     use crate::nix::facts::{Bootable, ExtraFile};
 
     fn put(root: &Path, path: &str, len: u64) {

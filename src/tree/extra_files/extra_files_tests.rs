@@ -155,3 +155,24 @@ fn what_is_no_directory_no_file_or_no_manifest_is_named() {
     fs::write(directory.path().join(MANIFEST), "[".repeat(60_000)).unwrap();
     assert!(said(directory.path())[0].ends_with("more than 128 levels"));
 }
+
+#[test]
+fn what_is_made_beside_the_longest_name_has_a_name_that_a_file_system_takes() {
+    let directory = tempfile::tempdir().unwrap();
+    for (first, other) in [("x", "y"), ("ä", "ö")] {
+        let long = first.repeat(254 / first.len());
+        let names = [long.clone(), long[first.len()..].to_owned() + other].map(OsString::from);
+        for name in &names {
+            fs::write(directory.path().join(name), "").unwrap();
+            for made in [new_name(name), around("", name, ".before-2026-11-30T12-34-56Z")] {
+                fs::write(directory.path().join(made), "").unwrap();
+            }
+        }
+    }
+    assert_eq!(
+        fs::read_dir(directory.path()).unwrap().count(),
+        2 * 2 * 3,
+        "none has another's name"
+    );
+    assert_eq!(new_name(OsStr::new("key")), ".key.nix-cfg-install");
+}

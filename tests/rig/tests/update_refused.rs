@@ -81,7 +81,7 @@ fn what_is_damaged_or_cannot_be_written_or_kept_is_named_before_anything_is_writ
             format!(
                 "mv {placement} /root/; echo '{{' > {placement}; {UPDATE}; code=$?; mv /root/placement.json {placement}; exit $code"
             ),
-            &["/placement.json cannot be read", "nixos-rebuild"],
+            &["/placement.json is damaged", "nixos-rebuild"],
         ),
         (
             format!(
