@@ -263,13 +263,11 @@ fn make_directories(root: &Path) -> Result<()> {
 /// before and after a build.
 const BUILD_USERS: [&str; 2] = ["/nix/var/nix/userpool", "/nix/var/nix/userpool2"];
 
-/// Makes the directories in which Nix locks the accounts that it builds as. It makes them itself only when it builds.
-///
-/// # Errors
-/// When the machine's state of Nix cannot be written.
-pub fn make_build_users() -> Result<()> {
-    let make = |name| fs::create_dir_all(name).with_context(|| format!("Failed to make {name}"));
-    BUILD_USERS.into_iter().try_for_each(make)
+/// Makes the directories of these locks, which Nix makes only when it builds. Where they cannot be made, it cannot build.
+pub fn make_build_users() {
+    for name in BUILD_USERS {
+        drop(fs::create_dir_all(name));
+    }
 }
 
 /// Has the Nix of the live system and that of the machine not take the same accounts: each would kill the builds of the other.
