@@ -63,7 +63,7 @@ impl CacheProblem {
                     "The cache answers, and does not send them, or sends them damaged or no longer signed as they were:\n{}",
                     list(paths)
                 ))
-                .remedy("Nix' words below say which. Mend the server, or copy them there again, and run the same command again: it continues from here."),
+                .remedy("The output of Nix below shows which. Repair the server, or copy them there again, and run the same command again: it continues from here."),
         }
     }
 }

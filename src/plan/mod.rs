@@ -358,7 +358,7 @@ fn check_values(
     let kept = facts.disks.as_ref().map(|disks| kept(disks, binds, mounted));
     let (kept, forgotten) = kept.unwrap_or_default();
     let covered = extra_files.zip(facts.disks.as_ref());
-    // What the installer makes and mounts was compared before.
+    // Nothing is refused that is known only when the installer has made the disk and mounted it.
     let by_hand = mounted.filter(|_| request.disko.is_none() && request.plain_layout.is_none());
     let covered = covered.map(|(extra, disks)| hidden(&extra.files, (disks, binds), by_hand));
     let wanted = request.disko.as_ref();
