@@ -48,12 +48,8 @@ pub fn parsed(text: &str) -> Result<Value, Fault> {
 fn too_deep(text: &str) -> Option<u32> {
     let mut open = 0_usize;
     let mut is_too_deep = |line: &str| {
-        let mut words = line.split_whitespace();
-        words.nth(LEVELS).is_some()
-            && line
-                .split_whitespace()
-                .take(LEVELS + 1)
-                .all(|word| ["-", "?"].contains(&word))
+        let mut marks = line.split_whitespace().take_while(|word| ["-", "?"].contains(word));
+        marks.nth(LEVELS).is_some()
             || line.bytes().any(|byte| {
                 match byte {
                     b'[' | b'{' => open += 1,

@@ -54,13 +54,10 @@ impl Placement {
         let path = target.placement();
         let what = || format!("Failed to read {}", path.display());
         match fs::read(&path) {
-            Ok(text) => match serde_json::from_slice(&text) {
-                Ok(placement) => Ok(Some(placement)),
-                Err(error) => {
-                    let (path, error) = (path.clone(), error.to_string());
-                    Err(TargetProblem::Placement { path, error }.into())
-                }
-            },
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| {
+                let (path, error) = (path.clone(), error.to_string());
+                TargetProblem::Placement { path, error }.into()
+            }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(what),
         }

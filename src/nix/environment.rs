@@ -11,7 +11,6 @@ use anyhow::{Context, Result};
 
 use crate::cache::Cache;
 use crate::diagnostic::SupplyProblem;
-use crate::files::temporary;
 use crate::store_path::containing;
 
 /// Where a NixOS live system keeps root's channels (nixos/modules/installer/cd-dvd/channel.nix).
@@ -127,7 +126,8 @@ pub fn environment(channels: &Channels, network: Network<'_>) -> Vec<(OsString, 
         vars.push(("NIX_PATH".into(), nix_path(nixpkgs, channels.directory.as_deref())));
     }
     let mut keep = vec!["TERM"];
-    if env::var_os("TMPDIR").is_some_and(|named| temporary() == Path::new(&named)) {
+    // In the live system of an update, that of the machine is not there.
+    if env::var_os("TMPDIR").is_some_and(|named| Path::new(&named).is_dir()) {
         keep.push("TMPDIR");
     }
     if !matches!(network, Network::None) {

@@ -215,6 +215,14 @@ mod tests {
         }
     }
 
+    fn mounted_at(places: &[&str]) -> Vec<Mounted> {
+        let mounted = places.iter().map(|&at| Mounted {
+            at: at.to_owned(),
+            ..Mounted::default()
+        });
+        mounted.collect()
+    }
+
     const PERSIST: [(&str, &str); 3] = [("/", "tmpfs"), ("/nix", "ext4"), ("/persist", "ext4")];
 
     /// Where the configuration and the log are kept, and the code of the problem.
@@ -224,13 +232,7 @@ mod tests {
             file_systems: systems.chain(others.iter().cloned()).collect(),
             ..Disks::default()
         };
-        let mounted: Option<Vec<Mounted>> = mounted.map(|mounted| {
-            let mounted = mounted.iter().map(|&at| Mounted {
-                at: at.to_owned(),
-                ..Mounted::default()
-            });
-            mounted.collect()
-        });
+        let mounted = mounted.map(mounted_at);
         let (kept, problem) = kept(&disks, binds, mounted.as_deref());
         let code = problem.map_or(String::new(), |problem| problem.code.to_owned());
         [
@@ -343,17 +345,10 @@ mod tests {
                 file_systems: systems.collect(),
                 ..Disks::default()
             };
-            let mounted: Option<Vec<Mounted>> = mounted.map(|mounted| {
-                let mounted = mounted.iter().map(|&at| Mounted {
-                    at: at.to_owned(),
-                    ..Mounted::default()
-                });
-                mounted.collect()
-            });
+            let mounted = mounted.map(mounted_at);
             let units = [unit("/etc/ssh", "/persist/etc/ssh")];
             let found = hidden(&files, (&disks, &units), mounted.as_deref());
-            let found: Vec<String> = found.into_iter().map(|problem| problem.why).collect();
-            found
+            found.into_iter().map(|problem| problem.why).collect::<Vec<_>>()
         };
         let bind = "The installed system takes /etc/ssh from elsewhere: /etc/ssh/key would be /persist/etc/ssh/key.";
         let memory = "It has what is below / in memory, which is empty after each start.";
