@@ -16,6 +16,9 @@
   trees ? [ ],
   # If import from derivation is forbidden: the file that `nix-cfg-iso pin` wrote.
   list ? null,
+  # What this file returned for the systems before this one, or null if it is the only one. The variants of one that is made of the
+  # same packages are not evaluated again.
+  others ? null,
 }:
 let
   inherit (target.pkgs) lib;
@@ -53,16 +56,13 @@ let
         written
         ;
     };
-  # The toplevel's .drv path of each variant, by name, and the scripts of disko, in which another disk may be named on the machine.
-  drvsOf =
-    family:
-    family.checked (
-      {
-        target = target.config.system.build.toplevel.drvPath;
-      }
-      // lib.mapAttrs (_: script: script.drvPath) (import ./disko-scripts.nix target)
-      // family.drvs
-    );
+  # The toplevel's .drv path, and the scripts of disko, in which another disk may be named on the machine.
+  ownDrvs = {
+    target = target.config.system.build.toplevel.drvPath;
+  }
+  // lib.mapAttrs (_: script: script.drvPath) (import ./disko-scripts.nix target);
+  # The same with the toplevel of each variant, by name.
+  drvsOf = family: family.checked (ownDrvs // family.drvs);
 
   # The JSON that the tool writes in a derivation. It contains .drv paths, and their context would make everything that they need a
   # dependency: only the text is used.
@@ -84,6 +84,17 @@ let
         })
       );
 
+  frontierOf =
+    drvs:
+    ask "offline-closure.json" (
+      [ "frontier" ]
+      ++ lib.concatMap (tree: [
+        "--tree"
+        tree
+      ]) trees
+      # With their full context, realising this would build all of it first.
+      ++ lib.mapAttrsToList (name: drv: "${name}=${builtins.unsafeDiscardOutputDependency drv}") drvs
+    );
   found =
     let
       family = familyFor (
@@ -103,15 +114,7 @@ let
     in
     {
       inherit family drvs;
-      facts = ask "offline-closure.json" (
-        [ "frontier" ]
-        ++ lib.concatMap (tree: [
-          "--tree"
-          tree
-        ]) trees
-        # With their full context, realising this would build all of it first.
-        ++ lib.mapAttrsToList (name: drv: "${name}=${builtins.unsafeDiscardOutputDependency drv}") drvs
-      );
+      facts = frontierOf drvs;
     };
   pinned =
     let
@@ -139,32 +142,44 @@ let
       output: path: builtins.appendContext path { ${entry.drv}.outputs = [ output ]; }
     ) entry.outputs;
   everyVariant = [ "target" ] ++ builtins.attrNames family.drvs;
+
+  likeness =
+    if others == null || list != null then
+      null
+    else
+      import ./likeness.nix {
+        inherit target;
+        inherit (found) family;
+        inherit (frontierOf ownDrvs) frontier;
+      };
+  alike = builtins.filter (other: likeness != null && other.likeness == likeness) (
+    lib.optionals (others != null) others
+  );
+  own = {
+    inherit facts drvs;
+    inherit (family)
+      automatic
+      refuse
+      skipped
+      uncovered
+      warnings
+      ;
+    # What the image's store must hold in addition to the target's runtime closure.
+    storePaths = builtins.foldl' (
+      value: text: lib.warnIf true text value
+    ) (lib.concatMap depend facts.frontier) family.warnings;
+    # What of it a machine of any variant needs.
+    commonPaths = lib.concatMap depend (
+      builtins.filter (
+        entry: builtins.all (name: builtins.elem name entry.variants) everyVariant
+      ) facts.frontier
+    );
+  };
 in
-{
-  inherit
-    facts
-    drvs
-    sources
-    trees
-    ;
+builtins.head (alike ++ [ own ])
+// {
+  inherit likeness sources trees;
+  inherit (family) tried;
   # The same for `nix-cfg-iso pin`, which reads by itself what nixos-generate-config can write.
   drvsFor = written: drvsOf (familyFor written);
-  inherit (family)
-    automatic
-    refuse
-    skipped
-    tried
-    uncovered
-    warnings
-    ;
-  # What the image's store must hold in addition to the target's runtime closure.
-  storePaths = builtins.foldl' (
-    value: text: lib.warnIf true text value
-  ) (lib.concatMap depend facts.frontier) family.warnings;
-  # What of it a machine of any variant needs.
-  commonPaths = lib.concatMap depend (
-    builtins.filter (
-      entry: builtins.all (name: builtins.elem name entry.variants) everyVariant
-    ) facts.frontier
-  );
 }

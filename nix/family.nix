@@ -239,6 +239,8 @@ in
   tried =
     lib.mapAttrs (_: evaluate) (named // automatic.tried)
     // lib.optionalAttrs joined { ${wholeName} = evaluate whole; };
+  # The variants that one machine can be at once: those whose packages the configuration allows.
+  parts = builtins.attrNames parts;
   # The variants that are not on the image, with the reason.
   inherit skipped;
   # The features that automatic variants cover.

@@ -19,8 +19,11 @@ let
 
   # What the image takes from each system. All of it is evaluated at once and holds nothing of the evaluation, which is freed
   # before that of the next system: so the memory does not grow with their number.
-  described = map (
-    target:
+  described = builtins.foldl' (
+    before: target: before ++ [ (describe before target) ]
+  ) [ ] cfg.targets;
+  describe =
+    before: target:
     let
       system = systemOf target;
       disko = import ./disko-scripts.nix system;
@@ -46,11 +49,11 @@ let
           inherit pkgs system;
           grubOnBios = cfg.flake == null && cfg.hosts != [ ];
         };
-        closure = if onlyRuntime then null else removeAttrs (closureOf system) anew;
+        closure = if onlyRuntime then null else removeAttrs (closureOf system (others before)) anew;
       };
     in
-    builtins.deepSeq kept kept
-  ) cfg.targets;
+    builtins.deepSeq kept kept;
+  others = before: if builtins.length cfg.targets > 1 then map (one: one.closure) before else null;
   # What of closure.nix is not plain, and so not kept.
   anew = [
     "drvsFor"
@@ -64,9 +67,9 @@ let
 
   # What rebuilding a system for other machines needs, from closure.nix.
   closureOf =
-    target:
+    target: others:
     import ./closure.nix {
-      inherit target;
+      inherit target others;
       inherit (cfg) variants locales;
       trees = map builtins.unsafeDiscardStringContext [
         (toString tree)
@@ -84,7 +87,7 @@ let
   closures = lib.zipListsWith (
     target: one:
     builtins.mapAttrs (name: value: if builtins.elem name anew then value else one.closure.${name}) (
-      closureOf (systemOf target)
+      closureOf (systemOf target) null
     )
   ) cfg.targets described;
   # One path that refers to all of them, for the installer to copy. A .drv file would not refer to outputs.

@@ -23,7 +23,7 @@ pub const CONFIG_DIR: &str = "nix-cfg";
 pub const SETTINGS_FILE: &str = "nix-cfg-install.yaml";
 
 /// What of `nix/` the emitted flake stands on, by its name there.
-const MODULES: [(&str, &str); 31] = [
+const MODULES: [(&str, &str); 32] = [
     ("answered.nix", include_str!("../../nix/answered.nix")),
     ("answers.nix", include_str!("../../nix/answers.nix")),
     ("automatic.nix", include_str!("../../nix/automatic.nix")),
@@ -43,6 +43,7 @@ const MODULES: [(&str, &str); 31] = [
     ("health-check.nix", include_str!("../../nix/health-check.nix")),
     ("image.nix", include_str!("../../nix/image.nix")),
     ("inputs-of.nix", include_str!("../../nix/inputs-of.nix")),
+    ("likeness.nix", include_str!("../../nix/likeness.nix")),
     ("mk-offline-iso.nix", include_str!("../../nix/mk-offline-iso.nix")),
     ("netboot.nix", include_str!("../../nix/netboot.nix")),
     ("offline-installer.nix", include_str!("../../nix/offline-installer.nix")),

@@ -27,12 +27,16 @@ pub fn why(runner: &Runner, flake: &ImageOutput, path: &str) -> Result<Vec<Strin
             .iter()
             .filter(|one| one.outputs.values().any(|output| output == path))
         {
-            reasons.push(format!(
+            let reason = format!(
                 "needed to rebuild {} for {}; it is carried because {}",
                 one.needed_by,
                 list(&one.variants),
                 because(one.because)
-            ));
+            );
+            // Hosts that are made of the same packages share it.
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
         }
     }
     let carried = image

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, nix};
-use rig::{Live, Outcome, edit, edit_text, project, tree};
+use rig::{Live, Outcome, edit, edit_text, project, tree, write};
 
 /// For each variant of nix/variants.nix a machine of tests/machines that asks for what only that one brings.
 const MACHINES: [(&str, &str); 10] = [
@@ -211,6 +211,77 @@ fn look_at_parts(builder: &Live, frontier: &[&str], toplevel: &str) {
         let paths: usize = line[column - 8..column].trim().parse().unwrap();
         assert!(paths > 0, "{table}");
         assert!(!line.contains("and what they need"), "something is not built: {table}");
+    }
+}
+
+/// Hosts that differ from the first in one thing each, and whether they take over its variants.
+const HOSTS: [(&str, &str, bool); 7] = [
+    ("first", "", true),
+    ("text", "environment.etc.motd.text = \"Welcome\";", true),
+    ("user", "users.users.bert.isNormalUser = true;", true),
+    ("package", "environment.systemPackages = [ pkgs.htop ];", false),
+    ("unfree", "nixpkgs.config.allowUnfree = true;", false),
+    ("keys", "console.keyMap = \"us\";", false),
+    (
+        "loader",
+        "boot.loader.grub = { enable = true; device = \"/dev/sda\"; }; boot.loader.systemd-boot.enable = false;",
+        false,
+    ),
+];
+
+#[test]
+fn hosts_that_are_made_of_the_same_packages_share_what_other_machines_need() {
+    let tree = tree("flake");
+    let modules: Vec<String> = HOSTS
+        .iter()
+        .map(|(name, module, _)| format!("{name} = {{ {module} }};\n"))
+        .collect();
+    let flake = "{ inputs = {
+            nixpkgs.url = \"github:NixOS/nixpkgs/nixos-24.05\";
+            tools = { url = \"github:example/tools\"; inputs.nixpkgs.follows = \"nixpkgs\"; };
+            dotfiles = { url = \"github:example/dotfiles\"; flake = false; };
+          };
+          outputs = { nixpkgs, ... }: {
+            nixosConfigurations = builtins.mapAttrs (name: module: nixpkgs.lib.nixosSystem {
+              modules = [
+                ./hardware-configuration.nix
+                { networking.hostName = name; users.users.ada.isNormalUser = true; }
+                { boot.loader.systemd-boot.enable = nixpkgs.lib.mkDefault true; }
+                module
+              ];
+            }) (let pkgs = nixpkgs.legacyPackages.x86_64-linux; in { MODULES });
+          };
+        }";
+    write(&tree, "flake.nix", &flake.replace("MODULES", &modules.concat()));
+    let [hosts, hardware] = ["hosts", "hardware-configuration.nix"].map(|name| tree.path().join(name));
+    fs::rename(hosts.join("alpha/hardware-configuration.nix"), hardware).unwrap();
+    fs::remove_dir_all(hosts).unwrap();
+    let names: Vec<&str> = HOSTS.iter().flat_map(|(name, ..)| ["--host", name]).collect();
+    let emitted = Emitted::new(tree.path(), &names);
+    let builder = builder("2.34", &emitted);
+    let systems = "iso: let inherit (iso.live.config.offlineInstaller) closures described; in
+        map (one: (builtins.head (builtins.filter (host: host.drv == one.facts.roots.target) described)).name) closures";
+    let said = nix(&builder, &format!("eval --json path:/work#iso --apply '{systems}'"))
+        .ok()
+        .out;
+    let shared: Vec<String> = serde_json::from_str(&said).unwrap();
+    let expected: Vec<&str> = HOSTS
+        .iter()
+        .map(|&(name, _, alike)| if alike { "first" } else { name })
+        .collect();
+    assert_eq!(shared, expected);
+
+    let image = build(&builder, "");
+    for host in ["text", "user"] {
+        let choose = format!("echo 'host: {host}' >> /etc/nix-cfg-install.yaml");
+        for machine in ["xps-zfs", "grub-luks-boot", "thinkpad-x1-luks-btrfs"] {
+            let (live, said) = install_on(&image, machine, &choose);
+            said.ok();
+            assert_eq!(
+                live.read("/mnt/nix/var/nix/profiles/system/etc/hostname"),
+                format!("{host}\n")
+            );
+        }
     }
 }
 
