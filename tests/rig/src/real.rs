@@ -33,7 +33,7 @@ impl Tree {
 }
 
 /// What a test may need, by the environment variable that names it.
-const NEEDS: [(&str, &str); 5] = [
+const NEEDS: [(&str, &str); 6] = [
     ("NIXPKGS", "NIXPKGS=TREE[:TREE…]"),
     ("NIX_OFFLINE_ISO", "NIX_OFFLINE_ISO=DIR, the sources of nix-offline-iso"),
     (
@@ -41,6 +41,10 @@ const NEEDS: [(&str, &str); 5] = [
         "CALAMARES_EXTENSIONS=GIT-DIR, the repository of calamares-nixos-extensions",
     ),
     ("DISKO", "DISKO=DIR, the sources of disko"),
+    (
+        "OLDER",
+        "OLDER=FILE, nix-cfg-install of an older commit, to be faster than",
+    ),
     (
         "SECRET_MODULES",
         "SECRET_MODULES=DIR, the sources of sops-nix, agenix, impermanence and lanzaboote in it",

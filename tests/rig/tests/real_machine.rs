@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
 
 use rig::real::{self, Tree, for_each_tree, long, needing};
-use rig::{Live, attach, detach, project, rows};
+use rig::{Live, attach, copy, detach, edit_text, project, rows};
 use serde_json::{Value, json};
 
 /// The releases whose systemd is that of `tests/debian-nixos/packages.lock`.
@@ -22,57 +22,43 @@ struct Image {
     name: &'static str,
     /// The configuration in tests/debian-nixos.
     tree: &'static str,
-    hosts: &'static [&'static str],
     /// What is changed in the flake.nix of `nix-cfg-iso init`, for sed.
     edit: &'static str,
+    /// A definition that is added to the configuration.
+    added: &'static str,
     file: OnceLock<PathBuf>,
+}
+
+impl Image {
+    const fn new(name: &'static str, tree: &'static str, edit: &'static str, added: &'static str) -> Self {
+        Self {
+            name,
+            tree,
+            edit,
+            added,
+            file: OnceLock::new(),
+        }
+    }
 }
 
 const OFFLINE_REBUILD: &str = r"s/^ *desktop =/offlineRebuild = true;\n&/";
 
-static PLAIN: Image = Image {
-    name: "plain",
-    tree: "server",
-    hosts: &[],
-    edit: "",
-    file: OnceLock::new(),
-};
-
+static PLAIN: Image = Image::new("plain", "server", "", "");
 /// With what rebuilding it needs on the machine.
-static CHANNEL: Image = Image {
-    name: "channel",
-    edit: OFFLINE_REBUILD,
-    tree: "server",
-    hosts: &[],
-    file: OnceLock::new(),
-};
-
-/// Whose boot menu has the installation without questions.
-static UNATTENDED: Image = Image {
-    name: "unattended",
-    tree: "server",
-    hosts: &[],
-    edit: r"s/^ *modules = \[/& { offlineInstaller.unattended.enable = true; }/",
-    file: OnceLock::new(),
-};
-
-/// With the whole build closure.
-static FULL: Image = Image {
-    name: "full",
-    edit: r#"s/^ *desktop =/closure = "full";\n&/"#,
-    tree: "server",
-    hosts: &[],
-    file: OnceLock::new(),
-};
-
+static CHANNEL: Image = Image::new("channel", "server", OFFLINE_REBUILD, "");
 /// Two hosts.
-static FLAKE: Image = Image {
-    name: "flake",
-    tree: "flake",
-    hosts: &["--host", "alpha", "--host", "beta"],
-    edit: OFFLINE_REBUILD,
-    file: OnceLock::new(),
-};
+static FLAKE: Image = Image::new("flake", "flake", OFFLINE_REBUILD, "");
+/// With the whole build closure.
+static FULL: Image = Image::new("full", "server", r#"s/^ *desktop =/closure = "full";\n&/"#, "");
+/// The same, and the machine keeps it: 2 GB, most of it in small files.
+static LARGE: Image = Image::new("large", "server", "", "system.includeBuildDependencies = true;");
+/// Whose boot menu has the installation without questions.
+static UNATTENDED: Image = Image::new(
+    "unattended",
+    "server",
+    r"s/^ *modules = \[/& { offlineInstaller.unattended.enable = true; }/",
+    "",
+);
 
 /// Runs a program of the project on a nixpkgs, and returns what it wrote to stdout.
 fn tool(nixpkgs: &Tree, program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> String {
@@ -92,13 +78,31 @@ fn tool(nixpkgs: &Tree, program: &str, arguments: &[&str], environment: &[(&str,
 /// The file of an image, which is built if no row has done it. Where all is built, that takes an evaluation only.
 fn build<'a>(nixpkgs: &Tree, image: &'a Image) -> &'a Path {
     image.file.get_or_init(|| {
-        let directory = format!("tests/debian-nixos/{}", image.tree);
-        let arguments = [&["iso", &directory], image.hosts].concat();
+        let tree = tree_of(image);
+        let hosts: &[&str] = match image.tree {
+            "flake" => &["--host", "alpha", "--host", "beta"],
+            _ => &[],
+        };
+        let arguments = [&["iso", tree.to_str().unwrap()], hosts].concat();
         let name = format!("iso-{}", image.name);
         let environment = [("EDIT", image.edit), ("NAME", &name)];
         let said = tool(nixpkgs, "tests/debian-nixos/build", &arguments, &environment);
         PathBuf::from(said.lines().last().unwrap())
     })
+}
+
+/// The directory of its configuration.
+fn tree_of(image: &Image) -> PathBuf {
+    let tree = project().join("tests/debian-nixos").join(image.tree);
+    if image.added.is_empty() {
+        return tree;
+    }
+    let changed = project().join(format!("target/debian-nixos/tree-{}", image.name));
+    copy(&tree, &changed);
+    let version = "  system.stateVersion";
+    let more = format!("  {}\n{version}", image.added);
+    edit_text(&changed.join("configuration.nix"), version, &more);
+    changed
 }
 
 /// What is left of the making of an image, as text.
@@ -246,6 +250,44 @@ fn stock_beside_ours(nixpkgs: &Tree) {
     }));
 }
 
+/// One whole installation, on hardware of which nothing is built yet. The older program wants a FAT file system at /boot, also where it
+/// installs no boot loader, and knows fewer settings.
+const ONCE: &str = r#"
+PATH=/run/current-system/sw/bin:$PATH
+TIMEFORMAT=%R
+file=/mnt/etc/nixos/hardware-configuration.nix
+nixos-generate-config --root /mnt 2> /dev/null && rm /mnt/etc/nixos/configuration.nix
+sed -i "s|/.*/target.img|$(findmnt -no SOURCE /mnt)|; \$ d" $file
+echo 'fileSystems."/boot" = { device = "/dev/disk/by-uuid/12CE-A600"; fsType = "vfat"; }; }' >> $file
+grep '^nixpkgs:' /etc/nix-cfg-install.yaml > /older.yaml
+{ time { PROGRAM --no-bootloader > /messages 2>&1 && sync -f /mnt; }; } 2> /time || { cat /messages >&2; exit 1; }
+cat /time
+"#;
+
+/// Where this project was before its copy went on while the system is built (OLDER), and today: in turn, from the same image.
+fn older_beside_ours(nixpkgs: &Tree) {
+    let older = format!("{}:/older", real::value("OLDER").unwrap());
+    let image = build(nixpkgs, &LARGE);
+    let once = |program: &str| -> f64 {
+        let live = live(image).with(&["--bind", &older]);
+        live.sh("true").ok();
+        fs::write("/proc/sys/vm/drop_caches", "3").unwrap();
+        live.sh(&ONCE.replace("PROGRAM", program))
+            .ok()
+            .out
+            .trim()
+            .parse()
+            .unwrap()
+    };
+    let rounds = [(); 3].map(|()| (once("/older --settings /older.yaml"), once("nix-cfg-install")));
+    let (older, ours): (Vec<f64>, Vec<f64>) = rounds.into_iter().unzip();
+    rows::also(json!({
+        "wall_vs_before": ours.iter().sum::<f64>() / older.iter().sum::<f64>(),
+        "before_wall_s": older,
+        "wall_s": ours,
+    }));
+}
+
 /// How long each phase took, from the installer's events with the second of each.
 fn phases<'a>(events: impl Iterator<Item = &'a str>) -> Value {
     let mut all: BTreeMap<String, f64> = BTreeMap::new();
@@ -327,6 +369,12 @@ fn main() -> ExitCode {
         long(needing(
             &["DISKO"],
             for_each_tree("a_real_machine_of_a_flake", of_a_flake),
+        )),
+        long(needing(
+            &["OLDER"],
+            for_each_tree("older_beside_ours", |tree| {
+                rows_of(tree, &[("older_beside_ours", older_beside_ours)])
+            }),
         )),
     ];
     real::run(file!(), tests)
