@@ -144,7 +144,8 @@ let
   everyVariant = [ "target" ] ++ builtins.attrNames family.drvs;
 
   likeness =
-    if others == null || list != null then
+    # A variant of the caller's may look at the host.
+    if others == null || list != null || lib.any builtins.isAttrs (builtins.attrValues variants) then
       null
     else
       import ./likeness.nix {

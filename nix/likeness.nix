@@ -1,6 +1,6 @@
 # What decides which packages the variants of a system need, as a hash. Systems with the same one differ in what is rebuilt on each
 # machine anyway: names, users, addresses, files in /etc. A module that brings a package for some hardware on one of them only, by a
-# condition that leaves no trace in the system itself, is not seen: the installer's check refuses that machine.
+# condition that neither its packages nor its options show, is not seen: the installer's check refuses that machine.
 {
   # As `nixosSystem` returns it.
   target,
@@ -27,21 +27,64 @@ let
     || builtins.isInt value
     || builtins.isString value
     || builtins.isList value && builtins.all builtins.isString value;
-  plain = lib.filterAttrs (_: value: attempt (isPlain value) == true);
+  config = pkgs.config or { };
+
+  # What a variant sets as well can be refused, or ignored, because of the strength of a definition whose value changes nothing in the
+  # system (`boot.swraid.enable = false`); and other definitions only count beside what a variant brings (`fido2Support` of LUKS).
+  said =
+    option:
+    let
+      # 1500 is the priority of a default in the declaration.
+      strength = option.highestPrio or null;
+      isCompared = builtins.elem (option.type.name or null) [
+        "bool"
+        "enum"
+      ];
+    in
+    [
+      strength
+      (if isCompared && strength != null && strength < 1500 then attempt option.value else null)
+    ];
+  trees = map (lib.splitString ".") [
+    "boot"
+    "environment.systemPackages"
+    "fileSystems"
+    "hardware"
+    "networking.enableIntel2200BGFirmware"
+    "powerManagement"
+    "services.fprintd"
+    "swapDevices"
+    "system.fsPackages"
+    "virtualisation.hypervGuest"
+    "virtualisation.virtualbox.guest"
+  ];
+  optionsAt =
+    value:
+    if value._type or null == "option" then
+      [ value ]
+    else if builtins.isAttrs value then
+      builtins.concatMap optionsAt (builtins.attrValues value)
+    else
+      [ ];
 in
 builtins.hashString "sha256" (
   builtins.unsafeDiscardStringContext (
     builtins.toJSON {
+      nixpkgs = toString pkgs.path;
       packages = builtins.sort builtins.lessThan (
-        builtins.concatMap (entry: builtins.attrValues entry.outputs) frontier
+        builtins.concatMap (
+          entry: map (path: "${path} ${toString entry.variants}") (builtins.attrValues entry.outputs)
+        ) frontier
       );
-      # What the variant `choices` answers.
+      options = map (path: map said (optionsAt (lib.attrByPath path { } target.options))) trees;
+      # The variant `choices` answers the others.
       decided = builtins.attrNames (import ./decided.nix target).decided;
-      # What nixpkgs refuses, and how it configures packages.
+      # What nixpkgs refuses, and how it configures packages; of overlays only the names of the packages that each changes.
       inherit (family) parts;
-      config = plain (pkgs.config or { });
-      # Only by the names of the packages that each changes.
+      config = lib.filterAttrs (_: value: attempt (isPlain value) == true) config;
+      set = builtins.attrNames config;
       overlays = map (overlay: attempt (builtins.attrNames (overlay pkgs pkgs))) (pkgs.overlays or [ ]);
+      overrides = attempt (builtins.attrNames ((config.packageOverrides or (_: { })) pkgs));
     }
   )
 )

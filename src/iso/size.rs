@@ -37,12 +37,15 @@ pub fn table(runner: &Runner, image: &ImageContents) -> Result<String> {
     }
     for closure in &image.closures {
         let counts = &closure.counts;
-        let _ = writeln!(
-            text,
+        let line = format!(
             "\nThe whole build closure has {} outputs, {} of its derivations are sources. The frontier has {} \
-             outputs; the image rebuilds up to {} derivations from them.",
+             outputs; the image rebuilds up to {} derivations from them.\n",
             counts.full_outputs, counts.full_sources, counts.frontier_outputs, counts.glue
         );
+        // Hosts that are made of the same packages share it.
+        if !text.contains(&line) {
+            text.push_str(&line);
+        }
     }
     text.push_str(&unknown(image));
     Ok(text)

@@ -215,12 +215,18 @@ fn look_at_parts(builder: &Live, frontier: &[&str], toplevel: &str) {
 }
 
 /// Hosts that differ from the first in one thing each, and whether they take over its variants.
-const HOSTS: [(&str, &str, bool); 7] = [
+const HOSTS: [(&str, &str, bool); 9] = [
     ("first", "", true),
     ("text", "environment.etc.motd.text = \"Welcome\";", true),
     ("user", "users.users.bert.isNormalUser = true;", true),
     ("package", "environment.systemPackages = [ pkgs.htop ];", false),
     ("unfree", "nixpkgs.config.allowUnfree = true;", false),
+    (
+        "stronger",
+        "boot.loader.systemd-boot.enable = nixpkgs.lib.mkForce true;",
+        false,
+    ),
+    ("raid", "boot.swraid.enable = false;", false),
     ("keys", "console.keyMap = \"us\";", false),
     (
         "loader",
