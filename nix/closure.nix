@@ -153,9 +153,8 @@ let
         inherit (found) family;
         inherit (frontierOf ownDrvs) frontier;
       };
-  alike = builtins.filter (other: likeness != null && other.likeness == likeness) (
-    lib.optionals (others != null) others
-  );
+  alike =
+    if likeness == null then [ ] else builtins.filter (other: other.likeness == likeness) others;
   own = {
     inherit facts drvs;
     inherit (family)

@@ -35,7 +35,7 @@ let
     option:
     let
       # 1500 is the priority of a default in the declaration.
-      strength = option.highestPrio or null;
+      strength = option.highestPrio or 9999;
       isCompared = builtins.elem (option.type.name or null) [
         "bool"
         "enum"
@@ -43,7 +43,7 @@ let
     in
     [
       strength
-      (if isCompared && strength != null && strength < 1500 then attempt option.value else null)
+      (if isCompared && strength < 1500 then attempt option.value else null)
     ];
   trees = map (lib.splitString ".") [
     "boot"
