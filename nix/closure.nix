@@ -16,6 +16,8 @@
   trees ? [ ],
   # If import from derivation is forbidden: the file that `nix-cfg-iso pin` wrote.
   list ? null,
+  # Whether `commonPaths` is asked for, which takes one more machine.
+  common ? false,
   # What this file returned for the systems before this one, or null if it is the only one. The variants of one that is made of the
   # same packages are not evaluated again.
   others ? null,
@@ -62,7 +64,10 @@ let
   }
   // lib.mapAttrs (_: script: script.drvPath) (import ./disko-scripts.nix target);
   # The same with the toplevel of each variant, by name.
-  drvsOf = family: family.checked (ownDrvs // family.drvs);
+  drvsOf =
+    { common }:
+    family:
+    family.checked (ownDrvs // family.drvs // lib.optionalAttrs common { inherit (family) minimal; });
 
   # The JSON that the tool writes in a derivation. It contains .drv paths, and their context would make everything that they need a
   # dependency: only the text is used.
@@ -110,7 +115,7 @@ let
           ]
         )
       );
-      drvs = drvsOf family;
+      drvs = drvsOf { inherit common; } family;
     in
     {
       inherit family drvs;
@@ -123,7 +128,7 @@ let
       candidates = map (facts: rec {
         inherit facts;
         family = familyFor facts.written;
-        drvs = drvsOf family;
+        drvs = drvsOf { common = true; } family;
       }) (builtins.filter (facts: facts.roots.target == system && facts ? written) (read list));
       fresh = builtins.filter (one: plain one.drvs == one.facts.roots) candidates;
     in
@@ -141,7 +146,12 @@ let
     lib.mapAttrsToList (
       output: path: builtins.appendContext path { ${entry.drv}.outputs = [ output ]; }
     ) entry.outputs;
-  everyVariant = [ "target" ] ++ builtins.attrNames family.drvs;
+  # All that are whole systems.
+  everyVariant = [
+    "target"
+    "minimal"
+  ]
+  ++ lib.subtractLists family.bootLoaders (builtins.attrNames family.drvs);
 
   likeness =
     # A variant of the caller's may look at the host.
@@ -164,11 +174,11 @@ let
       uncovered
       warnings
       ;
-    # What the image's store must hold in addition to the target's runtime closure.
-    storePaths = builtins.foldl' (
-      value: text: lib.warnIf true text value
-    ) (lib.concatMap depend facts.frontier) family.warnings;
-    # What of it a machine of any variant needs.
+    # What the image's store must hold in addition to the target's runtime closure: what `minimal` needs, others need as well.
+    storePaths = builtins.foldl' (value: text: lib.warnIf true text value) (lib.concatMap depend (
+      builtins.filter (entry: entry.variants != [ "minimal" ]) facts.frontier
+    )) family.warnings;
+    # What of it machines with any hardware need. None, unless `common`.
     commonPaths = lib.concatMap depend (
       builtins.filter (
         entry: builtins.all (name: builtins.elem name entry.variants) everyVariant
@@ -181,5 +191,5 @@ builtins.head (alike ++ [ own ])
   inherit likeness sources trees;
   inherit (family) tried;
   # The same for `nix-cfg-iso pin`, which reads by itself what nixos-generate-config can write.
-  drvsFor = written: drvsOf (familyFor written);
+  drvsFor = written: drvsOf { common = true; } (familyFor written);
 }

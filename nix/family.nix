@@ -23,7 +23,9 @@ let
   modules = target.pkgs.path + "/nixos/modules";
 
   dropped = builtins.filter (name: variants.${name} == false) (builtins.attrNames variants);
-  droppedVariants = builtins.filter (name: family.variants ? ${name}) dropped;
+  droppedVariants = builtins.filter (
+    name: builtins.elem name dropped || builtins.elem (family.variants.${name}.of or null) dropped
+  ) (builtins.attrNames family.variants);
   unknown = builtins.filter (
     name: !(builtins.elem name (family.names ++ map (what: what.name) written.features))
   ) dropped;
@@ -31,10 +33,32 @@ let
   ofAnother = builtins.filter (name: builtins.match ".*[./].*" name != null) unknown;
   misspelt = lib.subtractLists ofAnother unknown;
   added = lib.mapAttrs (_: family.added) (lib.filterAttrs (_: builtins.isAttrs) variants);
-  named = removeAttrs family.variants dropped // added;
+  named = removeAttrs family.variants droppedVariants // added;
 
-  # All machines share the target's packages, whose evaluation takes most of the time.
   evaluate =
+    variant:
+    if isBootLoader variant then onlyBootLoader variant (evaluateAll variant) else evaluateAll variant;
+  isBootLoader = variant: variant.bootLoaderOnly or false;
+  # A machine that consists of what installs its boot loader. That may be plain text, which is no derivation.
+  onlyBootLoader =
+    variant: machine:
+    let
+      inherit (machine.config.system.build) installBootLoader;
+    in
+    {
+      options = { };
+      config = {
+        assertions = lib.optional (variant ? of) {
+          assertion = alone.${variant.of}.reason or null == null;
+          message = "${variant.of} is omitted as well";
+        };
+        boot.extraModulePackages = [ ];
+        fileSystems = { };
+        system.build.toplevel = target.pkgs.writeText "boot-loader" "${installBootLoader}";
+      };
+    };
+  # All machines share the target's packages, whose evaluation takes most of the time.
+  evaluateAll =
     variant:
     target.extendModules {
       modules = [
@@ -239,6 +263,14 @@ in
   tried =
     lib.mapAttrs (_: evaluate) (named // automatic.tried)
     // lib.optionalAttrs joined { ${wholeName} = evaluate whole; };
+  # The .drv file of the machine that needs the least.
+  minimal =
+    let
+      machine = evaluateAll (family.variants.grub or family.variants.uefi);
+    in
+    drv (if works (drv machine) then machine else evaluateAll family.variants.uefi);
+  # Those of which only the boot loader is evaluated.
+  bootLoaders = builtins.attrNames (lib.filterAttrs (_: isBootLoader) named);
   # The variants that one machine can be at once: those whose packages the configuration allows.
   parts = builtins.attrNames parts;
   # The variants that are not on the image, with the reason.

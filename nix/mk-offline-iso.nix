@@ -267,6 +267,7 @@ let
       ++ modules;
     };
   live = evaluateLive liveModule [ ];
+  updates = evaluateLive liveModule [ { offlineInstaller.describeCommon = true; } ];
   # What starts over the network, and the ISO that serves it.
   netboot = evaluateLive "${source}/nixos/modules/installer/netboot/netboot-minimal.nix" [
     ./netboot.nix
@@ -317,8 +318,11 @@ else
     inherit live;
     targets = map (target: target { }) targets;
     # What a binary cache must hold for an image with `offlineInstaller.cache`: one path that refers to it.
-    # And what `nix-cfg-iso delta` makes an update image from (docs/update.md).
-    inherit (live.config.offlineInstaller) contents delta;
+    inherit (live.config.offlineInstaller) contents;
+    # What `nix-cfg-iso delta` makes an update image from (docs/update.md).
+    delta = updates.config.offlineInstaller.delta // {
+      live = updates;
+    };
     # A room that one machine serves.
     netboot = needsKey (netboot.config.system.build.netbootDirectory // { live = netboot; });
     room = needsKey (server.config.system.build.isoImage // { live = server; });

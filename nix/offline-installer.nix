@@ -71,6 +71,7 @@ let
     import ./closure.nix {
       inherit target others;
       inherit (cfg) variants locales;
+      common = cfg.describeCommon;
       trees = map builtins.unsafeDiscardStringContext [
         (toString tree)
         "${tree}"
@@ -286,6 +287,9 @@ in
       readOnly = true;
       internal = true;
       description = "What `nix-cfg-iso delta` makes an update image from.";
+    };
+    describeCommon = lib.mkEnableOption "finding out what all machines have, for `delta`" // {
+      internal = true;
     };
     rebuildPaths = mkOption {
       type = types.listOf types.raw;

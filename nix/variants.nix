@@ -5,8 +5,10 @@
 # packages that are built for each other (GRUB for ZFS) or for a kernel (guest additions for the kernel that bcachefs needs).
 #
 # A variant has: `reason`; `imports`, modules of nixpkgs; `modulePackages`, kernel modules from outside the kernel; `module`;
-# `when`, if only some releases of nixpkgs can describe such a machine; and `shared`, if it combines with all others that have it:
-# they are evaluated as one machine, unless the configuration refuses that (or one of the `packages` that they bring).
+# `when`, if only some releases of nixpkgs can describe such a machine; `shared`, if it combines with all others that have it:
+# they are evaluated as one machine, unless the configuration refuses that (or one of the `packages` that they bring);
+# `bootLoaderOnly`, if other variants need all that it needs but GRUB: then only its boot loader is evaluated; and `of`, the name of a
+# variant without which it is not supported either.
 {
   lib,
   # The system whose variants they are, as `nixosSystem` returns it.
@@ -91,9 +93,14 @@ let
       enableCryptodisk = mkForce true;
     };
   };
-  luks.boot.initrd = {
-    luks.devices.variant.device = uuid;
-    secrets = mkIf stock { "/crypto_keyfile.bin" = null; };
+  zfsAt = path: {
+    fileSystems.${path} = {
+      device = mkForce "variant/root";
+      fsType = mkForce "zfs";
+      neededForBoot = true;
+    };
+    # Weaker than a default of the configuration's own.
+    networking.hostId = lib.mkOverride 1400 "00000000";
   };
   guest.virtualisation = {
     hypervGuest.enable = true;
@@ -122,7 +129,6 @@ let
       reason = "UEFI with systemd-boot, an ext4 root and a FAT boot partition";
       shared = true;
       imports = [ not-detected ];
-      module.imports = [ systemd-boot ];
     };
     metal = {
       reason = "any processor, firmware, disk controller and file system";
@@ -134,11 +140,7 @@ let
       module =
         { config, ... }:
         {
-          imports = [
-            systemd-boot
-            luks
-          ]
-          ++ facter;
+          imports = facter;
           hardware = {
             cpu.amd.updateMicrocode = isx86;
             cpu.intel.updateMicrocode = isx86;
@@ -204,14 +206,14 @@ let
             };
         };
     };
-    grub = {
-      reason = "GRUB for BIOS and EFI, an encrypted root with its key file, and encrypted swap";
-      imports = [ not-detected ];
+    encrypted = {
+      reason = "an encrypted root with its key file, and encrypted swap";
+      shared = true;
       module = {
-        imports = [
-          grub
-          luks
-        ];
+        boot.initrd = {
+          luks.devices.variant.device = uuid;
+          secrets = mkIf stock { "/crypto_keyfile.bin" = null; };
+        };
         swapDevices = [
           {
             device = "/dev/disk/by-partuuid/00000000-0000-0000-0000-000000000000";
@@ -220,26 +222,31 @@ let
         ];
       };
     };
+    grub = {
+      reason = "GRUB for BIOS and EFI";
+      bootLoaderOnly = true;
+      when = stock;
+    };
     guests = {
       reason = "a guest of QEMU, VirtualBox or Hyper-V";
       shared = true;
       imports = [ qemu-guest ];
-      module.imports = [
-        systemd-boot
-        guest
-      ];
+      module = guest;
     };
     zfs = {
-      reason = "a root on ZFS, and GRUB for it";
+      reason = "a root on ZFS";
+      # Some packages are others where ZFS is on (podman): where the system itself has it, the other machines stay without.
+      shared = target.options.boot ? zfs.modulePackage && !target.config.boot.zfs.enabled;
+      packages = [ target.config.boot.zfs.modulePackage ];
       imports = [ not-detected ];
-      module = {
-        imports = [ grub ];
-        fileSystems."/" = {
-          device = mkForce "variant/root";
-          fsType = mkForce "zfs";
-        };
-        networking.hostId = mkDefault "00000000";
-      };
+      module = zfsAt "/variant/zfs";
+    };
+    zfs-grub = {
+      reason = "GRUB for a root on ZFS";
+      of = "zfs";
+      bootLoaderOnly = true;
+      when = stock;
+      module = zfsAt "/";
     };
     bcachefs = {
       reason = "a root on bcachefs, with all that is built for its kernel: NixOS 24.05 uses a newer kernel, later releases a module";
@@ -249,10 +256,7 @@ let
         qemu-guest
       ];
       module = {
-        imports = [
-          systemd-boot
-          guest
-        ];
+        imports = [ guest ];
         fileSystems."/".fsType = mkForce "bcachefs";
         powerManagement.cpuFreqGovernor = mkDefault "powersave";
       };
@@ -260,15 +264,12 @@ let
     locales = {
       reason = "another language than the configuration's: otherwise its locale would be compiled with glibc";
       shared = true;
-      module = {
-        imports = [ systemd-boot ];
-        i18n.supportedLocales = mkForce locales;
-      };
+      module.i18n.supportedLocales = mkForce locales;
     };
     choices = {
       reason = "answers to what the configuration leaves open: keyboard, time zone, host name, user, automatic login";
       shared = true;
-      module.imports = [ systemd-boot ] ++ import ./answered.nix { inherit lib target; };
+      module.imports = import ./answered.nix { inherit lib target; };
     };
     broadcom = {
       reason = "wireless cards of Broadcom that need its own driver (unfree)";
@@ -277,30 +278,21 @@ let
       when = isx86 && writes "config.boot.kernelPackages.broadcom_sta";
       imports = [ not-detected ];
       modulePackages = [ "broadcom_sta" ];
-      module = {
-        imports = [ systemd-boot ];
-        boot.kernelModules = [ "wl" ];
-      };
+      module.boot.kernelModules = [ "wl" ];
     };
     npu = {
       reason = "the NPU of an Intel Core Ultra: its driver, its firmware, and graphics";
       shared = true;
       when = isx86 && writes "hardware.cpu.intel.npu.enable";
       imports = [ not-detected ];
-      module = {
-        imports = [ systemd-boot ];
-        hardware.cpu.intel.npu.enable = true;
-      };
+      module.hardware.cpu.intel.npu.enable = true;
     };
     parallels = {
       reason = "a guest of Parallels Desktop (unfree)";
       shared = true;
       packages = [ target.config.hardware.parallels.package or { } ];
       when = writes "hardware.parallels.enable";
-      module = {
-        imports = [ systemd-boot ];
-        hardware.parallels.enable = true;
-      };
+      module.hardware.parallels.enable = true;
     };
   };
   # Priority 60 overrides what a configuration defines outside its hardware-configuration.nix.
@@ -317,26 +309,28 @@ let
         (variant.module or { })
       ];
     };
+  # It boots with GRUB or systemd-boot.
+  withBootLoader =
+    variant:
+    complete 60 (
+      variant
+      // {
+        module.imports = [
+          (if variant.bootLoaderOnly or false then grub else systemd-boot)
+          variant.module or { }
+        ];
+      }
+    );
 in
 {
-  variants = lib.mapAttrs (_: complete 60) (
+  variants = lib.mapAttrs (_: withBootLoader) (
     lib.filterAttrs (_: variant: variant.when or true) family
   );
   # All names, those for other releases of nixpkgs and other processors included.
   names = builtins.attrNames family;
 
   # A variant for an unknown feature, from its `imports`, `modulePackages` or `module`.
-  unknown =
-    variant:
-    complete 60 (
-      variant
-      // {
-        module.imports = [
-          systemd-boot
-          variant.module or { }
-        ];
-      }
-    );
+  unknown = withBootLoader;
   fileSystem = fs;
   # A variant of the caller, whose own definitions win.
   added = complete 900;

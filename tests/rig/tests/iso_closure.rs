@@ -8,13 +8,14 @@ use rig::iso::{CONFIG, Emitted, OVERRIDE, boot, build, builder, nix};
 use rig::{Live, Outcome, edit, edit_text, project, tree, write};
 
 /// For each variant of nix/variants.nix a machine of tests/machines that asks for what only that one brings.
-const MACHINES: [(&str, &str); 10] = [
+const MACHINES: [(&str, &str); 11] = [
     ("uefi", "vmware"),
-    ("metal", "thinkpad-x1-luks-btrfs"),
+    ("encrypted", "thinkpad-x1-luks-btrfs"),
     ("metal", "hetzner-raid"),
     ("grub", "grub-luks-boot"),
     ("guests", "hyper-v"),
     ("zfs", "xps-zfs"),
+    ("zfs-grub", "zfs-on-grub"),
     ("bcachefs", "bcachefs-virtualbox"),
     ("locales", "language-and-keys"),
     ("broadcom", "macbook-broadcom"),
