@@ -29,6 +29,7 @@ use crate::iso::init;
 use crate::iso::refresh::{self, RefreshOptions};
 use crate::iso::update::update;
 use crate::iso::{fleet_answers, pin, size, why};
+use crate::nix::environment::initial_heap;
 use crate::plan::machine;
 use crate::process::Runner;
 use crate::progress::{Format, Reporter};
@@ -269,21 +270,23 @@ fn runner() -> Result<Runner> {
     Ok(Runner::new(environment(), Interrupt::on_signals()?))
 }
 
-/// Programs get the environment of the person who makes the image: the network, the keys and the settings. Two things differ:
+/// Programs get the environment of the person who makes the image: the network, the keys and the settings. Three things differ:
 /// * Flakes need not be on in a person's own Nix.
 /// * The kernel stops a program in a process group of its own that asks on the terminal (`tty_check_change`, SIGTTIN). git and
 ///   ssh (8.4) fail instead, or ask in a window.
+/// * [`initial_heap`].
 fn environment() -> Vec<(OsString, OsString)> {
     let mut config = std::env::var_os("NIX_CONFIG").unwrap_or_default();
     config.push("\nextra-experimental-features = nix-command flakes\n");
     let mut all: Vec<_> = std::env::vars_os().collect();
-    for (name, value) in [
-        ("NIX_CONFIG", config),
-        ("GIT_TERMINAL_PROMPT", "0".into()),
-        ("SSH_ASKPASS_REQUIRE", "force".into()),
-    ] {
-        all.retain(|(known, _)| known != name);
-        all.push((name.into(), value));
+    let more: [(OsString, OsString); 3] = [
+        ("NIX_CONFIG".into(), config),
+        ("GIT_TERMINAL_PROMPT".into(), "0".into()),
+        ("SSH_ASKPASS_REQUIRE".into(), "force".into()),
+    ];
+    for (name, value) in more.into_iter().chain(initial_heap()) {
+        all.retain(|(known, _)| *known != name);
+        all.push((name, value));
     }
     all
 }
