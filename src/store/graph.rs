@@ -1,10 +1,11 @@
 //! The graph of derivations below one or several roots, read once and used for everything that can be known without
 //! building: what is missing (`closure`), what an image must hold (`frontier`), and why it holds it.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
@@ -22,6 +23,10 @@ pub struct Output {
     pub path: Box<str>,
 }
 
+/// The names of outputs that a derivation uses of another one. Shared, because a graph has a hundred thousand such lists, and few
+/// different ones.
+pub type Names = Arc<[Box<str>]>;
+
 /// What is kept of a derivation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -30,7 +35,7 @@ pub struct Node {
     /// At least one.
     pub outputs: Vec<Output>,
     /// The derivations that it needs, each with the names of the outputs that it uses.
-    pub inputs: Vec<(Id, Vec<Box<str>>)>,
+    pub inputs: Vec<(Id, Names)>,
     /// The store paths that it needs as they are.
     pub sources: Vec<Box<str>>,
     /// A source: its content is known before it is built.
@@ -83,6 +88,7 @@ impl Graph {
         let mut graph = Self::default();
         // A place for each path that was met; filled in the order in which they were met.
         let mut met: Vec<Box<str>> = Vec::new();
+        let mut lists: HashSet<Names> = HashSet::new();
         for root in roots {
             let id = graph.place(root, &mut met);
             graph.roots.push(id);
@@ -93,7 +99,11 @@ impl Graph {
                 .with_context(|| format!("{path} is not a derivation that this program can read"))?;
             let mut inputs = Vec::with_capacity(derivation.input_drvs.len());
             for (input, names) in &derivation.input_drvs {
-                let names = names.iter().map(|name| name.as_ref().into()).collect();
+                let names: Names = names.iter().map(|name| name.as_ref().into()).collect();
+                let names = lists.get(&names).cloned().unwrap_or_else(|| {
+                    lists.insert(names.clone());
+                    names
+                });
                 inputs.push((graph.place(input, &mut met), names));
             }
             graph.nodes.push(node(path, &derivation, inputs));
@@ -171,7 +181,7 @@ impl Graph {
     }
 }
 
-fn node(path: Box<str>, derivation: &Derivation<'_>, inputs: Vec<(Id, Vec<Box<str>>)>) -> Node {
+fn node(path: Box<str>, derivation: &Derivation<'_>, inputs: Vec<(Id, Names)>) -> Node {
     let fixed = derivation.is_fixed_output();
     let one = |name| derivation.words(name).into_iter().next();
     Node {
