@@ -37,6 +37,8 @@ pub struct Derivation<'a> {
     pub args: Vec<Cow<'a, str>>,
     /// Its environment, in the order of the file.
     pub env: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The structured attributes (`__structuredAttrs`), which are in the variable `__json`; null without them.
+    pub attributes: serde_json::Value,
 }
 
 impl<'a> Derivation<'a> {
@@ -72,16 +74,15 @@ impl<'a> Derivation<'a> {
     }
 
     /// The words of an attribute: a list's elements, or a string split at white space, as nixpkgs passes lists to builders.
-    /// With structured attributes (`__structuredAttrs`) they stand in the JSON of `__json`. None when there is no such
-    /// attribute or it is empty.
+    /// None when there is no such attribute or it is empty.
     #[must_use]
     pub fn words(&self, name: &str) -> Vec<String> {
         let split = |text: &str| text.split_whitespace().map(str::to_owned).collect();
         if let Some(text) = self.variable(name) {
             return split(text);
         }
-        match self.attribute(name) {
-            Some(serde_json::Value::String(text)) => split(&text),
+        match self.attributes.get(name) {
+            Some(serde_json::Value::String(text)) => split(text),
             Some(serde_json::Value::Array(items)) => {
                 let texts = items.iter().filter_map(serde_json::Value::as_str);
                 texts.map(str::to_owned).collect()
@@ -96,14 +97,8 @@ impl<'a> Derivation<'a> {
         // Nix's own spelling of false; in structured attributes it is JSON's.
         match self.variable("allowSubstitutes") {
             Some(value) => value == "1",
-            None => self.attribute("allowSubstitutes") != Some(serde_json::Value::Bool(false)),
+            None => self.attributes.get("allowSubstitutes") != Some(&serde_json::Value::Bool(false)),
         }
-    }
-
-    /// A structured attribute.
-    fn attribute(&self, name: &str) -> Option<serde_json::Value> {
-        let mut all: serde_json::Value = serde_json::from_str(self.variable("__json")?).ok()?;
-        all.get_mut(name).map(serde_json::Value::take)
     }
 
     /// Where a source comes from: the first of `urls`, or `url`.
@@ -161,6 +156,8 @@ impl<'a> Parser<'a> {
             Ok((name, value))
         })?;
         self.expect(b")")?;
+        let json = env.iter().find(|(name, _)| name == "__json");
+        let attributes = json.and_then(|(_, value)| serde_json::from_str(value).ok());
         Ok(Derivation {
             outputs,
             input_drvs,
@@ -169,6 +166,7 @@ impl<'a> Parser<'a> {
             builder,
             args,
             env,
+            attributes: attributes.unwrap_or_default(),
         })
     }
 
