@@ -67,7 +67,11 @@ let
   drvsOf =
     { common }:
     family:
-    family.checked (ownDrvs // family.drvs // lib.optionalAttrs common { inherit (family) minimal; });
+    family.checked (
+      ownDrvs // family.drvs // lib.optionalAttrs common { ${minimal} = family.minimal; }
+    );
+  # No variant of the caller's has this name.
+  minimal = "the minimal machine";
 
   # The JSON that the tool writes in a derivation. It contains .drv paths, and their context would make everything that they need a
   # dependency: only the text is used.
@@ -149,7 +153,7 @@ let
   # All that are whole systems.
   everyVariant = [
     "target"
-    "minimal"
+    minimal
   ]
   ++ lib.subtractLists family.bootLoaders (builtins.attrNames family.drvs);
 
@@ -174,9 +178,10 @@ let
       uncovered
       warnings
       ;
-    # What the image's store must hold in addition to the target's runtime closure: what `minimal` needs, others need as well.
+    # What the image's store must hold in addition to the target's runtime closure; with `common` and without the same,
+    # so that an update image is of the ISO as it was built.
     storePaths = builtins.foldl' (value: text: lib.warnIf true text value) (lib.concatMap depend (
-      builtins.filter (entry: entry.variants != [ "minimal" ]) facts.frontier
+      builtins.filter (entry: entry.variants != [ minimal ]) facts.frontier
     )) family.warnings;
     # What of it machines with any hardware need. None, unless `common`.
     commonPaths = lib.concatMap depend (

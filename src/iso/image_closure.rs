@@ -143,10 +143,13 @@ fn of_graph(graph: &Graph, names: &[&str], naming: Vec<Id>) -> Result<ImageClosu
         frontier_outputs: carried.values().map(|one| one.outputs.len()).sum(),
         frontier_sources: carried.values().filter(|one| one.because == Leaf::FixedOutput).count(),
     };
+    let mut frontier: Vec<FrontierEntry> = carried.into_values().collect();
+    // The ISO is made in this order, which one more variant must not change.
+    frontier.sort_by(|one, other| one.drv.cmp(&other.drv));
     Ok(ImageClosure {
         roots: BTreeMap::new(),
         counts,
-        frontier: carried.into_values().collect(),
+        frontier,
     })
 }
 
