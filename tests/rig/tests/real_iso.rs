@@ -355,11 +355,13 @@ fn what_an_update_image_is_made_from_needs_no_live_system(tree: &Tree) {
     let looked_at = "iso: let counts = paths: map builtins.length
          [ paths (builtins.filter (path: builtins.match \".*-microcode-intel-.*\" \"${path}\" != null) paths) ]; in {
          delta = iso.delta.drvPath;
+         same = iso.outPath == \"${iso.delta.live.config.system.build.isoImage}\";
          counts = map (one: map counts [ one.closure.commonPaths one.closure.storePaths ])
            iso.delta.live.config.offlineInstaller.described;
        }";
     let said = evaluator.eval(&format!("--json path:/directories/channel#iso --apply '{looked_at}'"));
     let said: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(said["same"], true, "it is of another ISO");
     // Those of any machine and in all, each with what only machines with such a processor need.
     let counts: Vec<[[u64; 2]; 2]> = serde_json::from_value(said["counts"].clone()).unwrap();
     eprintln!("outputs that any machine needs, and in all: {counts:?}");
@@ -369,11 +371,8 @@ fn what_an_update_image_is_made_from_needs_no_live_system(tree: &Tree) {
     assert!(50 < common && common < all, "{said}");
     let delta = said["delta"].as_str().unwrap();
     assert!(delta.ends_with("-nix-cfg-delta.drv"), "{said}");
-    let needed = evaluator
-        .live
-        .sh(&format!("nix-store --query --requisites {delta}"))
-        .ok()
-        .out;
+    let query = format!("nix-store --query --requisites {delta}");
+    let needed = evaluator.live.sh(&query).ok().out;
     assert!(needed.contains("-nixos-system-server-"), "{needed}");
     let live = ["-nixos-system-nixos-", ".iso.drv"];
     assert!(!live.iter().any(|name| needed.contains(name)), "{needed}");
