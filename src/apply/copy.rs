@@ -1,7 +1,6 @@
 //! The closure into the target's store: each file read once, hashed and written from the same buffer, each path published
 //! under its name only when its NAR hash is the database's, all of it registered at once.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -9,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::build::track;
+use super::copy_order;
 use super::disk::{self, Disk, require_room};
 use super::installation::{Ahead, Installation};
 use crate::files::remove;
@@ -27,9 +27,6 @@ use crate::store::room;
 use crate::store::room::Grain;
 use crate::store_path::store_name;
 use crate::text::bytes;
-
-/// Paths of at least this many bytes come first, the largest before the others: the last worker then has little left to do.
-const LARGE: u64 = 32 << 20;
 
 /// Copies the system, and what is kept besides it.
 pub(super) fn step(plan: &Plan, target: &Target, installation: &Installation<'_>) -> Result<()> {
@@ -200,19 +197,10 @@ impl<'a> Wanted<'a> {
         require_room(&store, room)
     }
 
-    /// What [`Wanted::transfer`] takes, in the order in which it is fastest: the largest paths, then the others as they lie on the medium,
-    /// where neighbours share blocks.
+    /// What [`Wanted::transfer`] takes, in an order in which it is fast and its pace does not change.
     pub(super) fn in_order(&self) -> Vec<&'a Record> {
-        let mut all: Vec<&Record> = self
-            .own
-            .iter()
-            .chain(&self.unsure)
-            .chain(&self.only_read)
-            .copied()
-            .collect();
-        let large = |record: &Record| Reverse(if record.nar_size < LARGE { 0 } else { record.nar_size });
-        all.sort_by(|a, b| (large(a), &a.path).cmp(&(large(b), &b.path)));
-        all
+        let all = self.own.iter().chain(&self.unsure).chain(&self.only_read);
+        copy_order::spread(all.copied().collect())
     }
 
     /// Copies or reads `items`, as [`work`] does, and reports each path that is whole, and whether it was written. Nothing is registered.

@@ -14,6 +14,7 @@ pub mod host_keys;
 mod release_disk;
 pub mod plain_layout;
 pub mod stick;
+mod copy_order;
 pub mod copy;
 mod fetch;
 mod copy_ahead;
