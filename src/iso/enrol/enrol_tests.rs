@@ -373,15 +373,13 @@ fn both_files_are_changed_or_none_and_what_encrypts_again_is_said() {
 fn what_is_missing_or_meant_twice_is_an_error_and_all_of_it_is_reported() {
     let (config, stick) = directories(&[("a/.sops.yaml", RULE), ("b/.sops.yaml", RULE), ("c/secrets.nix", "{ }")]);
     let (sub, empty) = (config.path().join("a"), config.path().join("c"));
-    assert_eq!(
-        codes(&options(config.path(), &[stick.path()], &[])),
-        ["enrol-several-files"]
-    );
+    let several = codes(&options(config.path(), &[stick.path()], &[]));
+    assert_eq!(several, ["enrol-several-files"]);
     let file = empty.join("host-keys-PF9.pub");
     fs::write(&file, "-----BEGIN OPENSSH PRIVATE KEY-----\n").unwrap();
     assert_eq!(
-        codes(&options(&empty, &[&sub, &file], &[])),
-        ["enrol-no-keys", "enrol-no-key", "enrol-no-file"]
+        codes(&options(&empty, &[&sub, &empty.join("gone.pub"), &file], &[])),
+        ["enrol-no-keys", "enrol-unreadable", "enrol-no-key", "enrol-no-file"]
     );
     // The same one twice is one; another key is not.
     let again = config.path().join("host-keys-PF2.pub");
@@ -393,6 +391,8 @@ fn what_is_missing_or_meant_twice_is_an_error_and_all_of_it_is_reported() {
     // Of a machine that was not installed without questions; its kind opens nothing of sops.
     let rsa = config.path().join("pupil.pub");
     fs::write(&rsa, "ssh-rsa AAAAB3NzaC1yc2E= root@x\n").unwrap();
-    assert_eq!(codes(&options(&sub, &[&rsa], &[])), ["enrol-not-ed25519"]);
+    fs::write(sub.join("secrets.nix"), b"\xff").unwrap();
+    let all = codes(&options(&sub, &[&rsa, &file], &[]));
+    assert_eq!(all, ["enrol-no-key", "enrol-not-ed25519", "enrol-unreadable"]);
     assert_eq!(fs::read_to_string(sub.join(".sops.yaml")).unwrap(), text);
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use data_encoding::BASE64;
 
 use crate::age_recipient;
@@ -35,8 +35,7 @@ impl MachineKey {
     /// # Errors
     /// When it cannot be read, or has no key.
     pub fn read(file: &Path) -> Result<Self> {
-        let what = || format!("Failed to read {}", file.display());
-        let text = read_text(file, LARGEST).with_context(what)?;
+        let text = read(file, LARGEST)?;
         let keys = text.lines().filter_map(public_key);
         let mut keys: Vec<String> = keys.collect();
         keys.sort();
@@ -71,6 +70,19 @@ impl MachineKey {
         let host = other.rsplit_once('_').map_or(other, |(host, _)| host);
         other != self.name && (host == self.host || other == self.host)
     }
+}
+
+/// Reads a text of at most `limit` bytes.
+///
+/// # Errors
+/// [`EnrolProblem::Unreadable`].
+pub fn read(file: &Path, limit: u64) -> Result<String> {
+    read_text(file, limit).map_err(|error| {
+        let error = error.to_string();
+        Diagnostic::from(EnrolProblem::Unreadable { error })
+            .at(file, None, None)
+            .into()
+    })
 }
 
 /// A public key, whole and without its comment.

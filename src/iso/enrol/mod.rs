@@ -187,7 +187,13 @@ fn change(
     problems: &mut Vec<Diagnostic>,
     notes: &mut Vec<String>,
 ) -> Result<Option<Change>> {
-    let before = read_text(path, LARGEST).with_context(|| format!("Failed to read {}", path.display()))?;
+    let before = match machine_key::read(path, LARGEST) {
+        Ok(text) => text,
+        Err(error) => {
+            problems.extend(Diagnostics::of(error)?);
+            return Ok(None);
+        }
+    };
     let base = path.parent().unwrap_or(Path::new("/"));
     let is_of_agenix = |secret: &&PathBuf| secret.extension().is_some_and(|extension| extension == "age");
     let own = secrets
