@@ -141,7 +141,8 @@ fn disks(layouts: &[DiskLayout], host: Option<&String>) -> (String, &'static str
 /// What is wrong with the answers file of an ISO directory, if there is one. `of_settings`: the host in its settings.
 pub(super) fn problems(dir: &Path, spec: &IsoSpec, of_settings: Option<&str>) -> Vec<Diagnostic> {
     let path = dir.join(answers_file::NAME);
-    if !path.exists() {
+    // A link to nowhere is there, and cannot be read.
+    if path.symlink_metadata().is_err() {
         return Vec::new();
     }
     let (entries, mut problems) = read(&path);
@@ -290,7 +291,10 @@ mod tests {
         assert_eq!(said(&["a"], None), [""; 0]);
         let text = "machines:\n- match: { serial: PF1 }\n  host: c\n- match: all\n  set: { timezone: \"\" }\n  extra-files: keys\n";
         let file = directory.path().join(answers_file::NAME);
-        std::fs::write(&file, text).unwrap();
+        std::os::unix::fs::symlink("/none/here", &file).unwrap();
+        assert_eq!(said(&["a"], None), ["The answers file cannot be read"]);
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, text).unwrap();
         let timezone = "timezone cannot be ``";
         let unknown = "The ISO has no host `c`";
         assert_eq!(said(&["a"], None), [timezone, unknown]);
@@ -300,11 +304,11 @@ mod tests {
         let updated = text
             .replace("match: all", "match: all\n  mode: update")
             .replace("  extra-files: keys\n", "");
-        std::fs::write(&file, updated).unwrap();
+        fs::write(&file, updated).unwrap();
         assert_eq!(said(&["a", "c"], None), [timezone], "the machine has its host");
-        std::fs::write(&file, text).unwrap();
+        fs::write(&file, text).unwrap();
         assert!(brought(&file).is_err());
-        std::fs::write(&file, text.replace("  set: { timezone: \"\" }\n", "")).unwrap();
+        fs::write(&file, text.replace("  set: { timezone: \"\" }\n", "")).unwrap();
         assert_eq!(brought(&file).unwrap(), [Path::new("keys")]);
     }
 }
