@@ -173,7 +173,14 @@ pub fn lock(args: &Args, request: &Request, runner: &mut Runner) -> Result<Optio
     if args.calamares == Some(Step::Check) || args.check || is_looked_at || !is_there {
         return Ok(None);
     }
-    let lock = TargetLock::take(&request.target, Path::new(LOCKS))?;
+    // A running machine is a target only in the namespace of this program.
+    let is_running = request.update.as_ref().is_some_and(|update| update.running.is_some());
+    let shown = if is_running {
+        Path::new("/")
+    } else {
+        request.target.root()
+    };
+    let lock = TargetLock::take(&request.target, shown, Path::new(LOCKS))?;
     runner.share_lock(lock.file()?);
     Ok(Some(lock))
 }

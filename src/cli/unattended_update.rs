@@ -367,7 +367,7 @@ fn make_way(runner: &Runner, volumes: &[Volume], target: &Path) -> Result<()> {
     }
     // Another run may be at work on it.
     if mounts::at(target).is_some() {
-        drop(TargetLock::take(&Target::new(target), Path::new(LOCKS))?);
+        drop(TargetLock::take(&Target::new(target), target, Path::new(LOCKS))?);
     }
     unmount(runner, target)?;
     // It is not the installation that this one would go on with.

@@ -25,14 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct TargetLock(Flock<File>);
 
 impl TargetLock {
-    /// Takes the lock of the directory that `target` is, whatever its name; `locks` is where the lock files are ([`LOCKS`]).
+    /// Takes the lock of the directory that `target` is, whatever its name; `locks` is where the lock files are ([`LOCKS`]). A person
+    /// knows the target as `shown`.
     /// Programs that a killed run left behind are ended first.
     ///
     /// # Errors
     /// [`TargetProblem::Busy`] when another run is at work on it.
-    pub fn take(target: &Target, locks: &Path) -> Result<Self> {
+    pub fn take(target: &Target, shown: &Path, locks: &Path) -> Result<Self> {
         let meta = fs::metadata(target.root()).context("Failed to read the target")?;
-        Self::take_file(locks, &format!("target-{}-{}", meta.dev(), meta.ino()), target.root())
+        Self::take_file(locks, &format!("target-{}-{}", meta.dev(), meta.ino()), shown)
     }
 
     /// Takes the lock of the machine's disks: one layout for disko is made at a time, whatever its target and its disks.
@@ -128,7 +129,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let target = Target::new(directory.path());
         let locks = directory.path().join("run");
-        let take = |target: &Target| TargetLock::take(target, &locks);
+        let take = |target: &Target| TargetLock::take(target, target.root(), &locks);
         let first = take(&target).unwrap();
         let error = take(&Target::new(directory.path().join("."))).unwrap_err().to_string();
         assert!(

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::checks::file_systems::Tree;
 use super::collector::Found;
-use super::request::{LiveSystem, Request};
+use super::request::{LiveSystem, Request, Update};
 use super::{flake_inputs, hardware_files};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::live::installer_facts::InstallerFacts;
@@ -47,9 +47,17 @@ pub(super) fn choose_hardware(
     Ok((Some(host), chosen))
 }
 
+/// The host, and why it is that one.
 pub(super) fn choose_host(request: &Request, hosts: &[String]) -> Result<(String, String)> {
     let named = (request.host.as_deref(), request.host_of_iso.as_deref());
-    eval::choose_host(hosts, named, Some(&eval::machine_name()))
+    let (host, reason) = eval::choose_host(hosts, named, Some(&eval::machine_name()))?;
+    let is_of_receipt = |update: &Update| !update.host_is_named && update.receipt.host.as_ref() == Some(&host);
+    let reason = if request.update.as_ref().is_some_and(is_of_receipt) {
+        "the receipt of its installation has it".to_owned()
+    } else {
+        reason
+    };
+    Ok((host, reason))
 }
 
 /// Puts this machine's hardware configuration into the tree, and names what a person added to the one that was there. `None`

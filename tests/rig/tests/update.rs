@@ -53,11 +53,26 @@ fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
         "cowsay: none → 3.8",
         "To copy: ",
         "would start the following units: cows.service",
+        "Host: alpha, because the receipt of its installation has it.",
     ] {
         assert!(said.err.contains(line), "{line}: {}", said.err);
     }
     assert!(!said.err.contains("busybox: "), "only what changes: {}", said.err);
     assert_eq!(state(&machine), FIRST);
+}
+
+#[test]
+fn a_second_update_is_refused_while_the_first_is_at_work() {
+    let machine = machine();
+    let script = format!(
+        "{UPDATE} 2> /run/first.log &
+         run=$!
+         until [ -s /run/nix-cfg-install/target-* ]; do sleep 0.01; done
+         {UPDATE}; second=$?
+         wait $run && exit $second"
+    );
+    machine.sh(&script).fails(3, &["Another run is at work on /\n"]);
+    assert_eq!(state(&machine), SECOND);
 }
 
 #[test]
