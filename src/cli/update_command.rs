@@ -1,6 +1,7 @@
 //! `nix-cfg-install update`: enters the live system of an ISO on the running machine, and goes on as an installation does.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use anyhow::Context;
 use nix::unistd::geteuid;
@@ -11,11 +12,12 @@ use super::prepared_target::lock;
 use super::requested::{choose_source, request, settings_and_channels};
 use super::update_args::UpdateArgs;
 use crate::apply::{Failure, Installation, Left, NOT_BUILT, apply, preview};
-use crate::diagnostic::{PlanProblem, ProgramProblem};
+use crate::diagnostic::{PlanProblem, ProgramProblem, TargetProblem};
 use crate::interrupt::Interrupt;
 use crate::live::earlier_receipt::Receipt;
 use crate::live::installation_medium;
-use crate::live::running_machine::{MACHINE, RunningMachine, make_build_users};
+use crate::live::mounts;
+use crate::live::running_machine::{MACHINE, RunningMachine, SYSTEM_PROFILE, make_build_users};
 use crate::live::target::Target;
 use crate::live::update_medium::LiveSystemOfIso;
 use crate::log_file::{LogFile, stamp};
@@ -119,6 +121,11 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
     }
     if !runner.has(NIX) {
         return Err(ProgramProblem::NoNix.into());
+    }
+    // Whatever else is read-only, Nix writes there.
+    let profiles = Path::new(SYSTEM_PROFILE).parent();
+    if let Some(root) = profiles.and_then(mounts::read_only) {
+        return Err(TargetProblem::ReadOnly { root }.into());
     }
     let receipt = Receipt::load(&Target::new("/"))?;
     let medium = installation_medium::find(wanted.from.as_deref())?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::statvfs::{FsFlags, statvfs};
 use serde::{Deserialize, Serialize};
 
 /// One line of `/proc/self/mountinfo` (proc(5)).
@@ -75,6 +76,14 @@ pub fn holder(path: &Path) -> Option<Mount> {
     let above = all.filter(|mount| real.starts_with(&mount.at));
     // Of several at one place, the last.
     above.max_by_key(|mount| mount.at.components().count())
+}
+
+/// The mount point of the file system that `path` is on, where it is read-only.
+#[must_use]
+pub fn read_only(path: &Path) -> Option<PathBuf> {
+    let flags = statvfs(path).ok()?.flags();
+    let mount = holder(path).filter(|_| flags.contains(FsFlags::ST_RDONLY));
+    mount.map(|mount| mount.at)
 }
 
 /// Those of `mounts` that are disks: what the kernel provides is mounted by who needs it.

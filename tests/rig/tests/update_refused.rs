@@ -93,6 +93,10 @@ fn what_is_damaged_or_cannot_be_written_or_kept_is_named_before_anything_is_writ
             &["The file system is read-only: /boot"],
         ),
         (
+            format!("mount -o remount,ro / || exit 30; {UPDATE}; code=$?; mount -o remount,rw /; exit $code"),
+            &["The file system at / is mounted read-only", "mount -o remount,rw /"],
+        ),
+        (
             format!(
                 "echo x > $'/etc/nixos/caf\\xe9.nix'; {UPDATE} --take mine; code=$?; rm /etc/nixos/caf*; exit $code"
             ),
