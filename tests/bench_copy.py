@@ -132,8 +132,8 @@ def show(name: str, values: list[float]) -> str:
 def main() -> None:
     """Measures, prints the table, and merges the figures into the results."""
     source, larger = store("large"), store("larger")
-    # When a third of the smaller store is copied, less than two seconds are left. First, because a machine that installs has not
-    # just written for minutes.
+    # Of the smaller store too little is left after a third for an estimate in whole seconds. Measured first: later the disk is still
+    # busy with what the other ways wrote.
     copies = [progress(larger) for _ in range(5)]
     ways = [*WAYS, "unsquashfs"]
     runs: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}

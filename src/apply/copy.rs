@@ -197,7 +197,7 @@ impl<'a> Wanted<'a> {
         require_room(&store, room)
     }
 
-    /// What [`Wanted::transfer`] takes, in an order in which it is fast and its pace does not change.
+    /// What [`Wanted::transfer`] takes, in the order of [`copy_order`].
     pub(super) fn in_order(&self) -> Vec<&'a Record> {
         let all = self.own.iter().chain(&self.unsure).chain(&self.only_read);
         copy_order::spread(all.copied().collect())

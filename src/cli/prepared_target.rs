@@ -173,7 +173,7 @@ pub fn lock(args: &Args, request: &Request, runner: &mut Runner) -> Result<Optio
     if args.calamares == Some(Step::Check) || args.check || is_looked_at || !is_there {
         return Ok(None);
     }
-    // A running machine is a target only in the namespace of this program.
+    // The running machine is at /mnt only in this program's mount namespace; a person knows it as /.
     let is_running = request.update.as_ref().is_some_and(|update| update.running.is_some());
     let shown = if is_running {
         Path::new("/")

@@ -122,9 +122,9 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
     if !runner.has(NIX) {
         return Err(ProgramProblem::NoNix.into());
     }
-    // Whatever else is read-only, Nix writes there.
-    let profiles = Path::new(SYSTEM_PROFILE).parent();
-    if let Some(root) = profiles.and_then(mounts::read_only) {
+    // Not the profile itself: it is a link into the store, which is mounted read-only.
+    let written = [Some(Path::new("/")), Path::new(SYSTEM_PROFILE).parent()];
+    if let Some(root) = written.into_iter().flatten().find_map(mounts::read_only) {
         return Err(TargetProblem::ReadOnly { root }.into());
     }
     let receipt = Receipt::load(&Target::new("/"))?;

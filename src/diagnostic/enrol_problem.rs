@@ -43,7 +43,7 @@ impl EnrolProblem {
             Self::NoKeys { dir } => error("enrol-no-keys", format!("{} has no host-keys-SERIAL.pub", dir.display()))
                 .because("An installation without questions leaves one there if the configuration has secrets for a host key that it made.")
                 .remedy("Name the file with the machine's public key: /etc/ssh/ssh_host_ed25519_key.pub there, copied to HOST.pub."),
-            Self::Unreadable { error: why } => error("enrol-unreadable", "The file cannot be read").because(why).remedy("Correct it, or name another."),
+            Self::Unreadable { error: why } => error("enrol-unreadable", "The file cannot be read").because(why).remedy("Correct it, or leave it out."),
             Self::NoKey => error("enrol-no-key", "The file has no public key")
                 .remedy("Name one that begins with `ssh-ed25519 AAAA`, as OpenSSH writes it."),
             Self::Twice { machine } => error("enrol-twice", format!("Two files have keys of the same machine: {machine}"))

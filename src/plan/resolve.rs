@@ -53,7 +53,7 @@ pub(super) fn choose_host(request: &Request, hosts: &[String]) -> Result<(String
     let (host, reason) = eval::choose_host(hosts, named, Some(&eval::machine_name()))?;
     let is_of_receipt = |update: &Update| !update.host_is_named && update.receipt.host.as_ref() == Some(&host);
     let reason = if request.update.as_ref().is_some_and(is_of_receipt) {
-        "the receipt of its installation has it".to_owned()
+        "the receipt of this machine's installation names it".to_owned()
     } else {
         reason
     };

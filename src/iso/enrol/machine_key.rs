@@ -35,7 +35,7 @@ impl MachineKey {
     /// # Errors
     /// When it cannot be read, or has no key.
     pub fn read(file: &Path) -> Result<Self> {
-        let text = read(file, LARGEST)?;
+        let text = read_file(file, LARGEST)?;
         let keys = text.lines().filter_map(public_key);
         let mut keys: Vec<String> = keys.collect();
         keys.sort();
@@ -76,7 +76,7 @@ impl MachineKey {
 ///
 /// # Errors
 /// [`EnrolProblem::Unreadable`].
-pub fn read(file: &Path, limit: u64) -> Result<String> {
+pub fn read_file(file: &Path, limit: u64) -> Result<String> {
     read_text(file, limit).map_err(|error| {
         let error = error.to_string();
         Diagnostic::from(EnrolProblem::Unreadable { error })

@@ -187,7 +187,7 @@ fn change(
     problems: &mut Vec<Diagnostic>,
     notes: &mut Vec<String>,
 ) -> Result<Option<Change>> {
-    let before = match machine_key::read(path, LARGEST) {
+    let before = match machine_key::read_file(path, LARGEST) {
         Ok(text) => text,
         Err(error) => {
             problems.extend(Diagnostics::of(error)?);

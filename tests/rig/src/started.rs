@@ -54,7 +54,9 @@ impl Started {
         fs::create_dir(live.state.path().join("live")).unwrap();
         let disk = "live/target.img";
         let [from, to] = [installed, &live].map(|live| live.state.path().join(disk).display().to_string());
-        crate::run("cp", &["--sparse=always", &from, &to]);
+        // Another test may have it mounted.
+        let lock = installed.state.path().join("live/lock").display().to_string();
+        crate::run("flock", &[&lock, "cp", "--sparse=always", &from, &to]);
         Self { live }
     }
 

@@ -120,7 +120,7 @@ fn a_second_run_on_the_same_target_is_refused_while_the_first_is_at_work() {
     let script = format!(
         "{INSTALL} 2> /first.log &
          run=$!
-         until [ -e /run/nix-cfg-install ] && [ -s /run/nix-cfg-install/target-* ]; do sleep 0.01; done
+         until [ -e /run/nix-cfg-install ] && [ -s /run/nix-cfg-install/target-* ]; do kill -0 $run || exit 30; sleep 0.01; done
          {INSTALL}; second=$?
          wait $run && exit $second"
     );

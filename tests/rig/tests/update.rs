@@ -53,7 +53,7 @@ fn a_dry_run_says_what_would_be_done_and_writes_nothing() {
         "cowsay: none → 3.8",
         "To copy: ",
         "would start the following units: cows.service",
-        "Host: alpha, because the receipt of its installation has it.",
+        "Host: alpha, because the receipt of this machine's installation names it.",
     ] {
         assert!(said.err.contains(line), "{line}: {}", said.err);
     }
@@ -67,7 +67,7 @@ fn a_second_update_is_refused_while_the_first_is_at_work() {
     let script = format!(
         "{UPDATE} 2> /run/first.log &
          run=$!
-         until [ -s /run/nix-cfg-install/target-* ]; do sleep 0.01; done
+         until [ -s /run/nix-cfg-install/target-* ]; do kill -0 $run || exit 30; sleep 0.01; done
          {UPDATE}; second=$?
          wait $run && exit $second"
     );
