@@ -8,8 +8,8 @@ use crate::store::database::Record;
 const LARGE: u64 = 32 << 20;
 
 /// Orders `records` as they lie on the medium, where neighbours share blocks, but for the large ones: these are spread evenly among the
-/// others, the largest first. Small files take longer per byte, so an estimate that is made while only large ones are copied is too short.
-/// The one that is begun last, with little left for the other workers, is the smallest of them.
+/// others, because small files take longer per byte, and an estimate that is made while only large ones are copied is too short. The
+/// largest come first, so that the large path that is begun last, when little is left for the other workers, is the smallest.
 pub(super) fn spread(mut records: Vec<&Record>) -> Vec<&Record> {
     let large = |record: &Record| Reverse(if record.nar_size < LARGE { 0 } else { record.nar_size });
     records.sort_by(|a, b| (large(a), &a.path).cmp(&(large(b), &b.path)));

@@ -122,9 +122,10 @@ fn enter(wanted: &UpdateArgs, runner: &Runner, report: &Reporter) -> anyhow::Res
     if !runner.has(NIX) {
         return Err(ProgramProblem::NoNix.into());
     }
-    // Not the profile itself: it is a link into the store, which is mounted read-only.
-    let written = [Some(Path::new("/")), Path::new(SYSTEM_PROFILE).parent()];
-    if let Some(root) = written.into_iter().flatten().find_map(mounts::read_only) {
+    // Beside the profile, which is a link into the store: that is mounted read-only.
+    let profiles = Path::new(SYSTEM_PROFILE).with_file_name("");
+    let mut written = [Path::new("/"), &profiles].into_iter();
+    if let Some(root) = written.find_map(mounts::read_only) {
         return Err(TargetProblem::ReadOnly { root }.into());
     }
     let receipt = Receipt::load(&Target::new("/"))?;

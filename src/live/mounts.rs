@@ -81,9 +81,8 @@ pub fn holder(path: &Path) -> Option<Mount> {
 /// The mount point of the file system that `path` is on, where it is read-only.
 #[must_use]
 pub fn read_only(path: &Path) -> Option<PathBuf> {
-    let flags = statvfs(path).ok()?.flags();
-    let mount = holder(path).filter(|_| flags.contains(FsFlags::ST_RDONLY));
-    mount.map(|mount| mount.at)
+    let is_read_only = statvfs(path).ok()?.flags().contains(FsFlags::ST_RDONLY);
+    is_read_only.then(|| holder(path))?.map(|mount| mount.at)
 }
 
 /// Those of `mounts` that are disks: what the kernel provides is mounted by who needs it.

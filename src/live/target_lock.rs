@@ -25,9 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct TargetLock(Flock<File>);
 
 impl TargetLock {
-    /// Takes the lock of the directory that `target` is, whatever its name; `locks` is where the lock files are ([`LOCKS`]).
-    /// `shown` is the target's name in messages.
-    /// Programs that a killed run left behind are ended first.
+    /// Takes the lock of the directory that `target` is, whatever its name; `locks` is where the lock files are ([`LOCKS`]);
+    /// `shown` is the target's name in messages. Programs that a killed run left behind are ended first.
     ///
     /// # Errors
     /// [`TargetProblem::Busy`] when another run is at work on it.
